@@ -1,0 +1,7 @@
+//! What every layer uses and no protocol is known in: time, arenas, alarms, random numbers, the trace vocabulary.
+
+pub mod arena;
+pub mod rng;
+pub mod time;
+pub mod timer;
+pub mod trace;

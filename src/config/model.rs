@@ -1,0 +1,419 @@
+//! The configuration as the service reads it: typed, defaulted, with every address resolved and every identity derived.
+//!
+//! `schema` says what a file may hold, `load` turns a document into this; nothing below is optional that has a default.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Everything that a configuration file says.
+#[derive(Clone, Debug, Default)]
+pub struct Config {
+    /// The SIP server sockets (`sip_addr`), in file order. At least one.
+    pub sip: Vec<SipSocket>,
+    /// Global SIP domain for IMPUs and authentication (`domain`), when given.
+    pub domain: Option<String>,
+    /// SIP transport, timer and header settings.
+    pub protocol: SipSettings,
+    /// Registration settings.
+    pub registration: RegistrationSettings,
+    /// Call settings.
+    pub call: CallSettings,
+    /// Log file and options.
+    pub log: LogSettings,
+    /// The Unix socket of the monitor (`monitor_socket`), when given.
+    pub monitor_socket: Option<PathBuf>,
+    /// File that keeps the state over a restart (`ue_db_filename`), resolved against the configuration's folder.
+    pub state_file: Option<PathBuf>,
+    /// The echo numbers (`echo`).
+    pub echo: Vec<Impu>,
+    /// The users (`ue_db`), `count` expanded.
+    pub users: Vec<User>,
+}
+
+/// One SIP server socket: UDP and TCP on the same address and port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SipSocket {
+    /// The address that phones use; it stands in Via, Contact, Service-Route and SDP.
+    pub addr: SocketAddr,
+    /// The address to bind (`bind_addr`), `addr` unless given.
+    pub bind: SocketAddr,
+    /// Lowest media port.
+    pub port_min: u16,
+    /// Highest media port.
+    pub port_max: u16,
+    /// Whether this socket faces the SIP trunk.
+    pub trunk: bool,
+}
+
+/// SIP transport, timer and header settings.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SipSettings {
+    /// Requests longer than this go by TCP where the peer's flow allows it; octets (RFC 3261 18.1.1).
+    pub tcp_threshold: usize,
+    /// Idle time before TCP keep-alives; zero is off.
+    pub tcp_keepalive: Duration,
+    /// Unanswered keep-alives before a connection is closed.
+    pub tcp_keepcount: u32,
+    /// T1 (RFC 3261 17, TS 24.229 table 7.7.1).
+    pub timer_t1: Duration,
+    /// T2.
+    pub timer_t2: Duration,
+    /// T4.
+    pub timer_t4: Duration,
+    /// User-Agent of requests and Server of responses.
+    pub user_agent: String,
+    /// Whether `user_agent` replaces the far end's User-Agent.
+    pub force_user_agent: bool,
+    /// Headers to add to, or remove from, what we send.
+    pub custom_headers: Vec<CustomHeader>,
+}
+
+impl Default for SipSettings {
+    fn default() -> Self {
+        SipSettings {
+            tcp_threshold: 1300,
+            tcp_keepalive: Duration::from_secs(900),
+            tcp_keepcount: 2,
+            timer_t1: Duration::from_secs(2),
+            timer_t2: Duration::from_secs(16),
+            timer_t4: Duration::from_secs(17),
+            user_agent: concat!("imsbox/", env!("CARGO_PKG_VERSION")).to_owned(),
+            force_user_agent: true,
+            custom_headers: Vec::new(),
+        }
+    }
+}
+
+/// One `custom_headers` entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CustomHeader {
+    /// Header name.
+    pub name: String,
+    /// Header value; none removes the header.
+    pub value: Option<String>,
+    /// Replace occurrences instead of adding one.
+    pub replace: bool,
+    /// Methods it applies to; `*` is all. Empty: no request.
+    pub methods: Vec<String>,
+    /// Status codes it applies to; 0 is all. Empty: no response.
+    pub codes: Vec<u16>,
+}
+
+/// Registration settings.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RegistrationSettings {
+    /// Default and longest registration (`binding_expires`).
+    pub binding_expires: Duration,
+    /// Shortest registration that is granted; less is answered 423 (RFC 3261 10.3).
+    pub min_expires: Duration,
+    /// Subscription duration; zero takes the UE's (`subscribe_expires`).
+    pub subscribe_expires: Duration,
+    /// Challenge REGISTER only (`auth_on_register_only`).
+    pub auth_on_register_only: bool,
+    /// Challenge with 407 instead of 401 (`proxy_auth`).
+    pub proxy_auth: bool,
+    /// The Path header of REGISTER responses for UEs that support it (`path`); empty is none.
+    pub path: String,
+    /// Whether IPsec is offered (`ipsec`).
+    pub ipsec: bool,
+}
+
+impl Default for RegistrationSettings {
+    fn default() -> Self {
+        RegistrationSettings {
+            binding_expires: Duration::from_secs(3600),
+            min_expires: Duration::from_secs(60),
+            subscribe_expires: Duration::ZERO,
+            auth_on_register_only: true,
+            proxy_auth: false,
+            path: "sip:ims.mnc001.mcc001.3gppnetwork.org".to_owned(),
+            ipsec: true,
+        }
+    }
+}
+
+/// Session timer settings (`session_expires`, RFC 4028).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionTimer {
+    /// Session-Expires.
+    pub duration: Duration,
+    /// Min-SE.
+    pub min: Duration,
+    /// Whether the caller's side refreshes (`refresher: "uac"`).
+    pub refresher_is_uac: bool,
+    /// Whether UPDATE refreshes (`method: "update"`), else re-INVITE.
+    pub with_update: bool,
+    /// Whether the refresher is imposed in requests that we send.
+    pub force: bool,
+}
+
+impl Default for SessionTimer {
+    fn default() -> Self {
+        SessionTimer {
+            duration: Duration::from_secs(1800),
+            min: Duration::from_secs(90),
+            refresher_is_uac: true,
+            with_update: true,
+            force: true,
+        }
+    }
+}
+
+/// How preconditions and dedicated bearers are handled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Precondition {
+    /// As the UE asks.
+    #[default]
+    On,
+    /// Never.
+    Off,
+    /// A bearer whatever the SDP says.
+    Silent,
+}
+
+/// Call settings.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CallSettings {
+    /// A call is ended after this long without activity (`dialog_timeout`).
+    pub dialog_timeout: Duration,
+    /// Session timer.
+    pub session_timer: SessionTimer,
+    /// `100rel`.
+    pub reliable_provisional: bool,
+    /// `use183`.
+    pub use183: bool,
+    /// `early_media`.
+    pub early_media: bool,
+    /// `allow_held_invite`.
+    pub allow_held_invite: bool,
+    /// `precondition`.
+    pub precondition: Precondition,
+    /// `p_called_party_id`.
+    pub p_called_party_id: bool,
+}
+
+impl Default for CallSettings {
+    fn default() -> Self {
+        CallSettings {
+            dialog_timeout: Duration::from_secs(30),
+            session_timer: SessionTimer::default(),
+            reliable_provisional: true,
+            use183: true,
+            early_media: true,
+            allow_held_invite: true,
+            precondition: Precondition::On,
+            p_called_party_id: false,
+        }
+    }
+}
+
+/// Log settings.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct LogSettings {
+    /// The log file (`log_filename`), resolved against the configuration's folder.
+    pub filename: Option<PathBuf>,
+    /// `log_options`, unparsed: its own small language is `api::log_options`'s, which the monitor's `log` command shares.
+    pub options: String,
+    /// Write every line at once (`log_sync`).
+    pub sync: bool,
+}
+
+/// The least authentication that a user must pass, weakest first (`authent_type`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum AuthentType {
+    /// None.
+    None,
+    /// Digest with a password.
+    Md5,
+    /// AKAv1-MD5 (RFC 3310).
+    #[default]
+    AkaV1,
+    /// AKAv2-MD5 (RFC 4169).
+    AkaV2,
+    /// AKAv2-SHA-256.
+    AkaV2Sha256,
+}
+
+/// The authentication functions of a SIM.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SimAlgo {
+    /// The test algorithm of TS 34.108 8.1.2.
+    Xor,
+    /// TS 35.206.
+    Milenage {
+        /// Whether and how the operator code is given.
+        op: OperatorCode,
+        /// Rotation constants r1..r5, in bits.
+        r: [u8; 5],
+        /// Addition constants c1..c5.
+        c: [[u8; 16]; 5],
+    },
+    /// TS 35.231.
+    Tuak {
+        /// TOP or TOPc, 32 octets.
+        top: OperatorCodeTuak,
+        /// Keccak iterations.
+        keccak_iter: u32,
+    },
+}
+
+/// Milenage operator code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OperatorCode {
+    /// OP, from which OPc follows.
+    Op([u8; 16]),
+    /// OPc.
+    Opc([u8; 16]),
+}
+
+/// TUAK operator code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OperatorCodeTuak {
+    /// TOP, from which TOPc follows.
+    Top([u8; 32]),
+    /// TOPc.
+    Topc([u8; 32]),
+}
+
+/// Key material and authentication functions of one SIM application.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sim {
+    /// The algorithm with its constants.
+    pub algo: SimAlgo,
+    /// K: 16 octets, or 32 for TUAK-256.
+    pub k: Vec<u8>,
+    /// Authentication management field.
+    pub amf: [u8; 2],
+    /// First sequence number, 48 bits.
+    pub sqn: u64,
+    /// Length of RES in octets.
+    pub res_len: usize,
+}
+
+/// One user (`ue_db` entry).
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct User {
+    /// IMSI digits; empty when the user is known by `nai` or IMPI only.
+    pub imsi: String,
+    /// Private identity, given or derived (TS 23.003 13.3).
+    pub impi: String,
+    /// Home domain: the user's, else the global one, else derived from the IMSI (TS 23.003 13.2).
+    pub domain: String,
+    /// Public identities, given or derived; the IMSI-derived one comes last and is `barred` when others exist.
+    pub impus: Vec<Impu>,
+    /// SIM keys, the ISIM's where `isim_auth` gives them; none for password users.
+    pub sim: Option<Sim>,
+    /// Password (`pwd`).
+    pub password: Option<String>,
+    /// Least authentication.
+    pub authent_type: AuthentType,
+    /// `authent_qop`: offered qop values, empty for none.
+    pub qop: Vec<String>,
+    /// `auth_on_register_only`, the user's else the global one.
+    pub auth_on_register_only: bool,
+    /// `proxy_auth`, the user's else the global one.
+    pub proxy_auth: bool,
+    /// Several UEs may share the IMSI (`multi_sim`).
+    pub multi_sim: bool,
+    /// `force_sms_over_sg`.
+    pub force_sms_over_sg: bool,
+    /// `msisdn` digits, when given.
+    pub msisdn: Option<String>,
+}
+
+/// One public identity (IMPU), of a user or of the echo service.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Impu {
+    /// The identity: a complete URI (`sip:user@domain`, `tel:+33…`, `urn:service:sos`).
+    pub uri: String,
+    /// POSIX extended regular expression over an IMPU in a header (`match`), when given.
+    pub pattern: Option<String>,
+    /// The identity is usable in REGISTER only and never asserted (TS 23.003 13.4B).
+    pub barred: bool,
+    /// First in P-Associated-URI and used in P-Asserted-Identity.
+    pub asserted: bool,
+    /// Whether it stands in P-Associated-URI.
+    pub associated: bool,
+    /// Preferred identity.
+    pub preferred: bool,
+    /// Anonymous callers are let in / the identity is hidden.
+    pub anonymous: bool,
+    /// Whether requests of, or to, this identity are authenticated.
+    pub authentication: bool,
+    /// Ring and no more.
+    pub ring_only: bool,
+    /// Only UEs with this IMEI.
+    pub imei: Option<String>,
+    /// Display name.
+    pub display_name: Option<String>,
+    /// Echo: answer with this code instead of 200.
+    pub code: Option<u16>,
+    /// Echo: body file and type that go with `code`.
+    pub content: Option<(PathBuf, String)>,
+    /// Echo: delay of the 200.
+    pub answer_delay: Duration,
+    /// `;user=phone` is added.
+    pub phone: bool,
+    /// `verstat` parameter of P-Asserted-Identity.
+    pub verstat: Option<String>,
+    /// `reauthenticate`: challenge every re-REGISTER.
+    pub reauthenticate: bool,
+    /// `p_called_party_id`: the value that is forced, when given.
+    pub p_called_party_id: Option<String>,
+    /// `100rel` for this identity.
+    pub reliable_provisional: bool,
+    /// `use183`.
+    pub use183: bool,
+    /// `audio`: false rejects that media.
+    pub audio: bool,
+    /// `video`: false rejects that media.
+    pub video: bool,
+    /// `text`: false rejects that media.
+    pub text: bool,
+    /// Session timer of this identity, when given.
+    pub session_timer: Option<SessionTimer>,
+    /// Precondition mode of this identity, when given.
+    pub precondition: Option<Precondition>,
+}
+
+impl Impu {
+    /// An identity with every default.
+    pub fn new(uri: impl Into<String>) -> Self {
+        Impu {
+            uri: uri.into(),
+            pattern: None,
+            barred: false,
+            asserted: false,
+            associated: true,
+            preferred: false,
+            anonymous: false,
+            authentication: true,
+            ring_only: false,
+            imei: None,
+            display_name: None,
+            code: None,
+            content: None,
+            answer_delay: Duration::ZERO,
+            phone: false,
+            verstat: None,
+            reauthenticate: false,
+            p_called_party_id: None,
+            reliable_provisional: true,
+            use183: true,
+            audio: true,
+            video: true,
+            text: true,
+            session_timer: None,
+            precondition: None,
+        }
+    }
+}
+
+impl SipSocket {
+    /// A socket on `ip:port` with the default media ports.
+    pub fn new(ip: IpAddr, port: u16) -> Self {
+        let addr = SocketAddr::new(ip, port);
+        SipSocket { addr, bind: addr, port_min: 10_000, port_max: 20_000, trunk: false }
+    }
+}

@@ -1,0 +1,4 @@
+//! The program `imsbox`.
+#![forbid(unsafe_code)]
+
+fn main() {}

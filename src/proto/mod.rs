@@ -1,0 +1,6 @@
+//! State machines: time is passed in, output is pushed; nothing here knows what a subscriber is.
+
+pub mod cx;
+pub mod flow;
+pub mod outbox;
+pub mod sip;

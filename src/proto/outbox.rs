@@ -1,0 +1,115 @@
+//! What the core wants done, in order: the loop carries it out at the end of each turn.
+//!
+//! Octets of all messages of a turn lie in one buffer that is reused, so a turn allocates nothing after warm-up.
+
+use crate::proto::flow::{ConnId, Flow, LocalId};
+use std::net::SocketAddr;
+use std::ops::Range;
+
+/// One thing to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// Send these octets ([`Outbox::bytes`]) on a flow. Failure comes back as `Core::on_send_failed` with the `tag`.
+    Send {
+        /// Where to.
+        flow: Flow,
+        /// What, as a range of the outbox's buffer.
+        range: Range<usize>,
+        /// Whom a failure concerns: the bits of a client transaction's id, or 0 for nobody.
+        tag: u64,
+    },
+    /// Close a stream connection once what was sent on it is written.
+    CloseStream(ConnId),
+    /// Open an RTP/RTCP port pair for the media session `session` (an id's bits): `port` (even) and `port + 1`, on the
+    /// media address of `local`. The outcome comes back as `Core::on_media_opened`.
+    OpenMedia {
+        /// The media session.
+        session: u64,
+        /// The SIP socket whose address and port range it uses.
+        local: LocalId,
+        /// RTP port; RTCP is the next.
+        port: u16,
+    },
+    /// Close the port pair of a media session.
+    CloseMedia {
+        /// The media session.
+        session: u64,
+        /// Its socket.
+        local: LocalId,
+        /// Its RTP port.
+        port: u16,
+    },
+    /// Send one datagram from a media session's port; for packets that are not the echo of one just received.
+    SendMedia {
+        /// The media session.
+        session: u64,
+        /// From the RTCP port instead of the RTP port.
+        rtcp: bool,
+        /// Where to.
+        to: SocketAddr,
+        /// What.
+        range: Range<usize>,
+    },
+    /// Store (`Some`) or delete (`None`) a record of the state file. Keys are ordered and prefixed by kind.
+    Persist {
+        /// The record's key.
+        key: String,
+        /// The record, JSON.
+        value: Option<String>,
+    },
+    /// End the program: everything before this is carried out first.
+    Exit,
+}
+
+/// The ordered outputs of one turn.
+#[derive(Debug, Default)]
+pub struct Outbox {
+    items: Vec<Output>,
+    bytes: Vec<u8>,
+}
+
+impl Outbox {
+    /// An empty outbox.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds an output without octets.
+    pub fn push(&mut self, output: Output) {
+        self.items.push(output);
+    }
+
+    /// Adds a message to be sent, copied into the outbox's buffer.
+    pub fn send(&mut self, flow: Flow, message: &[u8], tag: u64) {
+        let range = self.append(message);
+        self.items.push(Output::Send { flow, range, tag });
+    }
+
+    /// Copies octets into the buffer and returns where they are, for an output that names a range.
+    pub fn append(&mut self, octets: &[u8]) -> Range<usize> {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(octets);
+        start..self.bytes.len()
+    }
+
+    /// The outputs, in order.
+    pub fn items(&self) -> &[Output] {
+        &self.items
+    }
+
+    /// The octets that a range of an output names.
+    pub fn bytes(&self, range: &Range<usize>) -> &[u8] {
+        &self.bytes[range.clone()]
+    }
+
+    /// Whether nothing is to be done.
+    pub fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+
+    /// Forgets everything, keeping the buffers.
+    pub fn clear(&mut self) {
+        self.items.clear();
+        self.bytes.clear();
+    }
+}

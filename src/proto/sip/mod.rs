@@ -1,0 +1,1 @@
+//! SIP above the wire: transactions, dialogs, transport rules, digest.

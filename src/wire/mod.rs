@@ -1,0 +1,3 @@
+//! Bytes to values and back: no state, no time, no allocation on parse.
+
+pub mod sip;
