@@ -1,1 +1,4 @@
-//! Placeholder of the layer `ims`.
+//! The service: the only layer that knows what a subscriber is.
+
+pub mod core;
+pub mod view;

@@ -1,0 +1,114 @@
+//! What the service shows of itself: plain owned snapshots, from which `api` builds JSON and the monitor its columns.
+
+use std::net::SocketAddr;
+
+/// One user with its bindings and calls.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct UserView {
+    /// Private identity.
+    pub impi: String,
+    /// Public identities, first the asserted one.
+    pub impus: Vec<String>,
+    /// SMS over SGs is forced.
+    pub force_sms_over_sg: bool,
+    /// One for each contact.
+    pub bindings: Vec<BindingView>,
+    /// Sessions of this user, by dialog index.
+    pub dialogs: Vec<u32>,
+    /// The last thing that went wrong with this user's registration, in words, and when (Unix seconds).
+    pub last_error: Option<(i64, String)>,
+}
+
+/// One contact binding.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BindingView {
+    /// Contact URI.
+    pub uri: String,
+    /// The binding's number, as in the log's id field.
+    pub id: u32,
+    /// IMPUs registered with it.
+    pub impus: Vec<String>,
+    /// Priority, thousandths.
+    pub q: u16,
+    /// `video` feature.
+    pub video: bool,
+    /// `+g.3gpp.smsip` feature.
+    pub smsip: bool,
+    /// IMEI from `+sip.instance`.
+    pub imei: Option<String>,
+    /// Seconds until it expires.
+    pub expires: u64,
+    /// Transport token, `UDP` or `TCP`.
+    pub transport: &'static str,
+    /// Where it registered from.
+    pub remote: Option<SocketAddr>,
+    /// How the user authenticated: `none`, `MD5`, `AKAv1-MD5`, …
+    pub auth: &'static str,
+    /// User-Agent of the REGISTER.
+    pub user_agent: String,
+}
+
+/// One call, or one leg of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DialogView {
+    /// The number that `dialog_stop` takes.
+    pub index: u32,
+    /// Session id.
+    pub session_id: String,
+    /// `init`, `ringing`, `start`, `hold` or `stop`.
+    pub state: &'static str,
+    /// `server`, `client`, `echo` or `mt call`.
+    pub kind: &'static str,
+    /// Caller IMPU.
+    pub from: String,
+    /// Callee IMPU.
+    pub to: String,
+    /// Session id of the other leg, on a call between users.
+    pub peer_session_id: Option<String>,
+    /// Creation, Unix seconds.
+    pub date: i64,
+    /// Seconds since creation, or from creation to the end once stopped.
+    pub duration: f64,
+    /// Why it ended, in words; empty while it runs.
+    pub reason: String,
+    /// Events, oldest first.
+    pub events: Vec<EventView>,
+    /// Media.
+    pub medias: Vec<MediaView>,
+}
+
+/// Something that happened in a dialog's life.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EventView {
+    /// `state`, `send` or `recv`.
+    pub kind: &'static str,
+    /// Seconds since the dialog's creation.
+    pub timestamp: f64,
+    /// The state at that time; for `send` and `recv`, see `text`.
+    pub state: &'static str,
+    /// The message, `INVITE` or `200 INVITE`, for `send` and `recv`.
+    pub text: String,
+}
+
+/// One media stream of a dialog.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MediaView {
+    /// `audio`, `video` or `text`.
+    pub kind: &'static str,
+    /// `disabled`, `required`, `pending` or `erab_set`.
+    pub qos: &'static str,
+    /// `sendrecv`, `sendonly`, `recvonly` or `inactive`.
+    pub dir: &'static str,
+    /// Where RTP goes, when the media passes through us.
+    pub rtp_addr: Option<SocketAddr>,
+    /// RTP packets received.
+    pub rtp_recv_count: u64,
+    /// RTP packets sent.
+    pub rtp_send_count: u64,
+    /// Where RTCP goes.
+    pub rtcp_addr: Option<SocketAddr>,
+    /// RTCP packets received.
+    pub rtcp_recv_count: u64,
+    /// RTCP packets sent.
+    pub rtcp_send_count: u64,
+}
