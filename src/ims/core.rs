@@ -5,17 +5,28 @@ use crate::config::model::Config;
 use crate::ims::view::{DialogView, UserView};
 use crate::proto::cx::Cx;
 use crate::proto::flow::{ConnId, Flow};
+use crate::proto::media::table::MediaTable;
+
+/// Most media sessions at a time: two sockets each, so 8,192 descriptors.
+pub const MAX_MEDIA_SESSIONS: usize = 4096;
 
 /// The IMS core.
 #[derive(Debug)]
 pub struct Core {
     config: Config,
+    media: MediaTable,
 }
 
 impl Core {
     /// A core with the configured users, none of them registered.
     pub fn new(config: Config) -> Self {
-        Core { config }
+        let media = MediaTable::new(MAX_MEDIA_SESSIONS, config.sip.iter().map(|s| (s.port_min, s.port_max)));
+        Core { config, media }
+    }
+
+    /// The media sessions; the loop asks them about every RTP and RTCP packet.
+    pub fn media_mut(&mut self) -> &mut MediaTable {
+        &mut self.media
     }
 
     /// The configuration.

@@ -2,5 +2,6 @@
 
 pub mod cx;
 pub mod flow;
+pub mod media;
 pub mod outbox;
 pub mod sip;
