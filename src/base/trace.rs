@@ -112,6 +112,9 @@ pub trait Sink {
 
     /// Keeps one record.
     fn record(&mut self, record: &Record<'_>);
+
+    /// Hands on what was kept. The loop calls it once, at the end of each turn.
+    fn flush(&mut self) {}
 }
 
 /// A sink that keeps nothing.

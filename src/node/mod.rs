@@ -1,1 +1,3 @@
-//! Placeholder of the layer `node`.
+//! Sockets and the loop: the only place that waits, and the only one that touches sockets and files.
+
+pub mod log_file;
