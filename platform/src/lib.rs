@@ -1,4 +1,21 @@
 //! The kernel boundary of imsbox: every libc call and every `unsafe` block of the program.
 //!
 //! Safe functions that take `BorrowedFd`, plain structs and `io::Result`; no trait objects, no builders. Each `unsafe`
-//! block says why it is sound. Not here: the loop, any SIP word, any policy.
+//! block says why it is sound. Not here: the loop, any SIP word, any policy. Linux only.
+//!
+//! `systemd/` beside this crate holds the unit, whose `Type=notify`, watchdog and capabilities are one contract with it.
+#![deny(unsafe_op_in_unsafe_fn)]
+#![warn(clippy::undocumented_unsafe_blocks)]
+
+pub mod addr;
+pub mod batch;
+pub mod clock;
+mod cmsg;
+pub mod counting;
+pub mod icmp;
+pub mod limits;
+pub mod notify;
+pub mod signal;
+pub mod socket;
+mod sockopt;
+pub mod unix;

@@ -1,0 +1,183 @@
+//! IPv4 and IPv6 sockets with the options that std cannot set, all non-blocking and close-on-exec.
+//!
+//! IPv6 sockets never take IPv4 (`IPV6_V6ONLY`), so that `0.0.0.0` and `::` can be bound side by side.
+
+use crate::addr::RawAddr;
+use crate::sockopt;
+use std::io;
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::time::Duration;
+
+/// What a UDP socket is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct UdpOptions {
+    /// Octets asked for in each kernel buffer; the kernel caps them (`net.core.rmem_max`).
+    pub buffer: usize,
+    /// Whether ICMP errors come back, see [`crate::icmp`].
+    pub errors: bool,
+    /// Whether each datagram tells the address it came to, see [`crate::batch`]. For wildcard binds.
+    pub local_address: bool,
+}
+
+/// Binds a UDP socket. Long datagrams are fragmented rather than refused, whatever path MTU the kernel has learnt.
+pub fn bind_udp(addr: SocketAddr, options: UdpOptions) -> io::Result<UdpSocket> {
+    let fd = open(addr, libc::SOCK_DGRAM)?;
+    let buffer = i32::try_from(options.buffer).unwrap_or(i32::MAX);
+    sockopt::set(fd.as_fd(), libc::SOL_SOCKET, libc::SO_RCVBUF, buffer)?;
+    sockopt::set(fd.as_fd(), libc::SOL_SOCKET, libc::SO_SNDBUF, buffer)?;
+    let (errors, local_address) = (i32::from(options.errors), i32::from(options.local_address));
+    match addr {
+        SocketAddr::V4(_) => {
+            sockopt::set(fd.as_fd(), libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, libc::IP_PMTUDISC_DONT)?;
+            sockopt::set(fd.as_fd(), libc::IPPROTO_IP, libc::IP_RECVERR, errors)?;
+            sockopt::set(fd.as_fd(), libc::IPPROTO_IP, libc::IP_PKTINFO, local_address)?;
+        }
+        SocketAddr::V6(_) => {
+            sockopt::set(fd.as_fd(), libc::IPPROTO_IPV6, libc::IPV6_RECVERR, errors)?;
+            sockopt::set(fd.as_fd(), libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO, local_address)?;
+        }
+    }
+    bind(&fd, addr)?;
+    Ok(UdpSocket::from(fd))
+}
+
+/// Listens for TCP connections, also while connections of an earlier run linger (`SO_REUSEADDR`).
+pub fn listen_tcp(addr: SocketAddr, backlog: u16) -> io::Result<TcpListener> {
+    let fd = open(addr, libc::SOCK_STREAM)?;
+    sockopt::set(fd.as_fd(), libc::SOL_SOCKET, libc::SO_REUSEADDR, 1)?;
+    bind(&fd, addr)?;
+    // SAFETY: no memory is passed; the descriptor is open.
+    if unsafe { libc::listen(fd.as_raw_fd(), i32::from(backlog)) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(TcpListener::from(fd))
+}
+
+/// Starts a TCP connection from `from` (port 0: any port) to `to`. It is up, or has failed (`TcpStream::take_error`), once the
+/// stream is writable.
+pub fn connect_tcp(from: SocketAddr, to: SocketAddr) -> io::Result<TcpStream> {
+    let fd = open(to, libc::SOCK_STREAM)?;
+    if from.is_ipv4() == to.is_ipv4() && !(from.ip().is_unspecified() && from.port() == 0) {
+        // the port is then chosen at connect, unique per peer instead of per host
+        sockopt::set(fd.as_fd(), libc::IPPROTO_IP, libc::IP_BIND_ADDRESS_NO_PORT, 1)?;
+        bind(&fd, from)?;
+    }
+    let (raw, len) = RawAddr::new(to);
+    // SAFETY: pointer and length are those of `raw`, which lives through the call; the descriptor is open.
+    if unsafe { libc::connect(fd.as_raw_fd(), (&raw const raw).cast(), len) } != 0 {
+        let error = io::Error::last_os_error();
+        if error.raw_os_error() != Some(libc::EINPROGRESS) {
+            return Err(error);
+        }
+    }
+    Ok(TcpStream::from(fd))
+}
+
+/// Lets the kernel probe an idle connection after `idle` and close it after `count` probes went unanswered, one every tenth of
+/// `idle` (a second at least). Nothing is sent when `idle` is zero.
+pub fn set_keepalive(fd: BorrowedFd<'_>, idle: Duration, count: u32) -> io::Result<()> {
+    if idle.is_zero() {
+        return sockopt::set(fd, libc::SOL_SOCKET, libc::SO_KEEPALIVE, 0);
+    }
+    // the kernel's own upper bounds are 32,767 s, 32,767 s and 127
+    let idle_secs = i32::try_from(idle.as_secs()).unwrap_or(i32::MAX).clamp(1, 32_767);
+    let count = i32::try_from(count).unwrap_or(i32::MAX).clamp(1, 127);
+    sockopt::set(fd, libc::SOL_SOCKET, libc::SO_KEEPALIVE, 1)?;
+    sockopt::set(fd, libc::IPPROTO_TCP, libc::TCP_KEEPIDLE, idle_secs)?;
+    sockopt::set(fd, libc::IPPROTO_TCP, libc::TCP_KEEPINTVL, (idle_secs / 10).max(1))?;
+    sockopt::set(fd, libc::IPPROTO_TCP, libc::TCP_KEEPCNT, count)
+}
+
+/// Octets that the kernel's receive buffer holds, its own bookkeeping included.
+pub fn receive_buffer(fd: BorrowedFd<'_>) -> io::Result<usize> {
+    Ok(sockopt::get(fd, libc::SOL_SOCKET, libc::SO_RCVBUF)? as usize)
+}
+
+fn open(addr: SocketAddr, kind: i32) -> io::Result<OwnedFd> {
+    let family = if addr.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
+    // SAFETY: no memory is passed.
+    let fd = unsafe { libc::socket(family, kind | libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC, 0) };
+    if fd < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the descriptor has just been opened and nobody else knows it.
+    let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+    if addr.is_ipv6() {
+        sockopt::set(fd.as_fd(), libc::IPPROTO_IPV6, libc::IPV6_V6ONLY, 1)?;
+    }
+    Ok(fd)
+}
+
+fn bind(fd: &OwnedFd, addr: SocketAddr) -> io::Result<()> {
+    let (raw, len) = RawAddr::new(addr);
+    // SAFETY: pointer and length are those of `raw`, which lives through the call; the descriptor is open.
+    let rc = unsafe { libc::bind(fd.as_raw_fd(), (&raw const raw).cast(), len) };
+    if rc == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OPTIONS: UdpOptions = UdpOptions { buffer: 64 * 1024, errors: false, local_address: false };
+
+    fn addr(text: &str) -> SocketAddr {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn udp_buffers_are_sized_and_fragments_allowed() {
+        let socket = bind_udp(addr("127.0.0.1:0"), OPTIONS).unwrap();
+        assert!(receive_buffer(socket.as_fd()).unwrap() >= 64 * 1024);
+        let mtu = sockopt::get(socket.as_fd(), libc::IPPROTO_IP, libc::IP_MTU_DISCOVER).unwrap();
+        assert_eq!(mtu, libc::IP_PMTUDISC_DONT);
+        let error = socket.recv_from(&mut [0; 1]).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
+    }
+
+    #[test]
+    fn a_port_in_use_is_an_error() {
+        let first = bind_udp(addr("127.0.0.1:0"), OPTIONS).unwrap();
+        let again = bind_udp(first.local_addr().unwrap(), OPTIONS).unwrap_err();
+        assert_eq!(again.kind(), io::ErrorKind::AddrInUse);
+        let first = listen_tcp(addr("127.0.0.1:0"), 8).unwrap();
+        let again = listen_tcp(first.local_addr().unwrap(), 8).unwrap_err();
+        assert_eq!(again.kind(), io::ErrorKind::AddrInUse);
+    }
+
+    #[test]
+    fn both_families_share_a_port() {
+        let v6 = bind_udp(addr("[::]:0"), OPTIONS).unwrap();
+        let port = v6.local_addr().unwrap().port();
+        // another test may hold the IPv4 port by chance; what matters is that the IPv6 socket alone never blocks it
+        let v6_only = sockopt::get(v6.as_fd(), libc::IPPROTO_IPV6, libc::IPV6_V6ONLY).unwrap();
+        assert_eq!((v6_only, port != 0), (1, true));
+    }
+
+    #[test]
+    fn a_connection_starts_from_the_bound_address() {
+        for host in ["127.0.0.1:0", "[::1]:0"] {
+            let listener = listen_tcp(addr(host), 8).unwrap();
+            listener.set_nonblocking(false).unwrap();
+            let stream = connect_tcp(addr(host), listener.local_addr().unwrap()).unwrap();
+            let (_, from) = listener.accept().unwrap();
+            assert_eq!(from, stream.local_addr().unwrap());
+            assert_eq!(from.ip(), addr(host).ip());
+        }
+    }
+
+    #[test]
+    fn keepalive_options_reach_the_kernel() {
+        let listener = listen_tcp(addr("127.0.0.1:0"), 8).unwrap();
+        let stream = connect_tcp(addr("0.0.0.0:0"), listener.local_addr().unwrap()).unwrap();
+        let get = |name| sockopt::get(stream.as_fd(), libc::IPPROTO_TCP, name).unwrap();
+        set_keepalive(stream.as_fd(), Duration::from_secs(900), 2).unwrap();
+        assert_eq!((get(libc::TCP_KEEPIDLE), get(libc::TCP_KEEPINTVL), get(libc::TCP_KEEPCNT)), (900, 90, 2));
+        set_keepalive(stream.as_fd(), Duration::from_secs(1_000_000), 1000).unwrap();
+        assert_eq!((get(libc::TCP_KEEPIDLE), get(libc::TCP_KEEPCNT)), (32_767, 127));
+        set_keepalive(stream.as_fd(), Duration::ZERO, 2).unwrap();
+        let on = sockopt::get(stream.as_fd(), libc::SOL_SOCKET, libc::SO_KEEPALIVE).unwrap();
+        assert_eq!(on, 0);
+    }
+}
