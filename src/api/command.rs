@@ -1,0 +1,213 @@
+//! The one command table: every message of the remote API (manual 6) and every command of the monitor (manual 7), with its
+//! arguments, help texts and handler.
+
+use crate::api::cx::ApiCx;
+use crate::api::handlers;
+use serde_json::Value;
+
+/// What carries a command out: it gets the request and returns the members of the response, or what is wrong in words.
+pub type Handler = fn(&mut ApiCx<'_>, &Value) -> Result<Value, String>;
+
+/// One message of the API, and the monitor's command for it, if there is one.
+#[derive(Debug)]
+pub struct Command {
+    /// The API's name, `users_get`.
+    pub message: &'static str,
+    /// The monitor's name, `users`; none when people have no use for it.
+    pub command: Option<&'static str>,
+    /// The monitor's arguments in order; each is the member of this name in the request.
+    pub args: &'static [Arg],
+    /// One line of help.
+    pub help: &'static str,
+    /// The paragraph that `help COMMAND` adds.
+    pub details: &'static str,
+    /// The handler.
+    pub handler: Handler,
+}
+
+/// One argument of a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Arg {
+    /// Its name, in the help and as a member of the request.
+    pub name: &'static str,
+    /// What it is.
+    pub kind: ArgKind,
+    /// Whether it may be left out.
+    pub optional: bool,
+    /// What completes it.
+    pub complete: Complete,
+}
+
+/// What an argument is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ArgKind {
+    /// One word.
+    Word,
+    /// A whole number.
+    Integer,
+    /// The rest of the line.
+    Rest,
+}
+
+impl ArgKind {
+    /// The kind as the monitor's client reads it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            ArgKind::Word => "word",
+            ArgKind::Integer => "integer",
+            ArgKind::Rest => "rest",
+        }
+    }
+}
+
+/// What an argument is completed from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Complete {
+    /// Nothing.
+    None,
+    /// The commands of the monitor.
+    Commands,
+    /// The dialogs that run.
+    Dialogs,
+    /// The language of `log_options`.
+    LogOptions,
+}
+
+impl Complete {
+    /// The source as the monitor's client reads it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Complete::None => "none",
+            Complete::Commands => "commands",
+            Complete::Dialogs => "dialogs",
+            Complete::LogOptions => "log_options",
+        }
+    }
+}
+
+/// All commands, in the order in which they are listed.
+pub const COMMANDS: &[Command] = &[
+    Command {
+        message: "help",
+        command: Some("help"),
+        args: &[Arg { name: "command", kind: ArgKind::Word, optional: true, complete: Complete::Commands }],
+        help: "Lists the commands, or explains one",
+        details: "Without an argument: one line for each command. With one: its arguments and what it does.",
+        handler: handlers::help,
+    },
+    Command {
+        message: "log",
+        command: Some("log"),
+        args: &[Arg { name: "options", kind: ArgKind::Rest, optional: true, complete: Complete::LogOptions }],
+        help: "Shows what is logged, or changes it",
+        details: "The options are those of log_options in the configuration file, separated by commas:\n\
+                  \x20 sip.level=debug                   none, error, warn, info or debug, for a layer or all\n\
+                  \x20 sip.max_size=100                  octets of binary content shown; 0 no content, -1 everything\n\
+                  \x20 time=full,time.us=1               sec, short or full; microseconds\n\
+                  \x20 file.rotate=now                   rename the file and start a new one\n\
+                  \x20 file.rotate=20M, file.rotate=#1M  do so at a size, or after so many records; 0 never\n\
+                  \x20 file.path=old                     folder of the renamed files\n\
+                  \x20 file=cut                          start the file anew\n\
+                  A change lasts until the program ends.",
+        handler: handlers::log,
+    },
+    Command {
+        message: "users_get",
+        command: Some("users"),
+        args: &[],
+        help: "Lists the users and their registrations",
+        details: "Each user with the contacts that are registered, how they authenticated and when they expire, and the last \
+                  thing that went wrong with the registration.",
+        handler: handlers::users_get,
+    },
+    Command {
+        message: "dialog_get",
+        command: Some("dialog"),
+        args: &[],
+        help: "Lists the calls",
+        details: "Each call with its two parties, its state and its media. A call stays in the list for 30 s after its end.",
+        handler: handlers::dialog_get,
+    },
+    Command {
+        message: "dialog_stop",
+        command: Some("dialog_stop"),
+        args: &[Arg { name: "index", kind: ArgKind::Integer, optional: false, complete: Complete::Dialogs }],
+        help: "Ends a call",
+        details: "The index is the first column of the command dialog.",
+        handler: handlers::dialog_stop,
+    },
+    Command {
+        message: "quit",
+        command: Some("quit"),
+        args: &[],
+        help: "Ends the program",
+        details: "Calls are ended and the state is stored first.",
+        handler: handlers::quit,
+    },
+    Command {
+        message: "config_get",
+        command: None,
+        args: &[],
+        help: "Gives the configuration that can be changed while running",
+        details: "",
+        handler: handlers::config_get,
+    },
+    Command {
+        message: "config_set",
+        command: None,
+        args: &[],
+        help: "Changes the configuration",
+        details: "logs: as config_get gives it; the layer all stands for every layer.",
+        handler: handlers::config_set,
+    },
+    Command {
+        message: "log_set",
+        command: None,
+        args: &[],
+        help: "Adds a line to the log, flushes, rotates or cuts it",
+        details: "log with layer and level, and optionally dir (FROM or TO) and ue_id; flush, rotate, cut.",
+        handler: handlers::log_set,
+    },
+];
+
+/// The entry for an API message.
+pub fn by_message(message: &str) -> Option<&'static Command> {
+    COMMANDS.iter().find(|c| c.message == message)
+}
+
+/// The entry for a monitor command.
+pub fn by_command(command: &str) -> Option<&'static Command> {
+    COMMANDS.iter().find(|c| c.command == Some(command))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn every_entry_has_help_and_a_name_of_its_own() {
+        let mut messages = HashSet::new();
+        let mut commands = HashSet::new();
+        for c in COMMANDS {
+            assert!(messages.insert(c.message), "{} twice", c.message);
+            assert!(c.help.len() > 5 && !c.help.ends_with('.') && c.help.len() < 70, "{}", c.message);
+            if let Some(name) = c.command {
+                assert!(commands.insert(name), "{name} twice");
+                assert!(c.details.ends_with('.'), "{name} has no long help");
+            }
+        }
+        let named = ["help", "log", "users", "dialog", "dialog_stop", "quit"];
+        assert!(named.iter().all(|n| by_command(n).is_some()));
+    }
+
+    #[test]
+    fn only_the_last_argument_takes_the_rest_and_optional_ones_come_last() {
+        for c in COMMANDS {
+            for pair in c.args.windows(2) {
+                assert!(pair[0].kind != ArgKind::Rest, "{}", c.message);
+                assert!(!pair[0].optional || pair[1].optional, "{}", c.message);
+            }
+        }
+    }
+}

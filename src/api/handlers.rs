@@ -1,0 +1,204 @@
+//! The handlers of the command table: they read the request's members, act, and answer with a snapshot.
+
+use crate::api::command::{COMMANDS, by_command, by_message};
+use crate::api::cx::{ApiCx, apply_log_options};
+use crate::api::log_options::{LAYERS, LogConfig, parse_level, parse_rotate};
+use crate::api::snapshot;
+use crate::base::trace::{Dir, Layer, Level, Record, Subject};
+use serde_json::{Map, Value, json};
+use std::path::PathBuf;
+
+/// `help`: names of messages and events; with `commands` or `command`, the monitor's commands with their help.
+pub fn help(_cx: &mut ApiCx<'_>, request: &Value) -> Result<Value, String> {
+    match text(request, "command")? {
+        Some(name) => {
+            let found = by_command(name).or_else(|| by_message(name));
+            let found = found.ok_or_else(|| format!("no command {name}; help lists them"))?;
+            Ok(json!({ "commands": [snapshot::command(found)] }))
+        }
+        None => Ok(snapshot::help(flag(request, "commands")?.unwrap_or(false))),
+    }
+}
+
+/// `log`: applies `options`, if given, and shows the state of the log.
+pub fn log(cx: &mut ApiCx<'_>, request: &Value) -> Result<Value, String> {
+    if let Some(options) = text(request, "options")? {
+        apply_log_options(cx.log, options).map_err(|e| e.to_string())?;
+    }
+    Ok(snapshot::log_state(cx.log.config(), &cx.log.status()))
+}
+
+/// `users_get`: all users, or with `registered_only` those with a binding.
+pub fn users_get(cx: &mut ApiCx<'_>, request: &Value) -> Result<Value, String> {
+    let registered_only = flag(request, "registered_only")?.unwrap_or(false);
+    let (users, dialogs) = (cx.core.user_views(cx.now), cx.core.dialog_views(cx.now));
+    let shown = users.iter().filter(|u| !registered_only || !u.bindings.is_empty());
+    Ok(json!({ "users": shown.map(|u| snapshot::user(u, &users, &dialogs)).collect::<Vec<_>>() }))
+}
+
+/// `dialog_get`: all dialogs, or the one with `session_id`.
+pub fn dialog_get(cx: &mut ApiCx<'_>, request: &Value) -> Result<Value, String> {
+    let session = text(request, "session_id")?;
+    let dialogs = cx.core.dialog_views(cx.now);
+    let shown = dialogs.iter().filter(|d| session.is_none_or(|id| d.session_id == id));
+    Ok(json!({ "dialogs": shown.map(snapshot::dialog).collect::<Vec<_>>() }))
+}
+
+/// `dialog_stop`: ends the dialog with this `session_id` or `index`.
+pub fn dialog_stop(cx: &mut ApiCx<'_>, request: &Value) -> Result<Value, String> {
+    let index = match (text(request, "session_id")?, integer(request, "index")?) {
+        (Some(id), _) => {
+            let dialogs = cx.core.dialog_views(cx.now);
+            dialogs.iter().find(|d| d.session_id == id).ok_or_else(|| format!("no dialog {id}"))?.index
+        }
+        (None, Some(index)) => u32::try_from(index).map_err(|_| format!("no dialog {index}"))?,
+        (None, None) => return Err("session_id or index is missing".to_owned()),
+    };
+    let (core, mut core_cx) = cx.core_cx();
+    core.stop_dialog(&mut core_cx, index)?;
+    Ok(json!({}))
+}
+
+/// `quit`: starts the clean end of the program.
+pub fn quit(cx: &mut ApiCx<'_>, _request: &Value) -> Result<Value, String> {
+    let (core, mut core_cx) = cx.core_cx();
+    core_cx.ims(Level::Info, Subject::None, format_args!("quit by command"));
+    core.shutdown(&mut core_cx);
+    Ok(json!({}))
+}
+
+/// `config_get`: what can be changed while running.
+pub fn config_get(cx: &mut ApiCx<'_>, _request: &Value) -> Result<Value, String> {
+    Ok(snapshot::config(cx.log.config()))
+}
+
+/// `config_set`: changes `logs`, wholly or not at all.
+pub fn config_set(cx: &mut ApiCx<'_>, request: &Value) -> Result<Value, String> {
+    let carried = ["message", "message_id", "logs"];
+    if let Some(other) = members(request, "request")?.keys().find(|k| !carried.contains(&k.as_str())) {
+        return Err(format!("{other} cannot be changed while running"));
+    }
+    if let Some(logs) = request.get("logs") {
+        let mut config = cx.log.config().clone();
+        set_logs(&mut config, members(logs, "logs")?)?;
+        cx.log.configure(config);
+    }
+    Ok(json!({}))
+}
+
+fn set_logs(config: &mut LogConfig, logs: &Map<String, Value>) -> Result<(), String> {
+    for (name, value) in logs {
+        match name.as_str() {
+            "layers" => {
+                for (layer, settings) in members(value, "logs.layers")? {
+                    set_layer(config, layer, settings)?;
+                }
+            }
+            "rotate" => {
+                config.rotate = parse_rotate(&scalar(value)).map_err(|e| format!("logs.rotate: {e}"))?
+            }
+            "rotate_count" => {
+                let count = format!("#{}", scalar(value));
+                config.rotate = parse_rotate(&count).map_err(|e| format!("logs.rotate_count: {e}"))?;
+            }
+            "path" => config.path = Some(PathBuf::from(scalar(value))).filter(|p| !p.as_os_str().is_empty()),
+            // older clients leave "layers" out
+            layer => set_layer(config, layer, value)?,
+        }
+    }
+    Ok(())
+}
+
+fn set_layer(config: &mut LogConfig, layer: &str, settings: &Value) -> Result<(), String> {
+    let chosen = match LAYERS.iter().position(|l| *l == layer) {
+        Some(index) => &mut config.layers[index..=index],
+        None if layer == "all" => &mut config.layers[..],
+        None => return Err(format!("logs: unknown layer {layer}")),
+    };
+    for (setting, value) in members(settings, layer)? {
+        for layer_config in chosen.iter_mut() {
+            let assigned = layer_config.assign(setting, &scalar(value));
+            assigned.map_err(|e| format!("logs: {layer}.{setting}: {e}"))?;
+        }
+    }
+    Ok(())
+}
+
+/// `log_set`: adds a line, flushes, rotates, cuts.
+pub fn log_set(cx: &mut ApiCx<'_>, request: &Value) -> Result<Value, String> {
+    if let Some(line) = text(request, "log")? {
+        let layer = text(request, "layer")?.ok_or("layer is missing")?;
+        let found = Layer::ALL.into_iter().find(|l| l.name() == layer);
+        let layer = found.ok_or_else(|| format!("unknown layer {layer}"))?;
+        let level = parse_level(text(request, "level")?.ok_or("level is missing")?)?;
+        let dir = match text(request, "dir")? {
+            None => Dir::None,
+            Some("FROM") => Dir::From,
+            Some("TO") => Dir::To,
+            Some(other) => return Err(format!("unknown dir {other}")),
+        };
+        let id = integer(request, "ue_id")?.and_then(|id| u32::try_from(id).ok());
+        let subject = id.map_or(Subject::None, Subject::Id);
+        if cx.log.wants(layer, level) {
+            let text = format_args!("{line}");
+            cx.log.record(&Record { at: cx.wall, layer, level, dir, subject, text, content: &[] });
+        }
+    }
+    if flag(request, "rotate")?.unwrap_or(false) {
+        cx.log.rotate();
+    }
+    if flag(request, "cut")?.unwrap_or(false) {
+        cx.log.cut();
+    }
+    if flag(request, "flush")?.unwrap_or(false) {
+        cx.log.flush();
+    }
+    Ok(json!({}))
+}
+
+/// A string member, if it is there.
+fn text<'a>(request: &'a Value, name: &str) -> Result<Option<&'a str>, String> {
+    match request.get(name) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text)),
+        Some(_) => Err(format!("{name} must be a string")),
+    }
+}
+
+/// A boolean member, if it is there.
+fn flag(request: &Value, name: &str) -> Result<Option<bool>, String> {
+    match request.get(name) {
+        None | Some(Value::Null) => Ok(None),
+        Some(value) => match (value.as_bool(), value.as_u64()) {
+            (Some(on), _) => Ok(Some(on)),
+            (None, Some(n @ 0..=1)) => Ok(Some(n == 1)),
+            _ => Err(format!("{name} must be a boolean")),
+        },
+    }
+}
+
+/// A whole number, if it is there.
+fn integer(request: &Value, name: &str) -> Result<Option<i64>, String> {
+    match request.get(name) {
+        None | Some(Value::Null) => Ok(None),
+        Some(value) => value.as_i64().map(Some).ok_or_else(|| format!("{name} must be a whole number")),
+    }
+}
+
+fn members<'a>(value: &'a Value, name: &str) -> Result<&'a Map<String, Value>, String> {
+    value.as_object().ok_or_else(|| format!("{name} must be an object"))
+}
+
+/// A string, number or boolean as the text that `log_options` has for it.
+fn scalar(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Bool(on) => u8::from(*on).to_string(),
+        other => other.to_string(),
+    }
+}
+
+/// The names of all messages, for `help`.
+pub fn message_names() -> impl Iterator<Item = &'static str> {
+    COMMANDS.iter().map(|c| c.message)
+}

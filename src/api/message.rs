@@ -1,0 +1,283 @@
+//! Messages of the remote API (manual 6.1): requests in, responses out, in strict JSON.
+//!
+//! A request is an object with `message`, or an array of such; the response carries the same `message` and `message_id`,
+//! `time` (seconds since the program's start), `utc`, and `error` when something was wrong. Delayed requests are refused.
+
+use crate::api::command::by_message;
+use crate::api::cx::ApiCx;
+use serde_json::{Map, Value, json};
+
+/// Members of a request that ask for something other than one immediate response.
+const NOT_SUPPORTED: [&str; 4] = ["start_time", "absolute_time", "loop_count", "loop_delay"];
+
+/// Carries out the request or requests in `text` and gives each response to `reply`, in order.
+pub fn handle(cx: &mut ApiCx<'_>, text: &[u8], reply: &mut dyn FnMut(&Value)) {
+    match serde_json::from_slice::<Value>(text) {
+        Ok(Value::Array(requests)) => requests.iter().for_each(|r| reply(&respond(cx, r))),
+        Ok(request) => reply(&respond(cx, &request)),
+        Err(e) => reply(&response(cx, &Value::Null, Err(format!("not JSON: {e}")))),
+    }
+}
+
+/// The response to one request.
+pub fn respond(cx: &mut ApiCx<'_>, request: &Value) -> Value {
+    let result = execute(cx, request);
+    response(cx, request, result)
+}
+
+fn execute(cx: &mut ApiCx<'_>, request: &Value) -> Result<Value, String> {
+    let Some(members) = request.as_object() else {
+        return Err("a request must be an object".to_owned());
+    };
+    let Some(message) = members.get("message").and_then(Value::as_str) else {
+        return Err("message is missing".to_owned());
+    };
+    if let Some(name) = NOT_SUPPORTED.iter().find(|name| members.contains_key(**name)) {
+        return Err(format!("{name} is not supported"));
+    }
+    let command = by_message(message).ok_or_else(|| format!("Unknown message: {message}"))?;
+    (command.handler)(cx, request)
+}
+
+fn response(cx: &ApiCx<'_>, request: &Value, result: Result<Value, String>) -> Value {
+    let mut out = Map::new();
+    for name in ["message", "message_id"] {
+        if let Some(value) = request.get(name) {
+            out.insert(name.to_owned(), value.clone());
+        }
+    }
+    out.insert("time".to_owned(), json!((cx.now.as_nanos() / 1_000_000) as f64 / 1000.0));
+    out.insert("utc".to_owned(), json!((cx.wall.as_micros() / 1000) as f64 / 1000.0));
+    match result {
+        Ok(Value::Object(members)) => out.extend(members),
+        Ok(other) => {
+            out.insert("result".to_owned(), other);
+        }
+        Err(problem) => {
+            out.insert("error".to_owned(), json!(problem));
+        }
+    }
+    Value::Object(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::cx::{LogStatus, Logs};
+    use crate::api::log_options::{LogConfig, Rotate};
+    use crate::base::rng::Rng;
+    use crate::base::time::{Instant, UnixTime};
+    use crate::base::trace::{Layer, Level, Record, Sink};
+    use crate::config::model::{Config, Impu, User};
+    use crate::ims::core::Core;
+    use crate::proto::outbox::{Outbox, Output};
+
+    #[derive(Default)]
+    struct FakeLog {
+        config: LogConfig,
+        lines: Vec<String>,
+        done: Vec<&'static str>,
+    }
+
+    impl Sink for FakeLog {
+        fn wants(&self, layer: Layer, level: Level) -> bool {
+            self.config.layer(layer).takes(level)
+        }
+        fn record(&mut self, record: &Record<'_>) {
+            self.lines.push(format!("{} {:?} {}", record.layer.tag(), record.subject, record.text));
+        }
+        fn flush(&mut self) {
+            self.done.push("flush");
+        }
+    }
+
+    impl Logs for FakeLog {
+        fn config(&self) -> &LogConfig {
+            &self.config
+        }
+        fn configure(&mut self, config: LogConfig) {
+            self.config = config;
+        }
+        fn cut(&mut self) {
+            self.done.push("cut");
+        }
+        fn rotate(&mut self) {
+            self.done.push("rotate");
+        }
+        fn status(&self) -> LogStatus {
+            LogStatus { file: Some("/tmp/ims.log".into()), ..LogStatus::default() }
+        }
+    }
+
+    struct World {
+        core: Core,
+        log: FakeLog,
+        rng: Rng,
+        out: Outbox,
+    }
+
+    impl World {
+        fn new() -> World {
+            let user = User {
+                impi: "001010123456789@ims.mnc001.mcc001.3gppnetwork.org".to_owned(),
+                impus: vec![Impu::new("tel:600")],
+                ..User::default()
+            };
+            let config = Config { users: vec![user], ..Config::default() };
+            World {
+                core: Core::new(config),
+                log: FakeLog::default(),
+                rng: Rng::from_seed(1),
+                out: Outbox::new(),
+            }
+        }
+
+        fn ask(&mut self, request: &str) -> Vec<Value> {
+            let mut replies = Vec::new();
+            let mut cx = ApiCx {
+                core: &mut self.core,
+                log: &mut self.log,
+                now: Instant::from_nanos(1_234_567_890),
+                wall: UnixTime::from_micros(1_608_093_067_123_456),
+                rng: &mut self.rng,
+                out: &mut self.out,
+            };
+            handle(&mut cx, request.as_bytes(), &mut |r| replies.push(r.clone()));
+            replies
+        }
+
+        fn one(&mut self, request: &str) -> Value {
+            let mut replies = self.ask(request);
+            assert_eq!(replies.len(), 1);
+            replies.remove(0)
+        }
+
+        fn error(&mut self, request: &str) -> String {
+            self.one(request)["error"].as_str().expect("an error").to_owned()
+        }
+    }
+
+    #[test]
+    fn a_response_carries_message_id_and_time() {
+        let reply = World::new().one(r#"{"message":"config_get","message_id":{"any":[1]}}"#);
+        assert_eq!(reply["message"], "config_get");
+        assert_eq!(reply["message_id"], json!({"any":[1]}));
+        assert_eq!(reply["time"], 1.234);
+        assert_eq!(reply["utc"], 1_608_093_067.123);
+        assert_eq!(reply.get("error"), None);
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_in_error() {
+        let mut w = World::new();
+        let reply = w.one(r#"{"message_id":"foo","message":"bar"}"#);
+        assert_eq!(reply["error"], "Unknown message: bar");
+        assert_eq!((&reply["message"], &reply["message_id"]), (&json!("bar"), &json!("foo")));
+        assert!(w.error("{\"message\":").starts_with("not JSON"));
+        assert_eq!(w.error("7"), "a request must be an object");
+        assert_eq!(w.error("{}"), "message is missing");
+        assert_eq!(w.error(r#"{"message":"quit","start_time":3}"#), "start_time is not supported");
+        assert!(w.out.is_empty());
+        assert_eq!(w.error(r#"{"message":"dialog_stop"}"#), "session_id or index is missing");
+        assert_eq!(w.error(r#"{"message":"dialog_stop","index":77}"#), "no dialog 77");
+        assert_eq!(w.error(r#"{"message":"dialog_stop","index":"1"}"#), "index must be a whole number");
+        assert_eq!(w.error(r#"{"message":"dialog_stop","session_id":"x"}"#), "no dialog x");
+    }
+
+    #[test]
+    fn an_array_of_requests_is_answered_one_by_one() {
+        let replies =
+            World::new().ask(r#"[{"message":"help","message_id":1},{"message":"x","message_id":2}]"#);
+        assert_eq!(replies.iter().map(|r| r["message_id"].clone()).collect::<Vec<_>>(), [1, 2]);
+    }
+
+    #[test]
+    fn help_lists_messages_and_explains_commands() {
+        let mut w = World::new();
+        let reply = w.one(r#"{"message":"help"}"#);
+        let messages: Vec<&str> =
+            reply["messages"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+        for name in
+            ["help", "config_get", "config_set", "log_set", "users_get", "dialog_get", "dialog_stop", "quit"]
+        {
+            assert!(messages.contains(&name), "{name}");
+        }
+        assert!(reply["events"].is_array());
+        let reply = w.one(r#"{"message":"help","commands":true}"#);
+        assert!(reply["commands"].as_array().unwrap().iter().all(|c| c["help"].is_string()));
+        let reply = w.one(r#"{"message":"help","command":"dialog_stop"}"#);
+        assert_eq!(reply["commands"][0]["args"][0]["name"], "index");
+        assert_eq!(w.error(r#"{"message":"help","command":"fly"}"#), "no command fly; help lists them");
+    }
+
+    #[test]
+    fn log_shows_and_changes_the_options() {
+        let mut w = World::new();
+        let reply = w.one(r#"{"message":"log","options":"sip.level=debug,file.rotate=now,file=cut"}"#);
+        assert_eq!(reply["logs"]["layers"]["sip"]["level"], "debug");
+        assert_eq!(reply["file"], "/tmp/ims.log");
+        assert_eq!(w.log.done, ["rotate", "cut"]);
+        assert!(w.error(r#"{"message":"log","options":"sip.level=loud"}"#).contains("character 11"));
+        assert_eq!(w.log.config.layer(Layer::Sip).level, Level::Debug);
+    }
+
+    #[test]
+    fn config_set_takes_what_config_get_gives() {
+        let mut w = World::new();
+        w.log.config =
+            LogConfig::parse("sip.level=debug,sip.max_size=1,file.rotate=4K,file.path=old").unwrap().0;
+        let logs = w.one(r#"{"message":"config_get"}"#)["logs"].clone();
+        let before = std::mem::take(&mut w.log.config);
+        let reply = w.one(&json!({"message": "config_set", "logs": logs}).to_string());
+        assert_eq!(reply.get("error"), None);
+        assert_eq!(w.log.config, before);
+    }
+
+    #[test]
+    fn config_set_is_all_or_nothing_and_knows_its_layers() {
+        let mut w = World::new();
+        w.one(r#"{"message":"config_set","logs":{"layers":{"all":{"level":"info"}},"rotate_count":5}}"#);
+        assert!(w.log.config.layers.iter().all(|l| l.level == Level::Info));
+        assert_eq!(w.log.config.rotate, Some(Rotate::Count(5)));
+        w.one(r#"{"message":"config_set","logs":{"sip":{"level":"debug","payload":true}}}"#);
+        assert_eq!(w.log.config.layer(Layer::Sip).level, Level::Debug);
+        let before = w.log.config.clone();
+        for (logs, problem) in [
+            (r#"{"layers":{"sip":{"level":"none"},"foo":{"level":"info"}}}"#, "logs: unknown layer foo"),
+            (r#"{"layers":{"sip":{"level":"none","colour":1}}}"#, "logs: sip.colour: unknown setting"),
+            (r#"{"layers":{"sip":{"max_size":"x"}}}"#, "logs: sip.max_size: expected a number"),
+            (r#"{"rotate":"x"}"#, "logs.rotate: expected"),
+            ("3", "logs must be an object"),
+        ] {
+            let error = w.error(&format!(r#"{{"message":"config_set","logs":{logs}}}"#));
+            assert!(error.starts_with(problem), "{error}");
+            assert_eq!(w.log.config, before);
+        }
+        let error = w.error(r#"{"message":"config_set","binding_expires":60}"#);
+        assert_eq!(error, "binding_expires cannot be changed while running");
+    }
+
+    #[test]
+    fn log_set_adds_a_line_and_governs_the_file() {
+        let mut w = World::new();
+        w.one(r#"{"message":"log_set","log":"hello","layer":"ims","level":"error","dir":"TO","ue_id":7}"#);
+        w.one(r#"{"message":"log_set","log":"too quiet","layer":"ims","level":"debug"}"#);
+        assert_eq!(w.log.lines, ["IMS Id(7) hello"]);
+        w.one(r#"{"message":"log_set","flush":true,"rotate":1,"cut":true}"#);
+        assert_eq!(w.log.done, ["rotate", "cut", "flush"]);
+        assert_eq!(w.error(r#"{"message":"log_set","log":"x"}"#), "layer is missing");
+        assert_eq!(w.error(r#"{"message":"log_set","log":"x","layer":"ims"}"#), "level is missing");
+        assert!(
+            w.error(r#"{"message":"log_set","log":"x","layer":"y","level":"info"}"#)
+                .contains("unknown layer")
+        );
+        assert_eq!(w.error(r#"{"message":"log_set","cut":"yes"}"#), "cut must be a boolean");
+    }
+
+    #[test]
+    fn quit_asks_the_core_to_end() {
+        let mut w = World::new();
+        assert_eq!(w.one(r#"{"message":"quit"}"#).get("error"), None);
+        assert_eq!(w.out.items().last(), Some(&Output::Exit));
+    }
+}
