@@ -1,1 +1,3 @@
 //! SIP above the wire: transactions, dialogs, transport rules, digest.
+
+pub mod digest;
