@@ -360,17 +360,15 @@ fn unsafe_code(s: &Source) -> Vec<String> {
             found.push(s.offence(line, "`unsafe` belongs to platform".into()));
             continue;
         }
-        // The reason stands on the line or in the comment and attributes right above it.
-        let above = lines[..line - 1]
-            .iter()
-            .rev()
-            .take_while(|l| l.trim().starts_with("//") || l.trim().starts_with("#["));
-        let said = [lines[line - 1]]
-            .into_iter()
-            .chain(above.copied())
-            .any(|l| l.contains("SAFETY:") || l.contains("# Safety"));
-        let in_type = s.code[at..].starts_with("unsafe extern") || s.code[at..].starts_with("unsafe fn(");
-        if !said && !in_type {
+        // The reason stands on the line, or in the comment and attributes right above its statement.
+        let ends = |l: &&str| l.trim_end().ends_with([';', '{', '}', ',']);
+        let comment = |l: &&str| l.trim().starts_with("//") || l.trim().starts_with("#[");
+        let above = lines[..line - 1].iter().rev().copied();
+        let above = above.skip_while(|l| !ends(l) && !comment(l)).take_while(comment);
+        let said = above.chain([lines[line - 1]]).any(|l| l.contains("SAFETY:") || l.contains("# Safety"));
+        // The contract of an `unsafe fn` is its trait's, or clippy asks for it; its body's blocks come here by themselves.
+        let contract = ["unsafe extern", "unsafe fn"].iter().any(|w| s.code[at..].starts_with(w));
+        if !said && !contract {
             found.push(s.offence(line, "say above it why it is sound: `// SAFETY: …`".into()));
         }
     }
@@ -406,7 +404,8 @@ fn attributes(s: &Source) -> Vec<String> {
     for attribute in ["#[allow(", "#![allow(", "#[expect(", "#![expect("] {
         for (at, _) in s.code.match_indices(attribute) {
             let end = s.code[at..].find(']').map_or(s.code.len(), |p| at + p);
-            if !s.code[at..end].contains("reason =") {
+            let rest = s.raw[end..].lines().next().unwrap_or("");
+            if !s.code[at..end].contains("reason =") && !rest.contains("// ") {
                 found.push(s.offence(
                     line_of(&s.code, at),
                     format!("`{attribute}` without a reason: add `reason = \"…\"`"),
@@ -437,7 +436,7 @@ fn function_length(s: &Source) -> Vec<String> {
             depth == 0 && matches!(c, '{' | ';')
         });
         let Some((open, '{')) = body else { continue };
-        let text = &s.code[at..closing(&s.code, at + open)];
+        let text = &s.code[at..s.code.len().min(closing(&s.code, at + open) + 1)];
         let lines = text.lines().filter(|line| !is_table_row(line)).count();
         if lines > FUNCTION_LINES {
             let words = format!("`{name}` has {lines} lines, {FUNCTION_LINES} are allowed: split it");
@@ -637,7 +636,18 @@ mod rules {
     fn unsafe_code_catches_a_block_outside_platform_and_one_without_reason() {
         check(unsafe_code, "src/node/x.rs", "// unsafe { }", "fn f() { unsafe { g() } }");
         let good = "// SAFETY: the buffer outlives the call.\nlet n = unsafe { g() };";
-        check(unsafe_code, "platform/src/x.rs", good, "let n =\n    unsafe { g() };");
+        check(
+            unsafe_code,
+            "platform/src/x.rs",
+            good,
+            "// SAFETY: of another.\nf();\nlet n =\n    unsafe { g() };",
+        );
+        check(
+            unsafe_code,
+            "platform/src/x.rs",
+            "// SAFETY: x.\nlet n =\n    unsafe { g() };",
+            "unsafe impl Send for X {}",
+        );
     }
 
     #[test]
@@ -668,6 +678,7 @@ mod rules {
         check(attributes, path, "// #[ignore]", "#[ignore]\nfn f() {}");
         check(attributes, path, "", "#[ignore = \"slow\"]\nfn f() {}");
         check(attributes, path, "#[allow(dead_code, reason = \"filled by a macro\")]", "#[allow(dead_code)]");
+        check(attributes, path, "#[allow(dead_code)] // filled by a macro", "#![expect(dead_code)]");
         check(attributes, path, "", "fn f() { std::thread::sleep(d) }");
     }
 
