@@ -1,3 +1,4 @@
 //! Bytes to values and back: no state, no time, no allocation on parse.
 
+pub mod sdp;
 pub mod sip;
