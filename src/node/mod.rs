@@ -2,3 +2,4 @@
 
 pub mod control;
 pub mod log_file;
+pub mod storage;

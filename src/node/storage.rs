@@ -1,0 +1,331 @@
+//! The state file (`ue_db_filename`): records that outlive the program, stored off the loop with group commit.
+//!
+//! The loop puts records and goes on; a helper thread commits whatever has gathered since its last commit in one
+//! transaction, and then says up to which put everything is on the disk. A file that cannot be read is never overwritten.
+
+mod file;
+
+pub use file::StorageError;
+
+use file::StateFile;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// Octets of keys and values that may wait for a commit: more than two million bindings. Puts beyond are refused.
+pub const PENDING_BYTES: usize = 256 << 20;
+
+/// Time between attempts while the disk refuses.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// What is called, from the storage thread, after each commit and each failure.
+pub type Notify = Box<dyn Fn() + Send>;
+
+/// The storage thread, from the loop's side.
+#[derive(Debug)]
+pub struct Storage {
+    path: PathBuf,
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// A put that was refused: too much waits for the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StorageFull;
+
+impl fmt::Display for StorageFull {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "more than {PENDING_BYTES} octets of state wait for the disk")
+    }
+}
+
+impl std::error::Error for StorageFull {}
+
+/// The changes since the last commit: the newest value for each key.
+type Changes = BTreeMap<String, Option<String>>;
+
+#[derive(Default)]
+struct State {
+    changes: Changes,
+    bytes: usize,
+    /// Puts so far, and how many of them are on the disk.
+    puts: u64,
+    durable: u64,
+    problem: Option<String>,
+    closing: bool,
+    notify: Option<Notify>,
+}
+
+#[derive(Default)]
+struct Shared {
+    state: Mutex<State>,
+    work: Condvar,
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = self.lock();
+        write!(f, "Shared {{ puts: {}, durable: {} }}", state.puts, state.durable)
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // the state is consistent at every point where a holder could panic
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Storage {
+    /// Opens or makes the file, gives all records in key order, and starts the thread.
+    pub fn open(path: PathBuf) -> Result<(Storage, Vec<(String, String)>), StorageError> {
+        let file = StateFile::open(&path)?;
+        let records = file.load()?;
+        let shared = Arc::new(Shared::default());
+        let theirs = Arc::clone(&shared);
+        let spawn = std::thread::Builder::new().name("storage".to_owned());
+        let thread = spawn.spawn(move || run(&theirs, file));
+        let thread = Some(thread.map_err(|e| StorageError::Io(path.clone(), e.to_string()))?);
+        Ok((Storage { path, shared, thread }, records))
+    }
+
+    /// The file.
+    pub fn path(&self) -> &std::path::Path {
+        &self.path
+    }
+
+    /// Has `notify` called, from the storage thread, whenever [`Storage::durable`] or [`Storage::take_problem`] has news.
+    pub fn set_notify(&self, notify: Notify) {
+        self.shared.lock().notify = Some(notify);
+    }
+
+    /// Stores (`Some`) or deletes (`None`) a record; returns the number of this put, counted from 1.
+    pub fn put(&mut self, key: String, value: Option<String>) -> Result<u64, StorageFull> {
+        let mut state = self.shared.lock();
+        let size = key.len() + value.as_ref().map_or(0, String::len);
+        if state.bytes + size > PENDING_BYTES {
+            return Err(StorageFull);
+        }
+        // what an older change of the same key took is not given back before the commit: the bound errs on the safe side
+        state.bytes += size;
+        state.changes.insert(key, value);
+        state.puts += 1;
+        let number = state.puts;
+        drop(state);
+        self.shared.work.notify_one();
+        Ok(number)
+    }
+
+    /// All puts up to this number are on the disk.
+    pub fn durable(&self) -> u64 {
+        self.shared.lock().durable
+    }
+
+    /// What went wrong since it was last asked, in words. The records are kept and tried again.
+    pub fn take_problem(&mut self) -> Option<String> {
+        self.shared.lock().problem.take()
+    }
+
+    /// Writes what is left and ends the thread; the error says how much could not be stored.
+    pub fn close(mut self) -> Result<(), String> {
+        self.finish()
+    }
+
+    fn finish(&mut self) -> Result<(), String> {
+        let Some(thread) = self.thread.take() else { return Ok(()) };
+        self.shared.lock().closing = true;
+        self.shared.work.notify_one();
+        let panicked = thread.join().is_err();
+        let state = self.shared.lock();
+        if state.changes.is_empty() && !panicked {
+            return Ok(());
+        }
+        let (lost, why) =
+            (state.changes.len(), state.problem.as_deref().unwrap_or("the storage thread ended"));
+        Err(format!("state file {}: {lost} records could not be stored: {why}", self.path.display()))
+    }
+}
+
+impl Drop for Storage {
+    fn drop(&mut self) {
+        if let Err(problem) = self.finish() {
+            eprintln!("imsbox: {problem}");
+        }
+    }
+}
+
+/// The thread: waits for changes, commits them together, and keeps those that the disk refuses.
+fn run(shared: &Shared, mut file: StateFile) {
+    let mut state = shared.lock();
+    loop {
+        while state.changes.is_empty() && !state.closing {
+            state = shared.work.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        if state.changes.is_empty() {
+            return;
+        }
+        let closing = state.closing;
+        let changes = std::mem::take(&mut state.changes);
+        let (puts, bytes) = (state.puts, std::mem::take(&mut state.bytes));
+        drop(state);
+        let outcome = file.commit(&changes);
+        state = shared.lock();
+        match outcome {
+            Ok(()) => state.durable = puts,
+            Err(problem) => {
+                state.problem = Some(problem);
+                state.bytes += bytes;
+                for (key, value) in changes {
+                    // a newer change of the same key stays
+                    state.changes.entry(key).or_insert(value);
+                }
+            }
+        }
+        if let Some(notify) = &state.notify {
+            notify();
+        }
+        if state.durable != puts {
+            if closing {
+                return;
+            }
+            state = wait_for_retry(shared, state);
+        }
+    }
+}
+
+/// Waits before the next attempt; the end of the program cuts it short.
+fn wait_for_retry<'a>(shared: &'a Shared, state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+    let waited = shared.work.wait_timeout_while(state, RETRY, |state| !state.closing);
+    waited.map_or_else(|poisoned| poisoned.into_inner().0, |(state, _)| state)
+}
+
+impl From<StorageError> for io::Error {
+    fn from(error: StorageError) -> Self {
+        io::Error::other(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+    use std::sync::mpsc;
+
+    fn temp(name: &str) -> PathBuf {
+        let path = std::env::temp_dir().join(format!("imsbox-state-{name}-{}", std::process::id()));
+        let _ = fs::remove_file(&path);
+        path
+    }
+
+    fn records(path: &std::path::Path) -> Vec<(String, String)> {
+        Storage::open(path.to_owned()).unwrap().1
+    }
+
+    fn text(n: usize) -> String {
+        format!("{{\"n\":{n}}}")
+    }
+
+    #[test]
+    fn records_come_back_in_key_order_after_a_restart() {
+        let path = temp("restart");
+        let (mut storage, found) = Storage::open(path.clone()).unwrap();
+        assert_eq!(found, []);
+        for (key, value) in
+            [("b/2", Some("two")), ("a/1", Some("one")), ("b/2", Some("TWO")), ("c/3", Some("x"))]
+        {
+            storage.put(key.to_owned(), value.map(str::to_owned)).unwrap();
+        }
+        assert_eq!(storage.put("c/3".to_owned(), None), Ok(5));
+        storage.close().unwrap();
+        let pairs = [("a/1", "one"), ("b/2", "TWO")].map(|(k, v)| (k.to_owned(), v.to_owned()));
+        assert_eq!(records(&path), pairs);
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        fs::remove_file(path).unwrap();
+    }
+
+    #[test]
+    fn durable_reaches_the_last_put_and_is_notified() {
+        let path = temp("durable");
+        let (mut storage, _) = Storage::open(path.clone()).unwrap();
+        let (told, news) = mpsc::channel();
+        storage.set_notify(Box::new(move || told.send(()).unwrap_or(())));
+        let mut last = 0;
+        for n in 0..500 {
+            last = storage.put(format!("k{n}"), Some(text(n))).unwrap();
+        }
+        while storage.durable() < last {
+            news.recv_timeout(Duration::from_secs(20)).expect("a commit is notified");
+        }
+        assert_eq!(storage.take_problem(), None);
+        drop(storage);
+        assert_eq!(records(&path).len(), 500);
+        fs::remove_file(path).unwrap();
+    }
+
+    #[test]
+    fn a_file_that_is_no_state_file_is_refused_and_left_alone() {
+        let path = temp("foreign");
+        fs::write(&path, "not a state file, but somebody's notes\n".repeat(50)).unwrap();
+        let before = fs::read(&path).unwrap();
+        let error = Storage::open(path.clone()).unwrap_err().to_string();
+        assert!(error.contains("move it away"), "{error}");
+        assert_eq!(fs::read(&path).unwrap(), before);
+        fs::remove_file(path).unwrap();
+    }
+
+    #[test]
+    fn a_damaged_file_is_refused_or_read_right_and_never_panics() {
+        let path = temp("damaged");
+        let (mut storage, _) = Storage::open(path.clone()).unwrap();
+        for n in 0..40 {
+            storage.put(format!("k{n:02}"), Some(text(n))).unwrap();
+        }
+        storage.close().unwrap();
+        let whole = fs::read(&path).unwrap();
+        let expected = records(&path);
+        let mut refused = 0;
+        for at in (0..whole.len()).step_by(whole.len() / 97) {
+            let mut bad = whole.clone();
+            bad[at] ^= 0x5a;
+            fs::write(&path, &bad).unwrap();
+            match Storage::open(path.clone()) {
+                Ok((_, found)) => assert_eq!(found, expected, "octet {at}"),
+                Err(_) => {
+                    refused += 1;
+                    assert!(fs::read(&path).unwrap() == bad, "octet {at}: the refused file was written to");
+                }
+            }
+        }
+        for cut in [1, whole.len() / 3, whole.len() - 1] {
+            fs::write(&path, &whole[..cut]).unwrap();
+            assert!(Storage::open(path.clone()).is_err(), "cut at {cut}");
+            refused += 1;
+        }
+        assert!(refused >= 3);
+        fs::remove_file(path).unwrap();
+    }
+
+    #[test]
+    fn a_file_in_use_is_refused() {
+        let path = temp("used");
+        let (storage, _) = Storage::open(path.clone()).unwrap();
+        let error = Storage::open(path.clone()).unwrap_err();
+        assert!(matches!(error, StorageError::InUse(_)), "{error}");
+        drop(storage);
+        fs::remove_file(path).unwrap();
+    }
+
+    #[test]
+    fn what_waits_for_the_disk_is_bounded() {
+        let path = temp("bounded");
+        let (mut storage, _) = Storage::open(path.clone()).unwrap();
+        assert_eq!(storage.put("k".to_owned(), Some("x".repeat(PENDING_BYTES))), Err(StorageFull));
+        drop(storage);
+        fs::remove_file(path).unwrap();
+    }
+}
