@@ -45,6 +45,9 @@ impl fmt::Display for StorageFull {
 
 impl std::error::Error for StorageFull {}
 
+/// Keys and values, in key order.
+pub type Records = Vec<(String, String)>;
+
 /// The changes since the last commit: the newest value for each key.
 type Changes = BTreeMap<String, Option<String>>;
 
@@ -82,7 +85,7 @@ impl Shared {
 
 impl Storage {
     /// Opens or makes the file, gives all records in key order, and starts the thread.
-    pub fn open(path: PathBuf) -> Result<(Storage, Vec<(String, String)>), StorageError> {
+    pub fn open(path: PathBuf) -> Result<(Storage, Records), StorageError> {
         let file = StateFile::open(&path)?;
         let records = file.load()?;
         let shared = Arc::new(Shared::default());

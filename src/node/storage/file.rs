@@ -1,6 +1,6 @@
 //! The state file itself: one table of text records in an embedded store, checked whole when it is opened.
 
-use super::Changes;
+use super::{Changes, Records};
 use redb::{Database, DatabaseError, ReadableDatabase, ReadableTable, TableDefinition};
 use std::fmt;
 use std::fs::OpenOptions;
@@ -15,6 +15,9 @@ const FORMAT: &str = "1";
 
 /// Memory for pages of the file.
 const CACHE_BYTES: usize = 16 << 20;
+
+/// The version of a file, if it has any, and its records.
+type Contents = (Option<String>, Records);
 
 /// Why the state file cannot be used.
 #[derive(Debug, PartialEq, Eq)]
@@ -76,7 +79,7 @@ impl StateFile {
     }
 
     /// All records in key order.
-    pub(super) fn load(&self) -> Result<Vec<(String, String)>, StorageError> {
+    pub(super) fn load(&self) -> Result<Records, StorageError> {
         let version = self.read().map_err(|e| explain_store(&self.path, e))?;
         match version {
             (Some(version), _) if version != FORMAT => Err(StorageError::Version(self.path.clone(), version)),
@@ -84,7 +87,7 @@ impl StateFile {
         }
     }
 
-    fn read(&self) -> Result<(Option<String>, Vec<(String, String)>), redb::Error> {
+    fn read(&self) -> Result<Contents, redb::Error> {
         let Some(store) = &self.store else { return Ok((None, Vec::new())) };
         let transaction = store.begin_read()?;
         let meta = match transaction.open_table(META) {
