@@ -1,5 +1,18 @@
 //! Sockets and the loop: the only place that waits, and the only one that touches sockets and files.
+//!
+//! [`event_loop::Node`] owns the core and every descriptor. What others plug into it is in [`hooks`].
 
 pub mod control;
+pub mod event_loop;
+mod flush;
+pub mod hooks;
 pub mod log_file;
+mod ready;
+mod service;
+pub mod signals;
+pub mod start;
 pub mod storage;
+pub mod token;
+mod udp_plane;
+mod udp_port;
+mod world;

@@ -1,0 +1,225 @@
+//! The loop: sockets feed the core, the core's outputs go to sockets, and between turns the program sleeps in the poll.
+//!
+//! One turn: sleep until a socket is ready or a deadline has come; read the clocks; drain the ready sockets, media first and each
+//! within its share; let the core's timers run; carry out the outbox; hand the log and the storage what they have. Without a
+//! deadline and without a packet nothing wakes the program.
+
+use crate::base::time::{Duration, Instant};
+use crate::base::trace::{Layer, Level, Subject};
+use crate::ims::core::Core;
+use crate::node::hooks::{Endpoint, Hooks, Readiness, Storage};
+use crate::node::ready::ReadySet;
+use crate::node::service::Service;
+use crate::node::signals::{Request, Signals};
+use crate::node::start::StartError;
+use crate::node::token::{Kind, Source};
+use crate::node::udp_plane::UdpPlane;
+use crate::node::world::World;
+use crate::proto::cx::Cx;
+use crate::proto::outbox::Outbox;
+use mio::event::Event;
+use mio::{Events, Poll};
+use std::io;
+use std::net::SocketAddr;
+
+/// Poll events taken at once: more come with the next turn.
+const MAX_EVENTS: usize = 1024;
+/// How long what is queued on streams may take to leave after the core said that it is done.
+pub(super) const EXIT_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Whether the loop goes on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Stage {
+    /// All is served.
+    Running,
+    /// The core was told to end, and ends its calls.
+    Stopping,
+    /// The core is done; what is queued on streams may leave until then.
+    Leaving {
+        /// The end of patience.
+        until: Instant,
+    },
+}
+
+/// The core with every descriptor of the program.
+pub struct Node {
+    poll: Poll,
+    ready: ReadySet,
+    pub(super) core: Core,
+    pub(super) world: World,
+    /// The outbox that is being carried out, while the core fills the other one.
+    pub(super) flushing: Outbox,
+    pub(super) udp: UdpPlane,
+    endpoint: Option<Box<dyn Endpoint>>,
+    pub(super) storage: Option<Box<dyn Storage>>,
+    signals: Signals,
+    service: Service,
+    pub(super) stage: Stage,
+}
+
+impl Node {
+    /// Opens every socket of the core's configuration. To be called in the thread that will run the node, before other threads
+    /// are started or with the signals of [`super::signals::TAKEN`] blocked in them.
+    pub fn new(core: Core, hooks: Hooks) -> Result<Self, StartError> {
+        let poll = Poll::new().map_err(StartError::system("create a poll"))?;
+        let registry = poll.registry();
+        let signals = Signals::new(registry).map_err(StartError::system("take signals"))?;
+        let Hooks { log, mut endpoint, mut storage } = hooks;
+        if let Some(endpoint) = &mut endpoint {
+            endpoint.register(registry).map_err(StartError::system("watch the command endpoint"))?;
+        }
+        if let Some(storage) = &mut storage {
+            let token = Source::fixed(Kind::Storage, 0).token();
+            storage.register(registry, token).map_err(StartError::system("watch the storage"))?;
+        }
+        let world = World::new(log).map_err(StartError::system("seed the random generator"))?;
+        let udp = UdpPlane::open(&core.config().sip, registry)?;
+        Ok(Node {
+            ready: ReadySet::default(),
+            flushing: Outbox::new(),
+            service: Service::from_env(world.now).map_err(StartError::system("reach the service manager"))?,
+            stage: Stage::Running,
+            poll,
+            core,
+            world,
+            udp,
+            endpoint,
+            storage,
+            signals,
+        })
+    }
+
+    /// What is listened on, one line each, for people.
+    pub fn listening(&self) -> Vec<String> {
+        let mut lines: Vec<String> = self.udp.addrs().map(|a| format!("SIP on UDP {a}")).collect();
+        lines.extend(self.endpoint.iter().flat_map(|e| e.listening()));
+        lines
+    }
+
+    /// The bound address of each SIP socket, in the order of the configuration.
+    pub fn sip_addrs(&self) -> Vec<SocketAddr> {
+        self.udp.addrs().collect()
+    }
+
+    /// The core, and the context for an input to it: for what is done before the loop runs, such as restoring the state.
+    pub fn core_cx(&mut self) -> (&mut Core, Cx<'_>) {
+        (&mut self.core, self.world.cx())
+    }
+
+    /// Runs until the core says that it is done, after a signal or a command. An error is one that the program cannot go on from.
+    pub fn run(mut self) -> io::Result<()> {
+        self.service.ready(&self.listening().join(", "));
+        let mut events = Events::with_capacity(MAX_EVENTS);
+        while self.turn(&mut events)? {}
+        self.service.stopping();
+        self.world.log.flush();
+        Ok(())
+    }
+
+    /// One turn; false when the program is to end.
+    fn turn(&mut self, events: &mut Events) -> io::Result<bool> {
+        match self.poll.poll(events, self.timeout()) {
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => events.clear(),
+            result => result?,
+        }
+        self.world.read_clocks();
+        for event in events.iter() {
+            self.on_event(event);
+        }
+        while let Some(source) = self.ready.next() {
+            if self.drain(source) {
+                self.ready.keep(source);
+            }
+        }
+        self.ready.end_turn();
+        self.core.tick(&mut self.world.cx());
+        self.flush();
+        self.world.log.flush();
+        if let Some(storage) = &mut self.storage {
+            storage.end_turn();
+        }
+        self.service.end_turn(self.world.now);
+        Ok(!self.is_over())
+    }
+
+    /// How long the poll may sleep; `None` is until something comes.
+    fn timeout(&self) -> Option<Duration> {
+        if !self.ready.is_empty() || !self.world.out.is_empty() {
+            return Some(Duration::ZERO);
+        }
+        let leaving = match self.stage {
+            Stage::Leaving { until } => Some(until),
+            Stage::Running | Stage::Stopping => None,
+        };
+        let deadlines = [self.core.next_deadline(), self.service.deadline(), leaving];
+        let next = deadlines.into_iter().flatten().min()?;
+        Some(next.since(self.world.clock()))
+    }
+
+    fn is_over(&self) -> bool {
+        match self.stage {
+            Stage::Leaving { .. } => true,
+            Stage::Running | Stage::Stopping => false,
+        }
+    }
+
+    /// Sorts one poll event: what is short is done at once, what has a share of the turn is queued.
+    fn on_event(&mut self, event: &Event) {
+        let Some(source) = Source::from_token(event.token()) else { return };
+        match source.kind {
+            Kind::Udp => {
+                if event.is_error() {
+                    self.udp.take_errors(source.slot, &mut self.core, &mut self.world);
+                }
+                self.ready.add(source);
+            }
+            Kind::Listener | Kind::Stream | Kind::Rtp | Kind::Rtcp => self.ready.add(source),
+            Kind::Signal => self.on_signals(),
+            Kind::Endpoint => {
+                let ready = Readiness {
+                    readable: event.is_readable() || event.is_read_closed(),
+                    writable: event.is_writable() || event.is_write_closed(),
+                };
+                if let Some(endpoint) = &mut self.endpoint {
+                    let mut cx = self.world.api_cx(&mut self.core);
+                    endpoint.on_event(self.poll.registry(), source.slot, ready, &mut cx);
+                }
+            }
+            Kind::Storage => {
+                if let Some(storage) = &mut self.storage {
+                    storage.on_wake(&mut self.world.api_cx(&mut self.core));
+                }
+            }
+        }
+    }
+
+    /// Gives one source its share of the turn. Whether it may have more.
+    fn drain(&mut self, source: Source) -> bool {
+        match source.kind {
+            Kind::Udp => self.udp.drain(source.slot, &mut self.core, &mut self.world),
+            _ => false,
+        }
+    }
+
+    fn on_signals(&mut self) {
+        while let Some((request, signal)) = self.signals.next() {
+            let text = format_args!("{} received", signal.name());
+            self.world.trace(Layer::Ims, Level::Info, Subject::None, text);
+            match request {
+                Request::RotateLog => self.world.log.rotate(),
+                Request::Stop => self.stop(),
+            }
+        }
+    }
+
+    /// Asks the core for a clean end; the second time, ends at once.
+    fn stop(&mut self) {
+        match self.stage {
+            Stage::Running => {
+                self.stage = Stage::Stopping;
+                self.core.shutdown(&mut self.world.cx());
+            }
+            Stage::Stopping | Stage::Leaving { .. } => self.stage = Stage::Leaving { until: self.world.now },
+        }
+    }
+}

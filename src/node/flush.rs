@@ -1,0 +1,94 @@
+//! Carrying out the outbox, in order, at the end of a turn.
+//!
+//! What happens meanwhile (a port pair is open, a message could not be sent) goes to the core at once, which may want more done:
+//! that is the next round, of a bounded number.
+
+use crate::base::trace::{Layer, Level, Subject};
+use crate::node::event_loop::{EXIT_TIMEOUT, Node, Stage};
+use crate::proto::flow::{Flow, LocalId, Transport};
+use crate::proto::outbox::{Outbox, Output};
+use platform::batch::{BATCH, SendBatch};
+use std::io;
+
+/// Rounds of one turn; what the core wants beyond them is done in the next turn, after the sockets had theirs.
+const MAX_ROUNDS: usize = 8;
+
+impl Node {
+    /// Carries out what the core wants, until it wants nothing more.
+    pub(super) fn flush(&mut self) {
+        for _ in 0..MAX_ROUNDS {
+            if self.world.out.is_empty() {
+                return;
+            }
+            let empty = std::mem::take(&mut self.flushing);
+            let out = std::mem::replace(&mut self.world.out, empty);
+            self.carry_out(&out);
+            self.flushing = out;
+            self.flushing.clear();
+        }
+    }
+
+    fn carry_out(&mut self, out: &Outbox) {
+        let items = out.items();
+        let mut next = 0;
+        while let Some(item) = items.get(next) {
+            if let Output::Send { flow: Flow { transport: Transport::Udp, local, .. }, .. } = item {
+                next += self.send_datagrams(*local, &items[next..], out);
+                continue;
+            }
+            self.carry_out_one(item, out);
+            next += 1;
+        }
+    }
+
+    /// Sends the datagrams at the start of `items` that leave from one socket, up to a batch. Returns how many items that were.
+    fn send_datagrams(&mut self, local: LocalId, items: &[Output], out: &Outbox) -> usize {
+        let mut batch = SendBatch::new();
+        let mut concerned = [None; BATCH];
+        let mut failed = [const { None }; BATCH];
+        let Some(port) = self.udp.port(local) else { return 1 };
+        for item in items {
+            let Output::Send { flow, range, tag } = item else { break };
+            if flow.transport != Transport::Udp || flow.local != local || batch.is_full() {
+                break;
+            }
+            concerned[batch.len()] = Some((*flow, *tag));
+            port.push(&mut batch, flow.remote, out.bytes(range), *tag);
+        }
+        let count = batch.len();
+        port.send(&mut batch, |index, error| failed[index] = Some(error.kind()));
+        for ((flow, tag), kind) in concerned.into_iter().flatten().zip(failed) {
+            if let Some(kind) = kind {
+                self.on_datagram_refused(flow, tag, kind);
+            }
+        }
+        count
+    }
+
+    fn on_datagram_refused(&mut self, flow: Flow, tag: u64, kind: io::ErrorKind) {
+        let text = format_args!("sending to {} by UDP failed: {}", flow.remote, io::Error::from(kind));
+        self.world.trace(Layer::Sip, Level::Warn, Subject::None, text);
+        // a full buffer is loss, against which the transaction layer retransmits; all else will fail again
+        if tag != 0 && kind != io::ErrorKind::WouldBlock {
+            self.core.on_send_failed(&mut self.world.cx(), flow, tag);
+        }
+    }
+
+    fn carry_out_one(&mut self, item: &Output, _out: &Outbox) {
+        match item {
+            Output::Persist { key, value } => {
+                if let Some(storage) = &mut self.storage {
+                    storage.put(key, value.as_deref());
+                }
+            }
+            Output::Exit => self.stage = Stage::Leaving { until: self.world.now + EXIT_TIMEOUT },
+            Output::OpenMedia { session, .. } => {
+                self.core.on_media_opened(&mut self.world.cx(), *session, false)
+            }
+            Output::Send { .. }
+            | Output::CloseStream(_)
+            | Output::CloseMedia { .. }
+            | Output::SendMedia { .. } => {}
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! All SIP UDP sockets, and the buffers that they share.
+
+use crate::config::model::SipSocket;
+use crate::ims::core::Core;
+use crate::node::start::{StartError, property};
+use crate::node::udp_port::{MAX_DATAGRAM, UdpPort};
+use crate::node::world::World;
+use crate::proto::flow::LocalId;
+use mio::Registry;
+use platform::batch::{BATCH, RecvBatch};
+use std::net::SocketAddr;
+
+/// The sockets by `LocalId`.
+#[derive(Debug)]
+pub struct UdpPlane {
+    ports: Vec<UdpPort>,
+    buffers: RecvBatch,
+}
+
+impl UdpPlane {
+    /// Opens one socket for each entry of `sip`.
+    pub fn open(sip: &[SipSocket], registry: &Registry) -> Result<Self, StartError> {
+        let mut ports = Vec::with_capacity(sip.len());
+        for (index, socket) in sip.iter().enumerate() {
+            let local = LocalId(u8::try_from(index).map_err(|_| StartError::TooManySockets(sip.len()))?);
+            ports.push(UdpPort::open(local, socket, &property(index, socket), registry)?);
+        }
+        Ok(UdpPlane { ports, buffers: RecvBatch::new(BATCH, MAX_DATAGRAM) })
+    }
+
+    /// The bound addresses.
+    pub fn addrs(&self) -> impl Iterator<Item = SocketAddr> {
+        self.ports.iter().map(UdpPort::addr)
+    }
+
+    /// Gives the core what has come in on one socket, up to a limit. Whether there may be more.
+    pub fn drain(&mut self, slot: u32, core: &mut Core, world: &mut World) -> bool {
+        self.ports.get_mut(slot as usize).is_some_and(|port| port.drain(&mut self.buffers, core, world))
+    }
+
+    /// Tells the core about datagrams of one socket that came back as ICMP errors.
+    pub fn take_errors(&mut self, slot: u32, core: &mut Core, world: &mut World) {
+        if let Some(port) = self.ports.get_mut(slot as usize) {
+            port.take_errors(core, world);
+        }
+    }
+
+    /// The socket, unless there is none of that number.
+    pub fn port(&mut self, local: LocalId) -> Option<&mut UdpPort> {
+        self.ports.get_mut(usize::from(local.0))
+    }
+}

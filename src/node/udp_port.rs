@@ -1,0 +1,173 @@
+//! A SIP UDP socket: datagrams in, batches out, failures back.
+
+mod recent;
+mod source_memory;
+
+use crate::base::trace::{Layer, Level, Subject};
+use crate::config::model::SipSocket;
+use crate::ims::core::Core;
+use crate::node::start::StartError;
+use crate::node::token::{Kind, Source};
+use crate::node::world::World;
+use crate::proto::flow::{Flow, LocalId};
+use mio::unix::SourceFd;
+use mio::{Interest, Registry};
+use platform::batch::{BATCH, RecvBatch, SendBatch};
+use platform::icmp::take_error;
+use platform::socket::{UdpOptions, bind_udp};
+use recent::Recent;
+use source_memory::SourceMemory;
+use std::io;
+use std::net::{SocketAddr, UdpSocket};
+use std::os::fd::{AsFd, AsRawFd};
+
+/// The longest datagram that is taken: what UDP can carry (RFC 3261 18.1.1 asks for 65,535 octets with the IP header).
+pub const MAX_DATAGRAM: usize = 65_535;
+/// Kernel buffer: some 2,000 REGISTERs of 1 KiB that wait, as the kernel counts (twice the octets asked for).
+const KERNEL_BUFFER: usize = 2 << 20;
+/// Datagrams taken from one socket before another source has its turn.
+const DRAIN_LIMIT: usize = 2 * BATCH;
+
+/// One SIP UDP socket.
+#[derive(Debug)]
+pub struct UdpPort {
+    local: LocalId,
+    socket: UdpSocket,
+    addr: SocketAddr,
+    recent: Recent,
+    /// Only for a socket that is bound to a wildcard.
+    sources: Option<SourceMemory>,
+    ignored: u64,
+}
+
+impl UdpPort {
+    /// Binds the socket of `config` and registers it. `property` names the address in errors.
+    pub fn open(
+        local: LocalId,
+        config: &SipSocket,
+        property: &str,
+        registry: &Registry,
+    ) -> Result<Self, StartError> {
+        let is_wildcard = config.bind.ip().is_unspecified();
+        let options = UdpOptions { buffer: KERNEL_BUFFER, errors: true, local_address: is_wildcard };
+        let bind_error = |error| StartError::Bind {
+            property: property.to_owned(),
+            transport: "UDP",
+            addr: config.bind,
+            error,
+        };
+        let socket = bind_udp(config.bind, options).map_err(bind_error)?;
+        let addr = socket.local_addr().map_err(StartError::system("read a socket's address"))?;
+        let token = Source::fixed(Kind::Udp, local.0.into()).token();
+        registry
+            .register(&mut SourceFd(&socket.as_raw_fd()), token, Interest::READABLE)
+            .map_err(StartError::system("watch a socket"))?;
+        let sources = is_wildcard.then(|| SourceMemory::new(config.addr.ip()));
+        Ok(UdpPort { local, socket, addr, recent: Recent::default(), sources, ignored: 0 })
+    }
+
+    /// The address that it is bound to.
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// Gives the core what has come in, up to a limit. Whether there may be more.
+    pub fn drain(&mut self, buffers: &mut RecvBatch, core: &mut Core, world: &mut World) -> bool {
+        let mut taken = 0;
+        while taken < DRAIN_LIMIT {
+            match buffers.recv(self.socket.as_fd()) {
+                Ok(n) => {
+                    taken += n;
+                    self.deliver(buffers, core, world);
+                }
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return false,
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) => {
+                    // an ICMP error of an earlier datagram stands in the way once; its details are in the error queue
+                    taken += 1;
+                    if !self.take_errors(core, world) {
+                        let text = format_args!("{}: receiving failed: {e}", self.addr);
+                        world.trace(Layer::Sip, Level::Error, Subject::None, text);
+                        return false;
+                    }
+                }
+            }
+        }
+        true
+    }
+
+    fn deliver(&mut self, buffers: &RecvBatch, core: &mut Core, world: &mut World) {
+        for datagram in buffers.datagrams() {
+            if datagram.truncated {
+                let text = format_args!(
+                    "datagram from {} dropped: longer than {MAX_DATAGRAM} octets",
+                    datagram.from
+                );
+                world.trace(Layer::Sip, Level::Warn, Subject::None, text);
+                continue;
+            }
+            let message = skip_line_ends(datagram.octets);
+            if is_keep_alive(message) {
+                self.ignored += 1;
+                continue;
+            }
+            if let (Some(sources), Some(to)) = (&mut self.sources, datagram.to) {
+                sources.learn(datagram.from, to);
+            }
+            core.on_sip(&mut world.cx(), Flow::udp(self.local, datagram.from), message);
+        }
+    }
+
+    /// Adds a message to a batch for this socket; `tag` is whom a failure concerns.
+    pub fn push<'a>(&mut self, batch: &mut SendBatch<'a>, to: SocketAddr, octets: &'a [u8], tag: u64) {
+        self.recent.add(to, tag);
+        let source = self.sources.as_ref().and_then(|s| s.get(to));
+        batch.push(to, source, octets);
+    }
+
+    /// Sends a batch. Each refused datagram is put in `failed` by its index.
+    pub fn send(&mut self, batch: &mut SendBatch<'_>, failed: impl FnMut(usize, &io::Error)) {
+        batch.send(self.socket.as_fd(), failed);
+    }
+
+    /// Tells the core about datagrams that came back as ICMP errors. Whether there were any.
+    pub fn take_errors(&mut self, core: &mut Core, world: &mut World) -> bool {
+        let mut any = false;
+        while let Some((remote, error)) = take_error(self.socket.as_fd()) {
+            any = true;
+            let text = format_args!("{remote} cannot be reached by UDP: {error}");
+            world.trace(Layer::Sip, Level::Warn, Subject::None, text);
+            // RFC 3261 18.4: a fatal ICMP error is a transport failure of what was sent there
+            let flow = Flow::udp(self.local, remote);
+            while let Some(tag) = self.recent.take(remote) {
+                core.on_send_failed(&mut world.cx(), flow, tag);
+            }
+        }
+        any
+    }
+}
+
+/// RFC 3261 7.5: line ends before the start line are skipped.
+fn skip_line_ends(octets: &[u8]) -> &[u8] {
+    let start = octets.iter().position(|b| !matches!(b, b'\r' | b'\n')).unwrap_or(octets.len());
+    &octets[start..]
+}
+
+/// Phones and their NAT helpers send nothing, line ends or zeros to keep a mapping open.
+fn is_keep_alive(octets: &[u8]) -> bool {
+    octets.len() <= 8 && octets.iter().all(|b| matches!(b, 0 | b' ' | b'\r' | b'\n'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keep_alives_are_told_from_messages() {
+        for octets in [&b""[..], b"\r\n", b"\r\n\r\n", b"\0\0\0\0", b" "] {
+            assert!(is_keep_alive(skip_line_ends(octets)), "{octets:?}");
+        }
+        assert!(!is_keep_alive(b"OPTIONS "));
+        assert_eq!(skip_line_ends(b"\r\n\r\nOPTIONS"), b"OPTIONS");
+    }
+}

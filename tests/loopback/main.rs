@@ -1,0 +1,5 @@
+//! The node over real sockets of the loopback interface: ports chosen by the kernel, deadlines instead of sleeps.
+
+mod harness;
+mod life;
+mod udp;
