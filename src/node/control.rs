@@ -9,6 +9,8 @@ pub use place::{default_socket, make_folder};
 
 use crate::api::cx::ApiCx;
 use crate::api::message;
+use crate::node::hooks::{Endpoint, Readiness};
+use crate::node::token::{Kind, Source};
 use client::{Client, Outcome};
 use mio::net::UnixListener;
 use mio::{Interest, Registry, Token};
@@ -58,7 +60,14 @@ pub struct Control {
     path: PathBuf,
     inode: u64,
     clients: Slab<Client>,
-    token: fn(usize) -> Token,
+}
+
+/// The endpoint's slots: the listener's, and from 1 on those of the clients.
+const LISTENER: u32 = 0;
+
+fn client_token(key: usize) -> Token {
+    // no more than CLIENTS keys are in use
+    Source::fixed(Kind::Endpoint, key as u32 + 1).token()
 }
 
 impl Control {
@@ -69,7 +78,7 @@ impl Control {
         let listener = platform::unix::listen(path, 0o600).map_err(failed)?;
         let inode = fs::symlink_metadata(path).map_err(failed)?.ino();
         let listener = UnixListener::from_std(listener);
-        Ok(Control { listener, path: path.to_owned(), inode, clients: Slab::new(), token: Token })
+        Ok(Control { listener, path: path.to_owned(), inode, clients: Slab::new() })
     }
 
     /// The socket's path.
@@ -77,19 +86,8 @@ impl Control {
         &self.path
     }
 
-    /// Joins the loop: `listener` is the token for [`Control::accept`], `client` that of a slot for [`Control::ready`].
-    pub fn register(
-        &mut self,
-        registry: &Registry,
-        listener: Token,
-        client: fn(usize) -> Token,
-    ) -> io::Result<()> {
-        self.token = client;
-        registry.register(&mut self.listener, listener, Interest::READABLE)
-    }
-
     /// Takes all waiting connections.
-    pub fn accept(&mut self, registry: &Registry) {
+    fn accept(&mut self, registry: &Registry) {
         loop {
             let mut stream = match self.listener.accept() {
                 Ok((stream, _)) => stream,
@@ -102,29 +100,47 @@ impl Control {
                 continue;
             }
             let entry = self.clients.vacant_entry();
-            let token = (self.token)(entry.key());
+            let token = client_token(entry.key());
             if registry.register(&mut stream, token, Interest::READABLE | Interest::WRITABLE).is_ok() {
                 entry.insert(Client::new(stream));
             }
         }
     }
 
-    /// Serves the client in `slot` after its socket became readable or writable. A slot that is gone is no error.
-    pub fn ready(&mut self, registry: &Registry, slot: usize, api: &mut ApiCx<'_>) {
-        let Some(client) = self.clients.get_mut(slot) else { return };
+    /// Serves a client after its socket became readable or writable. One that is gone is no error.
+    fn serve(&mut self, registry: &Registry, key: usize, api: &mut ApiCx<'_>) {
+        let Some(client) = self.clients.get_mut(key) else { return };
         let both = Interest::READABLE | Interest::WRITABLE;
         let outcome = client.advance(&mut |line, reply| message::handle(api, line, reply));
         let go_on = match outcome {
             Outcome::Waits => true,
             // registering again reports a ready socket again, in the next turn
-            Outcome::More => registry.reregister(&mut client.stream, (self.token)(slot), both).is_ok(),
+            Outcome::More => registry.reregister(&mut client.stream, client_token(key), both).is_ok(),
             Outcome::Closed => false,
         };
         if !go_on {
-            let mut client = self.clients.remove(slot);
+            let mut client = self.clients.remove(key);
             // closing the descriptor takes it out of the poll even if this fails
             let _ = registry.deregister(&mut client.stream);
         }
+    }
+}
+
+impl Endpoint for Control {
+    fn register(&mut self, registry: &Registry) -> io::Result<()> {
+        let token = Source::fixed(Kind::Endpoint, LISTENER).token();
+        registry.register(&mut self.listener, token, Interest::READABLE)
+    }
+
+    fn on_event(&mut self, registry: &Registry, slot: u32, _: Readiness, cx: &mut ApiCx<'_>) {
+        match slot {
+            LISTENER => self.accept(registry),
+            client => self.serve(registry, client as usize - 1, cx),
+        }
+    }
+
+    fn listening(&self) -> Vec<String> {
+        vec![format!("monitor on {}", self.path.display())]
     }
 }
 

@@ -7,7 +7,11 @@ mod file;
 
 pub use file::StorageError;
 
+use crate::api::cx::ApiCx;
+use crate::base::trace::{Level, Subject};
+use crate::node::hooks;
 use file::StateFile;
+use mio::{Registry, Token, Waker};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
@@ -150,6 +154,32 @@ impl Storage {
         let (lost, why) =
             (state.changes.len(), state.problem.as_deref().unwrap_or("the storage thread ended"));
         Err(format!("state file {}: {lost} records could not be stored: {why}", self.path.display()))
+    }
+}
+
+impl hooks::Storage for Storage {
+    fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
+        let waker = Waker::new(registry, token)?;
+        // waking fails only when the poll has gone, and then nobody waits for the news
+        self.set_notify(Box::new(move || waker.wake().unwrap_or(())));
+        Ok(())
+    }
+
+    fn put(&mut self, key: &str, value: Option<&str>) {
+        if let Err(full) = Storage::put(self, key.to_owned(), value.map(str::to_owned)) {
+            let mut state = self.shared.lock();
+            state.problem = Some(format!("a record was not stored: {full}"));
+            if let Some(notify) = &state.notify {
+                notify();
+            }
+        }
+    }
+
+    fn on_wake(&mut self, cx: &mut ApiCx<'_>) {
+        if let Some(problem) = self.take_problem() {
+            let (_, mut cx) = cx.core_cx();
+            cx.ims(Level::Error, Subject::None, format_args!("state file: {problem}"));
+        }
     }
 }
 
