@@ -1,3 +1,96 @@
 //! Text to configuration: the language of manual 5.1, the schema of every property, and the typed result.
+//!
+//! ```text
+//! files -> lexer -> preprocess -> expr, document (merge, include) -> Value
+//!       -> check (against the schema tables) -> build -> model::Config
+//! ```
+//!
+//! Everything that is wrong is collected as [`Diagnostic`]s that name the place. No file is opened here: texts come in
+//! through [`Files`].
 
+mod address;
+mod build;
+mod build_impu;
+mod build_sim;
+mod build_user;
+mod check;
+mod diagnostic;
+mod document;
+mod expr;
+mod identity;
+mod lexer;
+pub mod limits;
+mod merge;
 pub mod model;
+mod ops;
+mod preprocess;
+mod print;
+mod report;
+mod schema;
+mod schema_global;
+mod schema_impu;
+mod schema_user;
+mod section;
+mod source;
+mod suggest;
+mod value;
+mod words;
+
+pub use diagnostic::{Diagnostic, Severity};
+pub use print::{to_config, to_json};
+pub use report::{effective, properties};
+pub use source::{Origin, Place, Span};
+pub use value::{Data, Member, Object, Value};
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// Where configuration texts come from.
+pub trait Files {
+    /// The octets of a file, or why it cannot be read, in words. An implementation should not read on past
+    /// [`limits::MAX_FILE_SIZE`]: longer files are refused.
+    fn read(&self, path: &Path) -> Result<Vec<u8>, String>;
+}
+
+/// Files that are held in memory, by path.
+#[derive(Clone, Debug, Default)]
+pub struct MemoryFiles(pub BTreeMap<PathBuf, Vec<u8>>);
+
+impl MemoryFiles {
+    /// Adds a file.
+    pub fn with(mut self, path: impl Into<PathBuf>, text: impl Into<Vec<u8>>) -> Self {
+        self.0.insert(path.into(), text.into());
+        self
+    }
+}
+
+impl Files for MemoryFiles {
+    fn read(&self, path: &Path) -> Result<Vec<u8>, String> {
+        self.0.get(path).cloned().ok_or_else(|| "no such file".to_owned())
+    }
+}
+
+/// What a configuration file gave.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// The configuration; none when there was an error.
+    pub config: Option<model::Config>,
+    /// All that was said, errors first, in reading order.
+    pub diagnostics: Vec<Diagnostic>,
+    /// The document after preprocessing and merging; none when the main file could not be read.
+    pub document: Option<Value>,
+}
+
+/// Reads, checks and types a configuration. All errors that can be told apart are reported at once.
+pub fn load(path: &Path, files: &dyn Files) -> Loaded {
+    let document::Read { document, complete, sources, mut diagnostics } = document::read(path, files);
+    let mut config = None;
+    if let Some(value) = &document
+        && let Data::Object(object) = &value.data
+    {
+        check::check(object, complete, &sources, &mut diagnostics);
+        let built = build::build(value, path, &sources, &mut diagnostics);
+        config = (diagnostics.errors() == 0).then_some(built);
+    }
+    Loaded { config, diagnostics: diagnostics.finish(), document }
+}

@@ -365,6 +365,8 @@ pub struct Impu {
     pub reliable_provisional: bool,
     /// `use183`.
     pub use183: bool,
+    /// `early_media` for this identity.
+    pub early_media: bool,
     /// `audio`: false rejects that media.
     pub audio: bool,
     /// `video`: false rejects that media.
@@ -401,6 +403,7 @@ impl Impu {
             p_called_party_id: None,
             reliable_provisional: true,
             use183: true,
+            early_media: true,
             audio: true,
             video: true,
             text: true,

@@ -1,0 +1,80 @@
+//! Public identities of users and of the echo service, from their string and object forms.
+
+use super::build::{Builder, precondition};
+use super::identity;
+use super::model::Impu;
+use super::schema::Scope;
+use super::section::Section;
+use super::value::{Data, Value};
+use std::path::PathBuf;
+
+impl Builder<'_> {
+    /// The echo numbers.
+    pub(super) fn echo(&mut self, top: &Section<'_>, domain: &str) -> Vec<Impu> {
+        top.items("echo").iter().filter_map(|item| self.impu(item, domain)).collect()
+    }
+
+    /// One identity; a SIP one gets `domain` unless it says its own.
+    pub(super) fn impu(&mut self, item: &Value, domain: &str) -> Option<Impu> {
+        let section = match &item.data {
+            Data::String(text) if identity::is_identity(text) => {
+                return Some(Impu::new(identity::uri(text, domain)));
+            }
+            Data::Object(object) => Section::new(object, Scope::Impu, item.at),
+            _ => return None,
+        };
+        let domain = section.text("domain").filter(|domain| !domain.is_empty()).unwrap_or(domain);
+        Some(Impu {
+            uri: identity::uri(section.text("impu")?, domain),
+            pattern: section.string("match"),
+            barred: false,
+            asserted: section.bool("asserted"),
+            associated: section.bool("associated"),
+            preferred: section.bool("preferred"),
+            anonymous: section.bool("anonymous"),
+            authentication: section.bool("authentication"),
+            ring_only: section.bool("ring_only"),
+            imei: section.string("imei"),
+            display_name: section.string("display_name"),
+            code: self.answer_code(&section),
+            content: self.answer_content(&section),
+            answer_delay: section.seconds("answer_delay"),
+            phone: section.bool("phone"),
+            verstat: section.string("verstat"),
+            reauthenticate: section.bool("reauthenticate"),
+            p_called_party_id: section.string("p_called_party_id"),
+            reliable_provisional: section.bool("100rel"),
+            use183: section.bool("use183"),
+            early_media: section.bool("early_media"),
+            audio: section.bool("audio"),
+            video: section.bool("video"),
+            text: section.bool("text"),
+            session_timer: self.session_timer(&section),
+            precondition: precondition(&section),
+        })
+    }
+
+    fn answer_code(&mut self, section: &Section<'_>) -> Option<u16> {
+        let code = section.value("code")?.data.as_number()?;
+        if code < 100.0 {
+            self.warn(
+                section.at("code"),
+                "a code below 100 is the callflow modifier's, which is not built yet",
+            );
+            return None;
+        }
+        Some(code as u16)
+    }
+
+    /// `content` with its `content_type`, which must come with it (manual 5.2.1).
+    fn answer_content(&mut self, section: &Section<'_>) -> Option<(PathBuf, String)> {
+        let file = self.file(section, "content")?;
+        match section.string("content_type") {
+            Some(kind) => Some((file, kind)),
+            None => {
+                self.error(section.at("content"), "`content` needs a `content_type`");
+                None
+            }
+        }
+    }
+}

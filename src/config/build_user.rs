@@ -1,0 +1,221 @@
+//! Users from `ue_db`: identities given or derived (TS 23.003 13), keys, and `count`.
+
+use super::build::Builder;
+use super::diagnostic::Severity;
+use super::identity::{self, Scheme};
+use super::limits::MAX_USERS;
+use super::model::{AuthentType, Impu, User};
+use super::schema::Scope;
+use super::section::Section;
+use super::source::Origin;
+use super::value::Data;
+
+impl Builder<'_> {
+    /// All users, `count` expanded.
+    pub(super) fn users(&mut self, top: &Section<'_>) -> Vec<User> {
+        let mut users = Vec::new();
+        for item in top.items("ue_db") {
+            let Data::Object(object) = &item.data else { continue };
+            let section = Section::new(object, Scope::User, item.at);
+            let Some(user) = self.user(top, &section) else { continue };
+            let count = section.count("count") as usize;
+            if users.len() + count > MAX_USERS {
+                self.error(section.at("count"), format!("more than {MAX_USERS} users"));
+                break;
+            }
+            for number in 0..count as u64 {
+                let Some(copy) = self.copy(&user, &section, number) else { break };
+                self.remember(&copy, item.at);
+                users.push(copy);
+            }
+        }
+        users
+    }
+
+    fn user(&mut self, top: &Section<'_>, section: &Section<'_>) -> Option<User> {
+        if ["imsi", "impi", "nai"].iter().any(|name| section.is_wrong(name)) {
+            return None;
+        }
+        let imsi = section.text("imsi").unwrap_or_default();
+        let named = section.text("impi").or(section.text("nai"));
+        if imsi.is_empty() && named.is_none() {
+            self.error(section.at, "this user has no name: give `imsi`, `nai` or `impi`");
+            return None;
+        }
+        let given_domain = section.text("domain").filter(|domain| !domain.is_empty());
+        let hint = given_domain.into_iter().chain(named).find(|text| text.contains("mnc"));
+        // An IMSI of zeros stands for "none" with soft clients; every one of them has it.
+        let is_real = !imsi.is_empty() && !imsi.bytes().all(|digit| digit == b'0');
+        let derived = if is_real { identity::home_domain(imsi, hint) } else { None };
+        let domain = given_domain
+            .or(top.text("domain").filter(|domain| !domain.is_empty()))
+            .map(str::to_owned)
+            .or_else(|| derived.clone())
+            .or_else(|| named.and_then(|name| name.split_once('@')).map(|(_, host)| host.to_owned()));
+        let Some(domain) = domain else {
+            self.error(section.at, "this user has no domain: give `domain` here or at the top level");
+            return None;
+        };
+        let impi = match (named, &derived) {
+            (Some(name), _) => name.to_owned(),
+            // TS 23.003 13.3: the IMSI at the home domain.
+            (None, Some(home)) => format!("{imsi}@{home}"),
+            (None, None) => format!("{imsi}@{domain}"),
+        };
+        let impus = self.impus(section, &impi, &domain, derived.as_deref());
+        let password = section.string("pwd");
+        let user = User {
+            imsi: imsi.to_owned(),
+            impi,
+            domain,
+            impus,
+            sim: self.sim(section),
+            authent_type: authent_type(section, password.is_some()),
+            password,
+            qop: qop(section),
+            auth_on_register_only: flag(section, top, "auth_on_register_only"),
+            proxy_auth: flag(section, top, "proxy_auth"),
+            multi_sim: section.bool("multi_sim"),
+            force_sms_over_sg: section.bool("force_sms_over_sg"),
+            msisdn: section.text("msisdn").map(|number| number.trim_start_matches('+').to_owned()),
+        };
+        self.check_credentials(&user, top, section);
+        Some(user)
+    }
+
+    /// The public identities: those given, or those that follow from MSISDN and IMSI; the IMSI's own comes last.
+    fn impus(&mut self, section: &Section<'_>, impi: &str, domain: &str, derived: Option<&str>) -> Vec<Impu> {
+        let mut impus: Vec<Impu> = Vec::new();
+        for item in section.items("impu") {
+            if let Some(impu) = self.impu(item, domain) {
+                let known = impus.iter().any(|other| other.uri == impu.uri && other.imei == impu.imei);
+                if !known {
+                    impus.push(impu);
+                }
+            }
+        }
+        if impus.is_empty()
+            && let Some(number) = section.text("msisdn")
+        {
+            impus.push(Impu::new(format!("tel:+{}", number.trim_start_matches('+'))));
+        }
+        let imsi = section.text("imsi").unwrap_or_default();
+        match derived {
+            // TS 23.003 13.4B: the temporary identity that a phone without an ISIM registers with; barred for all else.
+            Some(home) => {
+                let uri = format!("sip:{imsi}@{home}");
+                if !impus.iter().any(|impu| impu.uri == uri) {
+                    let barred = !impus.is_empty();
+                    impus.push(Impu { barred, associated: !barred, ..Impu::new(uri) });
+                }
+            }
+            None if impus.is_empty() => impus.push(Impu::new(identity::uri(impi, domain))),
+            None => {}
+        }
+        impus
+    }
+
+    fn check_credentials(&mut self, user: &User, top: &Section<'_>, section: &Section<'_>) {
+        let has_key = user.sim.is_some() || section.is_wrong("K");
+        let anywhere = has_key || user.password.is_some() || top.is_given("cx_server_addr");
+        let name = &user.impi;
+        if user.authent_type == AuthentType::None {
+            return;
+        }
+        if !anywhere && section.is_given("K") {
+            // The key is there and something about it has been complained of.
+            return;
+        }
+        if !anywhere {
+            let message = format!(
+                "{name} can never register: it has neither a SIM key (`K`) nor a password (`pwd`), and \
+                 `authent_type` is not \"none\""
+            );
+            self.warn(section.at, message);
+        } else if !has_key && user.password.is_some() && user.authent_type > AuthentType::Md5 {
+            let message =
+                format!("{name} can never register: this needs a SIM key (`K`), and it has a password only");
+            self.warn(section.at("authent_type"), message);
+        }
+        if user.multi_sim && section.text("sim_algo") != Some("xor") {
+            self.warn(section.at("multi_sim"), "`multi_sim` is possible with `sim_algo: \"xor\"` only");
+        }
+    }
+
+    /// The user with this number of the ones that `count` makes; 0 is the one that is written.
+    fn copy(&mut self, user: &User, section: &Section<'_>, number: u64) -> Option<User> {
+        let mut copy = user.clone();
+        if number == 0 {
+            return Some(copy);
+        }
+        let imsi = &user.imsi;
+        if !imsi.is_empty() {
+            copy.imsi = self.counted(identity::add_to_digits(imsi, number), imsi, section)?;
+        }
+        copy.impi = self.counted(identity::count_up(&user.impi, imsi, number), &user.impi, section)?;
+        for impu in &mut copy.impus {
+            impu.uri = match identity::split(&impu.uri).0 {
+                Scheme::Urn => continue,
+                _ => self.counted(identity::count_up(&impu.uri, imsi, number), &impu.uri, section)?,
+            };
+        }
+        if let Some(msisdn) = &mut copy.msisdn {
+            *msisdn = self.counted(identity::add_to_digits(msisdn, number), msisdn, section)?;
+        }
+        if let Some(sim) = &mut copy.sim {
+            identity::add_to_key(&mut sim.k, number);
+        }
+        Some(copy)
+    }
+
+    fn counted(&mut self, counted: Option<String>, from: &str, section: &Section<'_>) -> Option<String> {
+        if counted.is_none() {
+            let message = format!("{from} cannot be counted up so far: it has too few digits");
+            self.error(section.at("count"), message);
+        }
+        counted
+    }
+
+    /// Warns of identities that two users have.
+    fn remember(&mut self, user: &User, at: Origin) {
+        if let Some(other) = self.impis.insert(user.impi.clone(), at) {
+            let message = format!("{} is also another user's private identity", user.impi);
+            self.duplicate(message, at, other);
+            return;
+        }
+        for impu in user.impus.iter().filter(|impu| impu.imei.is_none() && impu.pattern.is_none()) {
+            if let Some(other) = self.impus.insert(impu.uri.clone(), at) {
+                self.duplicate(format!("{} is also another user's identity", impu.uri), at, other);
+            }
+        }
+    }
+
+    fn duplicate(&mut self, message: String, at: Origin, other: Origin) {
+        let note = ("the other user is here".to_owned(), other);
+        self.diagnostics.at_with(self.sources, Severity::Warning, at, message, &[note]);
+    }
+}
+
+fn authent_type(section: &Section<'_>, has_password: bool) -> AuthentType {
+    match section.text("authent_type") {
+        Some("none") => AuthentType::None,
+        Some("MD5") => AuthentType::Md5,
+        Some("AKAv2") => AuthentType::AkaV2,
+        Some("AKAv2-SHA-256") => AuthentType::AkaV2Sha256,
+        Some(_) => AuthentType::AkaV1,
+        None if has_password => AuthentType::Md5,
+        None => AuthentType::AkaV1,
+    }
+}
+
+fn qop(section: &Section<'_>) -> Vec<String> {
+    match section.text("authent_qop") {
+        None | Some("none") => Vec::new(),
+        Some(list) => list.split(',').map(str::to_owned).collect(),
+    }
+}
+
+/// A boolean that a user may say otherwise than the top level.
+fn flag(section: &Section<'_>, top: &Section<'_>, name: &str) -> bool {
+    section.bool_if_given(name).unwrap_or_else(|| top.bool(name))
+}
