@@ -1,0 +1,73 @@
+"""Media of a phone that calls the echo number: RTP and RTCP packets, every one of which must come back."""
+
+import concurrent.futures
+import socket
+import struct
+import time
+
+PACKETS = 100
+PACE_SECS = 0.002
+DEADLINE_SECS = 10
+
+
+class Stream:
+    """RTP on an even port and RTCP on the next."""
+
+    def __init__(self, ip, port, payload_type, payload):
+        family = socket.AF_INET6 if ":" in ip else socket.AF_INET
+        self.payload_type, self.payload, self.ssrc = payload_type, payload, 0x1000_0000 + port
+        self.rtp, self.rtcp = socket.socket(family, socket.SOCK_DGRAM), socket.socket(family, socket.SOCK_DGRAM)
+        self.rtp.bind((ip, port))
+        self.rtcp.bind((ip, port + 1))
+
+    def close(self):
+        self.rtp.close()
+        self.rtcp.close()
+
+    def rtp_packet(self, sequence):
+        header = struct.pack("!BBHII", 0x80, self.payload_type, sequence, 160 * sequence, self.ssrc)
+        return header + self.payload
+
+    def rtcp_packet(self, sequence):
+        """A compound packet as RFC 3550 6.1 wants it: sender report, then a description with the CNAME."""
+        report = struct.pack("!BBHIIIIII", 0x80, 200, 6, self.ssrc, 0xE000_0000, sequence, 160 * sequence, sequence, sequence * len(self.payload))
+        cname = struct.pack("!IBB", self.ssrc, 1, 5) + b"phone" + b"\0"
+        return report + struct.pack("!BBH", 0x81, 202, len(cname) // 4) + cname
+
+    def exchange(self, server, packets=PACKETS):
+        """Sends RTP and RTCP to the server's address and port; raises unless all of it comes back, unchanged and in order."""
+        ip, port = server
+        sent_rtp = [self.rtp_packet(n) for n in range(1, packets + 1)]
+        sent_rtcp = [self.rtcp_packet(n) for n in range(1, packets // 20 + 1)]
+        with concurrent.futures.ThreadPoolExecutor(2) as pool:
+            # Read while sending: a socket's buffer holds few packets.
+            rtp = pool.submit(receive, self.rtp, len(sent_rtp))
+            rtcp = pool.submit(receive, self.rtcp, len(sent_rtcp))
+            for n, packet in enumerate(sent_rtp):
+                self.rtp.sendto(packet, (ip, port))
+                if n % 20 == 0:
+                    self.rtcp.sendto(sent_rtcp[n // 20], (ip, port + 1))
+                time.sleep(PACE_SECS)
+            check(rtp.result(), sent_rtp, (ip, port), "RTP")
+            check(rtcp.result(), sent_rtcp, (ip, port + 1), "RTCP")
+
+
+def receive(sock, count):
+    """So many packets with their source addresses; fewer when they do not come in time."""
+    deadline = time.monotonic() + DEADLINE_SECS
+    received = []
+    while len(received) < count and time.monotonic() < deadline:
+        sock.settimeout(max(0.01, deadline - time.monotonic()))
+        try:
+            received.append(sock.recvfrom(65536))
+        except TimeoutError:
+            break
+    return received
+
+
+def check(received, sent, source, what):
+    """What came back must be what was sent, all of it, from where it was sent to."""
+    assert len(received) == len(sent), f"{what}: {len(sent)} packets sent to {source}, {len(received)} came back"
+    strange = [address for _, address in received if address[:2] != source]
+    assert not strange, f"{what} came from {strange[0]}, not from {source}"
+    assert [packet for packet, _ in received] == sent, f"{what}: packets came back changed or out of order"

@@ -1,0 +1,120 @@
+"""A phone: one SIPp process with a scenario of tests/peers/sipp, filled in for one subscriber."""
+
+import pathlib
+import subprocess
+import time
+
+from template import fill, include
+from users import DOMAIN
+
+SCENARIOS = pathlib.Path(__file__).parent / "sipp"
+# Milliseconds that a scenario waits for a message, seconds that it may take as a whole.
+RECEIVE_TIMEOUT_MS = 15000
+TIMEOUT_SECS = 60
+
+
+def sdp(ip, version, audio, video, direction):
+    """A session description of a phone with G.711 audio, and H.264 video if a port is given."""
+    family = "IP6" if ":" in ip else "IP4"
+    lines = ["v=0", f"o=- 1 {version} IN {family} {ip}", "s=-", f"c=IN {family} {ip}", "t=0 0",
+             f"m=audio {audio} RTP/AVP 0 101", "a=rtpmap:0 PCMU/8000", "a=rtpmap:101 telephone-event/8000",
+             "a=fmtp:101 0-15", "a=ptime:20", f"a={direction}"]
+    if video:
+        lines += [f"m=video {video} RTP/AVP 99", "a=rtpmap:99 H264/90000",
+                  "a=fmtp:99 profile-level-id=42e00c;packetization-mode=1", f"a={direction}"]
+    return "\n".join(lines)
+
+
+class Phone:
+    """One subscriber's phone at its own port. `values` are further names for its scenarios."""
+
+    def __init__(self, case, user, name, video=False, wrong=False):
+        self.case, self.user, self.name = case, user, name
+        self.port = case.ports.take()
+        self.audio = case.ports.take(2)
+        self.video = case.ports.take(2) if video else 0
+        self.process = None
+        self.started = None
+        self.values = {
+            "user": user.imsi, "imsi": user.imsi, "msisdn": user.msisdn, "impi": user.impi, "impu": user.impu,
+            "domain": DOMAIN, "host": "[local_ip]", "ip": case.ip, "transport": case.transport,
+            "contact": f"<sip:{user.imsi}@[local_ip]:[local_port];transport={case.transport}>",
+            "unauthorized": f'Authorization: Digest username="{user.impi}",realm="{DOMAIN}",uri="sip:{DOMAIN}",nonce="",response=""',
+            "authorized": f"[authentication {user.credentials(wrong)}]",
+            "nothing": "User-Agent: sipp", "newline": "\n",
+        }
+        for key, version, direction in (
+            ("offer", 1, "sendrecv"), ("answer", 1, "sendrecv"), ("update_offer", 2, "sendrecv"), ("updated_answer", 2, "sendrecv"),
+            ("hold_offer", 2, "sendonly"), ("held_answer", 2, "recvonly"), ("resume_offer", 3, "sendrecv"),
+            ("resumed_answer", 3, "sendrecv"),
+        ):
+            self.values[key] = sdp(case.ip, version, self.audio, self.video, direction)
+
+    def knows(self, peer):
+        """Fills in what the scenarios check about the peer's phone."""
+        self.values["peer_audio_port"] = peer.audio
+        self.values["peer_identity"] = f"({peer.user.imsi}|{peer.user.msisdn})"
+
+    def path(self, what):
+        return self.case.folder / f"{self.name}.{what}"
+
+    def compose(self, scenario):
+        """Writes the scenario with everything filled in; it can be run again as it is."""
+        read = lambda part: (SCENARIOS / "parts" / f"{part}.xml").read_text()
+        text = include((SCENARIOS / f"{scenario}.xml").read_text(), read)
+        path = self.path(f"{scenario}.xml")
+        path.write_text(fill(text, self.values))
+        return path
+
+    def start(self, scenario, out_of_call=None, control=None):
+        """Starts SIPp; `out_of_call` is the scenario for calls that come in, `control` the address for sendCmd and recvCmd."""
+        host = f"[{self.case.ip}]" if ":" in self.case.ip else self.case.ip
+        command = [
+            "sipp", f"{host}:{self.case.server.port}", "-sf", self.compose(scenario), "-i", self.case.ip, "-p", self.port,
+            "-t", "t1" if self.case.transport == "tcp" else "u1", "-m", 1, "-l", 1, "-nostdin", "-skip_rlimit",
+            "-cp", self.case.ports.take(), "-mi", self.case.ip, "-mp", self.case.ports.take(4),
+            "-recv_timeout", RECEIVE_TIMEOUT_MS, "-timeout", f"{TIMEOUT_SECS}s", "-timeout_error",
+            "-trace_err", "-error_file", self.path("errors"), "-trace_msg", "-message_file", self.path("messages"),
+            "-trace_logs", "-log_file", self.path("log"),
+        ]
+        if out_of_call:
+            command += ["-oocsf", self.compose(out_of_call)]
+        if control:
+            command += ["-3pcc", control]
+        command = [str(word) for word in command]
+        self.path("command").write_text(" ".join(command) + "\n")
+        with open(self.path("output"), "wb") as output:
+            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=self.case.folder)
+        self.started = time.monotonic()
+
+    def wait(self):
+        """Waits for the end of the scenario; raises when it failed."""
+        code = self.process.wait(timeout=TIMEOUT_SECS + 30)
+        if code != 0:
+            raise AssertionError(f"{self.name} failed (SIPp's exit code {code}): {self.complaint()}")
+
+    def wait_done(self, count=1, deadline_secs=20):
+        """Waits until the scenarios have logged `scenario done` so many times."""
+        deadline = time.monotonic() + deadline_secs
+        while True:
+            text = self.path("log").read_text(errors="replace") if self.path("log").exists() else ""
+            if text.count("scenario done") >= count:
+                return
+            if self.process.poll() is not None:
+                raise AssertionError(f"{self.name} ended early (SIPp's exit code {self.process.returncode}): {self.complaint()}")
+            if time.monotonic() > deadline:
+                raise AssertionError(f"{self.name} does not come to its end: {self.complaint()}")
+            time.sleep(0.02)
+
+    def complaint(self):
+        """What SIPp said about its failure, and the last message's first line."""
+        errors = self.path("errors").read_text(errors="replace").strip() if self.path("errors").exists() else ""
+        if not errors:
+            errors = self.path("output").read_text(errors="replace").strip()[-600:]
+        return errors[:1500] or "it said nothing"
+
+    def stop(self):
+        """Ends the process if it still runs."""
+        if self.process is not None and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()

@@ -1,0 +1,96 @@
+"""The server under test: its configuration, its process, its end."""
+
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import time
+
+from template import fill
+from users import DOMAIN, Users
+
+MEDIA_PORTS = 200
+HERE = pathlib.Path(__file__).parent
+
+
+class Server:
+    """One process `imsbox run CONFIG` on loopback, IPv4 and IPv6, UDP and TCP on one port."""
+
+    def __init__(self, binary, folder, ports, dialog_timeout):
+        self.folder = pathlib.Path(folder)
+        self.folder.mkdir(parents=True)
+        self.port = ports.take()
+        self.media_min = ports.take(MEDIA_PORTS)
+        self.media_max = self.media_min + MEDIA_PORTS - 1
+        self.log = self.folder / "ims.log"
+        self.config = self.folder / "ims.cfg"
+        self.config.write_text(fill((HERE / "ims.cfg.in").read_text(), {
+            "log": self.log, "monitor": self.folder / "monitor", "port": self.port, "domain": DOMAIN,
+            "media_min": self.media_min, "media_max": self.media_max, "dialog_timeout": dialog_timeout,
+            "users": ",\n    ".join(user.config() for user in Users.everybody()),
+        }))
+        self.binary = binary
+        self.process = None
+
+    def start(self, deadline_secs=30):
+        """Starts the process, and waits until it answers an OPTIONS request on both addresses."""
+        output = open(self.folder / "output", "wb")
+        self.process = subprocess.Popen([self.binary, "run", self.config], stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+        deadline = time.monotonic() + deadline_secs
+        for family, address in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
+            self._await_answer(family, address, deadline)
+
+    def _await_answer(self, family, address, deadline):
+        host = f"[{address}]" if ":" in address else address
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.bind((address, 0))
+            probe.settimeout(0.3)
+            own = f"{host}:{probe.getsockname()[1]}"
+            for attempt in range(1000):
+                options = "\r\n".join([
+                    f"OPTIONS sip:{host}:{self.port} SIP/2.0", f"Via: SIP/2.0/UDP {own};branch=z9hG4bKprobe{attempt};rport",
+                    f"From: <sip:probe@{own}>;tag=probe", f"To: <sip:{host}:{self.port}>", f"Call-ID: probe@{own}",
+                    f"CSeq: {attempt + 1} OPTIONS", "Max-Forwards: 70", "Content-Length: 0", "", ""])
+                try:
+                    probe.sendto(options.encode(), (address, self.port))
+                    probe.recv(65536)
+                    return
+                except OSError:  # nobody listens yet, or no answer in time
+                    self.check_alive()
+                    if time.monotonic() > deadline:
+                        raise RuntimeError(f"imsbox does not answer OPTIONS on {host}:{self.port}; {self.last_words()}") from None
+
+    def check_alive(self):
+        """Raises when the process has ended by itself."""
+        if self.process.poll() is not None:
+            raise RuntimeError(f"imsbox has ended with exit code {self.process.returncode}; {self.last_words()}")
+
+    def last_words(self):
+        lines = (self.folder / "output").read_text(errors="replace").splitlines()
+        return "its output ends with:\n" + "\n".join(lines[-15:])
+
+    def monitor(self, *command):
+        """The output of one monitor command."""
+        done = subprocess.run([self.binary, "monitor", "--socket", self.folder / "monitor", *command],
+                              stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20)
+        if done.returncode != 0:
+            raise RuntimeError(f"imsbox monitor {' '.join(command)}: {done.stdout}{done.stderr}")
+        return done.stdout
+
+    def stop(self):
+        """Ends the process by SIGTERM; says what was wrong with that, if anything."""
+        if self.process is None or self.process.poll() is not None:
+            return "it had ended before"
+        os.kill(self.process.pid, signal.SIGTERM)
+        try:
+            code = self.process.wait(timeout=30)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            return "it did not end within 30 s of SIGTERM"
+        if code != 0:
+            return f"exit code {code}"
+        if "panicked" in (self.folder / "output").read_text(errors="replace"):
+            return "it panicked"
+        return None

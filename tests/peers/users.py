@@ -1,0 +1,75 @@
+"""Test subscribers: who they are for the server's configuration and for a phone. No two scenarios share one."""
+
+import dataclasses
+import threading
+
+DOMAIN = "ims.mnc001.mcc001.3gppnetwork.org"
+# 3GPP TS 35.208 4.3, test set 3. (SIPp breaks on sets whose key has an octet 0x5b.)
+K = "fec86ba6eb707ed08905757b1bb44b8f"
+OP = "dbc59adcb6f9a0ef735477b7fadf8374"
+AMF = "725c"
+# Kinds of subscriber, and how many of each the configuration has.
+KINDS = {"md5": 400, "aka": 200, "challenged": 40}
+
+
+@dataclasses.dataclass(frozen=True)
+class User:
+    """One subscriber, with a SIP identity (the IMSI) and a telephone number."""
+
+    kind: str
+    number: int
+
+    @property
+    def imsi(self):
+        return f"00101{list(KINDS).index(self.kind)}{self.number:09}"
+
+    @property
+    def msisdn(self):
+        return f"4477{list(KINDS).index(self.kind)}{self.number:07}"
+
+    @property
+    def impi(self):
+        return f"{self.imsi}@{DOMAIN}"
+
+    @property
+    def impu(self):
+        return f"sip:{self.imsi}@{DOMAIN}"
+
+    @property
+    def password(self):
+        return f"secret{self.number}"
+
+    def config(self):
+        """The subscriber's entry in `ue_db`."""
+        common = f'imsi: "{self.imsi}", impi: "{self.impi}", impu: ["sip:{self.imsi}", "tel:+{self.msisdn}"]'
+        if self.kind == "aka":
+            keys = f'sim_algo: "milenage", K: "{K}", op: "{OP}", amf: 0x{AMF}, sqn: "000000000000"'
+            return f"{{ {common}, {keys} }}"
+        every = ", auth_on_register_only: false" if self.kind == "challenged" else ""
+        return f'{{ {common}, pwd: "{self.password}"{every} }}'
+
+    def credentials(self, wrong=False):
+        """What SIPp's keyword `authentication` wants to know."""
+        if self.kind == "aka":
+            return f"username={self.impi} aka_K=0x{K} aka_OP=0x{OP} aka_AMF=0x{AMF}"
+        return f"username={self.impi} password={'wrong' if wrong else self.password}"
+
+
+class Users:
+    """Hands out each subscriber once."""
+
+    def __init__(self):
+        self._left = {kind: iter(self.all_of(kind)) for kind in KINDS}
+        self._lock = threading.Lock()
+
+    @staticmethod
+    def all_of(kind):
+        return [User(kind, number) for number in range(1, KINDS[kind] + 1)]
+
+    @staticmethod
+    def everybody():
+        return [user for kind in KINDS for user in Users.all_of(kind)]
+
+    def take(self, kind="md5"):
+        with self._lock:
+            return next(self._left[kind])
