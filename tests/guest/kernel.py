@@ -12,6 +12,7 @@ import sys
 import traceback
 
 IPPROTO_SCTP = 132
+UDP = "17"  # by number: a bare machine has no /etc/protocols
 SPI_THERE, SPI_BACK = 0x1001, 0x1002
 KEY_SHA1 = "0x" + "00112233445566778899aabbccddeeff01234567"
 KEY_AES = "0x" + "00112233445566778899aabbccddeeff"
@@ -52,7 +53,7 @@ def add_esp(address, bits, spi, source_port, destination_port):
     ip("xfrm", "state", "add", "src", address, "dst", address, "proto", "esp", "spi", str(spi), "reqid", str(spi),
        "mode", "transport", "auth-trunc", "hmac(sha1)", KEY_SHA1, "96", "enc", "cbc(aes)", KEY_AES)
     for direction in ("out", "in"):
-        ip("xfrm", "policy", "add", "src", net, "dst", net, "proto", "udp", "sport", str(source_port),
+        ip("xfrm", "policy", "add", "src", net, "dst", net, "proto", UDP, "sport", str(source_port),
            "dport", str(destination_port), "dir", direction,
            "tmpl", "src", address, "dst", address, "proto", "esp", "reqid", str(spi), "mode", "transport")
 
@@ -93,7 +94,7 @@ def test_plain_udp_is_dropped_where_a_policy_demands_esp():
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as phone, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as core:
         core.bind(("127.0.0.1", 0))
         core.settimeout(1)
-        ip("xfrm", "policy", "add", "src", "127.0.0.1/32", "dst", "127.0.0.1/32", "proto", "udp",
+        ip("xfrm", "policy", "add", "src", "127.0.0.1/32", "dst", "127.0.0.1/32", "proto", UDP,
            "dport", str(core.getsockname()[1]), "dir", "in",
            "tmpl", "src", "127.0.0.1", "dst", "127.0.0.1", "proto", "esp", "reqid", "9", "mode", "transport")
         phone.sendto(b"in the clear", core.getsockname())
