@@ -4,6 +4,12 @@ use std::io::{self, Write as _};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 
+/// Whether this process may read from the terminal `fd` without being stopped: it is not a shell's background job.
+pub fn is_foreground(fd: BorrowedFd<'_>) -> bool {
+    // SAFETY: no memory is passed; the descriptor is open. On what is no terminal tcgetpgrp gives -1, which is no group.
+    unsafe { libc::tcgetpgrp(fd.as_raw_fd()) == libc::getpgrp() }
+}
+
 /// The modes a terminal had; put back when dropped.
 #[derive(Debug)]
 pub struct SavedTerminal {
@@ -59,5 +65,6 @@ mod tests {
     fn what_is_no_terminal_is_refused() {
         let file = std::fs::File::open("/dev/null").unwrap();
         assert!(SavedTerminal::save(file.as_fd()).is_err());
+        assert!(!is_foreground(file.as_fd()));
     }
 }

@@ -1,0 +1,74 @@
+//! `imsbox check`, and the reading of a configuration that `run` shares with it.
+
+use crate::args::Show;
+use crate::disk::Disk;
+use crate::{Exit, say};
+use imsbox::api::log_options::LogConfig;
+use imsbox::config::model::Config;
+use imsbox::config::{self, Diagnostic, Loaded, Severity};
+use std::path::Path;
+
+/// Says everything that is wrong with the configuration, and prints what is asked for.
+pub fn check(show: Show, path: &Path) -> Exit {
+    let mut loaded = read(path);
+    print_diagnostics(&loaded.diagnostics);
+    let log_problem = match &loaded.config {
+        Some(config) => log_config(config, path).err(),
+        None => None,
+    };
+    if let Some(problem) = &log_problem {
+        eprintln!("{problem}");
+        loaded.config = None;
+    }
+    match (show, &loaded.document) {
+        (Show::Json, Some(document)) => say(&(config::to_json(document) + "\n")),
+        (Show::Effective, Some(_)) => say(&config::effective(&loaded)),
+        _ => Exit::Ok,
+    };
+    let Some(config) = &loaded.config else {
+        eprintln!("{}", summary_of_errors(&loaded, log_problem.is_some(), path));
+        return Exit::Failed;
+    };
+    if show == Show::Summary {
+        let users = crate::banner::count(config.users.len(), "user");
+        say(&format!("{}: correct, {users}, {}\n", path.display(), warnings(&loaded)));
+    }
+    Exit::Ok
+}
+
+/// Prints the reference of all properties.
+pub fn properties() -> Exit {
+    say(&config::properties())
+}
+
+/// Reads a configuration from the disk.
+pub fn read(path: &Path) -> Loaded {
+    config::load(path, &Disk)
+}
+
+/// Prints what was said about a configuration, each with its place.
+pub fn print_diagnostics(diagnostics: &[Diagnostic]) {
+    for diagnostic in diagnostics {
+        eprintln!("{diagnostic}");
+    }
+}
+
+/// The log configuration from `log_options`; the error is a line for a person.
+pub fn log_config(config: &Config, path: &Path) -> Result<LogConfig, String> {
+    let parsed = LogConfig::parse(&config.log.options);
+    parsed.map(|(log, _)| log).map_err(|e| format!("{}: log_options: {e}", path.display()))
+}
+
+/// The last line when the configuration cannot be used.
+pub fn summary_of_errors(loaded: &Loaded, log_problem: bool, path: &Path) -> String {
+    let errors = loaded.diagnostics.iter().filter(|d| d.severity == Severity::Error).count();
+    format!("{}: {}", path.display(), crate::banner::count(errors + usize::from(log_problem), "error"))
+}
+
+fn warnings(loaded: &Loaded) -> String {
+    let warnings = loaded.diagnostics.iter().filter(|d| d.severity == Severity::Warning).count();
+    match warnings {
+        0 => "no warnings".to_owned(),
+        n => crate::banner::count(n, "warning"),
+    }
+}

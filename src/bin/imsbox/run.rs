@@ -1,0 +1,134 @@
+//! `imsbox run`: from a configuration to a running loop.
+
+use crate::banner::Banner;
+use crate::{Exit, check, say};
+use imsbox::api::cx::Logs;
+use imsbox::api::log_options::LogConfig;
+use imsbox::base::time::UnixTime;
+use imsbox::base::trace::{Level, Subject};
+use imsbox::config::model::Config;
+use imsbox::ims::core::Core;
+use imsbox::monitor;
+use imsbox::node::control::{Control, default_socket, make_folder};
+use imsbox::node::event_loop::Node;
+use imsbox::node::hooks::Hooks;
+use imsbox::node::log_file::LogFile;
+use imsbox::node::signals;
+use imsbox::node::storage::{Records, Storage};
+use platform::terminal::{self, SavedTerminal};
+use std::io::{IsTerminal as _, stdin, stdout};
+use std::os::fd::AsFd as _;
+use std::path::Path;
+
+/// Runs the IMS until it is told to end.
+pub fn run(path: &Path) -> Exit {
+    // before the first thread starts: signals are the loop's
+    if let Err(e) = platform::signal::block(&signals::TAKEN) {
+        return cannot_start(&format!("signals cannot be blocked: {e}"));
+    }
+    let loaded = check::read(path);
+    check::print_diagnostics(&loaded.diagnostics);
+    let Some(config) = &loaded.config else {
+        eprintln!("{}", check::summary_of_errors(&loaded, false, path));
+        return Exit::Failed;
+    };
+    let log_config = match check::log_config(config, path) {
+        Ok(log_config) => log_config,
+        Err(problem) => {
+            eprintln!("{problem}");
+            return Exit::Failed;
+        }
+    };
+    // many phones over TCP need many descriptors; with fewer, fewer phones are served
+    let _ = platform::limits::raise_open_files();
+    match start(config, log_config) {
+        Ok(started) => started.run(config),
+        Err(problem) => cannot_start(&problem),
+    }
+}
+
+/// Everything that is open.
+struct Started {
+    node: Node,
+    socket: std::path::PathBuf,
+    restored: Option<usize>,
+}
+
+/// Opens everything. The monitor's socket comes first: it tells that another imsbox runs before that one's log is touched.
+fn start(config: &Config, log_config: LogConfig) -> Result<Started, String> {
+    let control = open_control(config)?;
+    let socket = control.path().to_owned();
+    let (storage, records) = open_storage(config)?;
+    let log = open_log(config, log_config)?;
+    let storage = storage.map(|s| Box::new(s) as Box<_>);
+    let hooks = Hooks { log, endpoint: Some(Box::new(control)), storage };
+    let mut node = Node::new(Core::new(config.clone()), hooks).map_err(|e| e.to_string())?;
+    let (core, mut cx) = node.core_cx();
+    let version = env!("CARGO_PKG_VERSION");
+    cx.ims(Level::Info, Subject::None, format_args!("imsbox {version} starts, {} users", config.users.len()));
+    let restored = records.as_ref().map(Vec::len);
+    for (key, value) in records.into_iter().flatten() {
+        core.restore(&mut cx, &key, &value);
+    }
+    Ok(Started { node, socket, restored })
+}
+
+impl Started {
+    /// Prints the banner, offers the prompt, and turns the loop until the end.
+    fn run(self, config: &Config) -> Exit {
+        let Started { node, socket, restored } = self;
+        let prompt =
+            stdin().is_terminal() && stdout().is_terminal() && terminal::is_foreground(stdin().as_fd());
+        say(&Banner { listening: node.listening(), config, restored, prompt }.text());
+        // dropped last: the line editor may have been in the middle of a line
+        let _saved = prompt.then(|| SavedTerminal::save(stdin().as_fd()));
+        if prompt {
+            let thread = std::thread::Builder::new().name("prompt".to_owned());
+            if let Err(e) = thread.spawn(move || monitor::console(socket)) {
+                eprintln!("imsbox: no prompt: {e}");
+            }
+        }
+        match node.run() {
+            Ok(()) => Exit::Ok,
+            Err(e) => {
+                eprintln!("imsbox: the loop failed: {e}");
+                Exit::Broken
+            }
+        }
+    }
+}
+
+fn cannot_start(problem: &str) -> Exit {
+    eprintln!("imsbox: cannot start: {problem}");
+    Exit::CannotStart
+}
+
+fn open_control(config: &Config) -> Result<Control, String> {
+    let socket = match &config.monitor_socket {
+        Some(socket) => socket.clone(),
+        None => {
+            let socket = default_socket();
+            let folder = socket.parent().unwrap_or(Path::new("/"));
+            if !folder.is_dir() || folder.starts_with("/tmp") {
+                make_folder(folder).map_err(|e| format!("monitor socket {}: {e}", socket.display()))?;
+            }
+            socket
+        }
+    };
+    Control::bind(&socket).map_err(|e| e.to_string())
+}
+
+fn open_storage(config: &Config) -> Result<(Option<Storage>, Option<Records>), String> {
+    let Some(file) = &config.state_file else { return Ok((None, None)) };
+    let (storage, records) = Storage::open(file.clone()).map_err(|e| e.to_string())?;
+    Ok((Some(storage), Some(records)))
+}
+
+fn open_log(config: &Config, log_config: LogConfig) -> Result<Box<dyn Logs>, String> {
+    let start = UnixTime::from_micros(platform::clock::unix_micros());
+    Ok(Box::new(match &config.log.filename {
+        Some(file) => LogFile::open(file.clone(), log_config, config.log.sync, start)
+            .map_err(|e| format!("log file {}: {e}", file.display()))?,
+        None => LogFile::none(log_config),
+    }))
+}

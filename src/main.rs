@@ -1,4 +1,0 @@
-//! The program `imsbox`.
-#![forbid(unsafe_code)]
-
-fn main() {}

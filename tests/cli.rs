@@ -1,0 +1,386 @@
+//! The program as a person or a script meets it: command line, exit codes, start, commands, end.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, UdpSocket};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+/// Long enough for the most loaded machine: only a failure waits for it.
+const DEADLINE: Duration = Duration::from_secs(60);
+
+fn imsbox() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_imsbox"));
+    command.stdin(Stdio::null()).env("NO_COLOR", "1").env("HOME", "/nonexistent");
+    command
+}
+
+/// Runs the program to its end; one that goes on although it should not is ended with code 124.
+fn run(args: &[&str]) -> Output {
+    let limited = ["60", env!("CARGO_BIN_EXE_imsbox")];
+    Command::new("timeout").args(limited).args(args).stdin(Stdio::null()).output().unwrap()
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+/// A folder of one test, removed at its end.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Folder {
+        let path = std::env::temp_dir().join(format!("imsbox-cli-{name}-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&path);
+        fs::create_dir_all(&path).unwrap();
+        Folder(path)
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+
+    /// A configuration file with these properties.
+    fn config(&self, text: &str) -> String {
+        let path = self.file("ims.cfg");
+        fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    }
+
+    /// A configuration that can run beside any other, with further properties.
+    fn runnable(&self, more: &str) -> String {
+        self.config(&format!(
+            r#"sip_addr: "127.0.0.1:0",
+            monitor_socket: "monitor.sock",
+            log_filename: "ims.log",
+            log_options: "all.level=info",
+            echo: ["tel:666"],
+            ue_db: [{{ sim_algo: "xor", imsi: "001010123456789", K: "00112233445566778899aabbccddeeff", impu: "tel:600" }}],
+            {more}"#
+        ))
+    }
+
+    fn monitor(&self, command: &[&str]) -> Output {
+        let socket = self.file("monitor.sock");
+        imsbox().args(["monitor", "--socket", socket.to_str().unwrap()]).args(command).output().unwrap()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A running program, killed if the test ends before it does.
+struct Running {
+    child: Child,
+    banner: Vec<String>,
+    rest: Option<BufReader<ChildStdout>>,
+}
+
+impl Running {
+    fn start(config: &str) -> Running {
+        let mut child = imsbox().arg(config).stdout(Stdio::piped()).spawn().unwrap();
+        let out = BufReader::new(child.stdout.take().unwrap());
+        let (send, receive) = mpsc::channel();
+        thread::spawn(move || {
+            let mut out = out;
+            let mut banner = Vec::new();
+            loop {
+                let mut line = String::new();
+                if out.read_line(&mut line).unwrap_or(0) == 0 {
+                    return;
+                }
+                banner.push(line.trim_end().to_owned());
+                if line.starts_with("ready") {
+                    let _ = send.send((banner, out));
+                    return;
+                }
+            }
+        });
+        match receive.recv_timeout(DEADLINE) {
+            Ok((banner, rest)) => Running { child, banner, rest: Some(rest) },
+            Err(_) => {
+                let _ = child.kill();
+                panic!("the program did not get ready");
+            }
+        }
+    }
+
+    /// The exit code, once the program has ended by itself.
+    fn exit_code(mut self) -> Option<i32> {
+        let (send, receive) = mpsc::channel();
+        let mut rest = self.rest.take().expect("taken only here");
+        // the output ends when the program does
+        thread::spawn(move || {
+            let _ = rest.read_to_end(&mut Vec::new());
+            let _ = send.send(());
+        });
+        receive.recv_timeout(DEADLINE).expect("the program ends");
+        self.child.wait().unwrap().code()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn version_and_help_are_printed() {
+    let version = run(&["--version"]);
+    assert_eq!(stdout(&version), concat!("imsbox ", env!("CARGO_PKG_VERSION"), "\n"));
+    assert_eq!(version.status.code(), Some(0));
+    let help = run(&["--help"]);
+    assert_eq!(help.status.code(), Some(0));
+    for part in ["Usage:", "imsbox check", "imsbox monitor", "Exit codes:", "  3  cannot start"] {
+        assert!(stdout(&help).contains(part), "{part}");
+    }
+}
+
+#[test]
+fn a_wrong_command_line_is_refused_with_code_2() {
+    for args in [&[][..], &["--fast"], &["check"], &["a.cfg", "b.cfg"]] {
+        let output = run(args);
+        assert_eq!(output.status.code(), Some(2), "{args:?}");
+        assert!(stderr(&output).contains("Try `imsbox --help`."), "{args:?}");
+        assert!(stdout(&output).is_empty());
+    }
+}
+
+#[test]
+fn check_says_that_a_configuration_is_correct() {
+    let folder = Folder::new("correct");
+    let output = run(&["check", &folder.runnable("")]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert!(stdout(&output).ends_with("ims.cfg: correct, 1 user, no warnings\n"), "{}", stdout(&output));
+}
+
+#[test]
+fn check_prints_all_errors_at_once_with_their_places() {
+    let folder = Folder::new("errors");
+    let config = folder
+        .config("sip_addr: \"127.0.0.1:0\",\nbinding_expires: \"abc\",\ndialog_timeout: [],\nue_db: [],\n");
+    let output = run(&["check", &config]);
+    assert_eq!(output.status.code(), Some(1));
+    let text = stderr(&output);
+    assert!(text.contains("ims.cfg:2:18: expected a number of seconds, found \"abc\""), "{text}");
+    assert!(text.contains("ims.cfg:3:17: "), "{text}");
+    assert_eq!(
+        text.lines().filter(|l| l.trim_start_matches([' ', '|']).starts_with('^')).count(),
+        2,
+        "{text}"
+    );
+    assert!(text.ends_with("ims.cfg: 2 errors\n"), "{text}");
+}
+
+#[test]
+fn check_knows_the_language_of_log_options() {
+    let folder = Folder::new("log-options");
+    let config = folder.config("sip_addr: \"127.0.0.1:0\", log_options: \"sip.level=loud\", ue_db: []");
+    for args in [&["check", config.as_str()][..], &[config.as_str()]] {
+        let output = run(args);
+        assert_eq!(output.status.code(), Some(1));
+        assert!(stderr(&output).contains("log_options: ") && stderr(&output).contains("unknown level"));
+    }
+}
+
+#[test]
+fn check_prints_document_values_and_reference() {
+    let folder = Folder::new("print");
+    let config = folder.runnable("binding_expires: 60 * 10,");
+    let json = run(&["check", "--json", &config]);
+    let document: serde_json::Value = serde_json::from_str(&stdout(&json)).unwrap();
+    assert_eq!(document["binding_expires"], 600);
+    let effective = stdout(&run(&["check", "--effective", &config]));
+    assert!(effective.contains("binding_expires") && effective.contains("dialog_timeout"), "{effective}");
+    let reference = run(&["check", "--properties"]);
+    assert_eq!(reference.status.code(), Some(0));
+    for property in ["sip_addr", "log_options", "monitor_socket", "ue_db_filename"] {
+        assert!(stdout(&reference).contains(property), "{property}");
+    }
+}
+
+#[test]
+fn a_missing_configuration_is_an_error() {
+    for args in [&["/nonexistent/ims.cfg"][..], &["check", "/nonexistent/ims.cfg"], &["check", "/"]] {
+        let output = run(args);
+        assert_eq!(output.status.code(), Some(1), "{args:?}");
+        assert!(stderr(&output).contains(args[args.len() - 1]), "{}", stderr(&output));
+    }
+}
+
+#[test]
+fn the_program_starts_answers_and_quits() {
+    let folder = Folder::new("run");
+    let running = Running::start(&folder.runnable(""));
+    let banner = running.banner.join("\n");
+    let port = banner.split("UDP 127.0.0.1:").nth(1).and_then(|rest| rest.lines().next()).unwrap();
+    assert_ne!(port.parse::<u16>().unwrap(), 0, "the chosen port is printed");
+    for part in ["1 user, echo on tel:666", "ims.log", "monitor.sock", "not kept over a restart"] {
+        assert!(banner.contains(part), "{part} is not in\n{banner}");
+    }
+    let users = folder.monitor(&["users"]);
+    assert_eq!(users.status.code(), Some(0), "{}", stderr(&users));
+    assert!(stdout(&users).ends_with(" 0 registered\n"), "{}", stdout(&users));
+    let json = folder.monitor(&["--json", "users"]);
+    let answer: serde_json::Value = serde_json::from_str(&stdout(&json)).unwrap();
+    assert!(answer["users"].is_array() && answer["utc"].as_f64().unwrap() > 1e9);
+    let refused = folder.monitor(&["dialog_stop", "1"]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert_eq!(stderr(&refused), "imsbox: no dialog 1\n");
+    assert_eq!(folder.monitor(&["log", "file.rotate=now"]).status.code(), Some(0));
+    assert_eq!(folder.monitor(&["quit"]).status.code(), Some(0));
+    assert!(!folder.file("monitor.sock").exists(), "when quit is answered, the program is gone");
+    assert_eq!(running.exit_code(), Some(0));
+    let log = fs::read_to_string(folder.file("ims.log")).unwrap();
+    assert!(log.contains("quit by command"), "{log}");
+    let rotated = fs::read_dir(&folder.0).unwrap().map(|e| e.unwrap().path());
+    let rotated: Vec<PathBuf> = rotated.filter(|p| p.to_str().unwrap().contains("ims.log.")).collect();
+    assert_eq!(rotated.len(), 1);
+    assert!(fs::read_to_string(&rotated[0]).unwrap().contains("[IMS] - - imsbox "));
+}
+
+#[test]
+fn sigterm_ends_the_program_cleanly() {
+    let folder = Folder::new("sigterm");
+    let running = Running::start(&folder.runnable("log_sync: true,"));
+    let kill = format!("kill -TERM {}", running.child.id());
+    assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
+    assert_eq!(running.exit_code(), Some(0));
+    assert!(!folder.file("monitor.sock").exists());
+    assert!(fs::read_to_string(folder.file("ims.log")).unwrap().contains("SIGTERM received"));
+}
+
+#[test]
+fn a_second_program_does_not_disturb_the_first() {
+    let folder = Folder::new("second");
+    let config = folder.runnable("log_sync: true,");
+    let running = Running::start(&config);
+    let log = fs::read_to_string(folder.file("ims.log")).unwrap();
+    let second = run(&[&config]);
+    assert_eq!(second.status.code(), Some(3));
+    assert!(stderr(&second).contains("another imsbox runs"), "{}", stderr(&second));
+    assert_eq!(fs::read_to_string(folder.file("ims.log")).unwrap(), log, "its log is untouched");
+    assert_eq!(folder.monitor(&["quit"]).status.code(), Some(0));
+    assert_eq!(running.exit_code(), Some(0));
+}
+
+#[test]
+fn an_address_in_use_is_reported_with_code_3() {
+    let folder = Folder::new("bind");
+    let taken = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let SocketAddr::V4(addr) = taken.local_addr().unwrap() else { unreachable!("bound to IPv4") };
+    let config = folder.config(&format!("sip_addr: \"{addr}\", monitor_socket: \"monitor.sock\", ue_db: []"));
+    let output = run(&[&config]);
+    assert_eq!(output.status.code(), Some(3));
+    let text = stderr(&output);
+    assert!(
+        text.contains("sip_addr") && text.contains(&addr.to_string()) && text.contains("in use"),
+        "{text}"
+    );
+    assert!(!folder.file("monitor.sock").exists());
+}
+
+#[test]
+fn files_that_cannot_be_opened_are_reported_with_code_3() {
+    let folder = Folder::new("files");
+    let config = folder.runnable("ue_db_filename: \"state.db\",");
+    fs::write(folder.file("state.db"), "somebody's notes\n".repeat(300)).unwrap();
+    let output = run(&[&config]);
+    assert_eq!(output.status.code(), Some(3));
+    assert!(stderr(&output).contains("move it away"), "{}", stderr(&output));
+    assert!(fs::read_to_string(folder.file("state.db")).unwrap().starts_with("somebody's notes"));
+    fs::remove_file(folder.file("state.db")).unwrap();
+    fs::create_dir(folder.file("ims.log")).unwrap();
+    let output = run(&[&config]);
+    assert_eq!(output.status.code(), Some(3));
+    assert!(stderr(&output).contains("log file "), "{}", stderr(&output));
+}
+
+#[test]
+fn the_state_file_is_made_and_found_again() {
+    let folder = Folder::new("state");
+    let config = folder.runnable("ue_db_filename: \"state.db\",");
+    for _ in 0..2 {
+        let running = Running::start(&config);
+        assert!(running.banner.iter().any(|l| l.contains("state.db")), "{:?}", running.banner);
+        assert_eq!(folder.monitor(&["quit"]).status.code(), Some(0));
+        assert_eq!(running.exit_code(), Some(0));
+    }
+}
+
+#[test]
+fn the_monitor_says_that_nobody_is_there() {
+    let output = Folder::new("nobody").monitor(&["users"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("no imsbox runs"), "{}", stderr(&output));
+}
+
+#[test]
+fn the_monitor_takes_commands_from_a_pipe() {
+    let folder = Folder::new("pipe");
+    let running = Running::start(&folder.runnable(""));
+    let mut monitor = imsbox()
+        .args(["monitor", "--socket", folder.file("monitor.sock").to_str().unwrap()])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    monitor.stdin.take().unwrap().write_all(b"# a comment\nfly\n\nhelp quit\nquit\n").unwrap();
+    let output = monitor.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "one command was wrong");
+    assert!(stdout(&output).contains("quit  Ends the program"), "{}", stdout(&output));
+    assert!(stderr(&output).contains("unknown command fly"), "{}", stderr(&output));
+    assert_eq!(running.exit_code(), Some(0));
+}
+
+#[test]
+fn a_terminal_gets_a_prompt() {
+    let folder = Folder::new("prompt");
+    let config = folder.runnable("");
+    let command = format!("{} {config}", env!("CARGO_BIN_EXE_imsbox"));
+    // script(1) runs its command in a terminal of its own, and types what it reads
+    let mut terminal = Command::new("script")
+        .args(["-qec", &command, "/dev/null"])
+        .env("HOME", &folder.0)
+        .env("TERM", "xterm")
+        .env_remove("XDG_STATE_HOME")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut typed = terminal.stdin.take().unwrap();
+    let (send, receive) = mpsc::channel();
+    let mut shown = terminal.stdout.take().unwrap();
+    thread::spawn(move || {
+        let mut octets = [0; 4096];
+        while let Ok(n @ 1..) = shown.read(&mut octets) {
+            let _ = send.send(String::from_utf8_lossy(&octets[..n]).into_owned());
+        }
+    });
+    let mut text = String::new();
+    let mut wait_for = |words: &str| {
+        while !text.contains(words) {
+            text += &receive.recv_timeout(DEADLINE).unwrap_or_else(|_| panic!("no {words} in {text}"));
+        }
+    };
+    wait_for("(ims) ");
+    typed.write_all(b"us\t\r").unwrap();
+    wait_for("0 registered");
+    typed.write_all(b"quit\r").unwrap();
+    wait_for("Ending ...");
+    assert_eq!(terminal.wait().unwrap().code(), Some(0));
+    assert!(!Path::new(&folder.file("monitor.sock")).exists());
+}
