@@ -1,6 +1,8 @@
-//! What every layer uses and no protocol is known in: time, arenas, alarms, random numbers, the trace vocabulary.
+//! What every layer uses and no protocol is known in: time, arenas, alarms, random numbers, the trace vocabulary,
+//! regular expressions.
 
 pub mod arena;
+pub mod ere;
 pub mod rng;
 pub mod time;
 pub mod timer;

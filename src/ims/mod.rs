@@ -1,4 +1,10 @@
 //! The service: the only layer that knows what a subscriber is.
 
+pub mod call;
 pub mod core;
+pub mod identity;
+pub mod limits;
+pub mod owner;
+pub mod registrar;
+pub mod subscriber;
 pub mod view;

@@ -1,4 +1,5 @@
 //! Bytes to values and back: no state, no time, no allocation on parse.
 
+pub mod identities;
 pub mod sdp;
 pub mod sip;

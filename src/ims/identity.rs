@@ -1,0 +1,179 @@
+//! Which public identities of a user are shown: P-Asserted-Identity, P-Associated-URI and the default identity.
+//!
+//! RFC 3325, RFC 7315 4.1, TS 24.229 5.2.6.3 and 5.4.1.2.2F. A barred identity is never shown (TS 23.003 13.4B).
+
+use crate::config::model::{Impu, User};
+use crate::ims::subscriber::{Subscribers, UserId};
+use crate::wire::identities::Telephone;
+use crate::wire::sip::{HeaderId, Message, NameAddr, Scheme, Uri};
+use smallvec::SmallVec;
+
+/// Header values for P-Asserted-Identity of a request that `user` sends: the preferred identity if it is one of the user's
+/// that may be shown, else the default one; with the tel and the SIP form of a number (RFC 3325 9.1 allows one of each).
+/// Empty when every identity is barred.
+pub fn asserted(subscribers: &Subscribers, user: UserId, message: &Message<'_>) -> SmallVec<[String; 2]> {
+    let preferred = message
+        .values(HeaderId::PPreferredIdentity)
+        .filter_map(NameAddr::parse)
+        .filter_map(|address| address.uri)
+        .find_map(|uri| shown_identity(subscribers, user, &uri));
+    let profile = subscribers.user(user);
+    match preferred.or_else(|| default_impu(profile)) {
+        Some(impu) => asserted_forms(&profile.impus[impu], &profile.domain),
+        None => SmallVec::new(),
+    }
+}
+
+/// The identity that stands first in P-Associated-URI and is asserted when the user prefers none: the one marked `asserted`,
+/// else `preferred`, else the first that is not barred. An index into [`User::impus`].
+pub fn default_impu(user: &User) -> Option<usize> {
+    let shown = || user.impus.iter().enumerate().filter(|(_, impu)| is_shown(impu));
+    let marked = |mark: fn(&Impu) -> bool| shown().find(|(_, impu)| mark(impu));
+    marked(|i| i.asserted).or_else(|| marked(|i| i.preferred)).or_else(|| shown().next()).map(|(at, _)| at)
+}
+
+/// Header values for P-Associated-URI: the default identity, then the others that are `associated`, in configuration order;
+/// a number known in SIP form is given in tel form too, because phones take their number from there.
+pub fn associated(user: &User) -> Vec<String> {
+    let default = default_impu(user);
+    let others = (0..user.impus.len()).filter(|&at| Some(at) != default && user.impus[at].associated);
+    let mut values: Vec<String> = Vec::new();
+    for impu in default.into_iter().chain(others).map(|at| &user.impus[at]).filter(|impu| is_shown(impu)) {
+        push_new(&mut values, format!("<{}>", impu.uri));
+        if let Some(tel) = Uri::parse(impu.uri.as_bytes()).as_ref().and_then(tel_form) {
+            push_new(&mut values, format!("<{tel}>"));
+        }
+    }
+    // the MSISDN is the user's number even when no identity says so, but only where somebody calling it would find the user
+    let has_tel = values.iter().any(|value| value.starts_with("<tel:"));
+    if let Some(msisdn) = user.msisdn.as_deref().filter(|_| !has_tel && !values.is_empty()) {
+        let digits = msisdn.trim_start_matches('+');
+        push_new(&mut values, format!("<tel:+{digits}>"));
+    }
+    values
+}
+
+/// Whether an identity may be seen by others.
+pub fn is_shown(impu: &Impu) -> bool {
+    !impu.barred && !impu.uri.is_empty() && Uri::parse(impu.uri.as_bytes()).is_some()
+}
+
+/// The index of the identity that the URI names, when it is the user's and may be shown.
+fn shown_identity(subscribers: &Subscribers, user: UserId, uri: &Uri<'_>) -> Option<usize> {
+    let (owner, impu) = subscribers.lookup_user(uri)?;
+    (owner == user && is_shown(&subscribers.user(user).impus[impu])).then_some(impu)
+}
+
+fn asserted_forms(impu: &Impu, domain: &str) -> SmallVec<[String; 2]> {
+    let Some(uri) = Uri::parse(impu.uri.as_bytes()) else { return SmallVec::new() };
+    let display = impu.display_name.as_deref().map(quoted).unwrap_or_default();
+    let verstat = impu.verstat.as_deref().map(|v| format!(";verstat={v}")).unwrap_or_default();
+    let (sip, tel) = match uri.scheme {
+        Scheme::Tel => (sip_form(&uri, domain), Some(impu.uri.clone())),
+        Scheme::Sip | Scheme::Sips => (Some(with_phone(&uri, impu)), tel_form(&uri)),
+        Scheme::Urn | Scheme::Other => (Some(impu.uri.clone()), None),
+    };
+    // RFC 8224: verstat is a parameter of the telephone number, so it stands inside the user part
+    let sip = sip.map(|text| match text.split_once('@') {
+        Some((user, rest)) if !verstat.is_empty() => format!("{user}{verstat}@{rest}"),
+        _ => text,
+    });
+    let tel = tel.map(|text| format!("{text}{verstat}"));
+    [sip, tel].into_iter().flatten().map(|text| format!("{display}<{text}>")).collect()
+}
+
+/// The SIP URI as configured, with `user=phone` where the number asks for it.
+fn with_phone(uri: &Uri<'_>, impu: &Impu) -> String {
+    let number = Telephone::of(uri).is_some_and(|t| t.number.is_global());
+    let add = (impu.phone || number) && !uri.params.has("user");
+    format!("{}{}", impu.uri, if add { ";user=phone" } else { "" })
+}
+
+/// RFC 3261 19.1.6: the SIP URI that is equal to a tel URI.
+fn sip_form(uri: &Uri<'_>, domain: &str) -> Option<String> {
+    let number = Telephone::of(uri)?.number;
+    Some(format!("sip:{}@{domain};user=phone", escaped(number.as_str())))
+}
+
+/// The tel URI of a global number in a SIP URI.
+fn tel_form(uri: &Uri<'_>) -> Option<String> {
+    let sip = matches!(uri.scheme, Scheme::Sip | Scheme::Sips);
+    let number = Telephone::of(uri).filter(|_| sip)?.global()?;
+    Some(format!("tel:{number}"))
+}
+
+/// `#` cannot stand in a SIP user part as it is (RFC 3261 25.1).
+fn escaped(number: &str) -> String {
+    number.replace('#', "%23")
+}
+
+fn quoted(display: &str) -> String {
+    let escaped = display.replace('\\', "\\\\").replace('"', "\\\"");
+    let clean: String = escaped.chars().filter(|c| !c.is_control()).collect();
+    format!("\"{clean}\" ")
+}
+
+fn push_new(values: &mut Vec<String>, value: String) {
+    if !values.contains(&value) {
+        values.push(value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::model::Config;
+    use crate::wire::sip::Index;
+
+    fn subscribers() -> Subscribers {
+        let mut imsi = Impu::new("sip:001010000000001@ims.test");
+        imsi.barred = true;
+        let mut name = Impu::new("sip:alice@ims.test");
+        name.display_name = Some("Al \"Ice\"".into());
+        let mut number = Impu::new("sip:+33600000001@ims.test");
+        number.asserted = true;
+        let mut hidden = Impu::new("tel:777");
+        hidden.associated = false;
+        let impus = vec![imsi, name, number, Impu::new("tel:0600"), hidden];
+        let alice = User { impi: "alice".into(), domain: "ims.test".into(), impus, ..User::default() };
+        let bob = User { impi: "bob".into(), impus: vec![Impu::new("sip:bob@ims.test")], ..User::default() };
+        Subscribers::new(&Config { users: vec![alice, bob], ..Config::default() }).0
+    }
+
+    fn asserted_for(preferred: &str) -> Vec<String> {
+        let text = format!("INVITE tel:1 SIP/2.0\r\nP-Preferred-Identity: {preferred}\r\n\r\n");
+        let mut index = Index::new();
+        let message = Message::parse(text.as_bytes(), &mut index).expect("a message");
+        asserted(&subscribers(), UserId(0), &message).into_vec()
+    }
+
+    #[test]
+    fn preferred_identity_counts_only_if_it_is_the_users_and_not_barred() {
+        let default = ["<sip:+33600000001@ims.test;user=phone>", "<tel:+33600000001>"];
+        assert_eq!(asserted_for("<sip:alice@10.0.0.1>"), ["\"Al \\\"Ice\\\"\" <sip:alice@ims.test>"]);
+        assert_eq!(asserted_for("tel:0600"), ["<sip:0600@ims.test;user=phone>", "<tel:0600>"]);
+        for not_hers in ["", "<sip:001010000000001@ims.test>", "<sip:bob@ims.test>", "<tel:+999>", "%%"] {
+            assert_eq!(asserted_for(not_hers), default, "{not_hers}");
+        }
+    }
+
+    #[test]
+    fn associated_identities_start_with_the_default_and_leave_out_the_barred() {
+        let s = subscribers();
+        assert_eq!(
+            associated(s.user(UserId(0))),
+            ["<sip:+33600000001@ims.test>", "<tel:+33600000001>", "<sip:alice@ims.test>", "<tel:0600>"]
+        );
+        assert_eq!(associated(s.user(UserId(1))), ["<sip:bob@ims.test>"]);
+    }
+
+    #[test]
+    fn msisdn_gives_the_tel_form_where_no_identity_has_one() {
+        let mut user = subscribers().user(UserId(1)).clone();
+        user.msisdn = Some("33612".into());
+        assert_eq!(associated(&user), ["<sip:bob@ims.test>", "<tel:+33612>"]);
+        user.impus.iter_mut().for_each(|impu| impu.barred = true);
+        assert_eq!(associated(&user), [""; 0]);
+        assert_eq!(default_impu(&user), None);
+    }
+}

@@ -1,0 +1,50 @@
+//! What the service keeps at most, with the arithmetic, and what happens beyond it. The limits of calls are in `call::limits`.
+
+use crate::base::time::Duration;
+
+/// Bindings of all users; over it a REGISTER is answered 503 with Retry-After. At about 1 KB each: 32 MB.
+pub const MAX_BINDINGS: usize = 32_768;
+
+/// Bindings of one user; over it 503 with Retry-After. A test SIM whose number many phones share needs the most.
+pub const MAX_BINDINGS_PER_USER: usize = 64;
+
+/// Contacts in one REGISTER; more are answered 413. Real ones hold one or two.
+pub const MAX_CONTACTS_PER_REGISTER: usize = 16;
+
+/// Longest Contact value that is kept, octets; longer ones are answered 413. Push parameters of soft clients reach 700.
+pub const MAX_CONTACT: usize = 2048;
+
+/// Challenges of one user that wait for their answer; the oldest is forgotten for a new one. As many phones as may share a
+/// SIM, each within one round trip. About 300 octets each.
+pub const MAX_CHALLENGES_PER_USER: usize = 16;
+
+/// How long a challenge waits for its answer (TS 24.229 table 7.8.1, reg-await-auth and request-await-auth).
+pub const AWAIT_AUTH: Duration = Duration::from_secs(240);
+
+/// Fresh challenges after a wrong answer, before 403.
+pub const MAX_WRONG_ANSWERS: u8 = 1;
+
+/// Re-synchronisations of SQN in one attempt, before 403: a SIM needs one.
+pub const MAX_RESYNCS: u8 = 2;
+
+/// Server transactions; over it 503 with Retry-After. At 2 KB each with its request and answer: 64 MB. With timer J of 128 s
+/// and two transactions a registration that is 128 registrations a second.
+pub const MAX_SERVER_TRANSACTIONS: usize = 32_768;
+
+/// Client transactions; over it what would start one fails with 503.
+pub const MAX_CLIENT_TRANSACTIONS: usize = 16_384;
+
+/// Retry-After of a 503 for lack of room, seconds.
+pub const RETRY_AFTER_SECS: u32 = 5;
+
+/// Sources whose garbage has been told in the log lately, so that each is told once a minute.
+pub const MAX_STRANGERS: usize = 16;
+
+/// How often garbage from one source is told.
+pub const STRANGER_QUIET: Duration = Duration::from_secs(60);
+
+/// Events that one input may route between the tables before the rest waits for the next one; far above what an input makes.
+pub const MAX_SETTLE_STEPS: usize = 4096;
+
+/// How long the end of the program waits for calls to be ended.
+pub const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(3);

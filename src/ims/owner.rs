@@ -1,0 +1,12 @@
+//! Whose a transaction is: the name that the service gives the transaction layer to hand back with every answer.
+
+use crate::ims::call::Part;
+
+/// The part of the service that started a client transaction, or answers a server transaction.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Owner {
+    /// Nobody waits for it: a response is taken note of and no more.
+    None,
+    /// A call; what in it is the call's own matter.
+    Call(Part),
+}

@@ -1,0 +1,350 @@
+//! The registrar: which contacts each user has, and how they are reached (RFC 3261 10, TS 24.229 5.4.1).
+//!
+//! Bindings live in a capped arena with indexes by user, by address and by connection, and one alarm each. This file keeps
+//! them consistent; `register` decides what a REGISTER does to them, `response` writes the answer.
+
+pub mod binding;
+pub mod expires;
+pub mod register;
+pub mod route;
+
+use crate::base::arena::{Arena, Id};
+use crate::base::time::{Duration, Instant, UnixTime};
+use crate::base::timer::{Alarm, AlarmQueue};
+use crate::ims::limits::{MAX_BINDINGS, MAX_BINDINGS_PER_USER};
+use crate::ims::subscriber::{Subscribers, UserId};
+use crate::proto::flow::{ConnId, Flow, Transport};
+use crate::wire::sip::{HeaderId, Message, NameAddr};
+use binding::{Binding, Contact, Origin};
+use smallvec::SmallVec;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::{IpAddr, SocketAddr};
+
+/// Why a binding has gone.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Gone {
+    /// The user took it away.
+    Unregistered,
+    /// It was not refreshed in time.
+    Expired,
+}
+
+/// Something that happened to a binding, for the rest of the service.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Removed {
+    /// The binding; its id finds nothing any more.
+    pub id: Id<Binding>,
+    /// Its number.
+    pub number: u32,
+    /// Whose it was.
+    pub user: UserId,
+    /// Why it went.
+    pub why: Gone,
+}
+
+/// A binding to be made or refreshed.
+#[derive(Clone, Debug)]
+pub struct Draft {
+    /// The contact.
+    pub contact: Contact,
+    /// The way to it.
+    pub route: route::Route,
+    /// Until when.
+    pub expires_at: Instant,
+    /// The REGISTER behind it.
+    pub origin: Origin,
+}
+
+/// There is no room for another binding.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct NoRoom;
+
+/// All bindings.
+#[derive(Debug)]
+pub struct Registrar {
+    bindings: Arena<Binding>,
+    by_user: BTreeMap<UserId, SmallVec<[Id<Binding>; 2]>>,
+    /// By the address that a REGISTER came from, and the one that requests go to.
+    by_address: BTreeSet<(SocketAddr, Id<Binding>)>,
+    by_ip: BTreeSet<(IpAddr, UserId, Id<Binding>)>,
+    by_conn: BTreeSet<(ConnId, Id<Binding>)>,
+    alarms: AlarmQueue<Id<Binding>>,
+    removed: VecDeque<Removed>,
+    next_number: u32,
+    cap: usize,
+}
+
+impl Default for Registrar {
+    fn default() -> Self {
+        Self::new(MAX_BINDINGS)
+    }
+}
+
+impl Registrar {
+    /// A registrar without bindings, which takes `cap` of them.
+    pub fn new(cap: usize) -> Self {
+        Registrar {
+            bindings: Arena::with_cap(cap),
+            by_user: BTreeMap::new(),
+            by_address: BTreeSet::new(),
+            by_ip: BTreeSet::new(),
+            by_conn: BTreeSet::new(),
+            alarms: AlarmQueue::new(),
+            removed: VecDeque::new(),
+            next_number: 1,
+            cap,
+        }
+    }
+
+    /// The binding, unless it has gone.
+    pub fn binding(&self, id: Id<Binding>) -> Option<&Binding> {
+        self.bindings.get(id)
+    }
+
+    /// How many bindings there are.
+    pub fn len(&self) -> usize {
+        self.bindings.len()
+    }
+
+    /// Whether nobody is registered.
+    pub fn is_empty(&self) -> bool {
+        self.bindings.is_empty()
+    }
+
+    /// The user's bindings, in the order in which they were made.
+    pub fn of_user(&self, user: UserId) -> impl Iterator<Item = (Id<Binding>, &Binding)> {
+        let ids = self.by_user.get(&user).map_or(&[][..], |ids| &ids[..]);
+        ids.iter().map(|&id| (id, self.bindings.get(id).expect("the index names living bindings")))
+    }
+
+    /// The contacts to try for the user's identity `impu` (an index into `User::impus`), highest q first. An identity that
+    /// is tied to an IMEI reaches that phone only; emergency registrations take no ordinary requests.
+    pub fn targets(
+        &self,
+        subscribers: &Subscribers,
+        user: UserId,
+        impu: usize,
+        now: Instant,
+    ) -> SmallVec<[Id<Binding>; 4]> {
+        let imei = subscribers.user(user).impus.get(impu).and_then(|i| i.imei.as_deref());
+        let fits =
+            |b: &Binding| imei.is_none_or(|wanted| b.contact.imei.is_some_and(|i| same_imei(&i, wanted)));
+        let mut found: SmallVec<[(u16, Id<Binding>); 4]> = self
+            .of_user(user)
+            .filter(|(_, b)| b.expires_at > now && !b.contact.sos && fits(b))
+            .map(|(id, b)| (b.contact.q, id))
+            .collect();
+        found.sort_by_key(|(q, _)| std::cmp::Reverse(*q));
+        found.into_iter().map(|(_, id)| id).collect()
+    }
+
+    /// Who sent this request: the user whose registration it comes from.
+    ///
+    /// The address tells; where several users share it, the identity in P-Preferred-Identity or From tells them apart.
+    /// A phone also sends from other ports of its address than the registered one (TS 33.203 7.1, TCP), so the address
+    /// without port is tried with that identity, and without it when one user only is registered from there.
+    pub fn caller(
+        &self,
+        subscribers: &Subscribers,
+        flow: Flow,
+        message: &Message<'_>,
+    ) -> Option<(UserId, Id<Binding>)> {
+        let claimed = claimed_user(subscribers, message);
+        let exact = || {
+            let range = (flow.remote, Id::from_bits(0))..=(flow.remote, Id::from_bits(u64::MAX));
+            self.by_address.range(range).filter_map(|&(_, id)| Some((self.bindings.get(id)?.user, id)))
+        };
+        if let Some(found) = exact().find(|(user, _)| Some(*user) == claimed) {
+            return Some(found);
+        }
+        if let Some(found) = only_user(exact()) {
+            return Some(found);
+        }
+        let ip = flow.remote.ip();
+        let of_ip = |first: UserId, last: UserId| {
+            let range = (ip, first, Id::from_bits(0))..=(ip, last, Id::from_bits(u64::MAX));
+            self.by_ip.range(range).map(|&(_, user, id)| (user, id))
+        };
+        if exact().next().is_some() {
+            return None;
+        }
+        claimed
+            .and_then(|user| of_ip(user, user).next())
+            .or_else(|| only_user(of_ip(UserId(0), UserId(u32::MAX))))
+    }
+
+    /// The user's binding that `contact` replaces or refreshes.
+    pub fn same_contact(&self, user: UserId, contact: &Contact) -> Option<Id<Binding>> {
+        self.of_user(user).find(|(_, b)| b.contact.is_replaced_by(contact)).map(|(id, _)| id)
+    }
+
+    /// Whether `more` new bindings of the user have room.
+    pub fn has_room(&self, user: UserId, more: usize) -> bool {
+        self.of_user(user).count() + more <= MAX_BINDINGS_PER_USER && self.bindings.len() + more <= self.cap
+    }
+
+    /// Makes a binding.
+    pub fn add(&mut self, user: UserId, draft: Draft) -> Result<Id<Binding>, NoRoom> {
+        let number = self.next_number;
+        self.next_number = self.next_number.wrapping_add(1).max(1);
+        self.add_numbered(user, number, draft)
+    }
+
+    /// Makes a binding that had its number before a restart.
+    pub fn add_numbered(&mut self, user: UserId, number: u32, draft: Draft) -> Result<Id<Binding>, NoRoom> {
+        let Draft { contact, route, expires_at, origin } = draft;
+        let binding = Binding {
+            number,
+            user,
+            contact,
+            flow: route.flow,
+            tcp_allowed: route.tcp_allowed,
+            expires_at,
+            origin,
+            alarm: Alarm::default(),
+        };
+        let id = self.bindings.insert(binding).map_err(|_| NoRoom)?;
+        self.next_number = self.next_number.max(number.wrapping_add(1));
+        self.by_user.entry(user).or_default().push(id);
+        self.link(id);
+        Ok(id)
+    }
+
+    /// Refreshes a binding with what its new REGISTER says.
+    pub fn refresh(&mut self, id: Id<Binding>, draft: Draft) {
+        self.unlink(id);
+        if let Some(binding) = self.bindings.get_mut(id) {
+            // what failed once for this way stays known for as long as the way is the same
+            let tcp_failed = !binding.tcp_allowed && binding.flow == draft.route.flow;
+            binding.contact = draft.contact;
+            binding.flow = draft.route.flow;
+            binding.tcp_allowed = draft.route.tcp_allowed && !tcp_failed;
+            binding.expires_at = draft.expires_at;
+            binding.origin = draft.origin;
+        }
+        self.link(id);
+    }
+
+    /// Takes a binding away; the news of it waits in [`Registrar::pop_removed`].
+    pub fn remove(&mut self, id: Id<Binding>, why: Gone) -> Option<Binding> {
+        self.unlink(id);
+        let mut binding = self.bindings.remove(id)?;
+        self.alarms.set(&mut binding.alarm, id, None);
+        if let Some(ids) = self.by_user.get_mut(&binding.user) {
+            ids.retain(|other| *other != id);
+            if ids.is_empty() {
+                self.by_user.remove(&binding.user);
+            }
+        }
+        self.removed.push_back(Removed { id, number: binding.number, user: binding.user, why });
+        Some(binding)
+    }
+
+    /// The next binding whose time is over.
+    pub fn due(&self, now: Instant) -> Option<Id<Binding>> {
+        self.alarms.due(now)
+    }
+
+    /// When the next binding ends.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        self.alarms.next_deadline()
+    }
+
+    /// News of a binding that has gone.
+    pub fn pop_removed(&mut self) -> Option<Removed> {
+        self.removed.pop_front()
+    }
+
+    /// A connection has gone: its bindings stay (a phone that goes idle closes it), reached by a new one.
+    pub fn on_stream_closed(&mut self, conn: ConnId) {
+        while let Some(&(_, id)) =
+            self.by_conn.range((conn, Id::from_bits(0))..=(conn, Id::from_bits(u64::MAX))).next()
+        {
+            self.unlink(id);
+            if let Some(binding) = self.bindings.get_mut(id) {
+                binding.flow.conn = None;
+            }
+            self.link(id);
+        }
+    }
+
+    /// Something could not be sent on a TCP flow: bindings that this way leads to are no longer tried by TCP, where UDP
+    /// is left (RFC 3261 18.1.1).
+    pub fn on_send_failed(&mut self, flow: Flow) {
+        if flow.transport != Transport::Tcp {
+            return;
+        }
+        let range = (flow.remote, Id::from_bits(0))..=(flow.remote, Id::from_bits(u64::MAX));
+        let ids: SmallVec<[Id<Binding>; 4]> = self.by_address.range(range).map(|&(_, id)| id).collect();
+        for id in ids {
+            self.unlink(id);
+            if let Some(binding) = self.bindings.get_mut(id).filter(|b| b.flow.remote == flow.remote) {
+                binding.lose_tcp();
+            }
+            self.link(id);
+        }
+    }
+
+    fn link(&mut self, id: Id<Binding>) {
+        let Some(binding) = self.bindings.get_mut(id) else { return };
+        self.alarms.set(&mut binding.alarm, id, Some(binding.expires_at));
+        for address in [binding.origin.source, binding.flow.remote] {
+            self.by_address.insert((address, id));
+            self.by_ip.insert((address.ip(), binding.user, id));
+        }
+        if let Some(conn) = binding.flow.conn {
+            self.by_conn.insert((conn, id));
+        }
+    }
+
+    fn unlink(&mut self, id: Id<Binding>) {
+        let Some(binding) = self.bindings.get(id) else { return };
+        for address in [binding.origin.source, binding.flow.remote] {
+            self.by_address.remove(&(address, id));
+            self.by_ip.remove(&(address.ip(), binding.user, id));
+        }
+        if let Some(conn) = binding.flow.conn {
+            self.by_conn.remove(&(conn, id));
+        }
+    }
+}
+
+impl Binding {
+    /// Seconds until it ends, rounded up.
+    pub fn remaining_secs(&self, now: Instant) -> u64 {
+        let left = self.expires_at.since(now);
+        left.as_secs() + u64::from(left.subsec_nanos() > 0)
+    }
+
+    /// When it ends by the wall clock.
+    pub fn expires_wall(&self, now: Instant, wall: UnixTime) -> UnixTime {
+        wall + Duration::from_secs(self.remaining_secs(now))
+    }
+
+    fn lose_tcp(&mut self) {
+        self.tcp_allowed = false;
+        let udp = self.contact.uri().and_then(|uri| route::without_tcp(self.flow, &uri));
+        match udp {
+            Some(udp) if self.flow.conn.is_none() => self.flow = udp,
+            _ => self.flow.conn = None,
+        }
+    }
+}
+
+/// The user whom the sender says to be.
+pub fn claimed_user(subscribers: &Subscribers, message: &Message<'_>) -> Option<UserId> {
+    let preferred = message.values(HeaderId::PPreferredIdentity).filter_map(NameAddr::parse);
+    let addresses = preferred.chain(message.from());
+    addresses.filter_map(|a| a.uri).find_map(|uri| subscribers.lookup_user(&uri)).map(|(user, _)| user)
+}
+
+/// The first of the bindings, when all are one user's.
+fn only_user(mut bindings: impl Iterator<Item = (UserId, Id<Binding>)>) -> Option<(UserId, Id<Binding>)> {
+    let first = bindings.next()?;
+    bindings.all(|(user, _)| user == first.0).then_some(first)
+}
+
+/// IMEIs are compared by TAC and serial number: the last digit is a check digit, a spare, or missing (TS 23.003 6.2).
+fn same_imei(a: &str, b: &str) -> bool {
+    a.len() >= 14 && b.len() >= 14 && a.as_bytes()[..14] == b.as_bytes()[..14]
+}
