@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, UdpSocket};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::sync::mpsc;
 use std::thread;
@@ -382,5 +382,7 @@ fn a_terminal_gets_a_prompt() {
     typed.write_all(b"quit\r").unwrap();
     wait_for("Ending ...");
     assert_eq!(terminal.wait().unwrap().code(), Some(0));
-    assert!(!Path::new(&folder.file("monitor.sock")).exists());
+    assert!(!folder.file("monitor.sock").exists());
+    let history = fs::read_to_string(folder.file(".local/state/imsbox/history")).unwrap();
+    assert!(history.ends_with("users \nquit\n"), "{history}");
 }

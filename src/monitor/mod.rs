@@ -125,6 +125,10 @@ impl Session {
             Ok(request) => request,
             Err(problem) => return complain(&problem, Outcome::Failed),
         };
+        if request["message"] == "quit" && !self.json {
+            // before it is asked: when the prompt is that of the program's own terminal, there may be no time afterwards
+            print("Ending ...\n");
+        }
         let answer = match self.connection.ask(&request) {
             Ok(answer) => answer,
             Err(AskError::Refused(problem)) => return complain(&problem, Outcome::Failed),
@@ -134,8 +138,7 @@ impl Session {
             true => format!("{answer:#}\n"),
             false => views::answer(&request, &answer, &self.look),
         };
-        // a reader that has gone (`| head`) needs no more
-        let _ = io::stdout().lock().write_all(text.as_bytes());
+        print(&text);
         if request["message"] == "quit" {
             return match self.connection.wait_end() {
                 Ok(()) => Outcome::Ended,
@@ -144,6 +147,11 @@ impl Session {
         }
         Outcome::Done
     }
+}
+
+fn print(text: &str) {
+    // a reader that has gone (`| head`) needs no more
+    let _ = io::stdout().lock().write_all(text.as_bytes());
 }
 
 fn complain(problem: &str, outcome: Outcome) -> Outcome {

@@ -12,7 +12,7 @@ use rustyline::validate::Validator;
 use rustyline::{CompletionType, Config, Context, Editor, Helper};
 use serde_json::json;
 use std::cell::RefCell;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Lines that the history keeps.
 const HISTORY_LINES: usize = 1000;
@@ -45,20 +45,17 @@ pub fn run(session: &mut Session, leave: Leave) -> bool {
     let catalogue = session.catalogue().clone();
     let session = RefCell::new(session);
     editor.set_helper(Some(Asking { catalogue, session: &session }));
-    let done = read_lines(&mut editor, &session, leave);
-    if let Some(file) = &history {
-        // a history that cannot be kept is no reason to complain
-        let _ = file.parent().map(std::fs::create_dir_all);
-        let _ = editor.append_history(file);
-    }
-    done
+    read_lines(&mut editor, &session, leave, history.as_deref())
 }
 
 fn read_lines(
     editor: &mut Editor<Asking<'_>, FileHistory>,
     session: &RefCell<&mut Session>,
     leave: Leave,
+    history: Option<&Path>,
 ) -> bool {
+    // a history that cannot be kept is no reason to complain
+    let _ = history.and_then(Path::parent).map(std::fs::create_dir_all);
     loop {
         let line = match editor.readline("(ims) ") {
             Ok(line) => line,
@@ -74,6 +71,8 @@ fn read_lines(
         if line.trim().is_empty() {
             continue;
         }
+        // before the line is executed: after `quit` the program may be gone
+        let _ = history.map(|file| editor.append_history(file));
         match session.borrow_mut().execute(&line) {
             Outcome::Done | Outcome::Failed => {}
             Outcome::Ended => return true,

@@ -16,7 +16,6 @@ pub fn answer(request: &Value, answer: &Value, look: &Look) -> String {
         "users_get" => users::render(answer, look),
         "dialog_get" => dialogs::render(answer, look),
         "log" => log::render(answer, look),
-        "quit" => "Ending ...\n".to_owned(),
         _ => other(answer),
     }
 }
