@@ -5,7 +5,9 @@ import socket
 import struct
 import time
 
+# RTP packets sent, and RTCP packets: one with every twentieth.
 PACKETS = 100
+RTCP_PACKETS = PACKETS // 20
 PACE_SECS = 0.002
 DEADLINE_SECS = 10
 
@@ -34,11 +36,11 @@ class Stream:
         cname = struct.pack("!IBB", self.ssrc, 1, 5) + b"phone" + b"\0"
         return report + struct.pack("!BBH", 0x81, 202, len(cname) // 4) + cname
 
-    def exchange(self, server, packets=PACKETS):
+    def exchange(self, server):
         """Sends RTP and RTCP to the server's address and port; raises unless all of it comes back, unchanged and in order."""
         ip, port = server
-        sent_rtp = [self.rtp_packet(n) for n in range(1, packets + 1)]
-        sent_rtcp = [self.rtcp_packet(n) for n in range(1, packets // 20 + 1)]
+        sent_rtp = [self.rtp_packet(n) for n in range(1, PACKETS + 1)]
+        sent_rtcp = [self.rtcp_packet(n) for n in range(1, RTCP_PACKETS + 1)]
         with concurrent.futures.ThreadPoolExecutor(2) as pool:
             # Read while sending: a socket's buffer holds few packets.
             rtp = pool.submit(receive, self.rtp, len(sent_rtp))

@@ -28,8 +28,9 @@ def sdp(ip, version, audio, video, direction):
 class Phone:
     """One subscriber's phone at its own port. `values` are further names for its scenarios."""
 
-    def __init__(self, case, user, name, video=False, wrong=False):
+    def __init__(self, case, user, name, video=False, wrong=False, transport=None, ip=None):
         self.case, self.user, self.name = case, user, name
+        self.transport, self.ip = transport or case.transport, ip or case.ip
         self.port = case.ports.take()
         self.audio = case.ports.take(2)
         self.video = case.ports.take(2) if video else 0
@@ -37,8 +38,8 @@ class Phone:
         self.started = None
         self.values = {
             "user": user.imsi, "imsi": user.imsi, "msisdn": user.msisdn, "impi": user.impi, "impu": user.impu,
-            "domain": DOMAIN, "host": "[local_ip]", "ip": case.ip, "transport": case.transport,
-            "contact": f"<sip:{user.imsi}@[local_ip]:[local_port];transport={case.transport}>",
+            "domain": DOMAIN, "host": "[local_ip]", "ip": self.ip, "transport": self.transport,
+            "contact": f"<sip:{user.imsi}@[local_ip]:[local_port];transport={self.transport}>",
             "unauthorized": f'Authorization: Digest username="{user.impi}",realm="{DOMAIN}",uri="sip:{DOMAIN}",nonce="",response=""',
             "authorized": f"[authentication {user.credentials(wrong)}]",
             "nothing": "User-Agent: sipp", "newline": "\n",
@@ -48,7 +49,7 @@ class Phone:
             ("hold_offer", 2, "sendonly"), ("held_answer", 2, "recvonly"), ("resume_offer", 3, "sendrecv"),
             ("resumed_answer", 3, "sendrecv"),
         ):
-            self.values[key] = sdp(case.ip, version, self.audio, self.video, direction)
+            self.values[key] = sdp(self.ip, version, self.audio, self.video, direction)
 
     def knows(self, peer):
         """Fills in what the scenarios check about the peer's phone."""
@@ -68,11 +69,11 @@ class Phone:
 
     def start(self, scenario, out_of_call=None, control=None):
         """Starts SIPp; `out_of_call` is the scenario for calls that come in, `control` the address for sendCmd and recvCmd."""
-        host = f"[{self.case.ip}]" if ":" in self.case.ip else self.case.ip
+        host = f"[{self.ip}]" if ":" in self.ip else self.ip
         command = [
-            "sipp", f"{host}:{self.case.server.port}", "-sf", self.compose(scenario), "-i", self.case.ip, "-p", self.port,
-            "-t", "t1" if self.case.transport == "tcp" else "u1", "-m", 1, "-l", 1, "-nostdin", "-skip_rlimit",
-            "-cp", self.case.ports.take(), "-mi", self.case.ip, "-mp", self.case.ports.take(4),
+            "sipp", f"{host}:{self.case.server.port}", "-sf", self.compose(scenario), "-i", self.ip, "-p", self.port,
+            "-t", "t1" if self.transport == "tcp" else "u1", "-m", 1, "-l", 1, "-nostdin", "-skip_rlimit",
+            "-cp", self.case.ports.take(), "-mi", self.ip, "-mp", self.case.ports.take(4),
             "-recv_timeout", RECEIVE_TIMEOUT_MS, "-timeout", f"{TIMEOUT_SECS}s", "-timeout_error",
             "-trace_err", "-error_file", self.path("errors"), "-trace_msg", "-message_file", self.path("messages"),
             "-trace_logs", "-log_file", self.path("log"),

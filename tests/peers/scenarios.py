@@ -2,7 +2,7 @@
 
 import socket
 
-from media import Stream
+from media import PACKETS, RTCP_PACKETS, Stream
 from phone import Phone
 from users import DOMAIN, User
 
@@ -12,11 +12,11 @@ VIDEO = b"\x0c" + b"\xff" * 1100 + b"\x80"
 SCENARIOS = []
 
 
-def scenario(function=None, *, server="patient"):
-    """Registers a scenario; `server` names the server it runs against."""
+def scenario(function=None, *, server="patient", transports=("udp", "tcp")):
+    """Registers a scenario; `server` names the server it runs against, None for one of its own."""
 
     def register(function):
-        SCENARIOS.append((function.__name__, function, server))
+        SCENARIOS.append((function.__name__, function, server, transports))
         return function
 
     return register(function) if function else register
@@ -30,9 +30,12 @@ def alone(case, name, kind="md5", **how):
     return phone
 
 
-def call(case, caller_does, callee_does, kind="md5", target=None, **values):
-    """B registers and waits for calls, A registers and calls B; both must come to the end of their scenarios."""
-    a, b = case.phone("caller", kind), case.phone("callee", kind)
+def call(case, caller_does, callee_does, kind="md5", target=None, callee=None, **values):
+    """B registers and waits for calls, A registers and calls B; both must come to the end of their scenarios.
+
+    `target` gives the Request-URI for a user (its SIP identity if absent), `callee` what is special about B's phone.
+    """
+    a, b = case.phone("caller", kind), case.phone("callee", kind, **(callee or {}))
     a.knows(b)
     b.knows(a)
     a.values["target"] = target(b.user) if target else b.user.impu
@@ -43,7 +46,6 @@ def call(case, caller_does, callee_does, kind="md5", target=None, **values):
     a.start(caller_does)
     a.wait()
     b.wait_done(2)
-    return a, b
 
 
 def refused_call(case, target, expected):
@@ -190,6 +192,35 @@ def call_with_every_request_authenticated(case):
     call(case, "caller_is_challenged", "callee_is_hung_up", kind="challenged")
 
 
+@scenario
+def call_between_transports(case):
+    """One phone on UDP, the other on TCP."""
+    call(case, "caller_hangs_up", "callee_is_hung_up", callee={"transport": "tcp" if case.transport == "udp" else "udp"})
+
+
+@scenario
+def call_between_ip_versions(case):
+    """One phone on IPv4, the other on IPv6; the session descriptions go through as they are."""
+    call(case, "caller_is_hung_up", "callee_hangs_up", callee={"ip": "::1" if "." in case.ip else "127.0.0.1"})
+
+
+@scenario
+def call_to_two_phones_of_one_user(case):
+    """Both ring, one answers, the other is cancelled."""
+    a, answering = case.phone("caller"), case.phone("answering")
+    ringing = case.phone("ringing", user=answering.user)
+    a.knows(answering)
+    a.values["target"] = answering.user.impu
+    for phone, does in ((ringing, "callee_is_cancelled"), (answering, "callee_is_hung_up")):
+        phone.knows(a)
+        phone.start("callee_waits", out_of_call=does)
+        phone.wait_done(1)
+    a.start("caller_of_two_phones")
+    a.wait()
+    answering.wait_done(2)
+    ringing.wait_done(2)
+
+
 def control_of(phone):
     """A listening socket for the phone's sendCmd and recvCmd, and its address in words."""
     listener = socket.create_server(("127.0.0.1", phone.case.ports.take()))
@@ -207,28 +238,107 @@ def read_command(connection):
     return text.decode(errors="replace")
 
 
+class EchoCall:
+    """A phone that calls the echo number; `with` it, the call is up and waits to be told to go on."""
+
+    def __init__(self, case):
+        self.case, self.phone = case, case.phone("caller", video=True)
+        self.phone.values["target"] = f"sip:666@{DOMAIN}"
+        self.streams = [Stream(case.ip, self.phone.audio, 0, AUDIO), Stream(case.ip, self.phone.video, 99, VIDEO)]
+        self.listener, self.control = control_of(self.phone)
+
+    def __enter__(self):
+        self.phone.start("caller_of_echo", control=self.control)
+        self.connection = self.listener.accept()[0]
+        self.connection.settimeout(30)
+        command = read_command(self.connection)
+        self.call_id = next(line for line in command.splitlines() if line.startswith("Call-ID:"))
+        # c=IN IP4 <address> m=audio <port> m=video <port>
+        words = command.split("Answer:")[1].split()
+        self.media = [(words[2], int(words[4])), (words[2], int(words[6]))]
+        return self
+
+    def go_on(self):
+        self.connection.sendall(f"{self.call_id}\r\n\r\n\x1b".encode())
+        self.phone.wait()
+
+    def dialog(self):
+        """What the server's monitor says of the call."""
+        dialogs = self.case.server.monitor("dialog")["dialogs"]
+        own = [dialog for dialog in dialogs if self.phone.user.imsi in dialog["from"] or self.phone.user.msisdn in dialog["from"]]
+        assert len(own) == 1, f"the monitor shows {len(own)} dialogs of {self.phone.user.imsi}: {dialogs}"
+        return own[0]
+
+    def __exit__(self, *_):
+        self.listener.close()
+        for stream in self.streams:
+            stream.close()
+
+
 @scenario
 def echo_returns_all_media(case):
-    """Audio and video, RTP and RTCP, from both addresses of the answer; every packet comes back."""
-    phone = case.phone("caller", video=True)
-    phone.values["target"] = f"sip:666@{DOMAIN}"
-    streams = [Stream(case.ip, phone.audio, 0, AUDIO), Stream(case.ip, phone.video, 99, VIDEO)]
-    listener, address = control_of(phone)
-    try:
-        phone.start("caller_of_echo", control=address)
-        connection = listener.accept()[0]
-        connection.settimeout(30)
-        command = read_command(connection)
-        words = command.split("Answer:")[1].split()
-        # c=IN IP4 <address> m=audio <port> m=video <port>
-        ip, ports = words[2], (int(words[4]), int(words[6]))
-        assert ip == case.ip, f"the answer's address is {ip}, not {case.ip}"
-        for stream, port in zip(streams, ports):
+    """Audio and video, RTP and RTCP: every packet comes back unchanged, and the monitor has counted them."""
+    with EchoCall(case) as call:
+        for stream, (ip, port) in zip(call.streams, call.media):
+            assert ip == case.ip, f"the answer's address is {ip}, not {case.ip}"
             stream.exchange((ip, port))
-        call_id = next(line for line in command.splitlines() if line.startswith("Call-ID:"))
-        connection.sendall(f"{call_id}\r\nMedia: returned\r\n\r\n\x1b".encode())
-        phone.wait()
-    finally:
-        listener.close()
-        for stream in streams:
-            stream.close()
+        counted = {media["type"]: media for media in call.dialog()["medias"]}
+        for kind in ("audio", "video"):
+            for name, sent in (("rtp", PACKETS), ("rtcp", RTCP_PACKETS)):
+                for way in ("recv", "send"):
+                    count = counted[kind][f"{name}_{way}_count"]
+                    assert count == sent, f"the monitor counts {count} {name} {way} of {kind}, not {sent}"
+        call.go_on()
+        assert call.dialog()["state"] == "stop", "the call has ended, and the monitor shows it running"
+
+
+@scenario
+def echo_call_ended_by_the_monitor(case):
+    phone = case.phone("caller", video=True)
+    phone.values["target"] = "tel:666"
+    phone.start("caller_of_echo_is_hung_up")
+    phone.wait_done()
+    dialogs = case.server.monitor("dialog")["dialogs"]
+    index = next(d["index"] for d in dialogs if phone.user.imsi in d["from"] or phone.user.msisdn in d["from"])
+    case.server.monitor("dialog_stop", str(index))
+    phone.wait()
+
+
+@scenario
+def monitor_shows_who_is_registered(case):
+    phone = alone(case, "register", "aka")
+    users = {user["impi"]: user for user in case.server.monitor("users")["users"]}
+    bindings = users[phone.user.impi]["bindings"]
+    assert len(bindings) == 1, f"one phone has registered, the monitor shows {bindings}"
+    binding = bindings[0]
+    assert f":{phone.port}" in binding["uri"], f"the binding's URI is {binding['uri']}"
+    assert binding["transport"].lower() == case.transport and binding["auth"] == "AKAv1-MD5", f"the binding is {binding}"
+
+
+@scenario(server=None)
+def calls_end_when_the_server_ends(case):
+    """SIGTERM: the phone in a call gets a BYE before the program ends."""
+    phone = case.phone("caller", video=True)
+    phone.values["target"] = "tel:666"
+    phone.start("caller_of_echo_is_hung_up")
+    phone.wait_done()
+    problem = case.server.stop()
+    assert problem is None, f"the server: {problem}"
+    phone.wait()
+
+
+@scenario(server=None, transports=("udp",))
+def registrations_outlive_the_server(case):
+    """A phone registered before a restart is called after it."""
+    a, b = case.phone("caller"), case.phone("callee")
+    a.knows(b)
+    b.knows(a)
+    a.values["target"] = b.user.impu
+    b.start("callee_waits", out_of_call="callee_is_hung_up")
+    b.wait_done(1)
+    problem = case.server.stop()
+    assert problem is None, f"the server: {problem}"
+    case.server.start()
+    a.start("caller_hangs_up")
+    a.wait()
+    b.wait_done(2)

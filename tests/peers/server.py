@@ -1,5 +1,6 @@
 """The server under test: its configuration, its process, its end."""
 
+import json
 import os
 import pathlib
 import signal
@@ -26,7 +27,7 @@ class Server:
         self.log = self.folder / "ims.log"
         self.config = self.folder / "ims.cfg"
         self.config.write_text(fill((HERE / "ims.cfg.in").read_text(), {
-            "log": self.log, "monitor": self.folder / "monitor", "port": self.port, "domain": DOMAIN,
+            "log": self.log, "monitor": self.folder / "monitor", "state": self.folder / "ue_db.state", "port": self.port, "domain": DOMAIN,
             "media_min": self.media_min, "media_max": self.media_max, "dialog_timeout": dialog_timeout,
             "users": ",\n    ".join(user.config() for user in Users.everybody()),
         }))
@@ -35,8 +36,8 @@ class Server:
 
     def start(self, deadline_secs=30):
         """Starts the process, and waits until it answers an OPTIONS request on both addresses."""
-        output = open(self.folder / "output", "wb")
-        self.process = subprocess.Popen([self.binary, "run", self.config], stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+        with open(self.folder / "output", "ab") as output:
+            self.process = subprocess.Popen([self.binary, "run", self.config], stdin=subprocess.DEVNULL, stdout=output, stderr=output)
         deadline = time.monotonic() + deadline_secs
         for family, address in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
             self._await_answer(family, address, deadline)
@@ -71,12 +72,12 @@ class Server:
         return "its output ends with:\n" + "\n".join(lines[-15:])
 
     def monitor(self, *command):
-        """The output of one monitor command."""
-        done = subprocess.run([self.binary, "monitor", "--socket", self.folder / "monitor", *command],
+        """The answer to one monitor command, as the remote API gives it."""
+        done = subprocess.run([self.binary, "monitor", "--socket", self.folder / "monitor", "--json", *command],
                               stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20)
         if done.returncode != 0:
             raise RuntimeError(f"imsbox monitor {' '.join(command)}: {done.stdout}{done.stderr}")
-        return done.stdout
+        return json.loads(done.stdout)
 
     def stop(self):
         """Ends the process by SIGTERM; says what was wrong with that, if anything."""
