@@ -11,7 +11,7 @@ pub enum ParseError {
     TooLong,
     /// The first line is neither a request line nor a status line.
     StartLine,
-    /// The header section does not end.
+    /// The octets end inside the header section.
     NoEnd,
     /// More than [`MAX_HEADERS`](super::message::MAX_HEADERS) header fields.
     TooManyHeaders,
@@ -23,7 +23,7 @@ impl fmt::Display for ParseError {
             ParseError::Empty => "no message",
             ParseError::TooLong => "longer than 65535 octets",
             ParseError::StartLine => "the first line is neither a request line nor a status line",
-            ParseError::NoEnd => "the header section does not end with an empty line",
+            ParseError::NoEnd => "it ends inside the header section",
             ParseError::TooManyHeaders => "more than 128 header fields",
         })
     }

@@ -401,6 +401,10 @@ fn status_line(octets: &[u8], at: usize, end: usize) -> Result<(Start, Option<De
 /// Indexes the header fields that start at `at`; returns where the body starts.
 fn index_fields(octets: &[u8], mut at: usize, index: &mut Index) -> Result<usize, ParseError> {
     loop {
+        // a datagram that ends with a whole header line lacks nothing but the empty line (RFC 4475 3.1.2.15 as published)
+        if at == octets.len() && !index.fields.is_empty() {
+            return Ok(at);
+        }
         let mut end = line_end(octets, at).ok_or(ParseError::NoEnd)?;
         if end.text == at {
             return Ok(end.next);

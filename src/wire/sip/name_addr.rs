@@ -28,7 +28,8 @@ impl<'a> NameAddr<'a> {
         let (display, uri_text, params) = match bracket {
             Some(open) => {
                 let close = open + memchr::memchr(b'>', &value[open..])?;
-                (trim(&value[..open]), trim(&value[open + 1..close]), trim_start(&value[close + 1..]))
+                // RFC 4475 3.1.2.14: spaces beside the URI are not taken off, so that it is no URI
+                (trim(&value[..open]), &value[open + 1..close], trim_start(&value[close + 1..]))
             }
             None => {
                 let end = memchr::memchr(b';', value).unwrap_or(value.len());
@@ -77,6 +78,7 @@ mod tests {
         assert_eq!((a.uri_text, a.tag()), (&b"sip:a@h"[..], Some(&b"2"[..])));
         let a = NameAddr::parse(b"sip:a@h;+sip.instance=\"<urn:x>\"").unwrap();
         assert_eq!(a.params.get("+sip.instance"), Some(&b"<urn:x>"[..]));
+        assert_eq!(NameAddr::parse(b"< sip:a@h >").unwrap().uri, None);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Parameters `;name=value`, of headers and of URIs.
 
-use super::text::{quoted_end, trim, unquote};
+use super::text::{decimal, quoted_end, trim, unquote};
 
 /// The parameters of a header value or a URI, as they came.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -15,10 +15,23 @@ pub struct Param<'a> {
     pub value: Option<&'a [u8]>,
 }
 
+impl<'a> Param<'a> {
+    /// The value without quotes; empty for a flag.
+    pub fn text(&self) -> &'a [u8] {
+        self.value.map_or(&[][..], unquote)
+    }
+}
+
 impl<'a> Params<'a> {
     /// Parameters from their text, with or without the leading semicolon.
     pub fn new(text: &'a [u8]) -> Self {
         Params(text)
+    }
+
+    /// Splits `value ;name=value…` at the first semicolon outside quotes: the value, trimmed, and its parameters.
+    pub fn split(text: &'a [u8]) -> (&'a [u8], Self) {
+        let end = param_end(text);
+        (trim(&text[..end]), Params(&text[end..]))
     }
 
     /// The text as it came.
@@ -28,14 +41,17 @@ impl<'a> Params<'a> {
 
     /// The value of the first parameter of this name (no case), without quotes; empty for a flag.
     pub fn get(self, name: &str) -> Option<&'a [u8]> {
-        self.iter()
-            .find(|p| p.name.eq_ignore_ascii_case(name.as_bytes()))
-            .map(|p| p.value.map_or(&[][..], unquote))
+        self.iter().find(|p| p.name.eq_ignore_ascii_case(name.as_bytes())).map(|p| p.text())
     }
 
     /// Whether there is a parameter of this name.
     pub fn has(self, name: &str) -> bool {
         self.get(name).is_some()
+    }
+
+    /// The value of a parameter that is a number, below 2^32.
+    pub fn number(self, name: &str) -> Option<u32> {
+        self.get(name).and_then(decimal)
     }
 
     /// All parameters, in order.
@@ -95,5 +111,12 @@ mod tests {
         assert_eq!(p.get("+sip.instance"), Some(&b"<urn:x>"[..]));
         assert_eq!(p.get("q"), None);
         assert_eq!(p.iter().count(), 4);
+        assert_eq!((p.number("expires"), p.number("text"), p.number("x")), (Some(60), None, None));
+    }
+
+    #[test]
+    fn a_value_before_its_parameters() {
+        assert_eq!(Params::split(b" RELEASE_CAUSE ;cause=1"), (&b"RELEASE_CAUSE"[..], Params(b";cause=1")));
+        assert_eq!(Params::split(b"\"a;b\""), (&b"\"a;b\""[..], Params(b"")));
     }
 }

@@ -59,6 +59,21 @@ pub fn decimal_u64(text: &[u8]) -> Option<u64> {
     })
 }
 
+/// A `qvalue` in thousandths (RFC 3261 25.1): `0.5` is 500; further digits are cut off. `None` when it is no number or over 1.
+pub fn qvalue(text: &[u8]) -> Option<u16> {
+    let (whole, fraction) = split_once(text, b'.').unwrap_or((text, &[]));
+    let whole = match whole {
+        [] if !fraction.is_empty() => 0,
+        digits => decimal(digits)?,
+    };
+    if !fraction.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    let digit = |at: usize| fraction.get(at).map_or(0, |o| u32::from(o - b'0'));
+    let thousandths = whole.checked_mul(1000)? + digit(0) * 100 + digit(1) * 10 + digit(2);
+    (thousandths <= 1000).then_some(thousandths as u16)
+}
+
 /// Splits at the first `octet`.
 pub fn split_once(text: &[u8], octet: u8) -> Option<(&[u8], &[u8])> {
     let at = memchr::memchr(octet, text)?;
@@ -99,6 +114,26 @@ pub fn percent_decode(text: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(out)
 }
 
+/// Whether a percent-encoded text stands for `plain`; case does not count.
+pub fn percent_eq(text: &[u8], plain: &[u8]) -> bool {
+    let mut rest = text;
+    for &wanted in plain {
+        let (octet, tail) = match rest {
+            [b'%', a, b, tail @ ..] => match hex_digit(*a).zip(hex_digit(*b)) {
+                Some((high, low)) => (high << 4 | low, tail),
+                None => (b'%', &rest[1..]),
+            },
+            [first, tail @ ..] => (*first, tail),
+            [] => return false,
+        };
+        if !octet.eq_ignore_ascii_case(&wanted) {
+            return false;
+        }
+        rest = tail;
+    }
+    rest.is_empty()
+}
+
 fn hex_digit(octet: u8) -> Option<u8> {
     char::from(octet).to_digit(16).map(|d| d as u8)
 }
@@ -130,6 +165,25 @@ mod tests {
         assert_eq!(percent_decode(b"a%62c%").as_ref(), b"abc%");
         assert_eq!(percent_decode(b"%2").as_ref(), b"%2");
         assert_eq!(percent_decode(b"%23%zz").as_ref(), b"#%zz");
+    }
+
+    #[test]
+    fn percent_encoded_and_plain_text_compare() {
+        assert!(percent_eq(b"urn%3aURN-7%3A3gpp", b"urn:urn-7:3gpp"));
+        assert!(percent_eq(b"100%", b"100%"));
+        assert!(!percent_eq(b"urn%3", b"urn:"));
+        assert!(!percent_eq(b"urn%3A", b"urn"));
+        assert!(!percent_eq(b"urn", b"urn%3A"));
+    }
+
+    #[test]
+    fn qvalues_in_thousandths() {
+        for (text, q) in [("1", 1000), ("1.00", 1000), ("0.33", 330), ("0", 0), ("0.5", 500), (".1", 100)] {
+            assert_eq!(qvalue(text.as_bytes()), Some(q), "{text}");
+        }
+        for bad in ["", ".", "2", "1.001", "0.x", "-1", "4294967296", "4294967"] {
+            assert_eq!(qvalue(bad.as_bytes()), None, "{bad}");
+        }
     }
 
     #[test]

@@ -50,7 +50,8 @@ impl fmt::Display for Host<'_> {
 
 /// A URI's parts, borrowed from its text.
 ///
-/// For `tel:` the number is the `user`, for `urn:` all after the scheme is; the host is then an empty name.
+/// For `tel:` the number is the `user`, for `urn:` what stands before any semicolon is (phones put parameters behind
+/// `urn:service:sos`); the host is then an empty name. For other schemes all is `user`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Uri<'a> {
     /// The whole text.
@@ -85,7 +86,10 @@ impl<'a> Uri<'a> {
             s if s.eq_ignore_ascii_case(b"sip") => Self::parse_sip(text, Scheme::Sip, rest),
             s if s.eq_ignore_ascii_case(b"sips") => Self::parse_sip(text, Scheme::Sips, rest),
             s if s.eq_ignore_ascii_case(b"tel") => Self::parse_tel(text, rest),
-            s if s.eq_ignore_ascii_case(b"urn") => Some(Self::opaque(text, Scheme::Urn, rest)),
+            s if s.eq_ignore_ascii_case(b"urn") => {
+                let (name, params) = Params::split(rest);
+                Some(Uri { params, ..Self::opaque(text, Scheme::Urn, name) })
+            }
             _ => Some(Self::opaque(text, Scheme::Other, rest)),
         }
     }
@@ -211,6 +215,8 @@ mod tests {
         assert!(u.params.has("phone-context"));
         let u = Uri::parse(b"urn:service:sos.police").unwrap();
         assert_eq!((u.scheme, u.user), (Scheme::Urn, &b"service:sos.police"[..]));
+        let u = Uri::parse(b"urn:service:sos;phone-context=a.b@a.b;user=phone").unwrap();
+        assert_eq!((u.user, u.params.get("user")), (&b"service:sos"[..], Some(&b"phone"[..])));
         assert_eq!(Uri::parse(b"tel:hello"), None);
     }
 
