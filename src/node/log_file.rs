@@ -300,6 +300,29 @@ mod tests {
     }
 
     #[test]
+    fn a_file_that_was_moved_away_is_started_anew() {
+        let dir = temp_dir("moved");
+        // synchronous, so that the file is where it was when we move it
+        let mut log =
+            LogFile::open(dir.join("ims.log"), LogConfig::default(), true, UnixTime::default()).unwrap();
+        say(&mut log, Level::Error, "old");
+        fs::rename(dir.join("ims.log"), dir.join("ims.log.1")).unwrap();
+        log.rotate();
+        say(&mut log, Level::Error, "new");
+        fs::rename(dir.join("ims.log"), dir.join("ims.log.2")).unwrap();
+        fs::write(dir.join("ims.log"), "# made by logrotate\n").unwrap();
+        log.rotate();
+        say(&mut log, Level::Error, "newer");
+        drop(log);
+        assert_eq!(messages(&dir.join("ims.log.1")), ["old"]);
+        assert_eq!(messages(&dir.join("ims.log.2")), ["new"]);
+        assert_eq!(messages(&dir.join("ims.log")), ["newer"]);
+        assert!(fs::read_to_string(dir.join("ims.log")).unwrap().starts_with("# made by logrotate\n"));
+        assert_eq!(rotated(&dir).len(), 2, "nothing was renamed by us");
+        fs::remove_dir_all(dir).unwrap();
+    }
+
+    #[test]
     fn a_full_disk_is_counted_and_does_not_stop_the_program() {
         let mut log =
             LogFile::open(PathBuf::from("/dev/full"), LogConfig::default(), true, UnixTime::default())

@@ -9,6 +9,7 @@ use crate::base::trace::{Dir, Layer, Level, Record, Subject};
 use jiff::Zoned;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 /// The file and where it stands.
@@ -76,7 +77,7 @@ impl Writer {
                     self.config = *config;
                     self.write_header();
                 }
-                Command::Cut => self.start_file(),
+                Command::Cut => self.start_file(false),
                 Command::Rotate => self.rotate(),
             }
         }
@@ -174,11 +175,12 @@ impl Writer {
         }
     }
 
-    /// Opens the path again, empty; on failure the old file goes on.
-    fn start_file(&mut self) {
-        match open_file(&self.path, false) {
+    /// Opens the path again, empty unless `append`; on failure the old file goes on.
+    fn start_file(&mut self, append: bool) {
+        match open_file(&self.path, append) {
             Ok(file) => {
-                (self.file, self.size, self.count, self.mid_line) = (file, 0, 0, false);
+                self.size = file.metadata().map_or(0, |found| found.len());
+                (self.file, self.count, self.mid_line) = (file, 0, false);
                 self.write_header();
             }
             Err(e) => self.complain(format!("opening {}: {e}", self.path.display())),
@@ -186,13 +188,25 @@ impl Writer {
     }
 
     /// Renames the file with a time stamp and starts a new one; on failure the old one goes on for another such length.
+    /// When another program has moved it away already, as logrotate(8) does, there is only a new one to start.
     fn rotate(&mut self) {
+        if !self.is_at_its_path() {
+            return self.start_file(true);
+        }
         match self.rename() {
-            Ok(()) => self.start_file(),
+            Ok(()) => self.start_file(false),
             Err(e) => {
                 (self.size, self.count) = (0, 0);
                 self.complain(format!("rotating {}: {e}", self.path.display()));
             }
+        }
+    }
+
+    fn is_at_its_path(&self) -> bool {
+        let name = |found: fs::Metadata| (found.dev(), found.ino());
+        match (fs::metadata(&self.path), self.file.metadata()) {
+            (Ok(at_path), Ok(open)) => name(at_path) == name(open),
+            _ => false,
         }
     }
 
