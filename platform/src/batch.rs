@@ -181,29 +181,29 @@ impl<'a> SendBatch<'a> {
         self.len += 1;
     }
 
-    /// The octets of the `index`-th datagram.
-    pub fn octets(&self, index: usize) -> &'a [u8] {
-        self.octets[index]
+    /// Forgets all datagrams.
+    pub fn clear(&mut self) {
+        self.len = 0;
     }
 
-    /// Sends all datagrams and empties the batch. What the kernel refuses is given to `failed` with its index, and the rest is
+    /// Sends all datagrams and empties the batch. What the kernel refuses is given to `failed`, index and octets, and the rest is
     /// tried none the less, save after `WouldBlock`: then all that is left is given to `failed`.
     ///
     /// A pending asynchronous error of the socket (ICMP, see [`crate::icmp`]) makes the kernel refuse one datagram that has
     /// nothing to do with it, so that each refusal is tried a second time.
-    pub fn send(&mut self, fd: BorrowedFd<'_>, mut failed: impl FnMut(usize, &io::Error)) {
+    pub fn send(&mut self, fd: BorrowedFd<'_>, mut failed: impl FnMut(usize, &[u8], &io::Error)) {
         let (mut next, mut retried) = (0, None);
         while next < self.len {
             match self.send_from(fd, next) {
                 Ok(n) => next += n,
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
-                    (next..self.len).for_each(|i| failed(i, &e));
+                    (next..self.len).for_each(|i| failed(i, self.octets[i], &e));
                     break;
                 }
                 Err(_) if retried != Some(next) => retried = Some(next),
                 Err(e) => {
-                    failed(next, &e);
+                    failed(next, self.octets[next], &e);
                     next += 1;
                 }
             }
@@ -258,7 +258,7 @@ mod tests {
     }
 
     fn send_all(batch: &mut SendBatch<'_>, socket: &UdpSocket) {
-        batch.send(socket.as_fd(), |i, e| panic!("datagram {i}: {e}"));
+        batch.send(socket.as_fd(), |i, _, e| panic!("datagram {i}: {e}"));
     }
 
     #[test]
@@ -339,8 +339,8 @@ mod tests {
             out.push(to, None, octets);
         }
         let mut failures = Vec::new();
-        out.send(a.as_fd(), |i, e| failures.push((i, e.raw_os_error())));
-        assert_eq!(failures, [(1, Some(libc::EMSGSIZE))]);
+        out.send(a.as_fd(), |i, octets, e| failures.push((i, octets.len(), e.raw_os_error())));
+        assert_eq!(failures, [(1, 70_000, Some(libc::EMSGSIZE))]);
         let mut batch = RecvBatch::new(4, 64);
         assert_eq!(batch.recv(b.as_fd()).unwrap(), 2);
     }

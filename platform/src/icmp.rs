@@ -62,7 +62,7 @@ mod tests {
             a.send_to(b"anyone?", closed).unwrap();
             let mut out = SendBatch::new();
             out.push(b.local_addr().unwrap(), None, b"you");
-            out.send(a.as_fd(), |_, e| panic!("{e}"));
+            out.send(a.as_fd(), |_, _, e| panic!("{e}"));
             assert_eq!(b.recv(&mut [0; 8]).unwrap(), 3);
             let (who, what) = take_error(a.as_fd()).unwrap();
             assert_eq!((who, what.kind()), (closed, io::ErrorKind::ConnectionRefused));

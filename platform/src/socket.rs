@@ -89,6 +89,11 @@ pub fn set_keepalive(fd: BorrowedFd<'_>, idle: Duration, count: u32) -> io::Resu
     sockopt::set(fd, libc::IPPROTO_TCP, libc::TCP_KEEPCNT, count)
 }
 
+/// Whether the process (EMFILE) or the machine (ENFILE) has no descriptor left.
+pub fn is_out_of_descriptors(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
+}
+
 /// Octets that the kernel's receive buffer holds, its own bookkeeping included.
 pub fn receive_buffer(fd: BorrowedFd<'_>) -> io::Result<usize> {
     Ok(sockopt::get(fd, libc::SOL_SOCKET, libc::SO_RCVBUF)? as usize)

@@ -108,6 +108,12 @@ impl<T> Arena<T> {
         Some(self.entries.remove(id.slot as usize).1)
     }
 
+    /// The id of the entry in this slot, if there is one.
+    pub fn id_at(&self, slot: u32) -> Option<Id<T>> {
+        let (generation, _) = self.entries.get(slot as usize)?;
+        Some(Id { slot, generation: *generation, kind: PhantomData })
+    }
+
     /// How many entries there are.
     pub fn len(&self) -> usize {
         self.entries.len()
@@ -152,6 +158,7 @@ mod tests {
         assert_eq!(a.get(one), None);
         assert_eq!(a.get(two), Some(&"two"));
         assert_eq!(Id::from_bits(two.to_bits()), two);
+        assert_eq!((a.id_at(two.slot()), a.id_at(7)), (Some(two), None));
     }
 
     #[test]

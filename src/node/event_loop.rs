@@ -8,10 +8,13 @@ use crate::base::time::{Duration, Instant};
 use crate::base::trace::{Layer, Level, Subject};
 use crate::ims::core::Core;
 use crate::node::hooks::{Endpoint, Hooks, Readiness, Storage};
+use crate::node::media_plane::MediaPlane;
 use crate::node::ready::ReadySet;
 use crate::node::service::Service;
 use crate::node::signals::{Request, Signals};
+use crate::node::sockets::Sockets;
 use crate::node::start::StartError;
+use crate::node::stream_plane::StreamPlane;
 use crate::node::token::{Kind, Source};
 use crate::node::udp_plane::UdpPlane;
 use crate::node::world::World;
@@ -43,13 +46,15 @@ pub(super) enum Stage {
 
 /// The core with every descriptor of the program.
 pub struct Node {
-    poll: Poll,
+    pub(super) poll: Poll,
     ready: ReadySet,
     pub(super) core: Core,
     pub(super) world: World,
     /// The outbox that is being carried out, while the core fills the other one.
     pub(super) flushing: Outbox,
     pub(super) udp: UdpPlane,
+    pub(super) streams: StreamPlane,
+    pub(super) media: MediaPlane,
     endpoint: Option<Box<dyn Endpoint>>,
     pub(super) storage: Option<Box<dyn Storage>>,
     signals: Signals,
@@ -58,9 +63,15 @@ pub struct Node {
 }
 
 impl Node {
-    /// Opens every socket of the core's configuration. To be called in the thread that will run the node, before other threads
-    /// are started or with the signals of [`super::signals::TAKEN`] blocked in them.
+    /// Opens every socket of the core's configuration, then as [`Node::with_sockets`].
     pub fn new(core: Core, hooks: Hooks) -> Result<Self, StartError> {
+        let sockets = Sockets::open(&mut core.config().sip.clone())?;
+        Self::with_sockets(core, sockets, hooks)
+    }
+
+    /// Takes over sockets that were opened before the core was made. To be called in the thread that will run the node, before
+    /// other threads are started or with the signals of [`super::signals::TAKEN`] blocked in them.
+    pub fn with_sockets(core: Core, sockets: Sockets, hooks: Hooks) -> Result<Self, StartError> {
         let poll = Poll::new().map_err(StartError::system("create a poll"))?;
         let registry = poll.registry();
         let signals = Signals::new(registry).map_err(StartError::system("take signals"))?;
@@ -73,7 +84,12 @@ impl Node {
             storage.register(registry, token).map_err(StartError::system("watch the storage"))?;
         }
         let world = World::new(log).map_err(StartError::system("seed the random generator"))?;
-        let udp = UdpPlane::open(&core.config().sip, registry)?;
+        let config = core.config();
+        let watch = || StartError::system("watch a socket");
+        let udp = UdpPlane::new(sockets.udp, registry).map_err(watch())?;
+        let streams = StreamPlane::new(sockets.listeners, &config.sip, &config.protocol, registry);
+        let streams = streams.map_err(watch())?;
+        let media = MediaPlane::new(&config.sip);
         Ok(Node {
             ready: ReadySet::default(),
             flushing: Outbox::new(),
@@ -83,6 +99,8 @@ impl Node {
             core,
             world,
             udp,
+            streams,
+            media,
             endpoint,
             storage,
             signals,
@@ -91,7 +109,10 @@ impl Node {
 
     /// What is listened on, one line each, for people.
     pub fn listening(&self) -> Vec<String> {
-        let mut lines: Vec<String> = self.udp.addrs().map(|a| format!("SIP on UDP {a}")).collect();
+        let mut lines: Vec<String> = ["UDP", "TCP"]
+            .iter()
+            .flat_map(|transport| self.udp.addrs().map(move |addr| format!("SIP on {transport} {addr}")))
+            .collect();
         lines.extend(self.endpoint.iter().flat_map(|e| e.listening()));
         lines
     }
@@ -133,6 +154,7 @@ impl Node {
         }
         self.ready.end_turn();
         self.core.tick(&mut self.world.cx());
+        self.streams.tick(&mut self.core, &mut self.world);
         self.flush();
         self.world.log.flush();
         if let Some(storage) = &mut self.storage {
@@ -151,14 +173,15 @@ impl Node {
             Stage::Leaving { until } => Some(until),
             Stage::Running | Stage::Stopping => None,
         };
-        let deadlines = [self.core.next_deadline(), self.service.deadline(), leaving];
+        let deadlines =
+            [self.core.next_deadline(), self.streams.next_deadline(), self.service.deadline(), leaving];
         let next = deadlines.into_iter().flatten().min()?;
         Some(next.since(self.world.clock()))
     }
 
     fn is_over(&self) -> bool {
         match self.stage {
-            Stage::Leaving { .. } => true,
+            Stage::Leaving { until } => self.world.now >= until || !self.streams.has_queued(),
             Stage::Running | Stage::Stopping => false,
         }
     }
@@ -173,7 +196,15 @@ impl Node {
                 }
                 self.ready.add(source);
             }
-            Kind::Listener | Kind::Stream | Kind::Rtp | Kind::Rtcp => self.ready.add(source),
+            Kind::Stream => {
+                if event.is_writable() || event.is_write_closed() || event.is_error() {
+                    self.streams.on_writable(source, &mut self.core, &mut self.world);
+                }
+                if event.is_readable() || event.is_read_closed() {
+                    self.ready.add(source);
+                }
+            }
+            Kind::Listener | Kind::Rtp | Kind::Rtcp => self.ready.add(source),
             Kind::Signal => self.on_signals(),
             Kind::Endpoint => {
                 let ready = Readiness {
@@ -197,7 +228,12 @@ impl Node {
     fn drain(&mut self, source: Source) -> bool {
         match source.kind {
             Kind::Udp => self.udp.drain(source.slot, &mut self.core, &mut self.world),
-            _ => false,
+            Kind::Rtp | Kind::Rtcp => self.media.drain(source, &mut self.core, &mut self.world),
+            Kind::Stream => self.streams.drain(source, &mut self.core, &mut self.world),
+            Kind::Listener => {
+                self.streams.accept(source.slot, self.poll.registry(), &mut self.core, &mut self.world)
+            }
+            Kind::Signal | Kind::Endpoint | Kind::Storage => false,
         }
     }
 

@@ -18,14 +18,17 @@ impl Node {
     pub(super) fn flush(&mut self) {
         for _ in 0..MAX_ROUNDS {
             if self.world.out.is_empty() {
-                return;
+                break;
             }
             let empty = std::mem::take(&mut self.flushing);
             let out = std::mem::replace(&mut self.world.out, empty);
             self.carry_out(&out);
             self.flushing = out;
             self.flushing.clear();
+            self.streams.write_queued(&mut self.core, &mut self.world);
         }
+        // what is no answer of the core: line ends that answer pings
+        self.streams.write_queued(&mut self.core, &mut self.world);
     }
 
     fn carry_out(&mut self, out: &Outbox) {
@@ -74,21 +77,45 @@ impl Node {
         }
     }
 
-    fn carry_out_one(&mut self, item: &Output, _out: &Outbox) {
+    fn carry_out_one(&mut self, item: &Output, out: &Outbox) {
         match item {
+            Output::Send { flow, range, tag } => self.send_on_stream(*flow, out.bytes(range), *tag),
+            Output::CloseStream(conn) => self.streams.finish(*conn, &mut self.core, &mut self.world),
+            Output::OpenMedia { session, local, port } => self.open_media(*session, *local, *port),
+            Output::CloseMedia { session, .. } => self.media.close(*session),
+            Output::SendMedia { session, rtcp, to, range } => {
+                let packet = out.bytes(range);
+                if self.media.send(*session, *rtcp, *to, packet).is_err() {
+                    self.core.media_mut().on_send_lost(*session, packet);
+                }
+            }
             Output::Persist { key, value } => {
                 if let Some(storage) = &mut self.storage {
                     storage.put(key, value.as_deref());
                 }
             }
             Output::Exit => self.stage = Stage::Leaving { until: self.world.now + EXIT_TIMEOUT },
-            Output::OpenMedia { session, .. } => {
-                self.core.on_media_opened(&mut self.world.cx(), *session, false)
-            }
-            Output::Send { .. }
-            | Output::CloseStream(_)
-            | Output::CloseMedia { .. }
-            | Output::SendMedia { .. } => {}
         }
+    }
+
+    fn send_on_stream(&mut self, flow: Flow, octets: &[u8], tag: u64) {
+        let registry = self.poll.registry();
+        let sent = self.streams.send(flow, octets, tag, registry, &mut self.core, &mut self.world);
+        if let Err(e) = sent {
+            let text = format_args!("sending to {} by TCP failed: {e}", flow.remote);
+            self.world.trace(Layer::Sip, Level::Warn, Subject::None, text);
+            if tag != 0 {
+                self.core.on_send_failed(&mut self.world.cx(), flow, tag);
+            }
+        }
+    }
+
+    fn open_media(&mut self, session: u64, local: LocalId, port: u16) {
+        let opened = self.media.open(session, local, port, self.poll.registry());
+        if let Err(e) = &opened {
+            let text = format_args!("media ports {port} and {} cannot be opened: {e}", port + 1);
+            self.world.trace(Layer::Media, Level::Error, Subject::None, text);
+        }
+        self.core.on_media_opened(&mut self.world.cx(), session, opened.is_ok());
     }
 }

@@ -4,14 +4,6 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 
-use crate::config::model::SipSocket;
-
-/// The property that gives the bind address of the `index`-th SIP socket.
-pub(super) fn property(index: usize, socket: &SipSocket) -> String {
-    let suffix = if socket.bind == socket.addr { "" } else { ".bind_addr" };
-    format!("sip_addr[{index}]{suffix}")
-}
-
 /// The node could not start.
 #[derive(Debug)]
 pub enum StartError {

@@ -1,13 +1,12 @@
 //! All SIP UDP sockets, and the buffers that they share.
 
-use crate::config::model::SipSocket;
 use crate::ims::core::Core;
-use crate::node::start::{StartError, property};
 use crate::node::udp_port::{MAX_DATAGRAM, UdpPort};
 use crate::node::world::World;
 use crate::proto::flow::LocalId;
 use mio::Registry;
 use platform::batch::{BATCH, RecvBatch};
+use std::io;
 use std::net::SocketAddr;
 
 /// The sockets by `LocalId`.
@@ -18,13 +17,9 @@ pub struct UdpPlane {
 }
 
 impl UdpPlane {
-    /// Opens one socket for each entry of `sip`.
-    pub fn open(sip: &[SipSocket], registry: &Registry) -> Result<Self, StartError> {
-        let mut ports = Vec::with_capacity(sip.len());
-        for (index, socket) in sip.iter().enumerate() {
-            let local = LocalId(u8::try_from(index).map_err(|_| StartError::TooManySockets(sip.len()))?);
-            ports.push(UdpPort::open(local, socket, &property(index, socket), registry)?);
-        }
+    /// Takes the sockets over and watches them.
+    pub fn new(ports: Vec<UdpPort>, registry: &Registry) -> io::Result<Self> {
+        ports.iter().try_for_each(|port| port.register(registry))?;
         Ok(UdpPlane { ports, buffers: RecvBatch::new(BATCH, MAX_DATAGRAM) })
     }
 

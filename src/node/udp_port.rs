@@ -41,13 +41,8 @@ pub struct UdpPort {
 }
 
 impl UdpPort {
-    /// Binds the socket of `config` and registers it. `property` names the address in errors.
-    pub fn open(
-        local: LocalId,
-        config: &SipSocket,
-        property: &str,
-        registry: &Registry,
-    ) -> Result<Self, StartError> {
+    /// Binds the socket of `config`. `property` names the address in errors.
+    pub fn open(local: LocalId, config: &SipSocket, property: &str) -> Result<Self, StartError> {
         let is_wildcard = config.bind.ip().is_unspecified();
         let options = UdpOptions { buffer: KERNEL_BUFFER, errors: true, local_address: is_wildcard };
         let bind_error = |error| StartError::Bind {
@@ -58,12 +53,14 @@ impl UdpPort {
         };
         let socket = bind_udp(config.bind, options).map_err(bind_error)?;
         let addr = socket.local_addr().map_err(StartError::system("read a socket's address"))?;
-        let token = Source::fixed(Kind::Udp, local.0.into()).token();
-        registry
-            .register(&mut SourceFd(&socket.as_raw_fd()), token, Interest::READABLE)
-            .map_err(StartError::system("watch a socket"))?;
         let sources = is_wildcard.then(|| SourceMemory::new(config.addr.ip()));
         Ok(UdpPort { local, socket, addr, recent: Recent::default(), sources, ignored: 0 })
+    }
+
+    /// Lets the poll watch the socket.
+    pub fn register(&self, registry: &Registry) -> io::Result<()> {
+        let token = Source::fixed(Kind::Udp, self.local.0.into()).token();
+        registry.register(&mut SourceFd(&self.socket.as_raw_fd()), token, Interest::READABLE)
     }
 
     /// The address that it is bound to.
@@ -126,8 +123,8 @@ impl UdpPort {
     }
 
     /// Sends a batch. Each refused datagram is put in `failed` by its index.
-    pub fn send(&mut self, batch: &mut SendBatch<'_>, failed: impl FnMut(usize, &io::Error)) {
-        batch.send(self.socket.as_fd(), failed);
+    pub fn send(&mut self, batch: &mut SendBatch<'_>, mut failed: impl FnMut(usize, &io::Error)) {
+        batch.send(self.socket.as_fd(), |index, _, error| failed(index, error));
     }
 
     /// Tells the core about datagrams that came back as ICMP errors. Whether there were any.

@@ -108,8 +108,10 @@ impl Endpoint for Door {
     }
 
     fn on_event(&mut self, _: &Registry, _: u32, _: Readiness, cx: &mut ApiCx<'_>) {
-        while let Ok(job) = self.inbox.try_recv() {
+        // one a turn: when the next one runs, what this one asked for has been carried out
+        if let Ok(job) = self.inbox.try_recv() {
             job(cx);
+            self.waker.as_ref().unwrap().wake().unwrap();
         }
     }
 
@@ -126,6 +128,13 @@ impl Lines {
     /// Whether a line holds this text.
     pub fn any(&self, text: &str) -> bool {
         self.0.lock().unwrap().iter().any(|l| l.contains(text))
+    }
+
+    /// The number that follows this text where it stands first.
+    pub fn number_after(&self, text: &str) -> Option<u64> {
+        let lines = self.0.lock().unwrap();
+        let rest = lines.iter().find_map(|l| Some(l.split_once(text)?.1.to_owned()))?;
+        rest.split(' ').next()?.parse().ok()
     }
 }
 

@@ -2,4 +2,6 @@
 
 mod harness;
 mod life;
+mod media;
+mod tcp;
 mod udp;

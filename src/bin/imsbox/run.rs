@@ -14,6 +14,7 @@ use imsbox::node::event_loop::Node;
 use imsbox::node::hooks::Hooks;
 use imsbox::node::log_file::LogFile;
 use imsbox::node::signals;
+use imsbox::node::sockets::Sockets;
 use imsbox::node::storage::{Records, Storage};
 use platform::terminal::{self, SavedTerminal};
 use std::io::{IsTerminal as _, stdin, stdout};
@@ -62,10 +63,13 @@ fn start(config: &Config, log_config: LogConfig) -> Result<Started, String> {
     let log = open_log(config, log_config)?;
     let storage = storage.map(|s| Box::new(s) as Box<_>);
     let hooks = Hooks { log, endpoint: Some(Box::new(control)), storage };
-    let mut node = Node::new(Core::new(config.clone()), hooks).map_err(|e| e.to_string())?;
+    let mut config = config.clone();
+    let sockets = Sockets::open(&mut config.sip).map_err(|e| e.to_string())?;
+    let users = config.users.len();
+    let mut node = Node::with_sockets(Core::new(config), sockets, hooks).map_err(|e| e.to_string())?;
     let (core, mut cx) = node.core_cx();
     let version = env!("CARGO_PKG_VERSION");
-    cx.ims(Level::Info, Subject::None, format_args!("imsbox {version} starts, {} users", config.users.len()));
+    cx.ims(Level::Info, Subject::None, format_args!("imsbox {version} starts, {users} users"));
     let restored = records.as_ref().map(Vec::len);
     for (key, value) in records.into_iter().flatten() {
         core.restore(&mut cx, &key, &value);

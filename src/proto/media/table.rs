@@ -20,6 +20,7 @@ use crate::base::time::{Duration, Instant};
 use crate::proto::flow::LocalId;
 use crate::proto::media::demux::{Kind, classify};
 use crate::proto::media::ports::PortPool;
+use std::fmt;
 use std::net::SocketAddr;
 
 /// How long the latched source must be silent before another one is taken: well above a silence-suppressed stream's comfort
@@ -113,6 +114,20 @@ pub enum DropReason {
     NoPeer,
 }
 
+impl fmt::Display for DropReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            DropReason::NoSession => "the session has ended",
+            DropReason::NotRtp => "neither RTP nor RTCP",
+            DropReason::WrongPort => "RTP on the RTCP port",
+            DropReason::OtherSource => "another source sends on this port",
+            DropReason::Direction => "the stream does not run in this direction",
+            DropReason::NoTarget => "the other session has ended",
+            DropReason::NoPeer => "the peer's address is not known",
+        })
+    }
+}
+
 /// What to do with a packet.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum PacketVerdict {
@@ -144,9 +159,20 @@ pub struct Counters {
     pub dropped: u64,
 }
 
+/// What a session is called in the log: the number of its SIP dialog and the media type.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Label {
+    /// The SIP dialog's number.
+    pub dialog: u32,
+    /// `audio`, `video` or `text`.
+    pub media: &'static str,
+}
+
 /// What can be seen of a session.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct SessionView {
+    /// Its name in the log.
+    pub label: Label,
     /// The SIP socket whose media address it uses.
     pub local: LocalId,
     /// Our RTP port.
@@ -202,6 +228,7 @@ impl Path {
 
 #[derive(Debug)]
 struct Session {
+    label: Label,
     local: LocalId,
     port: u16,
     action: Action,
@@ -237,6 +264,7 @@ impl MediaTable {
         let pool = self.pools.get_mut(usize::from(local.0)).ok_or(OpenError::NoFreePort)?;
         let port = pool.take().ok_or(OpenError::NoFreePort)?;
         let session = Session {
+            label: Label::default(),
             local,
             port,
             action: Action::Echo,
@@ -255,6 +283,13 @@ impl MediaTable {
         let Session { local, port, .. } = self.sessions.remove(Id::from_bits(session))?;
         self.pools[usize::from(local.0)].give(port);
         Some((local, port))
+    }
+
+    /// Names the session for the log. No effect on a session that has ended.
+    pub fn set_label(&mut self, session: u64, label: Label) {
+        if let Some(s) = self.sessions.get_mut(Id::from_bits(session)) {
+            s.label = label;
+        }
     }
 
     /// Sets what is done with the session's packets. No effect on a session that has ended.
@@ -284,6 +319,7 @@ impl MediaTable {
     pub fn view(&self, session: u64) -> Option<SessionView> {
         let s = self.sessions.get(Id::from_bits(session))?;
         Some(SessionView {
+            label: s.label,
             local: s.local,
             port: s.port,
             rtp: s.rtp.destination(),

@@ -1,0 +1,291 @@
+//! All SIP TCP listeners and connections.
+
+use crate::base::arena::{Arena, Id};
+use crate::base::time::{Duration, Instant};
+use crate::base::timer::AlarmQueue;
+use crate::base::trace::{Layer, Level, Subject};
+use crate::config::model::{SipSettings, SipSocket};
+use crate::ims::core::Core;
+use crate::node::listener::{Accepted, Listener};
+use crate::node::stream::{Closed, Stream};
+use crate::node::token::{Kind, Source};
+use crate::node::world::World;
+use crate::proto::flow::{ConnId, Flow, LocalId};
+use mio::net::TcpStream;
+use mio::{Interest, Registry};
+use std::collections::HashMap;
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::AsFd;
+
+/// Most connections at a time, of all listeners together: one for each of as many phones, at some 20 KiB each.
+pub const MAX_CONNECTIONS: usize = 8192;
+/// A connection that was idle for less is never closed to make room: 64*T1, the life of a transaction (TS 24.229 table 7.7.1).
+const EVICTION_AGE: Duration = Duration::from_secs(128);
+/// Connections taken from one listener before another source has its turn.
+const ACCEPT_LIMIT: usize = 64;
+
+/// The listeners by `LocalId`, and every connection by `ConnId`.
+#[derive(Debug)]
+pub struct StreamPlane {
+    listeners: Vec<Listener>,
+    /// Where connections that we open start from, by `LocalId`.
+    binds: Vec<SocketAddr>,
+    streams: Arena<Stream>,
+    /// The newest connection to each peer, for flows that name none.
+    by_peer: HashMap<(LocalId, SocketAddr), Id<Stream>>,
+    alarms: AlarmQueue<Id<Stream>>,
+    /// Those that have something new to write.
+    dirty: Vec<Id<Stream>>,
+    keepalive: (Duration, u32),
+}
+
+impl StreamPlane {
+    /// Takes the listeners over and watches them. `sip` says where connections that we open start from.
+    pub fn new(
+        mut listeners: Vec<Listener>,
+        sip: &[SipSocket],
+        settings: &SipSettings,
+        registry: &Registry,
+    ) -> io::Result<Self> {
+        for (local, listener) in (0..=u8::MAX).zip(&mut listeners) {
+            listener.register(LocalId(local), registry)?;
+        }
+        Ok(StreamPlane {
+            binds: sip.iter().map(|s| SocketAddr::new(s.bind.ip(), 0)).collect(),
+            listeners,
+            streams: Arena::with_cap(MAX_CONNECTIONS),
+            by_peer: HashMap::new(),
+            alarms: AlarmQueue::new(),
+            dirty: Vec::new(),
+            keepalive: (settings.tcp_keepalive, settings.tcp_keepcount),
+        })
+    }
+
+    /// Takes new connections of one listener, up to a limit. Whether there may be more.
+    pub fn accept(&mut self, slot: u32, registry: &Registry, core: &mut Core, world: &mut World) -> bool {
+        for _ in 0..ACCEPT_LIMIT {
+            let Some(listener) = self.listeners.get_mut(slot as usize) else { return false };
+            let accepted = listener.accept();
+            match accepted {
+                Ok(Accepted::Nothing) => return false,
+                Ok(Accepted::NoDescriptor) => {
+                    let text = format_args!("TCP connection refused: this process has no more descriptors");
+                    world.trace(Layer::Sip, Level::Error, Subject::None, text);
+                }
+                Ok(Accepted::Stream(socket, remote)) => {
+                    let local = LocalId(slot as u8);
+                    let stream = Stream::accepted(socket, local, remote, world.now);
+                    if let Some(id) = self.admit(stream, registry, core, world) {
+                        self.set_alarm(id);
+                        let text = format_args!("TCP connection {} from {remote}", id.to_bits());
+                        world.trace(Layer::Sip, Level::Debug, Subject::None, text);
+                    }
+                }
+                Err(e) => {
+                    let text = format_args!("accepting a TCP connection failed: {e}");
+                    world.trace(Layer::Sip, Level::Error, Subject::None, text);
+                    return false;
+                }
+            }
+        }
+        true
+    }
+
+    /// Reads one connection up to a limit. Whether there may be more.
+    pub fn drain(&mut self, source: Source, core: &mut Core, world: &mut World) -> bool {
+        let Some(id) = self.find(source) else { return false };
+        let Some(stream) = self.streams.get_mut(id) else { return false };
+        let flow = Flow::tcp(stream.local(), stream.remote(), Some(ConnId(id.to_bits())));
+        let result = stream.read(world.now, |octets| core.on_sip(&mut world.cx(), flow, octets));
+        match result {
+            Ok(more) => {
+                if stream.has_queued() {
+                    self.dirty.push(id);
+                }
+                self.set_alarm(id);
+                more
+            }
+            Err(why) => {
+                self.close_now(id, &why, core, world);
+                false
+            }
+        }
+    }
+
+    /// One connection has become writable, is up, or has failed.
+    pub fn on_writable(&mut self, source: Source, core: &mut Core, world: &mut World) {
+        if let Some(id) = self.find(source) {
+            self.with(id, core, world, |stream, now| stream.on_writable(now));
+        }
+    }
+
+    /// Queues a message for the flow's connection, or another one to the same peer, or a new one. `Err`: it cannot be sent, and
+    /// its sender is to be told.
+    pub fn send(
+        &mut self,
+        flow: Flow,
+        octets: &[u8],
+        tag: u64,
+        registry: &Registry,
+        core: &mut Core,
+        world: &mut World,
+    ) -> io::Result<()> {
+        let named = flow.conn.map(|c| Id::from_bits(c.0));
+        let to_peer = self.by_peer.get(&(flow.local, flow.remote)).copied();
+        let usable = |id: &Id<Stream>| self.streams.get(*id).is_some_and(Stream::takes_messages);
+        let id = match named.filter(usable).or(to_peer.filter(usable)) {
+            Some(id) => id,
+            None => self.connect(flow, registry, core, world)?,
+        };
+        let Some(stream) = self.streams.get_mut(id) else { return Err(io::ErrorKind::NotConnected.into()) };
+        match stream.push(octets, tag) {
+            Ok(()) => {
+                self.dirty.push(id);
+                Ok(())
+            }
+            Err(why) => {
+                self.close_now(id, &why, core, world);
+                Err(io::Error::other("too much waits for the peer"))
+            }
+        }
+    }
+
+    /// Closes a connection once what is queued on it is written.
+    pub fn finish(&mut self, conn: ConnId, core: &mut Core, world: &mut World) {
+        self.with(Id::from_bits(conn.0), core, world, |stream, now| stream.finish(now));
+    }
+
+    /// Writes what was queued in this turn.
+    pub fn write_queued(&mut self, core: &mut Core, world: &mut World) {
+        let mut dirty = std::mem::take(&mut self.dirty);
+        for id in dirty.drain(..) {
+            self.with(id, core, world, |stream, now| stream.write(now));
+        }
+        self.dirty = dirty;
+    }
+
+    /// When a peer will have taken too long.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        self.alarms.next_deadline()
+    }
+
+    /// Closes the connections whose peers have taken too long.
+    pub fn tick(&mut self, core: &mut Core, world: &mut World) {
+        while let Some(id) = self.alarms.due(world.now) {
+            let late = self.streams.get(id).and_then(Stream::deadline);
+            let what = late.map_or("", |(_, what)| what);
+            self.close_now(id, &Closed::TimedOut(what), core, world);
+        }
+    }
+
+    /// Whether some connection has something to write.
+    pub fn has_queued(&self) -> bool {
+        self.streams.iter().any(|(_, s)| s.has_queued())
+    }
+
+    fn find(&self, source: Source) -> Option<Id<Stream>> {
+        self.streams.id_at(source.slot).filter(|id| Source::of(Kind::Stream, *id) == source)
+    }
+
+    /// Does something with a connection, and closes it if that fails.
+    fn with(
+        &mut self,
+        id: Id<Stream>,
+        core: &mut Core,
+        world: &mut World,
+        what: impl FnOnce(&mut Stream, Instant) -> Result<(), Closed>,
+    ) {
+        let Some(stream) = self.streams.get_mut(id) else { return };
+        match what(stream, world.now) {
+            Ok(()) => self.set_alarm(id),
+            Err(why) => self.close_now(id, &why, core, world),
+        }
+    }
+
+    fn set_alarm(&mut self, id: Id<Stream>) {
+        if let Some(stream) = self.streams.get_mut(id) {
+            let at = stream.deadline().map(|(at, _)| at);
+            self.alarms.set(&mut stream.alarm, id, at);
+        }
+    }
+
+    fn connect(
+        &mut self,
+        flow: Flow,
+        registry: &Registry,
+        core: &mut Core,
+        world: &mut World,
+    ) -> io::Result<Id<Stream>> {
+        let from = *self.binds.get(usize::from(flow.local.0)).ok_or(io::ErrorKind::AddrNotAvailable)?;
+        let socket = TcpStream::from_std(platform::socket::connect_tcp(from, flow.remote)?);
+        let stream = Stream::connecting(socket, flow.local, flow.remote, world.now);
+        let id = self.admit(stream, registry, core, world);
+        let id = id.ok_or_else(|| io::Error::other("too many connections"))?;
+        self.set_alarm(id);
+        let text = format_args!("TCP connection {} to {}", id.to_bits(), flow.remote);
+        world.trace(Layer::Sip, Level::Debug, Subject::None, text);
+        Ok(id)
+    }
+
+    /// Takes a connection into the table and watches it; makes room if there is none. `None`: it was refused, and is closed.
+    fn admit(
+        &mut self,
+        mut stream: Stream,
+        registry: &Registry,
+        core: &mut Core,
+        world: &mut World,
+    ) -> Option<Id<Stream>> {
+        if self.streams.is_full() {
+            self.evict(core, world);
+        }
+        // small messages are to leave at once, and a dead peer is to be noticed; without either it works all the same
+        let _ = stream.socket_mut().set_nodelay(true);
+        let (idle, count) = self.keepalive;
+        let _ = platform::socket::set_keepalive(stream.socket_mut().as_fd(), idle, count);
+        let peer = (stream.local(), stream.remote());
+        let Ok(id) = self.streams.insert(stream) else {
+            let text = format_args!("TCP connection with {} refused: {MAX_CONNECTIONS} are in use", peer.1);
+            world.trace(Layer::Sip, Level::Warn, Subject::None, text);
+            return None;
+        };
+        let watched = self.streams.get_mut(id).map(|stream| {
+            let interest = Interest::READABLE | Interest::WRITABLE;
+            registry.register(stream.socket_mut(), Source::of(Kind::Stream, id).token(), interest)
+        });
+        if let Some(Err(e)) = watched {
+            let text = format_args!("TCP connection with {} refused: {e}", peer.1);
+            world.trace(Layer::Sip, Level::Error, Subject::None, text);
+            self.streams.remove(id);
+            return None;
+        }
+        self.by_peer.insert(peer, id);
+        Some(id)
+    }
+
+    /// Closes the connection that was idle for longest, if that is long.
+    fn evict(&mut self, core: &mut Core, world: &mut World) {
+        let oldest = self.streams.iter().map(|(id, s)| (s.last_used(), id)).min();
+        if let Some((_, id)) = oldest.filter(|(used, _)| world.now.since(*used) >= EVICTION_AGE) {
+            self.close_now(id, &Closed::Evicted, core, world);
+        }
+    }
+
+    /// Forgets a connection, which closes it, and tells the core: first what was not sent, then that it has gone.
+    fn close_now(&mut self, id: Id<Stream>, why: &Closed, core: &mut Core, world: &mut World) {
+        let Some(mut stream) = self.streams.remove(id) else { return };
+        self.alarms.set(&mut stream.alarm, id, None);
+        let (peer, conn) = ((stream.local(), stream.remote()), ConnId(id.to_bits()));
+        if self.by_peer.get(&peer) == Some(&id) {
+            self.by_peer.remove(&peer);
+        }
+        let level = if matches!(why, Closed::ByPeer) { Level::Debug } else { Level::Warn };
+        let text = format_args!("TCP connection {} with {}: {why}", conn.0, peer.1);
+        world.trace(Layer::Sip, level, Subject::None, text);
+        let flow = Flow::tcp(peer.0, peer.1, Some(conn));
+        for tag in stream.take_unsent() {
+            core.on_send_failed(&mut world.cx(), flow, tag);
+        }
+        core.on_stream_closed(&mut world.cx(), conn);
+    }
+}
