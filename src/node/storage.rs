@@ -24,7 +24,7 @@ use std::time::Duration;
 pub const PENDING_BYTES: usize = 256 << 20;
 
 /// Time between attempts while the disk refuses.
-const RETRY: Duration = Duration::from_secs(1);
+const RETRY: Duration = Duration::from_millis(if cfg!(test) { 5 } else { 1000 });
 
 /// What is called, from the storage thread, after each commit and each failure.
 pub type Notify = Box<dyn Fn() + Send>;
@@ -351,6 +351,45 @@ mod tests {
         assert!(matches!(error, StorageError::InUse(_)), "{error}");
         drop(storage);
         fs::remove_file(path).unwrap();
+    }
+
+    #[test]
+    fn what_the_disk_refuses_is_kept_said_and_stored_later() {
+        let folder = temp("refused");
+        let path = folder.join("state.db");
+        let shared = Arc::new(Shared::default());
+        let theirs = Arc::clone(&shared);
+        // the folder is missing: every attempt fails until it is there
+        let file = StateFile::closed(&path);
+        let thread = Some(std::thread::spawn(move || run(&theirs, file)));
+        let mut storage = Storage { path: path.clone(), shared, thread };
+        let (told, news) = mpsc::channel();
+        storage.set_notify(Box::new(move || told.send(()).unwrap_or(())));
+        storage.put("a".to_owned(), Some("old".to_owned())).unwrap();
+        news.recv_timeout(Duration::from_secs(20)).expect("a failure is notified");
+        assert!(storage.take_problem().is_some());
+        let last = storage.put("a".to_owned(), Some("new".to_owned())).unwrap();
+        assert_eq!(storage.durable(), 0);
+        fs::create_dir(&folder).unwrap();
+        while storage.durable() < last {
+            news.recv_timeout(Duration::from_secs(20)).expect("the next attempt is notified");
+        }
+        storage.close().unwrap();
+        assert_eq!(records(&path), [("a".to_owned(), "new".to_owned())]);
+        fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn what_cannot_be_stored_at_the_end_is_said() {
+        let path = temp("lost").join("state.db");
+        let shared = Arc::new(Shared::default());
+        let theirs = Arc::clone(&shared);
+        let file = StateFile::closed(&path);
+        let thread = Some(std::thread::spawn(move || run(&theirs, file)));
+        let mut storage = Storage { path, shared, thread };
+        storage.put("a".to_owned(), Some("1".to_owned())).unwrap();
+        let problem = storage.close().unwrap_err();
+        assert!(problem.contains("1 record") && problem.contains("could not be stored"), "{problem}");
     }
 
     #[test]

@@ -78,6 +78,12 @@ impl StateFile {
         Ok(StateFile { path: path.to_owned(), store: Some(store) })
     }
 
+    /// A file as after a failed commit: to be opened again.
+    #[cfg(test)]
+    pub(super) fn closed(path: &Path) -> StateFile {
+        StateFile { path: path.to_owned(), store: None }
+    }
+
     /// All records in key order.
     pub(super) fn load(&self) -> Result<Records, StorageError> {
         let version = self.read().map_err(|e| explain_store(&self.path, e))?;
