@@ -53,10 +53,7 @@ impl Banner<'_> {
 }
 
 fn state(file: &Path, records: usize) -> String {
-    match records {
-        0 => format!("{}, new", file.display()),
-        n => format!("{}, {} restored", file.display(), count(n, "record")),
-    }
+    format!("{}, {} restored", file.display(), count(records, "record"))
 }
 
 /// `1 user`, `2 users`.
