@@ -1,6 +1,7 @@
 """The scenarios: each a function of a Case, which gives it subscribers, phones, the server and a folder."""
 
 import socket
+import time
 
 from media import PACKETS, RTCP_PACKETS, Stream
 from phone import Phone
@@ -9,6 +10,8 @@ from users import DOMAIN, User
 # One packet's worth of media: 20 ms of G.711, and an H.264 unit of filler data (7.3.2.7) as long as video packets are.
 AUDIO = bytes(range(160))
 VIDEO = b"\x0c" + b"\xff" * 1100 + b"\x80"
+# Time for the log's and the disk's writers to come to rest, and time that an idle server is watched.
+SETTLE_SECS, IDLE_SECS = 1, 3
 SCENARIOS = []
 
 
@@ -64,6 +67,16 @@ def register_md5(case):
 @scenario
 def register_aka(case):
     alone(case, "register", "aka")
+
+
+@scenario
+def register_md5_with_qop(case):
+    alone(case, "register", "md5-qop")
+
+
+@scenario
+def register_aka_with_qop(case):
+    alone(case, "register", "aka-qop")
 
 
 @scenario
@@ -342,3 +355,15 @@ def registrations_outlive_the_server(case):
     a.start("caller_hangs_up")
     a.wait()
     b.wait_done(2)
+
+
+@scenario(server=None, transports=("udp",))
+def idle_server_does_not_wake_up(case):
+    """Nothing happens and no timer is near: no thread of the server runs."""
+    phone = alone(case, "register")
+    case.log_says(phone.user, "register")
+    time.sleep(SETTLE_SECS)
+    before = case.server.wakeups()
+    time.sleep(IDLE_SECS)
+    woken = case.server.wakeups() - before
+    assert woken == 0, f"the idle server has woken up {woken} times in {IDLE_SECS} s"

@@ -79,6 +79,14 @@ class Server:
             raise RuntimeError(f"imsbox monitor {' '.join(command)}: {done.stdout}{done.stderr}")
         return json.loads(done.stdout)
 
+    def wakeups(self):
+        """How often the process's threads have gone to sleep so far."""
+        count = 0
+        for task in pathlib.Path(f"/proc/{self.process.pid}/task").iterdir():
+            fields = dict(line.split(":", 1) for line in (task / "status").read_text().splitlines())
+            count += int(fields["voluntary_ctxt_switches"])
+        return count
+
     def stop(self):
         """Ends the process by SIGTERM; says what was wrong with that, if anything."""
         if self.process is None or self.process.poll() is not None:

@@ -9,7 +9,7 @@ K = "fec86ba6eb707ed08905757b1bb44b8f"
 OP = "dbc59adcb6f9a0ef735477b7fadf8374"
 AMF = "725c"
 # Kinds of subscriber, and how many of each the configuration has.
-KINDS = {"md5": 400, "aka": 200, "challenged": 40}
+KINDS = {"md5": 400, "aka": 200, "challenged": 40, "md5-qop": 40, "aka-qop": 100}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,10 +39,16 @@ class User:
     def password(self):
         return f"secret{self.number}"
 
+    @property
+    def is_aka(self):
+        return self.kind.startswith("aka")
+
     def config(self):
         """The subscriber's entry in `ue_db`."""
         common = f'imsi: "{self.imsi}", impi: "{self.impi}", impu: ["sip:{self.imsi}", "tel:+{self.msisdn}"]'
-        if self.kind == "aka":
+        if self.kind.endswith("-qop"):
+            common += ', authent_qop: "auth"'
+        if self.is_aka:
             keys = f'sim_algo: "milenage", K: "{K}", op: "{OP}", amf: 0x{AMF}, sqn: "000000000000"'
             return f"{{ {common}, {keys} }}"
         every = ", auth_on_register_only: false" if self.kind == "challenged" else ""
@@ -50,7 +56,7 @@ class User:
 
     def credentials(self, wrong=False):
         """What SIPp's keyword `authentication` wants to know."""
-        if self.kind == "aka":
+        if self.is_aka:
             return f"username={self.impi} aka_K=0x{K} aka_OP=0x{OP} aka_AMF=0x{AMF}"
         return f"username={self.impi} password={'wrong' if wrong else self.password}"
 
