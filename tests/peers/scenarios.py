@@ -113,7 +113,7 @@ def wrong_password(case):
 @scenario
 def wrong_key(case):
     phone = alone(case, "wrong_key", "aka")
-    case.log_says(phone.user, "key")
+    case.log_says(phone.user, "mac failure")
 
 
 @scenario
