@@ -1,4 +1,7 @@
-//! SIP above the wire: transactions, dialogs, transport rules, digest.
+//! SIP above the wire: transactions, dialogs, transport rules, digest, framing.
 
+pub mod dialog;
 pub mod digest;
 pub mod framer;
+pub mod transaction;
+pub mod transport;

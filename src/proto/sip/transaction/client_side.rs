@@ -1,0 +1,258 @@
+//! Requests that the TU sends.
+
+use super::entry::{Cancel, ClientMachine, ClientTx};
+use super::key::Token;
+use super::layer::{Overload, Transactions};
+use super::timers::{RunningTimers, Timer};
+use super::{client_invite, trace};
+use crate::base::arena::Id;
+use crate::proto::cx::Cx;
+use crate::proto::flow::{Flow, Transport};
+use crate::proto::sip::transport::{SentBy, top_via_text};
+use crate::wire::sip::via::BRANCH_COOKIE;
+use crate::wire::sip::{HeaderId, Message, Method, Stored, Writer};
+use std::fmt::Debug;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::ops::Range;
+
+/// The Max-Forwards of requests that start here (RFC 3261 8.1.1.6).
+pub const MAX_FORWARDS: &str = "70";
+
+impl<O: Copy + Debug> Transactions<O> {
+    /// A client transaction, unless it has ended.
+    pub fn client(&self, id: Id<ClientTx<O>>) -> Option<&ClientTx<O>> {
+        self.clients.get(id)
+    }
+
+    /// Gives a client transaction another owner.
+    pub fn set_client_owner(&mut self, id: Id<ClientTx<O>>, owner: O) {
+        if let Some(tx) = self.clients.get_mut(id) {
+            tx.owner = owner;
+        }
+    }
+
+    /// Sends a request in a transaction of its own. The writer has the request line and Via; `fill` adds the rest and ends the
+    /// message.
+    ///
+    /// With `tcp_allowed`, a request longer than the threshold that would go by UDP goes by TCP to the same address (RFC 3261
+    /// 18.1.1). The error says why nothing was sent.
+    #[expect(clippy::too_many_arguments, reason = "the request's parts, each of its own type")]
+    pub fn request(
+        &mut self,
+        cx: &mut Cx<'_>,
+        flow: Flow,
+        method: &[u8],
+        uri: &[u8],
+        tcp_allowed: bool,
+        owner: O,
+        fill: impl FnOnce(Writer<'_>),
+    ) -> Result<Id<ClientTx<O>>, Overload> {
+        if self.clients.len() >= self.limits.client {
+            return Err(Overload::Transactions);
+        }
+        let (mut flow, mut before_upgrade) = (flow, None);
+        let branch = self.write_request(flow, method, uri, fill);
+        let is_long = self.scratch.message.len() > self.tcp_threshold;
+        if is_long && tcp_allowed && flow.transport == Transport::Udp {
+            before_upgrade = Some(flow);
+            flow = Flow::tcp(flow.local, flow.remote, None);
+            set_via(&mut self.scratch.message, Transport::Tcp, None);
+        }
+        let message =
+            Message::parse(&self.scratch.message, &mut self.scratch.index).map_err(|_| Overload::Message)?;
+        let method = message.method();
+        let entry = ClientTx {
+            key: self.keys.client(&branch_of(&branch), message.method_token()),
+            machine: ClientMachine::new(method),
+            method,
+            request: Stored::new(&message),
+            ack: Vec::new(),
+            flow,
+            before_upgrade,
+            owner,
+            is_internal: false,
+            cancel: Cancel::None,
+            timers: RunningTimers::default(),
+            trace_id: trace::trace_id_of(&message),
+        };
+        self.start_client(cx, entry)
+    }
+
+    /// Sends a request that has no transaction: the ACK of a 2xx. Its branch is new; nobody hears of a failure.
+    pub fn send_stateless(
+        &mut self,
+        cx: &mut Cx<'_>,
+        flow: Flow,
+        method: &[u8],
+        uri: &[u8],
+        fill: impl FnOnce(Writer<'_>),
+    ) {
+        self.write_request(flow, method, uri, fill);
+        let message = Message::parse(&self.scratch.message, &mut self.scratch.index);
+        let id = message.map_or(0, |m| trace::trace_id_of(&m));
+        trace::send(cx, flow, &self.scratch.message, 0, id);
+    }
+
+    /// Cancels an INVITE that has no final response (RFC 3261 9.1): at once if it has a provisional one, else when that comes.
+    /// `reason` is the value of the CANCEL's Reason header. The final response still comes, mostly 487; or a timeout.
+    pub fn cancel(&mut self, cx: &mut Cx<'_>, id: Id<ClientTx<O>>, reason: Option<&str>) {
+        let Some(tx) = self.clients.get_mut(id).filter(|tx| tx.cancel == Cancel::None) else { return };
+        match tx.machine {
+            ClientMachine::Invite(client_invite::State::Calling) => {
+                tx.cancel = Cancel::Waiting(reason.map(Into::into));
+            }
+            ClientMachine::Invite(client_invite::State::Proceeding) => self.send_cancel(cx, id, reason),
+            _ => {}
+        }
+    }
+
+    pub(super) fn send_cancel(&mut self, cx: &mut Cx<'_>, id: Id<ClientTx<O>>, reason: Option<&str>) {
+        let Some(tx) = self.clients.get_mut(id) else { return };
+        tx.cancel = Cancel::Sent;
+        let wait = self.timers.first(Timer::Cancelled, false).unwrap_or_default();
+        tx.timers.start(Timer::Cancelled, cx.now, wait);
+        let invite = tx.request.message();
+        let mut w = like_invite(&mut self.scratch.message, b"CANCEL", &invite);
+        w.copy(&invite, HeaderId::To);
+        if let Some(reason) = reason {
+            w.header("Reason", reason);
+        }
+        w.finish();
+        let message = Message::parse(&self.scratch.message, &mut self.scratch.index)
+            .expect("a CANCEL has fewer headers than its INVITE");
+        let branch = invite.via().and_then(|via| via.branch()).unwrap_or_default();
+        let entry = ClientTx {
+            key: self.keys.client(branch, b"CANCEL"),
+            machine: ClientMachine::new(Method::Cancel),
+            method: Method::Cancel,
+            request: Stored::new(&message),
+            ack: Vec::new(),
+            flow: tx.flow,
+            before_upgrade: None,
+            owner: tx.owner,
+            is_internal: true,
+            cancel: Cancel::None,
+            timers: RunningTimers::default(),
+            trace_id: tx.trace_id,
+        };
+        // the INVITE's alarm follows its new timer
+        let at = tx.timers.next_deadline();
+        self.alarms.set(&mut tx.timers.alarm, super::layer::AlarmKey::Client(id), at);
+        if self.start_client(cx, entry).is_err() {
+            trace::warn(cx, 0, format_args!("no room for a CANCEL"));
+        }
+    }
+
+    /// Sends a request that went by TCP for its length by UDP, as a new transaction of the same id: another branch, since the
+    /// first may have been read (RFC 3261 18.1.1, RFC 3263 4.3).
+    pub(super) fn fall_back_to_udp(&mut self, cx: &mut Cx<'_>, id: Id<ClientTx<O>>, udp: Flow) {
+        let branch = self.keys.token();
+        let Some(tx) = self.clients.get_mut(id) else { return };
+        let is_waiting = matches!(
+            tx.machine,
+            ClientMachine::Invite(client_invite::State::Calling)
+                | ClientMachine::Other(super::client::State::Trying)
+        );
+        if !is_waiting {
+            return;
+        }
+        self.scratch.message.clear();
+        self.scratch.message.extend_from_slice(tx.request.message().octets());
+        set_via(&mut self.scratch.message, Transport::Udp, Some(&branch));
+        let message = Message::parse(&self.scratch.message, &mut self.scratch.index)
+            .expect("the request was parsed before, and its length is the same");
+        self.client_ids.remove(&tx.key);
+        tx.key = self.keys.client(&branch_of(&branch), message.method_token());
+        self.client_ids.insert(tx.key, id);
+        tx.request = Stored::new(&message);
+        tx.flow = udp;
+        trace::warn(cx, tx.trace_id, format_args!("no TCP to {}: request goes by UDP", udp.remote));
+        self.begin(cx, id);
+    }
+
+    fn start_client(&mut self, cx: &mut Cx<'_>, entry: ClientTx<O>) -> Result<Id<ClientTx<O>>, Overload> {
+        let key = entry.key;
+        let id = self.clients.insert(entry).map_err(|_| Overload::Transactions)?;
+        self.client_ids.insert(key, id);
+        self.begin(cx, id);
+        Ok(id)
+    }
+
+    /// Sends the request for the first time and starts its timers.
+    fn begin(&mut self, cx: &mut Cx<'_>, id: Id<ClientTx<O>>) {
+        let Some(tx) = self.clients.get_mut(id) else { return };
+        let (repeat, end) = match tx.machine {
+            ClientMachine::Invite(_) => (Timer::A, Timer::B),
+            ClientMachine::Other(_) => (Timer::E, Timer::F),
+        };
+        let reliable = tx.flow.transport.is_reliable();
+        for timer in [repeat, end] {
+            if let Some(interval) = self.timers.first(timer, reliable) {
+                tx.timers.start(timer, cx.now, interval);
+            }
+        }
+        let at = tx.timers.next_deadline();
+        self.alarms.set(&mut tx.timers.alarm, super::layer::AlarmKey::Client(id), at);
+        trace::send(cx, tx.flow, tx.request.message().octets(), id.to_bits(), tx.trace_id);
+    }
+
+    /// Writes a request into the scratch buffer; returns what is new in its branch.
+    fn write_request(
+        &mut self,
+        flow: Flow,
+        method: &[u8],
+        uri: &[u8],
+        fill: impl FnOnce(Writer<'_>),
+    ) -> Token {
+        let branch = self.keys.token();
+        let unknown = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
+        let sent_by = SentBy(self.local_addr(flow.local).unwrap_or(unknown));
+        debug_assert!(sent_by.0 != unknown, "{flow:?} is on no socket of ours");
+        let mut w = Writer::request(&mut self.scratch.message, method, uri);
+        let token = flow.transport.via_token();
+        w.header_fmt("Via", format_args!("SIP/2.0/{token} {sent_by};branch=z9hG4bK{branch};rport"));
+        fill(w);
+        branch
+    }
+}
+
+/// Starts a request that goes the way of an INVITE: its Request-URI, topmost Via, Route, From, Call-ID and CSeq number (RFC 3261
+/// 9.1, 17.1.1.3). To is missing.
+pub(super) fn like_invite<'b>(out: &'b mut Vec<u8>, method: &[u8], invite: &Message<'_>) -> Writer<'b> {
+    let mut w = Writer::request(out, method, invite.request_uri());
+    w.header("Via", top_via_text(invite).unwrap_or_default());
+    w.header("Max-Forwards", MAX_FORWARDS);
+    w.copy(invite, HeaderId::Route);
+    w.copy(invite, HeaderId::From);
+    w.copy(invite, HeaderId::CallId);
+    let number = invite.cseq().map_or(0, |c| c.number);
+    w.header_fmt("CSeq", format_args!("{number} {}", String::from_utf8_lossy(method)));
+    w
+}
+
+fn branch_of(token: &Token) -> [u8; BRANCH_COOKIE.len() + Token::LEN] {
+    let mut branch = [0; BRANCH_COOKIE.len() + Token::LEN];
+    branch[..BRANCH_COOKIE.len()].copy_from_slice(BRANCH_COOKIE);
+    branch[BRANCH_COOKIE.len()..].copy_from_slice(token);
+    branch
+}
+
+/// Rewrites transport and branch of the Via that [`Transactions::write_request`] wrote as the first header; both have the length
+/// of what was there.
+fn set_via(message: &mut [u8], transport: Transport, branch: Option<&Token>) {
+    let Some((transport_at, branch_at)) = via_places(message) else { return };
+    message[transport_at].copy_from_slice(transport.via_token().as_bytes());
+    if let Some(branch) = branch {
+        message[branch_at].copy_from_slice(branch);
+    }
+}
+
+fn via_places(message: &[u8]) -> Option<(Range<usize>, Range<usize>)> {
+    const BEFORE_TRANSPORT: usize = "\nVia: SIP/2.0/".len();
+    let line = memchr::memchr(b'\n', message)?;
+    let transport = line + BEFORE_TRANSPORT;
+    let line_end = line + 1 + memchr::memchr(b'\n', &message[line + 1..])?;
+    let cookie = memchr::memmem::find(&message[line..line_end], BRANCH_COOKIE)?;
+    let branch = line + cookie + BRANCH_COOKIE.len();
+    Some((transport..transport + 3, branch..branch + Token::LEN))
+}

@@ -1,0 +1,192 @@
+//! Messages that come: matched to their transactions (RFC 3261 17.1.3, 17.2.3), CANCEL (9.2), merged requests (8.2.2.2), caps.
+
+use super::client_invite;
+use super::entry::{Cancel, ClientMachine, ServerMachine, ServerTx};
+use super::key::Key;
+use super::layer::{Answer, Transactions, Verdict};
+use super::machine::Input;
+use super::timers::RunningTimers;
+use super::trace;
+use crate::base::arena::Id;
+use crate::base::time::Duration;
+use crate::proto::cx::Cx;
+use crate::proto::flow::Flow;
+use crate::proto::sip::transport;
+use crate::wire::sip::{HeaderId, Message, Method, Stored, Via};
+use smallvec::SmallVec;
+use std::fmt::Debug;
+
+/// What Retry-After says beside a 503 over the cap, seconds.
+pub const RETRY_AFTER_SECS: u32 = 10;
+
+impl<O: Copy + Debug> Transactions<O> {
+    /// Takes a request. It should have passed `Message::check`; one without a readable Via is dropped.
+    pub fn on_request(&mut self, cx: &mut Cx<'_>, flow: Flow, msg: &Message<'_>) -> Verdict<O> {
+        trace::received(cx, msg);
+        let Some(via) = msg.via() else { return Verdict::Rejected(400) };
+        let key = self.keys.server(msg, &via);
+        let found = self.server_ids.get(&key).copied();
+        match (msg.method(), found) {
+            (Method::Ack, Some(id)) => match self.drive_server(cx, id, Input::Ack, Duration::ZERO) {
+                true => Verdict::Ack,
+                false => Verdict::Absorbed,
+            },
+            (Method::Ack, None) => Verdict::Ack,
+            (Method::Cancel, invite) => self.on_cancel(cx, flow, msg, invite),
+            (_, Some(id)) => {
+                self.follow_connection(id, flow, &via);
+                self.drive_server(cx, id, Input::Request, Duration::ZERO);
+                Verdict::Absorbed
+            }
+            (_, None) => self.on_new_request(cx, flow, msg, &via, key),
+        }
+    }
+
+    /// Takes a response.
+    pub fn on_response(&mut self, cx: &mut Cx<'_>, _flow: Flow, msg: &Message<'_>) -> Answer<O> {
+        trace::received(cx, msg);
+        let Some(key) = self.response_key(cx, msg) else { return Answer::Stray };
+        let Some(&id) = self.client_ids.get(&key) else {
+            trace::warn(cx, trace::trace_id_of(msg), format_args!("response to no transaction of ours"));
+            return Answer::Stray;
+        };
+        let Some(tx) = self.clients.get_mut(id) else { return Answer::Stray };
+        let repeated = tx.machine == ClientMachine::Invite(client_invite::State::Accepted);
+        let input = Input::response(msg.status());
+        if input == Input::Failure && tx.ack.is_empty() && tx.method == Method::Invite {
+            write_ack(&mut tx.ack, &tx.request.message(), msg);
+        }
+        let (owner, is_internal) = (tx.owner, tx.is_internal);
+        let deliver = self.drive_client(cx, id, input, Duration::ZERO);
+        self.send_waiting_cancel(cx, id);
+        match input {
+            _ if !deliver || is_internal => Answer::Absorbed,
+            Input::Trying | Input::Provisional => Answer::Provisional { id, owner },
+            _ if repeated => Answer::Repeat2xx { id, owner },
+            _ => Answer::Final { id, owner },
+        }
+    }
+
+    /// The key of a response that may be ours.
+    fn response_key(&self, cx: &mut Cx<'_>, msg: &Message<'_>) -> Option<Key> {
+        let id = trace::trace_id_of(msg);
+        let (Some(via), Some(cseq)) = (msg.via(), msg.cseq()) else {
+            trace::warn(cx, id, format_args!("response without a readable Via or CSeq"));
+            return None;
+        };
+        // RFC 3261 18.1.2, 8.1.3.3: the topmost Via is the one that we wrote, and there is no other
+        if !transport::is_our_via(&via, &self.locals) {
+            trace::warn(cx, id, format_args!("response whose Via is not ours"));
+            return None;
+        }
+        if msg.values(HeaderId::Via).nth(1).is_some() {
+            trace::warn(cx, id, format_args!("response with more than one Via"));
+            return None;
+        }
+        Some(self.keys.client(via.branch()?, cseq.token))
+    }
+
+    /// RFC 3261 9.2: answered 200 when there is an INVITE to cancel, else 481. Needs no transaction of its own, because a
+    /// repeated CANCEL gets the same answer again.
+    fn on_cancel(
+        &mut self,
+        cx: &mut Cx<'_>,
+        flow: Flow,
+        msg: &Message<'_>,
+        invite: Option<Id<ServerTx<O>>>,
+    ) -> Verdict<O> {
+        let found = invite.and_then(|id| Some((id, self.servers.get_mut(id)?)));
+        let Some((invite, tx)) = found else {
+            self.respond_stateless(cx, flow, msg, 481, None, |w| w.finish());
+            return Verdict::Rejected(481);
+        };
+        let is_news = !tx.has_final() && !tx.is_cancelled;
+        tx.is_cancelled = true;
+        // the To tag is that of the INVITE's responses
+        let to_tag = (!tx.to_tag.is_empty()).then(|| tx.to_tag.clone());
+        self.write_stateless(cx, flow, msg, 200, None, to_tag.as_deref(), |w| w.finish());
+        if is_news { Verdict::Cancel { invite } } else { Verdict::Absorbed }
+    }
+
+    fn on_new_request(
+        &mut self,
+        cx: &mut Cx<'_>,
+        flow: Flow,
+        msg: &Message<'_>,
+        via: &Via<'_>,
+        key: Key,
+    ) -> Verdict<O> {
+        let merged = self.merged_key(msg);
+        if merged.is_some_and(|k| self.merged_ids.contains_key(&k)) {
+            self.respond_stateless(cx, flow, msg, 482, Some("Request merged"), |w| w.finish());
+            return Verdict::Rejected(482);
+        }
+        if self.servers.is_full() {
+            self.respond_stateless(cx, flow, msg, 503, None, |mut w| {
+                w.header_fmt("Retry-After", format_args!("{RETRY_AFTER_SECS}"));
+                w.finish();
+            });
+            return Verdict::Rejected(503);
+        }
+        let text = transport::top_via_text(msg).unwrap_or_default();
+        transport::stamp_received(&mut self.scratch.via, text, via, flow.remote);
+        let entry = ServerTx {
+            key,
+            merged,
+            machine: ServerMachine::new(msg.method()),
+            request: Stored::new(msg),
+            via: self.scratch.via.as_slice().into(),
+            to_tag: SmallVec::new(),
+            flow: transport::response_flow(flow, via),
+            fallback: transport::response_fallback(flow, via),
+            owner: None,
+            response: Vec::new(),
+            final_status: None,
+            is_cancelled: false,
+            timers: RunningTimers::default(),
+            trace_id: trace::trace_id_of(msg),
+        };
+        let id = self.servers.insert(entry).expect("it was asked whether there is room");
+        self.server_ids.insert(key, id);
+        if let Some(merged) = merged {
+            self.merged_ids.insert(merged, id);
+        }
+        Verdict::New(id)
+    }
+
+    /// The key under which a request may turn out to be one that came another way (RFC 3261 8.2.2.2): one without a To tag. A
+    /// REGISTER is left out: no proxy forks it, and phones repeat one with the same CSeq when they change the transport.
+    fn merged_key(&self, msg: &Message<'_>) -> Option<Key> {
+        let outside_dialog = msg.to().is_none_or(|to| to.tag().is_none());
+        (outside_dialog && msg.method() != Method::Register).then(|| self.keys.merged(msg))
+    }
+
+    /// A request that is repeated over another connection of the same host is answered there (RFC 3261 18.2.2: the connection
+    /// that the request came on).
+    fn follow_connection(&mut self, id: Id<ServerTx<O>>, flow: Flow, via: &Via<'_>) {
+        let Some(tx) = self.servers.get_mut(id) else { return };
+        let is_moved = flow.conn != tx.flow.conn && flow.transport == tx.flow.transport;
+        if is_moved && flow.remote.ip() == tx.flow.remote.ip() {
+            tx.flow = transport::response_flow(flow, via);
+            tx.fallback = transport::response_fallback(flow, via);
+        }
+    }
+
+    fn send_waiting_cancel(&mut self, cx: &mut Cx<'_>, id: Id<super::ClientTx<O>>) {
+        let Some(tx) = self.clients.get_mut(id) else { return };
+        if tx.machine != ClientMachine::Invite(client_invite::State::Proceeding) {
+            return;
+        }
+        if let Cancel::Waiting(reason) = &mut tx.cancel {
+            let reason = reason.take();
+            self.send_cancel(cx, id, reason.as_deref());
+        }
+    }
+}
+
+/// The ACK of a non-2xx final response (RFC 3261 17.1.1.3): from the INVITE but for To.
+fn write_ack(out: &mut Vec<u8>, invite: &Message<'_>, response: &Message<'_>) {
+    let mut w = super::client_side::like_invite(out, b"ACK", invite);
+    w.copy(response, HeaderId::To);
+    w.finish();
+}

@@ -1,0 +1,124 @@
+//! Responses that the TU gives.
+
+use super::entry::ServerTx;
+use super::layer::Transactions;
+use super::machine::Input;
+use super::trace;
+use crate::base::arena::Id;
+use crate::base::time::Duration;
+use crate::proto::cx::Cx;
+use crate::proto::flow::Flow;
+use crate::proto::sip::transport;
+use crate::wire::sip::{HeaderId, Message, Method, Writer};
+use std::fmt::Debug;
+
+impl<O: Copy + Debug> Transactions<O> {
+    /// A server transaction, unless it has ended.
+    pub fn server(&self, id: Id<ServerTx<O>>) -> Option<&ServerTx<O>> {
+        self.servers.get(id)
+    }
+
+    /// Gives a server transaction the TU's name for it.
+    pub fn set_server_owner(&mut self, id: Id<ServerTx<O>>, owner: O) {
+        if let Some(tx) = self.servers.get_mut(id) {
+            tx.owner = Some(owner);
+        }
+    }
+
+    /// Sends a response. The writer has the start line, Via, From, To (with `to_tag`, unless it is empty or the request has one),
+    /// Call-ID and CSeq; `fill` adds the rest and ends the message.
+    ///
+    /// Does nothing when the transaction has ended or has its final response; a further 2xx to an INVITE goes out while
+    /// the transaction is Accepted (RFC 6026 7.1).
+    pub fn respond(
+        &mut self,
+        cx: &mut Cx<'_>,
+        id: Id<ServerTx<O>>,
+        status: u16,
+        reason: Option<&str>,
+        to_tag: &[u8],
+        fill: impl FnOnce(Writer<'_>),
+    ) {
+        let Some(tx) = self.servers.get_mut(id) else { return };
+        let input = Input::response(status);
+        if tx.has_final() && !(tx.machine.is_accepted() && input == Input::Success) {
+            trace::warn(cx, tx.trace_id, format_args!("{status} after a final response is not sent"));
+            return;
+        }
+        if matches!(input, Input::Success | Input::Failure) {
+            tx.final_status = Some(status);
+        }
+        tx.response.clear();
+        // RFC 4320 4.2: 408 is not said to a non-INVITE request, whose sender has given up at the same time
+        if status != 408 || tx.request.message().method() == Method::Invite {
+            let request = tx.request.message();
+            let tag = Some(to_tag).filter(|t| !t.is_empty());
+            let mut w =
+                Writer::response_to(&mut self.scratch.message, &request, status, reason, Some(&tx.via), tag);
+            if status == 100 {
+                // RFC 3261 8.2.6.1
+                w.copy(&request, HeaderId::Timestamp);
+            }
+            fill(w);
+            tx.response.extend_from_slice(&self.scratch.message);
+            if !to_tag.is_empty() {
+                tx.to_tag = to_tag.into();
+            }
+        }
+        self.drive_server(cx, id, input, Duration::ZERO);
+    }
+
+    /// Sends the 2xx to an INVITE again, while the transaction is Accepted: the dialog asks for it until the ACK comes (RFC 3261
+    /// 13.3.1.4).
+    pub fn retransmit_2xx(&mut self, cx: &mut Cx<'_>, id: Id<ServerTx<O>>) {
+        if self.servers.get(id).is_some_and(|tx| tx.machine.is_accepted()) {
+            self.drive_server(cx, id, Input::Success, Duration::ZERO);
+        }
+    }
+
+    /// Answers a request that has no transaction and shall have none (RFC 3261 8.2.7): over a cap, with a defect. The To tag is
+    /// the same for each repetition. An ACK is never answered.
+    pub fn respond_stateless(
+        &mut self,
+        cx: &mut Cx<'_>,
+        flow: Flow,
+        msg: &Message<'_>,
+        status: u16,
+        reason: Option<&str>,
+        fill: impl FnOnce(Writer<'_>),
+    ) {
+        self.write_stateless(cx, flow, msg, status, reason, None, fill);
+    }
+
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the response's parts, and one more than the public face has"
+    )]
+    pub(super) fn write_stateless(
+        &mut self,
+        cx: &mut Cx<'_>,
+        flow: Flow,
+        msg: &Message<'_>,
+        status: u16,
+        reason: Option<&str>,
+        to_tag: Option<&[u8]>,
+        fill: impl FnOnce(Writer<'_>),
+    ) {
+        if msg.method() == Method::Ack {
+            return;
+        }
+        let via = msg.via();
+        // without a readable Via the source is all that is known
+        let to = via.as_ref().map_or(flow, |via| transport::response_flow(flow, via));
+        let stamped = via.as_ref().zip(transport::top_via_text(msg)).map(|(via, text)| {
+            transport::stamp_received(&mut self.scratch.via, text, via, flow.remote);
+            self.scratch.via.as_slice()
+        });
+        let request = via.as_ref().map_or(0, |via| self.keys.server(msg, via));
+        let invented = self.keys.stateless_tag(request);
+        let tag = to_tag.unwrap_or(&invented);
+        let w = Writer::response_to(&mut self.scratch.message, msg, status, reason, stamped, Some(tag));
+        fill(w);
+        trace::send(cx, to, &self.scratch.message, 0, trace::trace_id_of(msg));
+    }
+}

@@ -1,0 +1,5 @@
+//! Scenarios of the layer: a fixture with a virtual clock, and what it saw in the outbox.
+
+mod client;
+mod fixture;
+mod server;
