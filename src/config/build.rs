@@ -43,7 +43,8 @@ pub(super) fn build(
         call: builder.call(&top),
         log: LogSettings {
             filename: builder.file(&top, "log_filename"),
-            options: top.text("log_options").unwrap_or_default().to_owned(),
+            // In a backquote string the list may go over several lines.
+            options: top.text("log_options").unwrap_or_default().split_whitespace().collect(),
             sync: top.bool("log_sync"),
         },
         monitor_socket: builder.file(&top, "monitor_socket"),

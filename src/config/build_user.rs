@@ -36,7 +36,9 @@ impl Builder<'_> {
         if ["imsi", "impi", "nai"].iter().any(|name| section.is_wrong(name)) {
             return None;
         }
-        let imsi = section.text("imsi").unwrap_or_default();
+        // An IMSI of zeros stands for "none" with soft clients; every one of them has it.
+        let imsi =
+            section.text("imsi").filter(|imsi| imsi.contains(|digit| digit != '0')).unwrap_or_default();
         let named = section.text("impi").or(section.text("nai"));
         if imsi.is_empty() && named.is_none() {
             self.error(section.at, "this user has no name: give `imsi`, `nai` or `impi`");
@@ -44,9 +46,7 @@ impl Builder<'_> {
         }
         let given_domain = section.text("domain").filter(|domain| !domain.is_empty());
         let hint = given_domain.into_iter().chain(named).find(|text| text.contains("mnc"));
-        // An IMSI of zeros stands for "none" with soft clients; every one of them has it.
-        let is_real = !imsi.is_empty() && !imsi.bytes().all(|digit| digit == b'0');
-        let derived = if is_real { identity::home_domain(imsi, hint) } else { None };
+        let derived = identity::home_domain(imsi, hint);
         let domain = given_domain
             .or(top.text("domain").filter(|domain| !domain.is_empty()))
             .map(str::to_owned)
@@ -62,7 +62,12 @@ impl Builder<'_> {
             (None, Some(home)) => format!("{imsi}@{home}"),
             (None, None) => format!("{imsi}@{domain}"),
         };
-        let impus = self.impus(section, &impi, &domain, derived.as_deref());
+        let own = match &derived {
+            // TS 23.003 13.4B: the temporary identity that a phone without an ISIM registers with.
+            Some(home) => Impu::new(format!("sip:{imsi}@{home}")),
+            None => Impu::new(identity::uri(&impi, &domain)),
+        };
+        let impus = self.impus(section, own, &domain, derived.is_some());
         let password = section.string("pwd");
         let user = User {
             imsi: imsi.to_owned(),
@@ -83,15 +88,15 @@ impl Builder<'_> {
         Some(user)
     }
 
-    /// The public identities: those given, or those that follow from MSISDN and IMSI; the IMSI's own comes last.
-    fn impus(&mut self, section: &Section<'_>, impi: &str, domain: &str, derived: Option<&str>) -> Vec<Impu> {
+    /// The public identities: those given, or the one of the MSISDN; `own`, which follows from the IMSI or from the
+    /// private identity, comes last and can always be registered.
+    fn impus(&mut self, section: &Section<'_>, own: Impu, domain: &str, from_imsi: bool) -> Vec<Impu> {
         let mut impus: Vec<Impu> = Vec::new();
         for item in section.items("impu") {
-            if let Some(impu) = self.impu(item, domain) {
-                let known = impus.iter().any(|other| other.uri == impu.uri && other.imei == impu.imei);
-                if !known {
-                    impus.push(impu);
-                }
+            if let Some(impu) = self.impu(item, domain)
+                && !impus.iter().any(|other| other.uri == impu.uri && other.imei == impu.imei)
+            {
+                impus.push(impu);
             }
         }
         if impus.is_empty()
@@ -99,18 +104,11 @@ impl Builder<'_> {
         {
             impus.push(Impu::new(format!("tel:+{}", number.trim_start_matches('+'))));
         }
-        let imsi = section.text("imsi").unwrap_or_default();
-        match derived {
-            // TS 23.003 13.4B: the temporary identity that a phone without an ISIM registers with; barred for all else.
-            Some(home) => {
-                let uri = format!("sip:{imsi}@{home}");
-                if !impus.iter().any(|impu| impu.uri == uri) {
-                    let barred = !impus.is_empty();
-                    impus.push(Impu { barred, associated: !barred, ..Impu::new(uri) });
-                }
-            }
-            None if impus.is_empty() => impus.push(Impu::new(identity::uri(impi, domain))),
-            None => {}
+        if !impus.iter().any(|impu| impu.uri == own.uri) {
+            // TS 23.003 13.4B: barred for all but registration, unless it is all there is. The user name of a client
+            // with a password is no secret of a SIM: it can be called.
+            let barred = !impus.is_empty() && (from_imsi || !section.is_given("pwd"));
+            impus.push(Impu { barred, associated: !barred, ..own });
         }
         impus
     }
@@ -183,7 +181,11 @@ impl Builder<'_> {
             self.duplicate(message, at, other);
             return;
         }
-        for impu in user.impus.iter().filter(|impu| impu.imei.is_none() && impu.pattern.is_none()) {
+        // A URN names a service, which many may offer.
+        let is_own = |impu: &&Impu| {
+            impu.imei.is_none() && impu.pattern.is_none() && identity::split(&impu.uri).0 != Scheme::Urn
+        };
+        for impu in user.impus.iter().filter(is_own) {
             if let Some(other) = self.impus.insert(impu.uri.clone(), at) {
                 self.duplicate(format!("{} is also another user's identity", impu.uri), at, other);
             }

@@ -61,6 +61,9 @@ impl Checker<'_> {
     }
 
     fn unknown(&mut self, member: &Member, scope: Scope) {
+        if self.diagnostics.is_full() {
+            return self.say(Severity::Warning, member.at, String::new());
+        }
         let names = scope.properties().iter().map(|property| property.name);
         let hint = match did_you_mean(&member.name, names) {
             Some(known) => format!("; did you mean `{known}`?"),
@@ -179,6 +182,7 @@ pub(super) fn fits(kind: &Kind, data: &Data) -> bool {
         Kind::Bool => data.as_bool().is_some(),
         Kind::Int(..) | Kind::Number(..) => matches!(data, Data::Number(_)),
         Kind::Text
+        | Kind::Lines
         | Kind::Word(_)
         | Kind::Hex(_)
         | Kind::Digits(..)
@@ -214,7 +218,7 @@ pub(super) fn holds(kind: &Kind, data: &Data) -> bool {
         }
         (Kind::Address(port), Data::String(text)) => super::address::parse(text, *port).is_some(),
         (Kind::Identity, Data::String(text)) => super::identity::is_identity(text),
-        (Kind::Null, Data::Null) | (Kind::Free, _) => true,
+        (Kind::Null, Data::Null) | (Kind::Lines, Data::String(_)) | (Kind::Free, _) => true,
         _ => false,
     }
 }
@@ -226,5 +230,223 @@ pub(super) fn fallback_text(fallback: Fallback) -> Option<String> {
         Fallback::Number(value) => Some(print::number(value)),
         Fallback::Text(text) => Some(print::quoted(text)),
         Fallback::Nothing | Fallback::Required | Fallback::Said(_) | Fallback::Members(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::MemoryFiles;
+    use crate::config::document::{self, Read};
+    use std::path::Path;
+
+    /// Errors about a property of a scope with this value, missing ones aside.
+    fn errors(scope: Scope, name: &str, value: &str) -> String {
+        let mut text = format!("{}: {value}", print::property_name(name));
+        let mut at = scope;
+        // The way to the scope from the top level.
+        while at != Scope::Global {
+            let (outer, way) = match at {
+                Scope::SipAddr => (Scope::Global, "sip_addr: [{ @ }]"),
+                Scope::SessionExpires => (Scope::Global, "session_expires: { @ }"),
+                Scope::CustomHeader => (Scope::Global, "custom_headers: [{ @ }]"),
+                Scope::User => (Scope::Global, "ue_db: [{ @ }]"),
+                Scope::IsimAuth => (Scope::User, "isim_auth: { @ }"),
+                Scope::Impu => (Scope::User, "impu: { @ }"),
+                Scope::CallflowModifier => (Scope::Impu, "callflow_modifier: { @ }"),
+                Scope::Trunk => (Scope::Global, "trunk: { @ }"),
+                Scope::N5 => (Scope::Global, "n5: { @ }"),
+                Scope::ComAuth => (Scope::Global, "com_auth: { @ }"),
+                Scope::SmsCentre => (Scope::Global, "sms_centre_address: { @ }"),
+                Scope::SmsFilter => (Scope::Global, "sms_message_filter: { @ }"),
+                Scope::SmsFilterAction => (Scope::SmsFilter, "cp_data: { @ }"),
+                Scope::LicenseServer => (Scope::Global, "license_server: { @ }"),
+                Scope::Global => unreachable!("the loop ends there"),
+            };
+            text = way.replace('@', &text);
+            at = outer;
+        }
+        let files = MemoryFiles::default().with("a", text.clone());
+        let Read { document, sources, mut diagnostics, .. } = document::read(Path::new("a"), &files);
+        let document = document.expect("a document");
+        check(document.data.as_object().expect("an object"), false, &sources, &mut diagnostics);
+        let bad = diagnostics.finish().into_iter().filter(|diagnostic| diagnostic.severity < Severity::Info);
+        bad.map(|diagnostic| format!("{diagnostic}\n")).collect()
+    }
+
+    /// Values that a kind takes, and values that it must refuse.
+    fn examples(kind: &Kind) -> (Vec<String>, Vec<String>) {
+        let strings = |good: &[&str], bad: &[&str]| {
+            let quote = |texts: &[&str]| texts.iter().map(|text| print::quoted(text)).collect::<Vec<_>>();
+            let mut bad = quote(bad);
+            bad.extend(["5.5".to_owned(), "[5.5]".to_owned()]);
+            (quote(good), bad)
+        };
+        let owned =
+            |good: Vec<String>, bad: &[&str]| (good, bad.iter().map(|text| (*text).to_owned()).collect());
+        match kind {
+            Kind::Bool => {
+                owned(["true", "false", "0", "1"].map(str::to_owned).to_vec(), &["2", "\"true\"", "[]"])
+            }
+            Kind::Int(least, most) => {
+                let (below, above) = (format!("{}", least - 1), format!("{}", most + 1));
+                owned(vec![least.to_string(), most.to_string()], &[&below, &above, "\"1\"", "2.5", "{}"])
+            }
+            Kind::Number(least, most) => {
+                let (below, above) = (format!("{least} - 0.001"), format!("{most} + 0.5"));
+                owned(vec![least.to_string(), most.to_string()], &[&below, &above, "\"1\"", "1*I", "{}"])
+            }
+            Kind::Text => strings(&["", "abc"], &["a\nb"]),
+            Kind::Lines => strings(&["", "a\nb"], &[]),
+            Kind::File => strings(&["/tmp/a b", "a"], &["", "a\0"]),
+            Kind::Word(words) => strings(words, &["", "maybe"]),
+            Kind::Hex(lengths) => {
+                let good: Vec<String> =
+                    lengths.iter().flat_map(|n| ["aF".repeat(n / 2), "09".repeat(n / 2)]).collect();
+                let bad: Vec<String> =
+                    lengths.iter().flat_map(|n| ["a".repeat(n - 1), "g".repeat(*n)]).collect();
+                let refs =
+                    |texts: &'_ [String]| texts.iter().map(|text| print::quoted(text)).collect::<Vec<_>>();
+                (refs(&good), [refs(&bad), vec!["5.5".to_owned()]].concat())
+            }
+            Kind::Digits(least, most, plus) => {
+                let plus_form = format!("+{}", "1".repeat(*least));
+                let short = "1".repeat(least - 1);
+                let long = "1".repeat(most + 1);
+                match plus {
+                    true => strings(&[&plus_form, &"9".repeat(*most)], &[&short, &long, "1a"]),
+                    false => strings(
+                        &[&"0".repeat(*least), &"9".repeat(*most)],
+                        &[&plus_form, &short, &long, "1a"],
+                    ),
+                }
+            }
+            Kind::Address(_) => {
+                strings(&["127.0.0.1", "[::1]:80", "::1"], &["localhost", "", "1.2.3.4:99999"])
+            }
+            Kind::Identity => strings(&["a", "sip:a", "tel:+1", "urn:service:sos"], &["", "mailto:a", "a b"]),
+            Kind::Object(_) => owned(vec!["{}".to_owned()], &["5.5", "[]", "\"a b\"", "true"]),
+            Kind::List(item, least, most) => {
+                let (good, bad) = examples(item);
+                let times = |item: &str, count: usize| format!("[{}]", vec![item; count].join(", "));
+                let mut wrong: Vec<String> = bad.iter().map(|item| times(item, (*least).max(1))).collect();
+                if *least > 0 {
+                    wrong.push(times(&good[0], least - 1));
+                }
+                if *most < 1000 {
+                    wrong.push(times(&good[0], most + 1));
+                }
+                (good.iter().map(|item| times(item, (*least).max(1))).collect(), wrong)
+            }
+            Kind::Any(kinds) => {
+                let good = kinds.iter().flat_map(|kind| examples(kind).0).collect();
+                (good, vec!["1.5*I".to_owned()])
+            }
+            Kind::Null => owned(vec!["null".to_owned()], &["1.5*I"]),
+            Kind::Free => owned(vec!["{a: [1]}".to_owned()], &[]),
+        }
+    }
+
+    fn all() -> impl Iterator<Item = (Scope, &'static Property)> {
+        let of = |scope: Scope| scope.properties().iter().map(move |property| (scope, property));
+        Scope::ALL.into_iter().flat_map(of)
+    }
+
+    #[test]
+    fn every_property_takes_its_default_and_what_its_kind_allows() {
+        for (scope, property) in all() {
+            let default = fallback_text(property.default);
+            for value in examples(&property.kind).0.into_iter().chain(default) {
+                let wrong = errors(scope, property.name, &value);
+                assert!(wrong.is_empty(), "{}: {value}\n{wrong}", property.name);
+            }
+        }
+    }
+
+    #[test]
+    fn every_property_refuses_what_its_kind_does_not_allow() {
+        for (scope, property) in all().filter(|(_, property)| property.status != Status::Mme) {
+            for value in examples(&property.kind).1 {
+                let wrong = errors(scope, property.name, &value);
+                assert!(wrong.contains("expected "), "{}: {value}\n{wrong}", property.name);
+            }
+        }
+    }
+
+    #[test]
+    fn old_spellings_are_taken() {
+        let mut count = 0;
+        for (scope, property) in all() {
+            for alias in property.aliases {
+                count += 1;
+                assert_eq!(errors(scope, alias, &examples(&property.kind).0[0]), "", "{alias}");
+            }
+        }
+        assert!(count >= 3);
+    }
+
+    #[test]
+    fn the_tables_are_in_order() {
+        for scope in Scope::ALL {
+            let mut names: Vec<&str> = scope.properties().iter().map(|property| property.name).collect();
+            names.extend(scope.properties().iter().flat_map(|property| property.aliases));
+            let count = names.len();
+            names.sort_unstable();
+            names.dedup();
+            assert_eq!(names.len(), count, "{scope:?} has a name twice");
+        }
+        for (scope, property) in all() {
+            assert!(property.doc.ends_with('.') || property.doc.ends_with('…'), "{}", property.name);
+            if let Fallback::Text(text) = property.default
+                && let Kind::Word(words) = property.kind
+            {
+                assert!(words.contains(&text), "{scope:?} {}", property.name);
+            }
+        }
+    }
+
+    #[test]
+    fn every_property_of_the_manual_is_known() {
+        const MANUAL: &str = "log_filename log_options log_sync sip_addr sctp_addr cx_server_addr cx_bind_addr cx_origin_realm \
+            cx_origin_host cx_watchdog_duration rx_server_addr rx_bind_addr rx_origin_realm rx_origin_host \
+            rx_watchdog_duration domain tcp_threshold session_expires 100rel precondition p_called_party_id ipsec \
+            ipsec_aalg_list ipsec_ealg_list dialog_timeout auth_on_register_only com_addr com_name com_ssl_certificate \
+            com_ssl_key com_ssl_peer_verify com_auth license_server sms_expires sms_hook_only binding_expires \
+            subscribe_expires user_agent timer_t1 timer_t2 timer_t4 custom_headers sms_retry_delay echo mt_call_sdp_file \
+            sms_message_filter sms_forced_cp_cause sms_forced_rp_cause mms_server_bind_addr mms_expires ue_db \
+            ue_db_filename use_n5 n5 tcp_keepalive tcp_keepcount use183 allow_held_invite \
+            ipsec_tun_setup_script_filename ipsec_mtu ipsec_ifname ipsec_netns proxy_auth trunk com_ssl_ca com_log_lock \
+            com_logs_lock com_log_us com_log_count sim_events sim_events_loop_count sim_events_loop_delay \
+            force_user_agent early_media path sms_centre_address monitor_socket";
+        const USER: &str = "imsi nai multi_sim impi impu res_len authent_type authent_qop proxy_auth pwd mt_call_sdp_file \
+            domain auth_on_register_only force_sms_over_sg sim_algo K op opc r c top topc keccak_iter amf sqn \
+            force_sqn_resync msisdn count isim_auth";
+        const IMPU: &str = "impu imei code content content_type anonymous authentication ring_only precondition 100rel \
+            asserted associated display_name domain p_called_party_id anonymous_callback use183 preferred prefered verstat \
+            phone early_media answer_delay sms_delay media_delay remote_control sdp_file session_expires bitrate_factor \
+            audio video text rtp rtcp sms reauthenticate match callflow_modifier method transparent";
+        const MODIFIER: &str = "method log code stop dir transparent skip content content_type access_network \
+            custom_headers impu imei ttl tts send_delay send_retry send_retry_delay ecall.ack";
+        for (scope, names) in [
+            (Scope::Global, MANUAL),
+            (Scope::SipAddr, "addr bind_addr port_min port_max trunk"),
+            (Scope::SessionExpires, "duration min refresher method force"),
+            (Scope::CustomHeader, "name value replace methods codes"),
+            (Scope::User, USER),
+            (Scope::IsimAuth, "sim_algo K op opc r c top topc keccak_iter res_len"),
+            (Scope::Impu, IMPU),
+            (Scope::CallflowModifier, MODIFIER),
+            (Scope::Trunk, "addr name domain tcp_threshold anonymous"),
+            (Scope::N5, "api_root transaction_timeout bind_addr"),
+            (Scope::ComAuth, "passfile password unsecure"),
+            (Scope::SmsCentre, "type_of_number numbering_plan number"),
+            (Scope::SmsFilter, "cp_data cp_ack rp_data rp_ack"),
+            (Scope::SmsFilterAction, "action ttl"),
+            (Scope::LicenseServer, "server_addr name tag"),
+        ] {
+            for name in names.split_whitespace() {
+                assert!(scope.find(name).is_some(), "{scope:?} {name}");
+            }
+        }
     }
 }

@@ -58,7 +58,8 @@ impl fmt::Display for Diagnostic {
 
 /// The source line and a line of carets under the place. Tabs are kept, so that the carets stand below what they mean.
 fn write_line(f: &mut fmt::Formatter<'_>, place: &Place) -> fmt::Result {
-    write!(f, "\n{:>5} | {}\n      | ", place.line, place.text)?;
+    let line = format!("{:>5} | {}", place.line, place.text);
+    write!(f, "\n{}\n      | ", line.trim_end())?;
     for character in place.text.chars().take(place.caret) {
         f.write_str(if character == '\t' { "\t" } else { " " })?;
     }
@@ -69,7 +70,8 @@ fn write_line(f: &mut fmt::Formatter<'_>, place: &Place) -> fmt::Result {
 /// Collects diagnostics, up to a limit, and counts the rest.
 #[derive(Clone, Debug, Default)]
 pub struct Diagnostics {
-    list: Vec<Diagnostic>,
+    /// Each with its place in reading order: file and octet; what is about no place comes first.
+    list: Vec<(Option<(u32, u32)>, Diagnostic)>,
     dropped: usize,
     errors: usize,
 }
@@ -78,7 +80,10 @@ impl Diagnostics {
     /// Says something about the configuration as a whole.
     pub fn say(&mut self, severity: Severity, message: impl Into<String>) {
         let (place, notes, included_from) = (None, Vec::new(), Vec::new());
-        self.push(Diagnostic { severity, message: message.into(), place, notes, included_from });
+        let diagnostic = Diagnostic { severity, message: message.into(), place, notes, included_from };
+        if self.admit(severity) {
+            self.list.push((None, diagnostic));
+        }
     }
 
     /// Says something about one place, with the macros and includes that lead there.
@@ -95,15 +100,19 @@ impl Diagnostics {
         message: impl Into<String>,
         further: &[(String, Origin)],
     ) {
+        if !self.admit(severity) {
+            return;
+        }
         let mut notes = macro_notes(sources, at);
         notes.extend(further.iter().map(|(text, origin)| (text.clone(), sources.place(origin.span))));
-        self.push(Diagnostic {
+        let diagnostic = Diagnostic {
             severity,
             message: message.into(),
             place: Some(sources.place(at.span)),
             notes,
             included_from: sources.include_chain(at.span.file),
-        });
+        };
+        self.list.push((Some((at.span.file, at.span.start)), diagnostic));
     }
 
     /// How many errors there were, kept or not.
@@ -111,25 +120,29 @@ impl Diagnostics {
         self.errors
     }
 
-    /// All that was kept, errors first, in reading order; a last line counts what was dropped.
-    pub fn finish(mut self) -> Vec<Diagnostic> {
-        self.list.sort_by_key(|diagnostic| diagnostic.severity);
-        if self.dropped > 0 {
-            let message = format!("{} more messages are not shown", self.dropped);
-            let severity = Severity::Info;
-            let (place, notes, included_from) = (None, Vec::new(), Vec::new());
-            self.list.push(Diagnostic { severity, message, place, notes, included_from });
-        }
-        self.list
+    /// Whether further ones are only counted, so that a costly message need not be made.
+    pub fn is_full(&self) -> bool {
+        self.list.len() >= MAX_DIAGNOSTICS
     }
 
-    fn push(&mut self, diagnostic: Diagnostic) {
-        self.errors += usize::from(diagnostic.severity == Severity::Error);
-        if self.list.len() < MAX_DIAGNOSTICS {
-            self.list.push(diagnostic);
-        } else {
-            self.dropped += 1;
+    /// All that was kept, errors first, in reading order; a last line counts what was dropped.
+    pub fn finish(mut self) -> Vec<Diagnostic> {
+        self.list.sort_by_key(|(at, diagnostic)| (diagnostic.severity, *at));
+        let mut list: Vec<Diagnostic> = self.list.into_iter().map(|(_, diagnostic)| diagnostic).collect();
+        if self.dropped > 0 {
+            let message = format!("{} more messages are not shown", self.dropped);
+            let (place, notes, included_from) = (None, Vec::new(), Vec::new());
+            list.push(Diagnostic { severity: Severity::Info, message, place, notes, included_from });
         }
+        list
+    }
+
+    /// Counts one that is about to be made; whether there is room for it.
+    fn admit(&mut self, severity: Severity) -> bool {
+        self.errors += usize::from(severity == Severity::Error);
+        let room = !self.is_full();
+        self.dropped += usize::from(!room);
+        room
     }
 }
 

@@ -32,8 +32,8 @@ pub(super) fn read(path: &Path, files: &dyn Files) -> Read {
             }
             Some(Value::new(Data::Object(object), at))
         }
-        Err(message) => {
-            reader.diagnostics.say(Severity::Error, message);
+        Err(fault) => {
+            reader.diagnostics.say(Severity::Error, fault.message);
             None
         }
     };
@@ -44,12 +44,17 @@ pub(super) fn read(path: &Path, files: &dyn Files) -> Read {
 impl Reader<'_> {
     /// One document: an object with or without braces, to the end of the file. Members read before a fault are kept.
     fn document(&mut self, into: &mut Object) -> Parsed<()> {
+        if self.next_is("[")? {
+            let message =
+                "this file holds an array: a configuration is an object, and arrays cannot be included";
+            return Err(Fault::new(self.bump()?.span, message));
+        }
         if !self.next_is("{")? {
-            return self.members(into, "").map(drop);
+            return self.members(into, None).map(drop);
         }
         let open = self.bump()?.span;
         self.enter(open)?;
-        self.members(into, "}")?;
+        self.members(into, Some(open))?;
         self.leave();
         if self.next_is(",")? {
             self.bump()?;
@@ -64,22 +69,26 @@ impl Reader<'_> {
         }
     }
 
-    /// Members up to `close`, or up to the end of the file where it is empty. The answer is the place of the end.
-    pub(super) fn members(&mut self, into: &mut Object, close: &'static str) -> Parsed<Span> {
+    /// Members up to the `}` that closes `open`, or up to the end of the file where there is none. The answer is the place
+    /// of the end.
+    pub(super) fn members(&mut self, into: &mut Object, open: Option<Span>) -> Parsed<Span> {
         loop {
-            if self.ends(close)? {
+            if self.ends(open)? {
                 return Ok(self.bump()?.span);
             }
             self.member(into)?;
-            if !self.ends(close)? {
-                self.separator(close)?;
+            if !self.ends(open)? {
+                self.separator(if open.is_some() { "}" } else { "" })?;
             }
         }
     }
 
-    fn ends(&mut self, close: &'static str) -> Parsed<bool> {
-        let token = self.peek()?;
-        Ok(if close.is_empty() { token.tok == Tok::EndOfFile } else { token.tok == Tok::Symbol(close) })
+    fn ends(&mut self, open: Option<Span>) -> Parsed<bool> {
+        match (open, &self.peek()?.tok) {
+            (Some(open), Tok::EndOfFile) => Err(Fault::new(open, "this `{` is never closed")),
+            (Some(_), tok) => Ok(*tok == Tok::Symbol("}")),
+            (None, tok) => Ok(*tok == Tok::EndOfFile),
+        }
     }
 
     fn member(&mut self, into: &mut Object) -> Parsed<()> {
@@ -136,10 +145,11 @@ impl Reader<'_> {
         self.mode = Mode::Document;
         let mut object = Object::default();
         let fatal = match self.open(&path, true, Some(value.at.span)) {
-            Err(message) => {
-                self.error(value.at, message);
+            Err(fault) if !fault.fatal => {
+                self.error(value.at, fault.message);
                 None
             }
+            Err(fault) => self.report(fault),
             Ok(()) => self.document(&mut object).err().and_then(|fault| self.report(fault)),
         };
         self.resume(suspended);

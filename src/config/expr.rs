@@ -99,17 +99,22 @@ impl Reader<'_> {
     fn array(&mut self, open: Span) -> Parsed<Value> {
         self.enter(open)?;
         let mut items = Vec::new();
-        let close = loop {
-            if self.next_is("]")? {
-                break self.bump()?.span;
-            }
+        while !self.array_ends(open)? {
             items.push(self.element()?);
-            if !self.next_is("]")? {
+            if !self.array_ends(open)? {
                 self.separator("]")?;
             }
-        };
+        }
+        let close = self.bump()?.span;
         self.leave();
         Ok(Value::new(Data::Array(items), open.to(close)))
+    }
+
+    fn array_ends(&mut self, open: Span) -> Parsed<bool> {
+        match self.peek()?.tok {
+            Tok::EndOfFile => Err(Fault::new(open, "this `[` is never closed")),
+            ref tok => Ok(*tok == Tok::Symbol("]")),
+        }
     }
 
     /// One element of an array; `include` is not possible there (manual 5.1, point 7).
@@ -126,7 +131,7 @@ impl Reader<'_> {
     fn object(&mut self, open: Span) -> Parsed<Value> {
         self.enter(open)?;
         let mut object = Object::default();
-        let close = self.members(&mut object, "}")?;
+        let close = self.members(&mut object, Some(open))?;
         self.leave();
         Ok(Value::new(Data::Object(object), open.to(close)))
     }
@@ -162,6 +167,9 @@ impl Reader<'_> {
     }
 
     fn meant(&self, name: &str) -> String {
+        if self.diagnostics.is_full() {
+            return String::new();
+        }
         let known = self.variables().chain(["true", "false", "null"]);
         did_you_mean(name, known).map_or(String::new(), |known| format!("; did you mean `{known}`?"))
     }

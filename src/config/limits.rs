@@ -9,6 +9,9 @@ pub const MAX_FILE_SIZE: usize = 16 << 20;
 /// All files together, octets; a file that is included twice counts twice.
 pub const MAX_TOTAL_SIZE: usize = 64 << 20;
 
+/// Files that are read, one that is included twice counted twice.
+pub const MAX_FILES: usize = 1000;
+
 /// Files that include each other.
 pub const MAX_INCLUDE_DEPTH: usize = 16;
 

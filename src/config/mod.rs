@@ -15,6 +15,7 @@ mod build_sim;
 mod build_user;
 mod check;
 mod diagnostic;
+mod directive;
 mod document;
 mod expr;
 mod identity;
@@ -79,6 +80,25 @@ pub struct Loaded {
     pub diagnostics: Vec<Diagnostic>,
     /// The document after preprocessing and merging; none when the main file could not be read.
     pub document: Option<Value>,
+    sources: source::Sources,
+}
+
+impl Loaded {
+    /// Adds what somebody else has to say about a property of the top level, at its place in the file: what
+    /// `log_options` holds, for instance, is not judged here. An error takes the configuration away.
+    pub fn complain(&mut self, property: &str, severity: Severity, message: impl Into<String>) {
+        let mut said = diagnostic::Diagnostics::default();
+        let object = self.document.as_ref().and_then(|document| document.data.as_object());
+        match object.and_then(|object| object.get(property)) {
+            Some(value) => said.at(&self.sources, severity, value.at, message),
+            None => said.say(severity, message),
+        }
+        self.diagnostics.append(&mut said.finish());
+        self.diagnostics.sort_by_key(|diagnostic| diagnostic.severity);
+        if severity == Severity::Error {
+            self.config = None;
+        }
+    }
 }
 
 /// Reads, checks and types a configuration. All errors that can be told apart are reported at once.
@@ -92,5 +112,5 @@ pub fn load(path: &Path, files: &dyn Files) -> Loaded {
         let built = build::build(value, path, &sources, &mut diagnostics);
         config = (diagnostics.errors() == 0).then_some(built);
     }
-    Loaded { config, diagnostics: diagnostics.finish(), document }
+    Loaded { config, diagnostics: diagnostics.finish(), document, sources }
 }

@@ -300,7 +300,9 @@ pub struct User {
     pub impi: String,
     /// Home domain: the user's, else the global one, else derived from the IMSI (TS 23.003 13.2).
     pub domain: String,
-    /// Public identities, given or derived; the IMSI-derived one comes last and is `barred` when others exist.
+    /// Public identities, given or derived, never none. The one that follows from the IMSI (or, without one, from the
+    /// IMPI) is always there: where it is not among the given ones it comes last, and is `barred` unless it is the only
+    /// one or the user name of a password user.
     pub impus: Vec<Impu>,
     /// SIM keys, the ISIM's where `isim_auth` gives them; none for password users.
     pub sim: Option<Sim>,

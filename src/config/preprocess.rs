@@ -1,14 +1,14 @@
 //! The preprocessor (manual 5.1, point 8): files stacked by `#include`, conditions, and variables evaluated when defined.
 //!
-//! It works on tokens: the parser asks for the next one, and what a condition leaves out never reaches it.
+//! It works on tokens: the parser asks for the next one, and what a condition leaves out never reaches it. The commands
+//! themselves are in `directive`.
 
+use super::Files;
 use super::diagnostic::{Diagnostics, Severity};
 use super::lexer::{Cursor, Fault, Tok, Token};
 use super::limits::*;
 use super::source::{MacroUse, Origin, Sources, Span};
-use super::suggest::did_you_mean;
 use super::value::{Data, Value};
-use super::{Files, ops};
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
@@ -29,26 +29,29 @@ pub(super) enum Mode {
 
 /// One `#if` that is open.
 #[derive(Clone, Copy, Debug)]
-struct Condition {
-    at: Span,
+pub(super) struct Condition {
+    pub at: Span,
     /// One of its branches has been taken.
-    taken: bool,
+    pub taken: bool,
     /// `#else` has been seen.
-    last: bool,
+    pub last: bool,
 }
 
 /// One open file.
-struct Frame {
-    cursor: Cursor,
+pub(super) struct Frame {
+    pub cursor: Cursor,
     path: PathBuf,
-    conditions: Vec<Condition>,
+    pub conditions: Vec<Condition>,
     /// The file is a document of its own (the main file, or one by `include`): its end is not passed over.
     root: bool,
 }
 
-struct Macro {
-    value: Value,
-    at: Span,
+/// A variable.
+pub(super) struct Macro {
+    /// Its value, evaluated where it was defined.
+    pub value: Value,
+    /// Where it was defined.
+    pub at: Span,
 }
 
 /// What an `include` puts aside and takes up again.
@@ -65,8 +68,8 @@ pub(super) struct Reader<'f> {
     files: &'f dyn Files,
     pub(super) sources: Sources,
     pub(super) diagnostics: Diagnostics,
-    frames: Vec<Frame>,
-    macros: BTreeMap<String, Macro>,
+    pub(super) frames: Vec<Frame>,
+    pub(super) macros: BTreeMap<String, Macro>,
     peeked: Option<Token>,
     pub(super) mode: Mode,
     /// Depth of operands that `&&` and `||` leave unevaluated.
@@ -98,25 +101,12 @@ impl<'f> Reader<'f> {
     }
 
     /// Opens a file on top of the others. An error is reported by the caller, at the place that asked for the file.
-    pub(super) fn open(&mut self, path: &Path, root: bool, asked_at: Option<Span>) -> Result<(), String> {
+    pub(super) fn open(&mut self, path: &Path, root: bool, asked_at: Option<Span>) -> Parsed<()> {
         let path = normal(path);
-        if let Some(first) = self.frames.iter().position(|frame| frame.path == path) {
-            let chain: Vec<String> =
-                self.frames[first..].iter().map(|frame| frame.path.display().to_string()).collect();
-            return Err(format!("{} includes itself: {} -> {0}", path.display(), chain.join(" -> ")));
-        }
-        if self.frames.len() >= MAX_INCLUDE_DEPTH {
-            return Err(format!("more than {MAX_INCLUDE_DEPTH} files include each other"));
-        }
-        let octets =
-            self.files.read(&path).map_err(|why| format!("cannot read {}: {why}", path.display()))?;
-        if octets.len() > MAX_FILE_SIZE {
-            return Err(format!("{} is larger than {} MiB", path.display(), MAX_FILE_SIZE >> 20));
-        }
-        self.total_read += octets.len();
-        if self.total_read > MAX_TOTAL_SIZE {
-            return Err(format!("all files together are larger than {} MiB", MAX_TOTAL_SIZE >> 20));
-        }
+        let octets = self.read(&path).map_err(|(message, fatal)| {
+            let span = asked_at.unwrap_or_default();
+            Fault { span, message, fatal }
+        })?;
         let (text, bad) = decode(octets);
         let file = self.sources.add(path.clone(), text.clone(), asked_at);
         if let Some(at) = bad {
@@ -125,6 +115,34 @@ impl<'f> Reader<'f> {
         }
         self.frames.push(Frame { cursor: Cursor::new(file, text), path, conditions: Vec::new(), root });
         Ok(())
+    }
+
+    /// The octets of a file, or why they are not read and whether that ends the whole load.
+    fn read(&mut self, path: &Path) -> Result<Vec<u8>, (String, bool)> {
+        if let Some(first) = self.frames.iter().position(|frame| frame.path == path) {
+            let chain: Vec<String> =
+                self.frames[first..].iter().map(|frame| frame.path.display().to_string()).collect();
+            return Err((
+                format!("{} includes itself: {} -> {0}", path.display(), chain.join(" -> ")),
+                false,
+            ));
+        }
+        if self.frames.len() >= MAX_INCLUDE_DEPTH {
+            return Err((format!("more than {MAX_INCLUDE_DEPTH} files include each other"), false));
+        }
+        if self.sources.len() >= MAX_FILES {
+            return Err((format!("more than {MAX_FILES} files are included"), true));
+        }
+        let octets = self.files.read(path);
+        let octets = octets.map_err(|why| (format!("cannot read {}: {why}", path.display()), false))?;
+        self.total_read += octets.len();
+        if self.total_read > MAX_TOTAL_SIZE {
+            return Err((format!("all files together are larger than {} MiB", MAX_TOTAL_SIZE >> 20), true));
+        }
+        if octets.len() > MAX_FILE_SIZE {
+            return Err((format!("{} is larger than {} MiB", path.display(), MAX_FILE_SIZE >> 20), false));
+        }
+        Ok(octets)
     }
 
     /// A path that stands at `at`, taken relative to the folder of that file.
@@ -202,197 +220,6 @@ impl<'f> Reader<'f> {
                 format!("`{escape}` is no escape: the backslash is dropped; write `\\{escape}` to keep it");
             self.warn(span.into(), message);
         }
-    }
-
-    fn directive(&mut self) -> Parsed<()> {
-        self.mode = Mode::Directive;
-        let result = self.directive_line();
-        self.mode = Mode::Document;
-        result
-    }
-
-    fn directive_line(&mut self) -> Parsed<()> {
-        let token = self.bump()?;
-        let name = match token.tok {
-            Tok::Name(name) => name,
-            Tok::EndOfLine => return Ok(()),
-            other => {
-                let message = format!("expected a preprocessor command, found {}", other.describe());
-                return Err(Fault::new(token.span, message));
-            }
-        };
-        match name.as_str() {
-            "define" => self.define(),
-            "undef" => {
-                let (name, _) = self.variable_name("undef")?;
-                self.macros.remove(&name);
-                self.end_of_directive()
-            }
-            "include" => self.textual_include(),
-            "if" => self.begin_condition(token.span),
-            "ifdef" | "ifndef" => {
-                let (variable, _) = self.variable_name(&name)?;
-                self.end_of_directive()?;
-                let defined = self.macros.contains_key(&variable);
-                self.open_condition(token.span, defined == (name == "ifdef"))
-            }
-            "elif" | "else" | "endif" => self.next_branch(&name, token.span),
-            _ => Err(Fault::new(token.span, unknown_command(&name))),
-        }
-    }
-
-    /// `#define var expr`; without an expression the variable is true.
-    fn define(&mut self) -> Parsed<()> {
-        let (name, at) = self.variable_name("define")?;
-        if matches!(name.as_str(), "true" | "false" | "null" | "I" | "defined" | "include") {
-            return Err(Fault::new(at, format!("`{name}` has a meaning of its own and cannot be defined")));
-        }
-        let value = match self.peek()?.tok {
-            Tok::EndOfLine => Value::new(Data::Bool(true), at),
-            _ => self.expression()?,
-        };
-        self.end_of_directive()?;
-        self.macros.insert(name, Macro { value, at });
-        Ok(())
-    }
-
-    fn variable_name(&mut self, command: &str) -> Parsed<(String, Span)> {
-        let token = self.bump()?;
-        match token.tok {
-            Tok::Name(name) => Ok((name, token.span)),
-            other => {
-                let message = format!("expected a variable after `#{command}`, found {}", other.describe());
-                Err(Fault::new(token.span, message))
-            }
-        }
-    }
-
-    fn end_of_directive(&mut self) -> Parsed<()> {
-        let token = self.bump()?;
-        match token.tok {
-            Tok::EndOfLine => Ok(()),
-            other => {
-                let message = format!("expected the end of the line, found {}", other.describe());
-                Err(Fault::new(token.span, message))
-            }
-        }
-    }
-
-    fn textual_include(&mut self) -> Parsed<()> {
-        let value = self.expression()?;
-        self.end_of_directive()?;
-        let path = match &value.data {
-            Data::String(path) => self.relative(path, value.at.span),
-            Data::Invalid => return Ok(()),
-            other => {
-                let message = format!("expected the name of a file, found {}", other.kind());
-                self.error(value.at, message);
-                return Ok(());
-            }
-        };
-        if let Err(message) = self.open(&path, false, Some(value.at.span)) {
-            self.error(value.at, message);
-        }
-        Ok(())
-    }
-
-    fn begin_condition(&mut self, at: Span) -> Parsed<()> {
-        let holds = self.condition()?;
-        self.open_condition(at, holds)
-    }
-
-    /// The expression of `#if` and `#elif`, to the end of the line.
-    fn condition(&mut self) -> Parsed<bool> {
-        let value = self.expression()?;
-        self.end_of_directive()?;
-        match ops::truth(&value.data) {
-            Some(holds) => Ok(holds),
-            None => {
-                if value.data != Data::Invalid {
-                    self.error(value.at, format!("expected true or false, found {}", value.data.kind()));
-                }
-                Ok(false)
-            }
-        }
-    }
-
-    fn open_condition(&mut self, at: Span, holds: bool) -> Parsed<()> {
-        let Some(frame) = self.frames.last_mut() else { return Ok(()) };
-        if frame.conditions.len() >= MAX_NESTING {
-            return Err(Fault::new(at, format!("more than {MAX_NESTING} conditions in each other")));
-        }
-        frame.conditions.push(Condition { at, taken: holds, last: false });
-        if holds { Ok(()) } else { self.skip_branch() }
-    }
-
-    /// `#elif`, `#else` or `#endif` at the end of a branch that was read.
-    fn next_branch(&mut self, name: &str, at: Span) -> Parsed<()> {
-        let Some(frame) = self.frames.last_mut() else { return Ok(()) };
-        let Some(condition) = frame.conditions.last_mut() else {
-            return Err(Fault::new(at, format!("`#{name}` without `#if`")));
-        };
-        if name != "endif" && condition.last {
-            return Err(Fault::new(at, format!("`#{name}` after `#else`")));
-        }
-        // Old C style writes the variable after #else and #endif; the rest of the line is not looked at.
-        frame.cursor.skip_line();
-        if name == "endif" {
-            frame.conditions.pop();
-            return Ok(());
-        }
-        condition.last = name == "else";
-        self.skip_branch()
-    }
-
-    /// Passes over text until a branch holds or the condition ends.
-    fn skip_branch(&mut self) -> Parsed<()> {
-        let mut inner = 0_usize;
-        loop {
-            let Some(frame) = self.frames.last_mut() else { return Ok(()) };
-            let Some(condition) = frame.conditions.last_mut() else { return Ok(()) };
-            if !frame.cursor.skip_to_hash() {
-                return Err(Fault::new(condition.at, "this condition has no `#endif`"));
-            }
-            let Ok(Token { tok: Tok::Name(name), span }) = frame.cursor.token(true) else { continue };
-            match name.as_str() {
-                "if" | "ifdef" | "ifndef" => inner += 1,
-                "endif" if inner > 0 => inner -= 1,
-                "endif" => {
-                    frame.cursor.skip_line();
-                    frame.conditions.pop();
-                    return Ok(());
-                }
-                "elif" | "else" if inner == 0 => {
-                    if condition.last {
-                        return Err(Fault::new(span, format!("`#{name}` after `#else`")));
-                    }
-                    condition.last = name == "else";
-                    if self.branch_holds(&name)? {
-                        return Ok(());
-                    }
-                }
-                _ => {}
-            }
-        }
-    }
-
-    /// Whether this `#elif` or `#else` is the branch to read. An `#elif` after a branch that was read is not evaluated.
-    fn branch_holds(&mut self, name: &str) -> Parsed<bool> {
-        let taken = self.condition_mut().is_none_or(|condition| condition.taken);
-        if (taken || name == "else")
-            && let Some(frame) = self.frames.last_mut()
-        {
-            frame.cursor.skip_line();
-        }
-        let holds = !taken && (name == "else" || self.condition()?);
-        if let Some(condition) = self.condition_mut() {
-            condition.taken |= holds;
-        }
-        Ok(holds)
-    }
-
-    fn condition_mut(&mut self) -> Option<&mut Condition> {
-        self.frames.last_mut().and_then(|frame| frame.conditions.last_mut())
     }
 
     /// Whether a variable is defined.
@@ -548,12 +375,4 @@ fn decode(octets: Vec<u8>) -> (Arc<str>, Option<usize>) {
             (String::from_utf8_lossy(error.as_bytes()).into(), Some(at))
         }
     }
-}
-
-fn unknown_command(name: &str) -> String {
-    const COMMANDS: [&str; 9] =
-        ["define", "undef", "include", "if", "elif", "else", "endif", "ifdef", "ifndef"];
-    let hint =
-        did_you_mean(name, COMMANDS).map_or(String::new(), |known| format!("; did you mean `#{known}`?"));
-    format!("unknown preprocessor command `#{name}`{hint}")
 }

@@ -138,8 +138,10 @@ pub enum Kind {
     Int(i64, i64),
     /// A number in a range.
     Number(f64, f64),
-    /// Any string.
+    /// Any string of one line.
     Text,
+    /// Any string.
+    Lines,
     /// One of these words.
     Word(&'static [&'static str]),
     /// A string of hexadecimal digits, as many as one of these.

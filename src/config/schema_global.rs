@@ -25,7 +25,7 @@ pub const GLOBAL: &[Property] = &[
     property("log_filename", Kind::File, Nothing, "The log file, relative to the configuration file."),
     property(
         "log_options",
-        Kind::Text,
+        Kind::Lines,
         Text(""),
         "Comma-separated assignments: <layer>.level=none|error|info|debug, <layer>.max_size=<octets>, time=sec|short|full, \
          time.us=0|1, file.rotate=<size>[K|M|G], file.path=<folder>, append=0|1. Layers: ims, sip, media, rx, cx, all.",

@@ -79,6 +79,11 @@ impl Sources {
         self.uses.len() as u32 - 1
     }
 
+    /// How many files were read.
+    pub fn len(&self) -> usize {
+        self.files.len()
+    }
+
     /// The macro use with this number.
     pub fn macro_use(&self, id: u32) -> Option<&MacroUse> {
         self.uses.get(id as usize)

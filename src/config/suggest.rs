@@ -1,10 +1,16 @@
 //! "Did you mean": the known word nearest to an unknown one.
 
+/// Candidates that are looked at.
+const MAX_CANDIDATES: usize = 1000;
+
 /// The candidate nearest to `word`, if it is near enough to be a slip: a third of its letters, case not counted.
 pub fn did_you_mean<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let limit = (word.chars().count() / 3).clamp(1, 4);
     let mut best: Option<(usize, &str)> = None;
-    for candidate in candidates {
+    for candidate in candidates.into_iter().take(MAX_CANDIDATES) {
+        if candidate.len().abs_diff(word.len()) > 4 * limit {
+            continue;
+        }
         let distance = distance(&word.to_lowercase(), &candidate.to_lowercase());
         if distance <= limit && best.is_none_or(|(known, _)| distance < known) {
             best = Some((distance, candidate));

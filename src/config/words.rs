@@ -40,7 +40,8 @@ fn describe(kind: &Kind, unit: Unit, found: Option<&Data>) -> String {
             }
             _ => ranged(&of_unit("a number", unit), *least, *most),
         },
-        Kind::Text => article("string", found),
+        Kind::Text if matches!(found, Some(Data::String(_))) => "a string of one line".to_owned(),
+        Kind::Text | Kind::Lines => article("string", found),
         Kind::Word(words) => list_of(words.iter().map(|word| format!("\"{word}\""))),
         Kind::Hex(lengths) => {
             let lengths = list_of(lengths.iter().map(usize::to_string));
