@@ -274,28 +274,35 @@ mod tests {
         bad.map(|diagnostic| format!("{diagnostic}\n")).collect()
     }
 
+    /// Good and bad texts of a value.
+    type Examples = (Vec<String>, Vec<String>);
+
     /// Values that a kind takes, and values that it must refuse.
-    fn examples(kind: &Kind) -> (Vec<String>, Vec<String>) {
-        let strings = |good: &[&str], bad: &[&str]| {
-            let quote = |texts: &[&str]| texts.iter().map(|text| print::quoted(text)).collect::<Vec<_>>();
-            let mut bad = quote(bad);
-            bad.extend(["5.5".to_owned(), "[5.5]".to_owned()]);
-            (quote(good), bad)
-        };
-        let owned =
-            |good: Vec<String>, bad: &[&str]| (good, bad.iter().map(|text| (*text).to_owned()).collect());
+    fn examples(kind: &Kind) -> Examples {
         match kind {
-            Kind::Bool => {
-                owned(["true", "false", "0", "1"].map(str::to_owned).to_vec(), &["2", "\"true\"", "[]"])
-            }
+            Kind::Bool => plain(&["true", "false", "0", "1"], &["2", "\"true\"", "[]"]),
             Kind::Int(least, most) => {
-                let (below, above) = (format!("{}", least - 1), format!("{}", most + 1));
-                owned(vec![least.to_string(), most.to_string()], &[&below, &above, "\"1\"", "2.5", "{}"])
+                let (good, bad) = ([least, most], [least - 1, most + 1]);
+                let (good, bad) = (good.map(ToString::to_string), bad.map(|value| value.to_string()));
+                plain(&[&good[0], &good[1]], &[&bad[0], &bad[1], "\"1\"", "2.5", "{}"])
             }
             Kind::Number(least, most) => {
                 let (below, above) = (format!("{least} - 0.001"), format!("{most} + 0.5"));
-                owned(vec![least.to_string(), most.to_string()], &[&below, &above, "\"1\"", "1*I", "{}"])
+                plain(&[&least.to_string(), &most.to_string()], &[&below, &above, "\"1\"", "1*I", "{}"])
             }
+            Kind::Object(_) => plain(&["{}"], &["5.5", "[]", "\"a b\"", "true"]),
+            Kind::List(item, least, most) => lists(examples(item), *least, *most),
+            Kind::Any(kinds) => {
+                (kinds.iter().flat_map(|kind| examples(kind).0).collect(), vec!["1.5*I".to_owned()])
+            }
+            Kind::Null => plain(&["null"], &["1.5*I"]),
+            Kind::Free => plain(&["{a: [1]}"], &[]),
+            _ => string_examples(kind),
+        }
+    }
+
+    fn string_examples(kind: &Kind) -> Examples {
+        match kind {
             Kind::Text => strings(&["", "abc"], &["a\nb"]),
             Kind::Lines => strings(&["", "a\nb"], &[]),
             Kind::File => strings(&["/tmp/a b", "a"], &["", "a\0"]),
@@ -306,45 +313,51 @@ mod tests {
                 let bad: Vec<String> =
                     lengths.iter().flat_map(|n| ["a".repeat(n - 1), "g".repeat(*n)]).collect();
                 let refs =
-                    |texts: &'_ [String]| texts.iter().map(|text| print::quoted(text)).collect::<Vec<_>>();
-                (refs(&good), [refs(&bad), vec!["5.5".to_owned()]].concat())
+                    |texts: &[String]| strings(&texts.iter().map(String::as_str).collect::<Vec<_>>(), &[]).0;
+                (refs(&good), refs(&bad))
             }
             Kind::Digits(least, most, plus) => {
+                let (short, long) = ("1".repeat(least - 1), "1".repeat(most + 1));
                 let plus_form = format!("+{}", "1".repeat(*least));
-                let short = "1".repeat(least - 1);
-                let long = "1".repeat(most + 1);
-                match plus {
-                    true => strings(&[&plus_form, &"9".repeat(*most)], &[&short, &long, "1a"]),
-                    false => strings(
-                        &[&"0".repeat(*least), &"9".repeat(*most)],
-                        &[&plus_form, &short, &long, "1a"],
-                    ),
-                }
+                let mut good = vec!["0".repeat(*least), "9".repeat(*most)];
+                let mut bad = vec![short, long, "1a".to_owned()];
+                if *plus { &mut good } else { &mut bad }.push(plus_form);
+                let refs =
+                    |texts: &[String]| strings(&texts.iter().map(String::as_str).collect::<Vec<_>>(), &[]).0;
+                (refs(&good), refs(&bad))
             }
             Kind::Address(_) => {
                 strings(&["127.0.0.1", "[::1]:80", "::1"], &["localhost", "", "1.2.3.4:99999"])
             }
-            Kind::Identity => strings(&["a", "sip:a", "tel:+1", "urn:service:sos"], &["", "mailto:a", "a b"]),
-            Kind::Object(_) => owned(vec!["{}".to_owned()], &["5.5", "[]", "\"a b\"", "true"]),
-            Kind::List(item, least, most) => {
-                let (good, bad) = examples(item);
-                let times = |item: &str, count: usize| format!("[{}]", vec![item; count].join(", "));
-                let mut wrong: Vec<String> = bad.iter().map(|item| times(item, (*least).max(1))).collect();
-                if *least > 0 {
-                    wrong.push(times(&good[0], least - 1));
-                }
-                if *most < 1000 {
-                    wrong.push(times(&good[0], most + 1));
-                }
-                (good.iter().map(|item| times(item, (*least).max(1))).collect(), wrong)
-            }
-            Kind::Any(kinds) => {
-                let good = kinds.iter().flat_map(|kind| examples(kind).0).collect();
-                (good, vec!["1.5*I".to_owned()])
-            }
-            Kind::Null => owned(vec!["null".to_owned()], &["1.5*I"]),
-            Kind::Free => owned(vec!["{a: [1]}".to_owned()], &[]),
+            _ => strings(&["a", "sip:a", "tel:+1", "urn:service:sos"], &["", "mailto:a", "a b"]),
         }
+    }
+
+    fn plain(good: &[&str], bad: &[&str]) -> Examples {
+        let owned = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
+        (owned(good), owned(bad))
+    }
+
+    /// Quoted; what is no string is refused too.
+    fn strings(good: &[&str], bad: &[&str]) -> Examples {
+        let quote = |texts: &[&str]| texts.iter().map(|text| print::quoted(text)).collect::<Vec<_>>();
+        let mut bad = quote(bad);
+        bad.extend(["5.5".to_owned(), "[5.5]".to_owned()]);
+        (quote(good), bad)
+    }
+
+    /// Arrays of good elements, and arrays of a bad one, too short and too long.
+    fn lists((good, bad): Examples, least: usize, most: usize) -> Examples {
+        let times = |item: &str, count: usize| format!("[{}]", vec![item; count].join(", "));
+        let length = least.max(1);
+        let mut wrong: Vec<String> = bad.iter().map(|item| times(item, length)).collect();
+        if least > 0 {
+            wrong.push(times(&good[0], least - 1));
+        }
+        if most < 1000 {
+            wrong.push(times(&good[0], most + 1));
+        }
+        (good.iter().map(|item| times(item, length)).collect(), wrong)
     }
 
     fn all() -> impl Iterator<Item = (Scope, &'static Property)> {
