@@ -1,0 +1,134 @@
+//! Mutated messages through all parsers of the wire: none panics, none loops. Seeded, so that a failure can be run again: the
+//! seed of the mutant is in the message of the panic that follows.
+
+#[path = "support/read_all.rs"]
+mod read_all;
+#[path = "support/vectors.rs"]
+mod vectors;
+
+use imsbox::base::rng::Rng;
+use imsbox::wire::sip::{HeaderId, Index};
+
+/// Mutated messages.
+const MUTANTS: u64 = if cfg!(debug_assertions) { 12_000 } else { 400_000 };
+
+/// Mutated pieces for each parser of a piece.
+const PIECES: u64 = if cfg!(debug_assertions) { 30_000 } else { 1_000_000 };
+
+/// Octets that mean something to some parser.
+const SPECIAL: &[u8] = b"\r\n\t :;,=<>\"\\@[]()?%/*-.0\x00\xff";
+
+fn corpus() -> Vec<Vec<u8>> {
+    let folders = ["phones", "sip_torture/valid", "sip_torture/invalid", "sip_torture/volte"];
+    folders.into_iter().flat_map(vectors::messages).map(|(_, octets)| octets).collect()
+}
+
+fn below(rng: &mut Rng, bound: usize) -> usize {
+    rng.below(bound as u64) as usize
+}
+
+/// A range inside a text of this length, mostly short.
+fn range(rng: &mut Rng, len: usize) -> std::ops::Range<usize> {
+    let start = below(rng, len + 1);
+    let longest = if rng.below(4) == 0 { len - start } else { (len - start).min(12) };
+    start..start + below(rng, longest + 1)
+}
+
+/// Changes `text` in one of the ways that messages go wrong.
+fn mutate(rng: &mut Rng, text: &mut Vec<u8>, other: &[u8]) {
+    let at = below(rng, text.len().max(1));
+    let some = range(rng, text.len());
+    match rng.below(8) {
+        0 if !text.is_empty() => text[at] ^= 1 << rng.below(8),
+        1 if !text.is_empty() => text[at] = SPECIAL[below(rng, SPECIAL.len())],
+        2 => text.insert(at.min(text.len()), SPECIAL[below(rng, SPECIAL.len())]),
+        3 => drop(text.drain(some)),
+        4 => {
+            let copy = text[some.clone()].to_vec();
+            text.splice(some.start..some.start, copy);
+        }
+        5 => {
+            let foreign = other[range(rng, other.len())].to_vec();
+            text.splice(some, foreign);
+        }
+        6 => text.truncate(at),
+        _ => {
+            let fill = SPECIAL[below(rng, SPECIAL.len())];
+            text[some].fill(fill);
+        }
+    }
+}
+
+/// Says which mutant it was if a parser panics.
+struct Named(&'static str, u64);
+
+impl Drop for Named {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("{} of seed {}", self.0, self.1);
+        }
+    }
+}
+
+#[test]
+fn mutated_messages_panic_no_parser() {
+    let corpus = corpus();
+    let mut index = Index::new();
+    for seed in 0..MUTANTS {
+        let _named = Named("mutant", seed);
+        let mut rng = Rng::from_seed(seed);
+        let mut text = corpus[below(&mut rng, corpus.len())].clone();
+        let other = &corpus[below(&mut rng, corpus.len())];
+        for _ in 0..=rng.below(6) {
+            mutate(&mut rng, &mut text, other);
+        }
+        read_all::message(&text, &mut index);
+    }
+}
+
+#[test]
+fn mutated_pieces_panic_no_parser() {
+    const HEADERS: [HeaderId; 8] = [
+        HeaderId::Via,
+        HeaderId::Contact,
+        HeaderId::Authorization,
+        HeaderId::SecurityVerify,
+        HeaderId::From,
+        HeaderId::Reason,
+        HeaderId::PAccessNetworkInfo,
+        HeaderId::RetryAfter,
+    ];
+    let corpus = corpus();
+    let lines: Vec<&[u8]> = corpus.iter().flat_map(|m| m.split(|&o| o == b'\n')).collect();
+    for seed in 0..PIECES {
+        let _named = Named("piece", seed);
+        let mut rng = Rng::from_seed(seed);
+        let line = lines[below(&mut rng, lines.len())];
+        let mut text = line[memchr::memchr(b':', line).map_or(0, |colon| colon + 1)..].to_vec();
+        let other = lines[below(&mut rng, lines.len())];
+        for _ in 0..rng.below(4) {
+            mutate(&mut rng, &mut text, other);
+        }
+        HEADERS.iter().for_each(|&id| read_all::header(id, &text));
+        read_all::uri(&text);
+        let _ = std::hint::black_box(HeaderId::from_name(&text));
+    }
+}
+
+#[test]
+fn mutated_bodies_panic_no_parser() {
+    let corpus = corpus();
+    let body = |m: &Vec<u8>| m.windows(4).position(|w| w == b"\r\n\r\n").map(|at| m[at + 4..].to_vec());
+    let bodies: Vec<_> = corpus.iter().filter_map(body).filter(|b| !b.is_empty()).collect();
+    for seed in 0..MUTANTS {
+        let _named = Named("body", seed);
+        let mut rng = Rng::from_seed(seed);
+        let mut text = bodies[below(&mut rng, bodies.len())].clone();
+        let other = &bodies[below(&mut rng, bodies.len())];
+        for _ in 0..=rng.below(4) {
+            mutate(&mut rng, &mut text, other);
+        }
+        read_all::sdp(&text);
+        read_all::body(b"multipart/mixed;boundary=7a9cbec02ceef655", &text);
+    }
+}
