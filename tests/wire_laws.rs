@@ -17,13 +17,17 @@ const SEEDS: u64 = 600;
 
 /// Name and value of a parameter.
 type Param = (Vec<u8>, Vec<u8>);
+/// Transport, host, port and parameters of a Via.
+type Hop = (Vec<u8>, String, Option<u16>, Vec<Param>);
+/// Header, display name, URI and parameters of an address.
+type Party = (HeaderId, Vec<u8>, Vec<u8>, Vec<Param>);
 
 /// What a message means: everything that its outward form does not change.
 #[derive(PartialEq, Debug)]
 struct Meaning {
     start: (u16, Vec<u8>, Vec<u8>, Vec<u8>),
-    vias: Vec<(Vec<u8>, String, Option<u16>, Vec<Param>)>,
-    parties: Vec<(HeaderId, Vec<u8>, Vec<u8>, Vec<Param>)>,
+    vias: Vec<Hop>,
+    parties: Vec<Party>,
     cseq: Option<(u32, Vec<u8>)>,
     numbers: (Option<u8>, Option<u32>),
     texts: Vec<(HeaderId, Vec<u8>)>,
@@ -34,7 +38,7 @@ fn params(params: Params<'_>) -> Vec<Param> {
     params.iter().map(|p| (p.name.to_vec(), p.text().to_vec())).collect()
 }
 
-fn parties(m: &Message<'_>) -> Vec<(HeaderId, Vec<u8>, Vec<u8>, Vec<Param>)> {
+fn parties(m: &Message<'_>) -> Vec<Party> {
     let headers = [HeaderId::From, HeaderId::To, HeaderId::Contact, HeaderId::Route];
     let all = headers.into_iter().flat_map(|id| m.values(id).map(move |v| (id, v)));
     all.map(|(id, v)| {
