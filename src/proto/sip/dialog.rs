@@ -6,7 +6,7 @@
 
 use crate::base::hash::HashKey;
 use crate::proto::flow::Flow;
-use crate::wire::sip::text::{trim, trim_end};
+use crate::wire::sip::text::{lossy, trim, trim_end};
 use crate::wire::sip::{HeaderId, Message, Method, NameAddr, Writer};
 
 /// Whether the creating request has its 2xx.
@@ -188,8 +188,8 @@ impl Dialog {
     }
 
     /// Writes what every request inside the dialog starts with, behind its Via: Max-Forwards, Route, From, To, Call-ID, CSeq
-    /// (RFC 3261 12.2.1.1). An ACK has the number of its INVITE.
-    pub fn write_head(&self, w: &mut Writer<'_>, method: &str, cseq: u32) {
+    /// (RFC 3261 12.2.1.1). An ACK has the number of its INVITE. The Request-URI that belongs to it is [`Dialog::request_uri`].
+    pub fn write_head(&self, w: &mut Writer<'_>, method: &[u8], cseq: u32) {
         w.header("Max-Forwards", "70");
         let strict = self.strict_next_hop().is_some();
         for route in self.route_set.iter().skip(usize::from(strict)) {
@@ -201,7 +201,7 @@ impl Dialog {
         write_address(w, "From", &self.local, &self.local_tag);
         write_address(w, "To", &self.remote, &self.remote_tag);
         w.header("Call-ID", &self.call_id);
-        w.header_fmt("CSeq", format_args!("{cseq} {method}"));
+        w.header_fmt("CSeq", format_args!("{cseq} {}", lossy(method)));
     }
 
     /// The Request-URI of a request inside the dialog: the remote target, or a strict router's URI (RFC 3261 12.2.1.1).
@@ -314,4 +314,232 @@ fn write_address(w: &mut Writer<'_>, name: &str, address: &[u8], tag: &[u8]) {
         [] => w.header(name, address),
         tag => w.header_parts(name, &[address, b";tag=", tag]),
     };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proto::flow::LocalId;
+    use crate::wire::sip::Index;
+
+    fn flow() -> Flow {
+        Flow::udp(LocalId(0), "127.0.0.2:5060".parse().unwrap())
+    }
+
+    fn parsed<T>(text: &str, ask: impl FnOnce(&Message<'_>) -> T) -> T {
+        ask(&Message::parse(text.as_bytes(), &mut Index::new()).unwrap())
+    }
+
+    fn request(method: &str, cseq: u32, from: &str, to: &str, more: &str) -> String {
+        format!(
+            "{method} sip:b@ims.test SIP/2.0\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK1\r\nFrom: {from}\r\nTo: {to}\r\n\
+             Call-ID: c1\r\nCSeq: {cseq} {method}\r\n{more}\r\n"
+        )
+    }
+
+    fn response(status: u16, method: &str, to: &str, more: &str) -> String {
+        format!(
+            "SIP/2.0 {status} x\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK1\r\nFrom: <sip:a@ims.test>;tag=L\r\nTo: {to}\r\n\
+             Call-ID: c1\r\nCSeq: 5 {method}\r\n{more}\r\n"
+        )
+    }
+
+    const ROUTES: &str =
+        "Record-Route: <sip:p1.test;lr>, <sip:[2001:db8::1]:5070;lr>\r\nRecord-Route: <sip:p3.test;lr>\r\n";
+
+    fn uas(more: &str) -> Dialog {
+        let text = request(
+            "INVITE",
+            5,
+            "\"A; x\" <sip:a@ims.test>;tag=R;x=1",
+            "b <tel:666>",
+            &format!("{ROUTES}{more}"),
+        );
+        parsed(&text, |m| Dialog::uas(m, b"L", flow()))
+    }
+
+    fn uac(status: u16, to: &str, more: &str) -> Option<Dialog> {
+        let sent = request("INVITE", 5, "<sip:a@ims.test>;tag=L", "<sip:b@ims.test>", "");
+        parsed(&sent, |r| parsed(&response(status, "INVITE", to, more), |m| Dialog::uac(r, m, flow())))
+    }
+
+    fn head(dialog: &Dialog, method: &str, cseq: u32) -> Vec<String> {
+        let mut out = Vec::new();
+        let mut w = Writer::request(&mut out, method.as_bytes(), dialog.request_uri());
+        dialog.write_head(&mut w, method.as_bytes(), cseq);
+        w.finish();
+        String::from_utf8(out).unwrap().lines().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn callee_writes_requests_back_to_the_caller() {
+        let mut d = uas("Contact: <sip:a@127.0.0.2:5080;ob>;q=1\r\n");
+        assert_eq!((d.state(), d.local_cseq(), d.remote_cseq()), (State::Early, 0, Some(5)));
+        d.confirm();
+        assert_eq!(d.state(), State::Confirmed);
+        let cseq = d.next_cseq();
+        assert_eq!(
+            head(&d, "BYE", cseq),
+            [
+                "BYE sip:a@127.0.0.2:5080;ob SIP/2.0",
+                "Max-Forwards: 70",
+                "Route: <sip:p1.test;lr>",
+                "Route: <sip:[2001:db8::1]:5070;lr>",
+                "Route: <sip:p3.test;lr>",
+                "From: b <tel:666>;tag=L",
+                "To: \"A; x\" <sip:a@ims.test>;x=1;tag=R",
+                "Call-ID: c1",
+                "CSeq: 1 BYE",
+                "Content-Length: 0",
+                "",
+            ]
+        );
+        assert_eq!(d.next_cseq(), 2);
+    }
+
+    #[test]
+    fn caller_takes_the_route_backwards() {
+        let mut d =
+            uac(200, "<sip:b@ims.test>;tag=R", &format!("{ROUTES}Contact: sip:b@127.0.0.3\r\n")).unwrap();
+        assert_eq!(
+            (d.state(), d.remote_target(), d.is_uac()),
+            (State::Confirmed, &b"sip:b@127.0.0.3"[..], true)
+        );
+        let cseq = d.next_cseq();
+        assert_eq!(
+            head(&d, "INFO", cseq)[1..9],
+            [
+                "Max-Forwards: 70",
+                "Route: <sip:p3.test;lr>",
+                "Route: <sip:[2001:db8::1]:5070;lr>",
+                "Route: <sip:p1.test;lr>",
+                "From: <sip:a@ims.test>;tag=L",
+                "To: <sip:b@ims.test>;tag=R",
+                "Call-ID: c1",
+                "CSeq: 6 INFO",
+            ]
+        );
+    }
+
+    #[test]
+    fn strict_router_gets_its_uri_as_request_uri() {
+        let more =
+            "Record-Route: <sip:strict.test>\r\nRecord-Route: <sip:p2.test;lr>\r\nContact: <sip:a@h>\r\n";
+        let text = request("INVITE", 5, "<sip:a@ims.test>;tag=R", "<sip:b@h>", more);
+        let d = parsed(&text, |m| Dialog::uas(m, b"L", flow()));
+        assert_eq!(d.request_uri(), b"sip:strict.test");
+        assert_eq!(head(&d, "BYE", 1)[2..4], ["Route: <sip:p2.test;lr>", "Route: <sip:a@h>"]);
+    }
+
+    #[test]
+    fn which_responses_create_a_dialog() {
+        assert_eq!(uac(180, "<sip:b@ims.test>;tag=R", "").unwrap().state(), State::Early);
+        for (status, to) in
+            [(100, "<sip:b>;tag=R"), (180, "<sip:b>"), (302, "<sip:b>;tag=R"), (486, "<sip:b>;tag=R")]
+        {
+            assert!(uac(status, to, "").is_none(), "{status} {to}");
+        }
+    }
+
+    #[test]
+    fn peers_without_tags_and_contacts_are_served() {
+        let d = uac(200, "<sip:b@ims.test>", "").unwrap();
+        assert_eq!((d.remote_tag(), d.remote_target()), (&b""[..], &b"sip:b@ims.test"[..]));
+        assert!(head(&d, "BYE", 6).contains(&"To: <sip:b@ims.test>".to_owned()));
+        let bye = request("BYE", 1, "<sip:b@ims.test>", "<sip:a@ims.test>;tag=L", "");
+        assert_eq!(parsed(&bye, Dialog::key_of), Some(d.id()));
+        let d = parsed(&request("INVITE", 5, "sip:a@h", "sip:b@h", ""), |m| Dialog::uas(m, b"L", flow()));
+        assert_eq!((d.remote_tag(), d.remote_target()), (&b""[..], &b"sip:a@h"[..]));
+    }
+
+    #[test]
+    fn both_directions_find_the_dialog() {
+        let d = uas("");
+        let bye = request("BYE", 6, "<sip:a@ims.test>;tag=R", "<tel:666>;tag=L", "");
+        assert_eq!(parsed(&bye, Dialog::key_of), Some(d.id()));
+        let other = request("BYE", 6, "<sip:a@ims.test>;tag=L", "<tel:666>;tag=R", "");
+        assert_ne!(parsed(&other, Dialog::key_of), Some(d.id()));
+        let initial = request("INVITE", 6, "<sip:a@ims.test>;tag=R", "<tel:666>", "");
+        assert_eq!(parsed(&initial, Dialog::key_of), None);
+        let d = uac(180, "<sip:b@ims.test>;tag=R", "").unwrap();
+        let ok = response(200, "INVITE", "<sip:b@ims.test>;tag=R", "");
+        assert_eq!(parsed(&ok, Dialog::key_of), Some(d.id()));
+    }
+
+    #[test]
+    fn requests_must_come_in_order() {
+        let mut d = uas("");
+        let mut on = |method: &str, cseq| {
+            let text = request(method, cseq, "<sip:a@ims.test>;tag=R", "<tel:666>;tag=L", "");
+            parsed(&text, |m| d.on_request(m))
+        };
+        assert_eq!(on("ACK", 5), Ok(()));
+        assert_eq!(on("INFO", 4), Err(500));
+        assert_eq!(on("INFO", 5), Err(500));
+        assert_eq!(on("INFO", 9), Ok(()));
+        assert_eq!(on("CANCEL", 5), Ok(()));
+        assert_eq!(on("BYE", 8), Err(500));
+        assert_eq!(on("BYE", 10), Ok(()));
+    }
+
+    #[test]
+    fn target_follows_invite_and_update_and_nothing_else() {
+        let mut d = uas("Contact: <sip:a@h1>\r\n");
+        let mut on = |method: &str, cseq, contact: &str| {
+            let more = if contact.is_empty() { String::new() } else { format!("Contact: <{contact}>\r\n") };
+            let text = request(method, cseq, "<sip:a@ims.test>;tag=R", "<tel:666>;tag=L", &more);
+            parsed(&text, |m| d.on_request(m)).unwrap();
+            String::from_utf8(d.remote_target().to_vec()).unwrap()
+        };
+        assert_eq!(on("UPDATE", 6, "sip:a@h2"), "sip:a@h2");
+        assert_eq!(on("INFO", 7, "sip:a@h3"), "sip:a@h2");
+        assert_eq!(on("INVITE", 8, "sip:a@h4"), "sip:a@h4");
+        assert_eq!(on("INVITE", 9, ""), "sip:a@h4");
+        let answered = |d: &mut Dialog, status, method: &str| {
+            parsed(&response(status, method, "<tel:666>;tag=R", "Contact: <sip:a@h5>\r\n"), |m| {
+                d.on_response(m)
+            });
+            d.remote_target().to_vec()
+        };
+        d.confirm();
+        assert_eq!(answered(&mut d, 180, "INVITE"), b"sip:a@h4");
+        assert_eq!(answered(&mut d, 488, "UPDATE"), b"sip:a@h4");
+        assert_eq!(answered(&mut d, 200, "INFO"), b"sip:a@h4");
+        assert_eq!(answered(&mut d, 200, "UPDATE"), b"sip:a@h5");
+    }
+
+    #[test]
+    fn success_confirms_an_early_dialog_with_its_own_route() {
+        let to = "<sip:b@ims.test>;tag=R";
+        let mut d = uac(180, to, "Record-Route: <sip:old;lr>\r\n").unwrap();
+        assert_eq!(d.remote_target(), b"sip:b@ims.test");
+        parsed(&response(183, "INVITE", to, "Contact: <sip:b@h1>\r\n"), |m| d.on_response(m));
+        assert_eq!((d.state(), d.remote_target()), (State::Early, &b"sip:b@h1"[..]));
+        // an UPDATE's 2xx does not confirm
+        parsed(&response(200, "UPDATE", to, ""), |m| d.on_response(m));
+        assert_eq!(d.state(), State::Early);
+        parsed(&response(200, "INVITE", to, &format!("{ROUTES}Contact: <sip:b@h2>\r\n")), |m| {
+            d.on_response(m)
+        });
+        assert_eq!(
+            (d.state(), d.remote_target(), d.route_set().count()),
+            (State::Confirmed, &b"sip:b@h2"[..], 3)
+        );
+        // later ones leave the route set alone (RFC 3261 12.2.1.2)
+        parsed(&response(200, "INVITE", to, ""), |m| d.on_response(m));
+        assert_eq!(d.route_set().count(), 3);
+    }
+
+    #[test]
+    fn tags_are_cut_out_of_addresses() {
+        for (value, want) in [
+            ("<sip:a@h>;tag=x", "<sip:a@h>"),
+            ("\"t;tag=9\" <sip:a@h;tag=u> ; tag=x ;y", "\"t;tag=9\" <sip:a@h;tag=u>;y"),
+            ("sip:a@h;TAG=x", "sip:a@h"),
+            ("<sip:a@h>", "<sip:a@h>"),
+            ("no address", "no address"),
+        ] {
+            assert_eq!(String::from_utf8_lossy(&without_tag(value.as_bytes())), want);
+        }
+    }
 }

@@ -25,8 +25,9 @@ impl<O: Copy + Debug> Transactions<O> {
         }
     }
 
-    /// Sends a response. The writer has the start line, Via, From, To (with `to_tag`, unless it is empty or the request has one),
-    /// Call-ID and CSeq; `fill` adds the rest and ends the message.
+    /// Sends a response. The writer has the start line, Via, From, To (with `to_tag` unless the request has one), Call-ID and
+    /// CSeq; `fill` adds the rest and ends the message. With an empty `to_tag` the tag is that of the responses before, or one
+    /// of the layer's own; a 100 then has none (RFC 3261 8.2.6.2).
     ///
     /// Does nothing when the transaction has ended or has its final response; a further 2xx to an INVITE goes out while
     /// the transaction is Accepted (RFC 6026 7.1).
@@ -48,11 +49,16 @@ impl<O: Copy + Debug> Transactions<O> {
         if matches!(input, Input::Success | Input::Failure) {
             tx.final_status = Some(status);
         }
+        if !to_tag.is_empty() {
+            tx.to_tag = to_tag.into();
+        } else if status != 100 && tx.to_tag.is_empty() {
+            tx.to_tag = self.keys.stateless_tag(tx.key)[..].into();
+        }
         tx.response.clear();
         // RFC 4320 4.2: 408 is not said to a non-INVITE request, whose sender has given up at the same time
         if status != 408 || tx.request.message().method() == Method::Invite {
             let request = tx.request.message();
-            let tag = Some(to_tag).filter(|t| !t.is_empty());
+            let tag = Some(&tx.to_tag[..]).filter(|t| !t.is_empty());
             let mut w =
                 Writer::response_to(&mut self.scratch.message, &request, status, reason, Some(&tx.via), tag);
             if status == 100 {
@@ -61,9 +67,6 @@ impl<O: Copy + Debug> Transactions<O> {
             }
             fill(w);
             tx.response.extend_from_slice(&self.scratch.message);
-            if !to_tag.is_empty() {
-                tx.to_tag = to_tag.into();
-            }
         }
         self.drive_server(cx, id, input, Duration::ZERO);
     }

@@ -243,6 +243,21 @@ fn non_invite_never_hears_408() {
 }
 
 #[test]
+fn response_without_a_tag_of_the_tu_gets_one_except_100() {
+    let mut f = Fixture::new();
+    let id = f.receive_new(udp(), &incoming("INVITE", BRANCH));
+    let mut say = |status, tag: &[u8]| {
+        let sent = f.run(|t, cx| t.respond(cx, id, status, None, tag, |w| w.finish())).1;
+        sent[0].header("To").split(";tag=").nth(1).map(str::to_owned)
+    };
+    assert_eq!(say(100, b""), None);
+    let invented = say(180, b"").unwrap();
+    assert_eq!(say(183, b""), Some(invented));
+    assert_eq!(say(183, b"mine").as_deref(), Some("mine"));
+    assert_eq!(say(486, b"").as_deref(), Some("mine"));
+}
+
+#[test]
 fn trying_copies_the_timestamp() {
     let mut f = Fixture::new();
     let text = incoming("INVITE", BRANCH).replace("Max-Forwards", "Timestamp: 54\r\nMax-Forwards");
