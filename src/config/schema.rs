@@ -260,6 +260,12 @@ impl Property {
         self
     }
 
+    /// The same, which is taken from elsewhere when it is not given.
+    pub const fn inherited(mut self, from: &'static str) -> Self {
+        self.default = Fallback::Said(from);
+        self
+    }
+
     /// A property of the MME.
     pub const fn mme(name: &'static str) -> Self {
         let mut property = Property::new(name, Kind::Free, Fallback::Nothing, "Used by the MME only.");

@@ -117,7 +117,7 @@ pub const USER: &[Property] = &[
         "amf",
         Kind::Any(&[Kind::Int(0, 65_535), Kind::Hex(&[4])]),
         Number(36_865.0),
-        "Authentication management field: a number, or a string of 4 hexadecimal digits.",
+        "Authentication management field: a number, or a string of 4 hexadecimal digits. The default is 0x9001.",
     ),
     property("sqn", Kind::Hex(&[12]), Text("000000000000"), "First sequence number."),
     property(
@@ -157,5 +157,18 @@ pub const USER: &[Property] = &[
     Property::mme("imeisv"),
 ];
 
-/// `isim_auth`: what it leaves out is the USIM's.
-pub const ISIM_AUTH: &[Property] = &[SIM_ALGO, K, OP, OPC, R, C, TOP, TOPC, KECCAK_ITER, RES_LEN];
+/// `isim_auth`: what it leaves out is the USIM's. An operator code of its own takes the place of both of the USIM's.
+pub const ISIM_AUTH: &[Property] = &[
+    SIM_ALGO.inherited(USIM),
+    K.inherited(USIM),
+    OP.inherited(USIM),
+    OPC.inherited(USIM),
+    R.inherited(USIM),
+    C.inherited(USIM),
+    TOP.inherited(USIM),
+    TOPC.inherited(USIM),
+    KECCAK_ITER.inherited(USIM),
+    RES_LEN.inherited(USIM),
+];
+
+const USIM: &str = "the USIM's";

@@ -1,7 +1,7 @@
 //! What was expected and what was found, in words.
 
 use super::print;
-use super::schema::{Kind, Scope, Unit};
+use super::schema::{Kind, Unit};
 use super::value::Data;
 use std::fmt;
 
@@ -53,7 +53,7 @@ fn describe(kind: &Kind, unit: Unit, found: Option<&Data>) -> String {
         Kind::Address(_) => article("IP address with an optional port", found),
         Kind::File => article("file name", found),
         Kind::Identity => article("identity such as \"user\", \"sip:user\" or \"tel:+33…\"", found),
-        Kind::Object(scope) => article(object_name(*scope), found),
+        Kind::Object(_) => article("object", found),
         Kind::List(item, least, most) if least == most => {
             format!("{} of {least}: {}", article("array", found), describe(item, unit, None))
         }
@@ -63,8 +63,17 @@ fn describe(kind: &Kind, unit: Unit, found: Option<&Data>) -> String {
         Kind::List(_, _, most) if matches!(found, Some(Data::Array(_))) => {
             format!("an array of at most {most}")
         }
-        Kind::List(..) => article("array", found),
-        Kind::Any(kinds) => list_of(kinds.iter().map(|kind| describe(kind, unit, found))),
+        Kind::List(..) if found.is_some() => article("array", found),
+        Kind::List(item, ..) => format!("array of {}", plural(item)),
+        Kind::Any(kinds) => {
+            let parts: Vec<String> = kinds.iter().map(|kind| describe(kind, unit, found)).collect();
+            // A list of lists keeps its parts apart.
+            if parts.iter().any(|part| part.contains(" or ")) {
+                parts.join(", or ")
+            } else {
+                list_of(parts.into_iter())
+            }
+        }
         Kind::Null => "null".to_owned(),
         Kind::Free => "anything".to_owned(),
     }
@@ -79,8 +88,15 @@ fn article(noun: &str, found: Option<&Data>) -> String {
     }
 }
 
-fn object_name(_: Scope) -> &'static str {
-    "object"
+/// What an array holds, in the reference.
+fn plural(item: &Kind) -> &'static str {
+    match item {
+        Kind::Object(_) => "objects",
+        Kind::Int(..) | Kind::Number(..) => "numbers",
+        Kind::Free => "objects, not looked at",
+        Kind::Any(_) => "these",
+        _ => "strings",
+    }
 }
 
 fn of_unit(noun: &str, unit: Unit) -> String {

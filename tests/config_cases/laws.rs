@@ -168,6 +168,26 @@ fn the_effective_configuration_gives_the_same_result() {
     }
 }
 
+#[test]
+fn the_effective_configuration_keeps_what_the_samples_do_not_use() {
+    let key = "00112233445566778899aabbccddeeff";
+    let text = format!(
+        "sip_addr: [{{ addr: \"192.0.2.1\", bind_addr: \"0.0.0.0:5070\" }}, \"::1\"], session_expires: 600, com_logs_lock: 1,
+         precondition: false, custom_headers: {{}}, custom_headers: [{{ name: \"X\", value: null, methods: \"*\", codes: [0] }}],
+         sms_message_filter: {{ cp_data: {{ action: \"reject\" }}, rp_ack: \"ignore\" }}, n5: {{ api_root: \"http://x:1\" }},
+         ue_db: [{{ imsi: \"001010123456789\", sim_algo: \"milenage\", K: \"{key}\", opc: \"{key}\", amf: \"b9b9\", res_len: 4,
+           r: [1, 2, 3, 4, 5], isim_auth: {{ K: \"{key}\", op: \"{key}\" }}, pdn_list: [{{ a: {{ b: 1 }} }}], odd: {{ x: [1] }},
+           impu: {{ impu: \"tel:+1\", prefered: true, session_expires: {{ min: 95 }}, verstat: null, callflow_modifier:
+             {{ method: \"INVITE\", \"ecall.ack\": \"x\", custom_headers: [{{ name: \"Y\" }}] }} }}, count: 3 }},
+           {{ impi: \"a\", domain: \"x.org\", pwd: \"p\", authent_qop: \"auth,auth-int\" }}]"
+    );
+    let loaded = load_text(&text);
+    assert!(loaded.config.is_some(), "{:?}", loaded.diagnostics);
+    let effective_text = effective(&loaded);
+    assert_eq!(typed(&load_text(&effective_text)), typed(&loaded), "{effective_text}");
+    assert!(effective_text.contains("// impi: \"001010123456789@ims.mnc001.mcc001.3gppnetwork.org\","));
+}
+
 /// The files of the samples, in memory.
 fn sample_files() -> MemoryFiles {
     let mut files = MemoryFiles::default();
