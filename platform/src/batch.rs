@@ -5,7 +5,7 @@
 use crate::addr::RawAddr;
 use crate::cmsg::{self, Control};
 use std::io;
-use std::mem::zeroed;
+use std::mem::{MaybeUninit, zeroed};
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::ptr::null_mut;
@@ -66,40 +66,44 @@ impl RecvBatch {
         self.meta.len()
     }
 
-    /// Receives up to [`RecvBatch::slots`] datagrams and returns how many, at least one. `WouldBlock`: there is none. An
-    /// asynchronous error of the socket (ICMP) comes as an error too, once.
-    pub fn recv(&mut self, fd: BorrowedFd<'_>) -> io::Result<usize> {
+    /// Receives up to `most` datagrams, and no more than [`RecvBatch::slots`], and returns how many, at least one. Fewer than
+    /// asked for: there are no more, or an error waits. `WouldBlock`: there is none. An asynchronous error of the socket (ICMP)
+    /// comes as an error too, once.
+    pub fn recv(&mut self, fd: BorrowedFd<'_>, most: usize) -> io::Result<usize> {
         self.received = 0;
-        let mut names = [RawAddr::empty(); BATCH];
-        let mut controls = [Control::empty(); BATCH];
-        // SAFETY: iovec and mmsghdr are plain integers and pointers, for which all-zero is valid.
-        let (mut iovecs, mut headers): ([libc::iovec; BATCH], [libc::mmsghdr; BATCH]) = unsafe { zeroed() };
-        let slots = self.meta.len();
+        let mut names = [const { MaybeUninit::<RawAddr>::uninit() }; BATCH];
+        let mut controls = [const { MaybeUninit::<Control>::uninit() }; BATCH];
+        let mut iovecs = [const { MaybeUninit::<libc::iovec>::uninit() }; BATCH];
+        let mut headers = [const { MaybeUninit::<libc::mmsghdr>::uninit() }; BATCH];
+        let slots = most.clamp(1, self.meta.len());
         let chunks = self.octets.chunks_exact_mut(self.slot_len.max(1));
         for ((((chunk, name), control), iovec), header) in
             chunks.zip(&mut names).zip(&mut controls).zip(&mut iovecs).zip(&mut headers).take(slots)
         {
-            *iovec = libc::iovec { iov_base: chunk.as_mut_ptr().cast(), iov_len: chunk.len() };
-            let header = &mut header.msg_hdr;
-            header.msg_name = (&raw mut *name).cast();
-            header.msg_namelen = RawAddr::CAPACITY;
-            header.msg_iov = iovec;
-            header.msg_iovlen = 1;
-            control.attach(header);
+            let iovec =
+                iovec.write(libc::iovec { iov_base: chunk.as_mut_ptr().cast(), iov_len: chunk.len() });
+            let header = header.write(empty_header());
+            header.msg_hdr.msg_name = (&raw mut *name.write(RawAddr::empty())).cast();
+            header.msg_hdr.msg_namelen = RawAddr::CAPACITY;
+            header.msg_hdr.msg_iov = iovec;
+            header.msg_hdr.msg_iovlen = 1;
+            control.write(Control::empty()).attach(&mut header.msg_hdr);
         }
-        // SAFETY: the first `slots` headers point at names, controls, iovecs and buffers of the lengths they state, all of which
-        // live and stay in place until the end of this function; the rest of the headers is not counted in.
+        // SAFETY: the first `slots` headers are initialised and point at names, controls, iovecs and buffers of the lengths they
+        // state, all of which live and stay in place until the end of this function; the other headers are not counted in.
         let n = unsafe {
             libc::recvmmsg(
                 fd.as_raw_fd(),
-                headers.as_mut_ptr(),
+                headers.as_mut_ptr().cast(),
                 slots as libc::c_uint,
                 libc::MSG_DONTWAIT as _,
                 null_mut(),
             )
         };
         let n = usize::try_from(n).map_err(|_| io::Error::last_os_error())?;
-        for ((meta, header), name) in self.meta.iter_mut().zip(&headers).zip(&names).take(n) {
+        for ((meta, header), name) in self.meta.iter_mut().zip(&headers).zip(&names).take(n.min(slots)) {
+            // SAFETY: the first `slots` headers and names were initialised above, and recvmmsg has only overwritten them.
+            let (header, name) = unsafe { (header.assume_init_ref(), name.assume_init_ref()) };
             *meta = Meta {
                 from: name.get(),
                 // SAFETY: recvmmsg has filled this header, and its control buffer is still in `controls`.
@@ -123,11 +127,18 @@ impl RecvBatch {
     }
 }
 
+/// One datagram to be sent.
+#[derive(Clone, Copy)]
+struct Outgoing<'a> {
+    to: SocketAddr,
+    source: Option<IpAddr>,
+    octets: &'a [u8],
+}
+
 /// Datagrams to be sent, borrowed from wherever they lie.
 pub struct SendBatch<'a> {
-    names: [(RawAddr, libc::socklen_t); BATCH],
-    sources: [Option<IpAddr>; BATCH],
-    octets: [&'a [u8]; BATCH],
+    /// The first `len` are initialised.
+    items: [MaybeUninit<Outgoing<'a>>; BATCH],
     len: usize,
 }
 
@@ -146,12 +157,7 @@ impl Default for SendBatch<'_> {
 impl<'a> SendBatch<'a> {
     /// An empty batch.
     pub fn new() -> Self {
-        SendBatch {
-            names: [(RawAddr::empty(), 0); BATCH],
-            sources: [None; BATCH],
-            octets: [&[]; BATCH],
-            len: 0,
-        }
+        SendBatch { items: [const { MaybeUninit::uninit() }; BATCH], len: 0 }
     }
 
     /// How many datagrams there are.
@@ -175,9 +181,7 @@ impl<'a> SendBatch<'a> {
     /// When the batch [is full](Self::is_full).
     pub fn push(&mut self, to: SocketAddr, source: Option<IpAddr>, octets: &'a [u8]) {
         assert!(self.len < BATCH, "the caller sends a full batch before it adds to it");
-        self.names[self.len] = RawAddr::new(to);
-        self.sources[self.len] = source;
-        self.octets[self.len] = octets;
+        self.items[self.len].write(Outgoing { to, source, octets });
         self.len += 1;
     }
 
@@ -192,57 +196,92 @@ impl<'a> SendBatch<'a> {
     /// A pending asynchronous error of the socket (ICMP, see [`crate::icmp`]) makes the kernel refuse one datagram that has
     /// nothing to do with it, so that each refusal is tried a second time.
     pub fn send(&mut self, fd: BorrowedFd<'_>, mut failed: impl FnMut(usize, &[u8], &io::Error)) {
+        // SAFETY: the first `len` items are initialised: each was written before `len` was raised over it.
+        let items = unsafe { &*(&raw const self.items[..self.len] as *const [Outgoing<'_>]) };
+        self.len = 0;
         let (mut next, mut retried) = (0, None);
-        while next < self.len {
-            match self.send_from(fd, next) {
+        while next < items.len() {
+            match send_some(fd, &items[next..]) {
                 Ok(n) => next += n,
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
-                    (next..self.len).for_each(|i| failed(i, self.octets[i], &e));
+                    (next..items.len()).for_each(|i| failed(i, items[i].octets, &e));
                     break;
                 }
                 Err(_) if retried != Some(next) => retried = Some(next),
                 Err(e) => {
-                    failed(next, self.octets[next], &e);
+                    failed(next, items[next].octets, &e);
                     next += 1;
                 }
             }
         }
-        self.len = 0;
     }
+}
 
-    /// One `sendmmsg` of the datagrams from `first` on; how many were taken.
-    fn send_from(&mut self, fd: BorrowedFd<'_>, first: usize) -> io::Result<usize> {
-        let mut controls = [Control::empty(); BATCH];
-        // SAFETY: iovec and mmsghdr are plain integers and pointers, for which all-zero is valid.
-        let (mut iovecs, mut headers): ([libc::iovec; BATCH], [libc::mmsghdr; BATCH]) = unsafe { zeroed() };
-        let count = self.len - first;
-        for i in 0..count {
-            let octets = self.octets[first + i];
-            // the kernel only reads through this pointer
-            iovecs[i] = libc::iovec { iov_base: octets.as_ptr().cast_mut().cast(), iov_len: octets.len() };
-            let (name, name_len) = &mut self.names[first + i];
-            let header = &mut headers[i].msg_hdr;
-            header.msg_name = (&raw mut *name).cast();
-            header.msg_namelen = *name_len;
-            header.msg_iov = &raw mut iovecs[i];
-            header.msg_iovlen = 1;
-            if let Some(source) = self.sources[first + i] {
-                controls[i].attach_source(header, source);
-            }
-        }
-        // SAFETY: the first `count` headers point at names, controls, iovecs and octets of the lengths they state, all of which
-        // live and stay in place until the end of this function; sendmmsg writes to the headers only.
-        let n = unsafe {
-            libc::sendmmsg(
-                fd.as_raw_fd(),
-                headers.as_mut_ptr(),
-                count as libc::c_uint,
-                (libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL) as _,
-            )
-        };
-        usize::try_from(n).map_err(|_| io::Error::last_os_error())
+/// Hands datagrams, at least one, to the kernel; how many it took.
+fn send_some(fd: BorrowedFd<'_>, items: &[Outgoing<'_>]) -> io::Result<usize> {
+    match items {
+        [Outgoing { to, source: None, octets }] => send_one(fd, *to, octets).map(|()| 1),
+        _ => send_many(fd, items),
     }
+}
+
+/// The short way for what is most common: one packet of a stream.
+fn send_one(fd: BorrowedFd<'_>, to: SocketAddr, octets: &[u8]) -> io::Result<()> {
+    let (name, name_len) = RawAddr::new(to);
+    // SAFETY: both pointers and lengths are those of `octets` and `name`, which live through the call and are only read.
+    let rc = unsafe {
+        libc::sendto(
+            fd.as_raw_fd(),
+            octets.as_ptr().cast(),
+            octets.len(),
+            libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL,
+            (&raw const name).cast(),
+            name_len,
+        )
+    };
+    if rc < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+fn send_many(fd: BorrowedFd<'_>, items: &[Outgoing<'_>]) -> io::Result<usize> {
+    let mut names = [const { MaybeUninit::<RawAddr>::uninit() }; BATCH];
+    let mut controls = [const { MaybeUninit::<Control>::uninit() }; BATCH];
+    let mut iovecs = [const { MaybeUninit::<libc::iovec>::uninit() }; BATCH];
+    let mut headers = [const { MaybeUninit::<libc::mmsghdr>::uninit() }; BATCH];
+    let count = items.len().min(BATCH);
+    for ((((item, name), control), iovec), header) in
+        items.iter().zip(&mut names).zip(&mut controls).zip(&mut iovecs).zip(&mut headers)
+    {
+        let (raw, name_len) = RawAddr::new(item.to);
+        // the kernel only reads through this pointer
+        let base = item.octets.as_ptr().cast_mut().cast();
+        let iovec = iovec.write(libc::iovec { iov_base: base, iov_len: item.octets.len() });
+        let header = header.write(empty_header());
+        header.msg_hdr.msg_name = (&raw mut *name.write(raw)).cast();
+        header.msg_hdr.msg_namelen = name_len;
+        header.msg_hdr.msg_iov = iovec;
+        header.msg_hdr.msg_iovlen = 1;
+        if let Some(source) = item.source {
+            control.write(Control::empty()).attach_source(&mut header.msg_hdr, source);
+        }
+    }
+    // SAFETY: the first `count` headers are initialised and point at names, controls, iovecs and octets of the lengths they state,
+    // all of which live and stay in place until the end of this function; sendmmsg writes to the headers only.
+    let n = unsafe {
+        libc::sendmmsg(
+            fd.as_raw_fd(),
+            headers.as_mut_ptr().cast(),
+            count as libc::c_uint,
+            (libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL) as _,
+        )
+    };
+    usize::try_from(n).map_err(|_| io::Error::last_os_error())
+}
+
+/// A header of nothing.
+fn empty_header() -> libc::mmsghdr {
+    // SAFETY: mmsghdr is plain integers and pointers, for which all-zero is valid.
+    unsafe { zeroed() }
 }
 
 #[cfg(test)]
@@ -272,14 +311,14 @@ mod tests {
             send_all(&mut out, &a);
             assert!(out.is_empty());
             let mut batch = RecvBatch::new(BATCH, 2048);
-            assert_eq!(batch.recv(b.as_fd()).unwrap(), BATCH, "an empty datagram is one too");
+            assert_eq!(batch.recv(b.as_fd(), BATCH).unwrap(), BATCH, "an empty datagram is one too");
             for (d, payload) in batch.datagrams().zip(&payloads) {
                 assert_eq!(
                     (d.octets, d.from, d.to, d.truncated),
                     (&payload[..], a.local_addr().unwrap(), None, false)
                 );
             }
-            assert_eq!(batch.recv(b.as_fd()).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+            assert_eq!(batch.recv(b.as_fd(), BATCH).unwrap_err().kind(), io::ErrorKind::WouldBlock);
             assert_eq!(batch.datagrams().count(), 0);
         }
     }
@@ -291,12 +330,12 @@ mod tests {
             phone.send_to(text.as_bytes(), server.local_addr().unwrap()).unwrap();
         }
         let mut batch = RecvBatch::new(BATCH, 2048);
-        assert_eq!(batch.recv(server.as_fd()).unwrap(), 3);
+        assert_eq!(batch.recv(server.as_fd(), BATCH).unwrap(), 3);
         let mut out = SendBatch::new();
         batch.datagrams().for_each(|d| out.push(d.from, None, d.octets));
         send_all(&mut out, &server);
         let mut echo = RecvBatch::new(BATCH, 2048);
-        echo.recv(phone.as_fd()).unwrap();
+        echo.recv(phone.as_fd(), BATCH).unwrap();
         let texts: Vec<_> = echo.datagrams().map(|d| d.octets).collect();
         assert_eq!(texts, [&b"one"[..], b"two", b"three"]);
     }
@@ -306,7 +345,7 @@ mod tests {
         let (a, b) = (socket("127.0.0.1", false), socket("127.0.0.1", false));
         a.send_to(&[7; 17], b.local_addr().unwrap()).unwrap();
         let mut batch = RecvBatch::new(4, 16);
-        batch.recv(b.as_fd()).unwrap();
+        batch.recv(b.as_fd(), BATCH).unwrap();
         let d = batch.datagrams().next().unwrap();
         assert_eq!((d.octets, d.truncated), (&[7; 16][..], true));
     }
@@ -319,7 +358,7 @@ mod tests {
             let target = SocketAddr::new(ours, server.local_addr().unwrap().port());
             phone.send_to(b"hello", target).unwrap();
             let mut batch = RecvBatch::new(4, 64);
-            batch.recv(server.as_fd()).unwrap();
+            batch.recv(server.as_fd(), BATCH).unwrap();
             let d = batch.datagrams().next().unwrap();
             assert_eq!(d.to, Some(ours));
             let mut out = SendBatch::new();
@@ -342,6 +381,6 @@ mod tests {
         out.send(a.as_fd(), |i, octets, e| failures.push((i, octets.len(), e.raw_os_error())));
         assert_eq!(failures, [(1, 70_000, Some(libc::EMSGSIZE))]);
         let mut batch = RecvBatch::new(4, 64);
-        assert_eq!(batch.recv(b.as_fd()).unwrap(), 2);
+        assert_eq!(batch.recv(b.as_fd(), BATCH).unwrap(), 2);
     }
 }

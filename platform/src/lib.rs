@@ -3,7 +3,8 @@
 //! Safe functions that take `BorrowedFd`, plain structs and `io::Result`; no trait objects, no builders. Each `unsafe`
 //! block says why it is sound. Not here: the loop, any SIP word, any policy. Linux only.
 //!
-//! `systemd/` beside this crate holds the unit, whose `Type=notify`, watchdog and capabilities are one contract with it.
+//! `systemd/` beside this crate holds the unit, whose `Type=notify`, watchdog and capabilities are one contract with it, and the
+//! sysctl and modules-load files that go with it.
 #![deny(unsafe_op_in_unsafe_fn)]
 #![warn(clippy::undocumented_unsafe_blocks)]
 

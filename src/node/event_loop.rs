@@ -259,3 +259,39 @@ impl Node {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::model::{Config, SipSocket};
+    use crate::node::log_file::LogFile;
+    use std::net::UdpSocket;
+
+    fn node() -> Node {
+        let sip = vec![SipSocket::new("127.0.0.1".parse().unwrap(), 0)];
+        let log = Box::new(LogFile::none(crate::api::log_options::LogConfig::default()));
+        let hooks = Hooks { log, endpoint: None, storage: None };
+        Node::new(Core::new(Config { sip, ..Config::default() }), hooks).unwrap()
+    }
+
+    #[test]
+    fn an_idle_node_sleeps_without_end() {
+        let mut node = node();
+        assert_eq!(node.timeout(), None);
+        let phone = UdpSocket::bind("127.0.0.1:0").unwrap();
+        phone.send_to(b"\r\n\r\n", node.sip_addrs()[0]).unwrap();
+        let mut events = Events::with_capacity(8);
+        assert!(node.turn(&mut events).unwrap());
+        assert_eq!(node.timeout(), None, "a keep-alive leaves nothing to do");
+    }
+
+    #[test]
+    fn the_first_request_to_stop_is_clean_and_the_second_is_at_once() {
+        let mut node = node();
+        node.stop();
+        assert!(matches!(node.stage, Stage::Stopping));
+        assert!(!node.is_over());
+        node.stop();
+        assert!(node.is_over());
+    }
+}

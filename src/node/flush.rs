@@ -48,7 +48,7 @@ impl Node {
     fn send_datagrams(&mut self, local: LocalId, items: &[Output], out: &Outbox) -> usize {
         let mut batch = SendBatch::new();
         let mut concerned = [None; BATCH];
-        let mut failed = [const { None }; BATCH];
+        let mut failed = [None; BATCH];
         let Some(port) = self.udp.port(local) else { return 1 };
         for item in items {
             let Output::Send { flow, range, tag } = item else { break };
@@ -59,20 +59,20 @@ impl Node {
             port.push(&mut batch, flow.remote, out.bytes(range), *tag);
         }
         let count = batch.len();
-        port.send(&mut batch, |index, error| failed[index] = Some(error.kind()));
-        for ((flow, tag), kind) in concerned.into_iter().flatten().zip(failed) {
-            if let Some(kind) = kind {
-                self.on_datagram_refused(flow, tag, kind);
+        port.send(&mut batch, |index, error| failed[index] = error.raw_os_error());
+        for ((flow, tag), code) in concerned.into_iter().flatten().zip(failed) {
+            if let Some(code) = code {
+                self.on_datagram_refused(flow, tag, &io::Error::from_raw_os_error(code));
             }
         }
         count
     }
 
-    fn on_datagram_refused(&mut self, flow: Flow, tag: u64, kind: io::ErrorKind) {
-        let text = format_args!("sending to {} by UDP failed: {}", flow.remote, io::Error::from(kind));
+    fn on_datagram_refused(&mut self, flow: Flow, tag: u64, error: &io::Error) {
+        let text = format_args!("sending to {} by UDP failed: {error}", flow.remote);
         self.world.trace(Layer::Sip, Level::Warn, Subject::None, text);
         // a full buffer is loss, against which the transaction layer retransmits; all else will fail again
-        if tag != 0 && kind != io::ErrorKind::WouldBlock {
+        if tag != 0 && error.kind() != io::ErrorKind::WouldBlock {
             self.core.on_send_failed(&mut self.world.cx(), flow, tag);
         }
     }

@@ -20,6 +20,8 @@ use std::os::fd::{AsFd, AsRawFd};
 
 /// The longest media packet that is taken: far above any path's MTU.
 const MAX_PACKET: usize = 4096;
+/// Packets asked for first: preparing to receive costs something for each.
+const FEW: usize = 2;
 /// Kernel buffer of each socket: half a second of 4 Mbit/s video.
 const KERNEL_BUFFER: usize = 256 * 1024;
 
@@ -100,21 +102,26 @@ impl MediaPlane {
         let id = self.pairs.id_at(source.slot).filter(|id| Source::of(source.kind, *id) == source);
         let Some(pair) = id.and_then(|id| self.pairs.get(id)) else { return false };
         let rtcp = source.kind == Kind::Rtcp;
-        match self.buffers.recv(pair.socket(rtcp).as_fd()) {
-            Ok(n) => {
-                let exits = Exits { pairs: &self.pairs, by_session: &self.by_session, own: pair };
-                pass_on(&self.buffers, &exits, rtcp, core, world);
-                // fewer than asked for: the socket said that there are no more, and will tell of the next one
-                n == self.buffers.slots()
-            }
-            Err(e) if e.kind() == io::ErrorKind::WouldBlock => false,
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => true,
-            Err(e) => {
-                let text = format_args!("receiving failed: {e}");
-                world.trace(Layer::Media, Level::Error, Subject::None, text);
-                false
+        // a stream has one packet for us at most times: many are asked for only where there are some
+        for most in [FEW, BATCH] {
+            match self.buffers.recv(pair.socket(rtcp).as_fd(), most) {
+                Ok(n) => {
+                    let exits = Exits { pairs: &self.pairs, by_session: &self.by_session, own: pair };
+                    pass_on(&self.buffers, &exits, rtcp, core, world);
+                    if n < most {
+                        return false; // there are no more, and the poll will tell of the next one
+                    }
+                }
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return false,
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) => {
+                    let text = format_args!("receiving failed: {e}");
+                    world.trace(Layer::Media, Level::Error, Subject::None, text);
+                    return false;
+                }
             }
         }
+        true
     }
 
     fn watch(&self, id: Id<Pair>, registry: &Registry) -> io::Result<()> {

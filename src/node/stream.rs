@@ -84,6 +84,8 @@ pub struct Stream {
     has_spoken: bool,
     /// It is to be finished as soon as it is up.
     is_ending: bool,
+    /// The peer has closed its side: what is queued, and what this turn adds to it, is still written.
+    peer_is_done: bool,
     /// When the message began that is not whole yet.
     message_since: Option<Instant>,
     /// When what is queued began to wait, or was last written of.
@@ -116,6 +118,7 @@ impl Stream {
             since: now,
             has_spoken: false,
             is_ending: false,
+            peer_is_done: false,
             message_since: None,
             waiting_since: None,
             last_used: now,
@@ -148,6 +151,11 @@ impl Stream {
         self.state != State::Finishing && !self.is_ending
     }
 
+    /// Whether [`Stream::write`] is to be called at the end of the turn.
+    pub fn wants_write(&self) -> bool {
+        self.peer_is_done || !self.queue.is_empty()
+    }
+
     /// Whether something waits to be written.
     pub fn has_queued(&self) -> bool {
         !self.queue.is_empty()
@@ -176,7 +184,10 @@ impl Stream {
         let mut taken = 0;
         while taken < READ_LIMIT {
             match self.socket.read(self.framer.room()) {
-                Ok(0) => return Err(Closed::ByPeer),
+                Ok(0) => {
+                    self.peer_is_done = true;
+                    return Ok(false);
+                }
                 Ok(_) if self.state == State::Finishing => taken += 1024,
                 Ok(n) => {
                     taken += n;
@@ -213,7 +224,7 @@ impl Stream {
         self.queue.push(octets, tag).map_err(|_| Closed::QueueFull)
     }
 
-    /// Writes what the socket takes.
+    /// Writes what the socket takes. [`Closed::ByPeer`]: all is written, and the peer had closed its side.
     pub fn write(&mut self, now: Instant) -> Result<(), Closed> {
         if self.state == State::Connecting {
             return Ok(());
@@ -227,6 +238,9 @@ impl Stream {
             Some(since) if !wrote => Some(since),
             _ => Some(now),
         };
+        if self.peer_is_done && self.queue.is_empty() {
+            return Err(Closed::ByPeer);
+        }
         if self.state == State::Finishing && self.queue.is_empty() {
             // a peer that is gone already cannot be told
             let _ = self.socket.shutdown(Shutdown::Write);
@@ -272,5 +286,134 @@ impl Stream {
     /// The tags of messages that were not wholly written.
     pub fn take_unsent(&mut self) -> impl Iterator<Item = u64> {
         self.queue.take_tags()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+    use std::net::{TcpListener, TcpStream as StdStream};
+
+    const MESSAGE: &[u8] = b"OPTIONS sip:a@b SIP/2.0\r\nl: 0\r\n\r\n";
+
+    fn at(secs: u64) -> Instant {
+        Instant::ZERO + Duration::from_secs(secs)
+    }
+
+    /// A phone, and the connection as we accept it at second 0.
+    fn pair() -> (StdStream, Stream) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let phone = StdStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (ours, remote) = listener.accept().unwrap();
+        ours.set_nonblocking(true).unwrap();
+        (phone, Stream::accepted(TcpStream::from_std(ours), LocalId(0), remote, at(0)))
+    }
+
+    /// Reads at second `secs` until so many messages have come.
+    fn read(stream: &mut Stream, secs: u64, count: usize) -> Vec<Vec<u8>> {
+        let mut messages = Vec::new();
+        // loopback delivers within the call that sends, so that this loop does not turn often
+        while messages.len() < count {
+            stream.read(at(secs), |m| messages.push(m.to_vec())).unwrap();
+        }
+        messages
+    }
+
+    #[test]
+    fn messages_come_whole_however_they_are_sent() {
+        let (mut phone, mut stream) = pair();
+        phone.write_all(&MESSAGE.repeat(3)).unwrap();
+        assert_eq!(read(&mut stream, 1, 3), [MESSAGE; 3]);
+        let (head, tail) = MESSAGE.split_at(20);
+        phone.write_all(head).unwrap();
+        assert!(read(&mut stream, 2, 0).is_empty());
+        phone.write_all(tail).unwrap();
+        assert_eq!(read(&mut stream, 3, 1), [MESSAGE]);
+    }
+
+    #[test]
+    fn a_peer_must_speak_and_must_end_what_it_began() {
+        let (mut phone, mut stream) = pair();
+        assert_eq!(stream.deadline(), Some((at(120), "waiting for a first message")));
+        phone.write_all(MESSAGE).unwrap();
+        read(&mut stream, 5, 1);
+        assert_eq!(stream.deadline(), None, "an idle connection may stay");
+        phone.write_all(b"OPTIONS").unwrap();
+        while stream.deadline().is_none() {
+            stream.read(at(10), |_| ()).unwrap();
+        }
+        phone.write_all(b" sip").unwrap();
+        stream.read(at(20), |_| ()).unwrap();
+        assert_eq!(
+            stream.deadline(),
+            Some((at(42), "waiting for the rest of a message")),
+            "drops do not extend it"
+        );
+    }
+
+    #[test]
+    fn a_peer_must_read_what_waits_for_it() {
+        let (_phone, mut stream) = pair();
+        stream.has_spoken = true;
+        while !stream.has_queued() {
+            stream.push(&[b'x'; 500_000], 7).unwrap();
+            stream.write(at(1)).unwrap();
+        }
+        stream.write(at(30)).unwrap();
+        assert_eq!(stream.deadline(), Some((at(61), "waiting for the peer to read")));
+        assert_eq!(stream.take_unsent().collect::<Vec<_>>(), [7]);
+    }
+
+    #[test]
+    fn an_answer_still_reaches_a_peer_that_has_closed_its_side() {
+        let (mut phone, mut stream) = pair();
+        phone.write_all(MESSAGE).unwrap();
+        phone.shutdown(Shutdown::Write).unwrap();
+        assert_eq!(read(&mut stream, 1, 1), [MESSAGE]);
+        while !stream.wants_write() {
+            stream.read(at(1), |_| ()).unwrap();
+        }
+        stream.push(b"answer", 0).unwrap();
+        assert!(matches!(stream.write(at(1)), Err(Closed::ByPeer)));
+        drop(stream);
+        let mut answer = String::new();
+        phone.read_to_string(&mut answer).unwrap();
+        assert_eq!(answer, "answer");
+    }
+
+    #[test]
+    fn what_is_finished_takes_no_messages_and_waits_for_the_peer_only_so_long() {
+        let (mut phone, mut stream) = pair();
+        stream.push(b"last", 0).unwrap();
+        stream.finish(at(10)).unwrap();
+        assert!(!stream.takes_messages());
+        assert_eq!(stream.deadline(), Some((at(15), "waiting for the peer to close")));
+        let mut text = String::new();
+        phone.read_to_string(&mut text).unwrap();
+        assert_eq!(text, "last");
+        phone.write_all(MESSAGE).unwrap();
+        drop(phone);
+        while !stream.wants_write() {
+            stream.read(at(11), |m| panic!("{m:?} after the end")).unwrap();
+        }
+        assert!(matches!(stream.write(at(11)), Err(Closed::ByPeer)));
+    }
+
+    #[test]
+    fn a_connection_of_ours_must_come_up_in_time() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let to = listener.local_addr().unwrap();
+        let socket = platform::socket::connect_tcp("127.0.0.1:0".parse().unwrap(), to).unwrap();
+        let mut stream = Stream::connecting(TcpStream::from_std(socket), LocalId(0), to, at(0));
+        stream.push(b"hello", 1).unwrap();
+        assert_eq!(stream.deadline(), Some((at(20), "connecting")));
+        stream.finish(at(1)).unwrap();
+        assert!(!stream.takes_messages());
+        let (mut phone, _) = listener.accept().unwrap();
+        stream.on_writable(at(2)).unwrap();
+        let mut text = String::new();
+        phone.read_to_string(&mut text).unwrap();
+        assert_eq!(text, "hello");
     }
 }

@@ -100,7 +100,7 @@ impl StreamPlane {
         let result = stream.read(world.now, |octets| core.on_sip(&mut world.cx(), flow, octets));
         match result {
             Ok(more) => {
-                if stream.has_queued() {
+                if stream.wants_write() {
                     self.dirty.push(id);
                 }
                 self.set_alarm(id);

@@ -72,7 +72,7 @@ impl UdpPort {
     pub fn drain(&mut self, buffers: &mut RecvBatch, core: &mut Core, world: &mut World) -> bool {
         let mut taken = 0;
         while taken < DRAIN_LIMIT {
-            match buffers.recv(self.socket.as_fd()) {
+            match buffers.recv(self.socket.as_fd(), BATCH) {
                 Ok(n) => {
                     taken += n;
                     self.deliver(buffers, core, world);

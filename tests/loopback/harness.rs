@@ -144,8 +144,9 @@ struct Recorder {
 }
 
 impl Sink for Recorder {
-    fn wants(&self, _: Layer, _: Level) -> bool {
-        true
+    fn wants(&self, layer: Layer, level: Level) -> bool {
+        // as a program in service: no line for each packet
+        layer != Layer::Media || level < Level::Debug
     }
 
     fn record(&mut self, record: &Record<'_>) {

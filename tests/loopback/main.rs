@@ -5,3 +5,6 @@ mod life;
 mod media;
 mod tcp;
 mod udp;
+
+#[global_allocator]
+static ALLOCATOR: platform::counting::Counting = platform::counting::Counting;

@@ -75,6 +75,34 @@ fn echo_returns_every_packet_of_a_burst() {
     }
 }
 
+/// Allocations of the loop's thread so far, noted within a turn.
+fn note_allocations(node: &Running) -> u64 {
+    node.ask(|_| platform::counting::Counting::allocations())
+}
+
+#[test]
+fn no_packet_of_an_echo_allocates() {
+    let node = start("127.0.0.1", 8);
+    let session = open(&node);
+    let (phone, control) = (udp("127.0.0.1"), udp("127.0.0.1"));
+    let run = |packets: u16| {
+        let before = note_allocations(&node);
+        for n in 0..packets {
+            phone.send_to(&rtp(n), session.rtp).unwrap();
+            control.send_to(&RTCP, session.rtcp).unwrap();
+            if n % 10 == 9 {
+                (0..10).for_each(|_| drop((receive(&phone), receive(&control))));
+            }
+        }
+        note_allocations(&node) - before
+    };
+    run(200);
+    // asking costs some allocations, the same each time
+    let asking = run(0);
+    assert_eq!(run(1000), asking);
+    node.stop();
+}
+
 #[test]
 fn many_sessions_keep_apart() {
     let node = start("127.0.0.1", 2);
