@@ -232,3 +232,69 @@ fn samples_with_a_changed_octet_never_panic() {
         }
     }
 }
+
+#[test]
+fn a_soup_of_tokens_never_panics() {
+    const TOKENS: [&str; 48] = [
+        "{",
+        "}",
+        "[",
+        "]",
+        "(",
+        ")",
+        ",",
+        ":",
+        "+",
+        "-",
+        "*",
+        "/",
+        "!",
+        "&&",
+        "||",
+        "==",
+        "<",
+        "`",
+        "${",
+        "\"",
+        "'",
+        "\\",
+        "\n#define A ",
+        "\n#if ",
+        "\n#else\n",
+        "\n#endif\n",
+        "\n#ifdef A\n",
+        "\n#undef A\n",
+        "\n#include ",
+        "\n#elif ",
+        "\"ims.cfg\"",
+        "\"b.cfg\"",
+        "include ",
+        "A",
+        "a",
+        "defined(",
+        "I",
+        "1",
+        "0x",
+        "1e3",
+        "null",
+        "\n",
+        "//",
+        "/*",
+        "*/",
+        "ue_db: [",
+        "impu: ",
+        "é",
+    ];
+    let mut dice = Dice(7);
+    for _ in 0..20_000 {
+        let length = dice.roll(40);
+        let text: String = (0..length).map(|_| dice.pick(&TOKENS)).collect();
+        let files =
+            MemoryFiles::default().with("ims.cfg", text).with("b.cfg", "A: 1, #define A [1]\n1, `${A}`,");
+        let loaded = load(Path::new("ims.cfg"), &files);
+        assert_eq!(
+            loaded.config.is_none(),
+            loaded.diagnostics.iter().any(|diagnostic| diagnostic.is_error())
+        );
+    }
+}
