@@ -1,10 +1,14 @@
 //! The service: the only layer that knows what a subscriber is.
 
+pub mod auth;
 pub mod call;
 pub mod core;
 pub mod identity;
 pub mod limits;
 pub mod owner;
+pub mod persist;
 pub mod registrar;
 pub mod subscriber;
+pub mod tokens;
+pub mod trouble;
 pub mod view;

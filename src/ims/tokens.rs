@@ -1,0 +1,82 @@
+//! Values that nobody may guess: nonces, RAND, tags.
+//!
+//! The context's generator is not made for secrecy: who saw enough of its output could run it on, or back. So nothing of it
+//! leaves; what leaves is an HMAC, under a key drawn once, of a counter and a fresh draw.
+
+use crate::base::rng::Rng;
+use crate::crypto::hash::Hash;
+use crate::crypto::hex;
+use arrayvec::ArrayString;
+use std::fmt;
+
+/// A tag: 64 bits in hexadecimal (RFC 3261 19.3 asks for 32).
+pub type Tag = ArrayString<16>;
+
+/// Makes unguessable values.
+#[derive(Default)]
+pub struct Tokens {
+    key: Option<[u8; 32]>,
+    counter: u64,
+}
+
+impl fmt::Debug for Tokens {
+    /// Shows no key.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tokens").field("counter", &self.counter).finish_non_exhaustive()
+    }
+}
+
+impl Tokens {
+    /// 32 octets that nobody can guess.
+    pub fn octets(&mut self, rng: &mut Rng) -> [u8; 32] {
+        let key = self.key.get_or_insert_with(|| {
+            let mut key = [0; 32];
+            rng.fill(&mut key);
+            key
+        });
+        self.counter += 1;
+        let mut input = [0; 16];
+        input[..8].copy_from_slice(&self.counter.to_le_bytes());
+        input[8..].copy_from_slice(&rng.next_u64().to_le_bytes());
+        let output = Hash::Sha256.hmac(key, &input);
+        std::array::from_fn(|i| output[i])
+    }
+
+    /// 64 bits that nobody can guess.
+    pub fn bits(&mut self, rng: &mut Rng) -> u64 {
+        let octets = self.octets(rng);
+        u64::from_le_bytes(std::array::from_fn(|i| octets[i]))
+    }
+
+    /// A tag for From or To.
+    pub fn tag(&mut self, rng: &mut Rng) -> Tag {
+        hex::encode(&self.octets(rng)[..8])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_differ_and_follow_from_the_seed() {
+        let draw = |seed| {
+            let (mut tokens, mut rng) = (Tokens::default(), Rng::from_seed(seed));
+            [tokens.tag(&mut rng), tokens.tag(&mut rng), tokens.tag(&mut rng)]
+        };
+        let tags = draw(1);
+        assert!(tags[0] != tags[1] && tags[1] != tags[2]);
+        assert!(tags.iter().all(|t| t.len() == 16));
+        assert_eq!(tags, draw(1));
+        assert_ne!(tags, draw(2));
+    }
+
+    #[test]
+    fn the_generators_own_output_does_not_leave() {
+        let (mut tokens, mut rng) = (Tokens::default(), Rng::from_seed(1));
+        let mut shadow = Rng::from_seed(1);
+        let left = tokens.octets(&mut rng);
+        let drawn: Vec<u8> = (0..8).flat_map(|_| shadow.next_u64().to_le_bytes()).collect();
+        assert!(left.chunks(8).all(|chunk| !drawn.chunks(8).any(|d| d == chunk)));
+    }
+}
