@@ -35,7 +35,8 @@ impl Running {
                 ..User::default()
             };
             let sip = vec![SipSocket::new("127.0.0.1".parse().unwrap(), 0)];
-            let core = Core::new(Config { sip, users: vec![alice], ..Config::default() });
+            let config = Config { sip, users: vec![alice], ..Config::default() };
+            let core = Core::new(config, &mut imsbox::base::rng::Rng::from_seed(1));
             let log = Box::new(LogFile::none(LogConfig::default()));
             let hooks = Hooks { log, endpoint: Some(Box::new(control)), storage: None };
             Node::new(core, hooks).unwrap().run().unwrap();

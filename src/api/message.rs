@@ -125,7 +125,7 @@ mod tests {
             };
             let config = Config { users: vec![user], ..Config::default() };
             World {
-                core: Core::new(config),
+                core: Core::new(config, &mut Rng::from_seed(0)),
                 log: FakeLog::default(),
                 rng: Rng::from_seed(1),
                 out: Outbox::new(),

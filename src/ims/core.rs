@@ -1,7 +1,9 @@
 //! The whole service behind one face: inputs are the methods below, outputs go to the context's outbox.
 
+use crate::base::rng::Rng;
 use crate::base::time::Instant;
 use crate::config::model::Config;
+use crate::ims::tokens::Tokens;
 use crate::ims::view::{DialogView, UserView};
 use crate::proto::cx::Cx;
 use crate::proto::flow::{ConnId, Flow};
@@ -15,13 +17,14 @@ pub const MAX_MEDIA_SESSIONS: usize = 4096;
 pub struct Core {
     config: Config,
     media: MediaTable,
+    tokens: Tokens,
 }
 
 impl Core {
-    /// A core with the configured users, none of them registered.
-    pub fn new(config: Config) -> Self {
+    /// A core with the configured users, none of them registered. The keys of nonces, tags and branches are drawn from `rng`.
+    pub fn new(config: Config, rng: &mut Rng) -> Self {
         let media = MediaTable::new(MAX_MEDIA_SESSIONS, config.sip.iter().map(|s| (s.port_min, s.port_max)));
-        Core { config, media }
+        Core { config, media, tokens: Tokens::new(rng) }
     }
 
     /// The media sessions; the loop asks them about every RTP and RTCP packet.

@@ -13,9 +13,8 @@ use std::fmt;
 pub type Tag = ArrayString<16>;
 
 /// Makes unguessable values.
-#[derive(Default)]
 pub struct Tokens {
-    key: Option<[u8; 32]>,
+    key: [u8; 32],
     counter: u64,
 }
 
@@ -27,18 +26,20 @@ impl fmt::Debug for Tokens {
 }
 
 impl Tokens {
+    /// A maker whose key is drawn from `rng`.
+    pub fn new(rng: &mut Rng) -> Self {
+        let mut key = [0; 32];
+        rng.fill(&mut key);
+        Tokens { key, counter: 0 }
+    }
+
     /// 32 octets that nobody can guess.
     pub fn octets(&mut self, rng: &mut Rng) -> [u8; 32] {
-        let key = self.key.get_or_insert_with(|| {
-            let mut key = [0; 32];
-            rng.fill(&mut key);
-            key
-        });
         self.counter += 1;
         let mut input = [0; 16];
         input[..8].copy_from_slice(&self.counter.to_le_bytes());
         input[8..].copy_from_slice(&rng.next_u64().to_le_bytes());
-        let output = Hash::Sha256.hmac(key, &input);
+        let output = Hash::Sha256.hmac(&self.key, &input);
         std::array::from_fn(|i| output[i])
     }
 
@@ -61,7 +62,8 @@ mod tests {
     #[test]
     fn values_differ_and_follow_from_the_seed() {
         let draw = |seed| {
-            let (mut tokens, mut rng) = (Tokens::default(), Rng::from_seed(seed));
+            let mut rng = Rng::from_seed(seed);
+            let mut tokens = Tokens::new(&mut rng);
             [tokens.tag(&mut rng), tokens.tag(&mut rng), tokens.tag(&mut rng)]
         };
         let tags = draw(1);
@@ -73,8 +75,9 @@ mod tests {
 
     #[test]
     fn the_generators_own_output_does_not_leave() {
-        let (mut tokens, mut rng) = (Tokens::default(), Rng::from_seed(1));
-        let mut shadow = Rng::from_seed(1);
+        let mut rng = Rng::from_seed(1);
+        let mut shadow = rng.clone();
+        let mut tokens = Tokens::new(&mut rng);
         let left = tokens.octets(&mut rng);
         let drawn: Vec<u8> = (0..8).flat_map(|_| shadow.next_u64().to_le_bytes()).collect();
         assert!(left.chunks(8).all(|chunk| !drawn.chunks(8).any(|d| d == chunk)));

@@ -49,7 +49,8 @@ impl Running {
         let thread = std::thread::spawn(move || {
             let (report, reported) = channel();
             let endpoint = Some(Box::new(Door { inbox, report, waker: None }) as Box<dyn Endpoint>);
-            let node = Node::new(Core::new(config), Hooks { log, endpoint, storage: None }).unwrap();
+            let core = Core::new(config, &mut imsbox::base::rng::Rng::from_seed(1));
+            let node = Node::new(core, Hooks { log, endpoint, storage: None }).unwrap();
             started.send((node.sip_addrs(), reported.recv().unwrap())).unwrap();
             node.run()
         });

@@ -44,7 +44,8 @@ fn an_address_in_use_is_said_in_words() {
     let first = Running::start(&["127.0.0.1"]);
     let config = Config { sip: vec![socket(first.addrs[0])], ..Config::default() };
     let hooks = Hooks { log: Box::new(LogFile::none(Default::default())), endpoint: None, storage: None };
-    let error = Node::new(imsbox::ims::core::Core::new(config), hooks).err().unwrap().to_string();
+    let core = imsbox::ims::core::Core::new(config, &mut imsbox::base::rng::Rng::from_seed(1));
+    let error = Node::new(core, hooks).err().unwrap().to_string();
     assert!(error.starts_with(&format!("sip_addr[0]: cannot bind UDP {}", first.addrs[0])), "{error}");
     assert!(error.contains("in use"), "{error}");
     first.stop();
