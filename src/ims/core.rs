@@ -1,82 +1,352 @@
 //! The whole service behind one face: inputs are the methods below, outputs go to the context's outbox.
+//!
+//! An input goes down to the handler that it is for; what it brings up for others (a transaction that timed out, a binding that
+//! went) waits as an event until [`Core`] settles, at the end of the same input.
 
 use crate::base::rng::Rng;
 use crate::base::time::Instant;
+use crate::base::trace::{Level, Subject};
 use crate::config::model::Config;
+use crate::ims::auth::{Auth, AuthCx};
+use crate::ims::call::Calls;
+use crate::ims::dispatch;
+pub use crate::ims::limits::MAX_MEDIA_SESSIONS;
+use crate::ims::limits::{
+    MAX_CLIENT_TRANSACTIONS, MAX_SERVER_TRANSACTIONS, MAX_SETTLE_STEPS, SHUTDOWN_PATIENCE,
+};
+use crate::ims::owner::Owner;
+use crate::ims::persist;
+use crate::ims::registrar::response::describe;
+use crate::ims::registrar::{Gone, Registrar, Removed};
+use crate::ims::stranger::Strangers;
+use crate::ims::subscriber::Subscribers;
 use crate::ims::tokens::Tokens;
+use crate::ims::trouble::Troubles;
 use crate::ims::view::{DialogView, UserView};
 use crate::proto::cx::Cx;
 use crate::proto::flow::{ConnId, Flow};
 use crate::proto::media::table::MediaTable;
-
-/// Most media sessions at a time: two sockets each, so 8,192 descriptors.
-pub const MAX_MEDIA_SESSIONS: usize = 4096;
+use crate::proto::outbox::Output;
+use crate::proto::sip::transaction::{Limits, Timers, Transactions, TxEvent};
+use crate::wire::sip::{Index, Message, ParseError};
+use std::net::SocketAddr;
 
 /// The IMS core.
 #[derive(Debug)]
 pub struct Core {
-    config: Config,
-    media: MediaTable,
-    tokens: Tokens,
+    service: Service,
+    index: Index,
+    strangers: Strangers,
+    /// What was odd in the configuration, until there is a log to tell it to.
+    complaints: Vec<String>,
+    end: End,
+}
+
+/// How far the end of the program has come.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum End {
+    Running,
+    /// Calls are being ended, until this time at the latest.
+    Stopping(Instant),
+    Done,
+}
+
+/// The tables.
+#[derive(Debug)]
+pub(super) struct Service {
+    pub(super) config: Config,
+    pub(super) subscribers: Subscribers,
+    pub(super) registrar: Registrar,
+    pub(super) auth: Auth,
+    pub(super) txs: Transactions<Owner>,
+    pub(super) calls: Calls,
+    pub(super) media: MediaTable,
+    pub(super) tokens: Tokens,
+    pub(super) troubles: Troubles,
+    pub(super) is_stopping: bool,
+}
+
+/// The tables that a call touches.
+pub struct View<'a> {
+    /// Transactions.
+    pub txs: &'a mut Transactions<Owner>,
+    /// Users and identities.
+    pub subs: &'a Subscribers,
+    /// Bindings.
+    pub registrar: &'a Registrar,
+    /// Media sessions.
+    pub media: &'a mut MediaTable,
+    /// Unguessable values.
+    pub tokens: &'a mut Tokens,
+    /// The configuration.
+    pub config: &'a Config,
+}
+
+impl Service {
+    fn new(config: Config, rng: &mut Rng) -> (Self, Vec<String>) {
+        let (subscribers, complaints) = Subscribers::new(&config);
+        let protocol = &config.protocol;
+        let timers = Timers {
+            t1: protocol.timer_t1,
+            t2: protocol.timer_t2,
+            t4: protocol.timer_t4,
+            ..Timers::default()
+        };
+        let limits = Limits { server: MAX_SERVER_TRANSACTIONS, client: MAX_CLIENT_TRANSACTIONS };
+        let locals: Vec<SocketAddr> = config.sip.iter().map(|s| s.addr).collect();
+        let service = Service {
+            subscribers,
+            registrar: Registrar::default(),
+            auth: Auth::default(),
+            txs: Transactions::new(locals, timers, limits, protocol.tcp_threshold, rng),
+            calls: Calls::default(),
+            media: MediaTable::new(MAX_MEDIA_SESSIONS, config.sip.iter().map(|s| (s.port_min, s.port_max))),
+            tokens: Tokens::new(rng),
+            troubles: Troubles::default(),
+            is_stopping: false,
+            config,
+        };
+        (service, complaints)
+    }
+
+    /// The calls, and the tables that they touch.
+    pub(super) fn calls(&mut self) -> (&mut Calls, View<'_>) {
+        let Service { calls, txs, subscribers, registrar, media, tokens, config, .. } = self;
+        (calls, View { txs, subs: subscribers, registrar, media, tokens, config })
+    }
+
+    /// The authentication, the users, and what a check writes on.
+    pub(super) fn auth<'a, 'b>(
+        &'a mut self,
+        cx: &'a mut Cx<'b>,
+    ) -> (&'a mut Auth, &'a Subscribers, AuthCx<'a, 'b>) {
+        let Service { auth, subscribers, tokens, troubles, .. } = self;
+        (auth, subscribers, AuthCx { cx, tokens, troubles })
+    }
+
+    /// The user with bindings and calls, as `dialogs` has them.
+    fn user_views(&self, now: Instant, dialogs: &[DialogView]) -> Vec<UserView> {
+        let views = self.subscribers.users().map(|(id, user)| {
+            let mut view = UserView::of(user, self.registrar.of_user(id).map(|(_, b)| b), now);
+            let named = |d: &DialogView| view.impus.iter().any(|i| *i == d.from || *i == d.to);
+            view.dialogs = dialogs.iter().filter(|d| named(d)).map(|d| d.index).collect();
+            view.last_error = self.troubles.of(id);
+            view
+        });
+        views.collect()
+    }
+
+    fn on_removed(&mut self, cx: &mut Cx<'_>, removed: Removed) {
+        persist::forget_binding(cx, removed.number);
+        let (calls, mut view) = self.calls();
+        calls.on_binding_removed(&mut view, cx, removed);
+    }
+
+    fn on_tx_event(&mut self, cx: &mut Cx<'_>, event: TxEvent<Owner>) {
+        let owner = match event {
+            TxEvent::ClientTimeout { owner, .. }
+            | TxEvent::ClientFailed { owner, .. }
+            | TxEvent::ServerTimeout { owner }
+            | TxEvent::ProceedingTimeout { owner, .. } => owner,
+        };
+        if let Owner::Call(part) = owner {
+            let (calls, mut view) = self.calls();
+            calls.on_tx_event(&mut view, cx, part, event);
+        }
+    }
+
+    fn expire_bindings(&mut self, cx: &mut Cx<'_>) {
+        while let Some(id) = self.registrar.due(cx.now) {
+            let Some(binding) = self.registrar.remove(id, Gone::Expired) else { continue };
+            let impi = &self.subscribers.user(binding.user).impi;
+            let text = describe(&binding);
+            cx.ims(Level::Info, Subject::Id(binding.number), format_args!("Register {impi}: {text} expired"));
+        }
+    }
 }
 
 impl Core {
     /// A core with the configured users, none of them registered. The keys of nonces, tags and branches are drawn from `rng`.
     pub fn new(config: Config, rng: &mut Rng) -> Self {
-        let media = MediaTable::new(MAX_MEDIA_SESSIONS, config.sip.iter().map(|s| (s.port_min, s.port_max)));
-        Core { config, media, tokens: Tokens::new(rng) }
+        let (service, complaints) = Service::new(config, rng);
+        Core { service, index: Index::new(), strangers: Strangers::default(), complaints, end: End::Running }
     }
 
     /// The media sessions; the loop asks them about every RTP and RTCP packet.
     pub fn media_mut(&mut self) -> &mut MediaTable {
-        &mut self.media
+        &mut self.service.media
     }
 
     /// The configuration.
     pub fn config(&self) -> &Config {
-        &self.config
+        &self.service.config
+    }
+
+    /// How many bindings, challenges and transactions there are: what must be none when all is quiet.
+    pub fn load(&self) -> Load {
+        let Service { registrar, auth, txs, .. } = &self.service;
+        Load {
+            bindings: registrar.len(),
+            challenges: auth.pending(),
+            server_transactions: txs.server_count(),
+            client_transactions: txs.client_count(),
+        }
     }
 
     /// Takes one record of the state file, before any other input. A record that does not fit is traced and left out.
-    pub fn restore(&mut self, _cx: &mut Cx<'_>, _key: &str, _value: &str) {}
+    pub fn restore(&mut self, cx: &mut Cx<'_>, key: &str, value: &str) {
+        self.tell_complaints(cx);
+        if let Err(why) = self.service.restore(cx, key, value) {
+            cx.ims(Level::Warn, Subject::None, format_args!("state record {key} is left out: {why}"));
+            cx.out.push(Output::Persist { key: key.to_owned(), value: None });
+        }
+    }
 
     /// Takes one SIP message: a UDP datagram, or one message cut from a stream.
-    pub fn on_sip(&mut self, _cx: &mut Cx<'_>, _flow: Flow, _octets: &[u8]) {}
+    pub fn on_sip(&mut self, cx: &mut Cx<'_>, flow: Flow, octets: &[u8]) {
+        self.tell_complaints(cx);
+        let Core { service, index, strangers, .. } = self;
+        match Message::parse(octets, index) {
+            // RFC 5626 3.5.1, RFC 3261 7.5: a keep-alive
+            Err(ParseError::Empty) => return,
+            Err(error) => strangers.tell(cx, flow, error, octets),
+            Ok(message) if message.is_request() => dispatch::on_request(service, cx, flow, &message),
+            Ok(message) => dispatch::on_response(service, cx, flow, &message),
+        }
+        self.settle(cx);
+    }
 
     /// A stream connection has gone.
-    pub fn on_stream_closed(&mut self, _cx: &mut Cx<'_>, _conn: ConnId) {}
+    pub fn on_stream_closed(&mut self, _cx: &mut Cx<'_>, conn: ConnId) {
+        self.service.registrar.on_stream_closed(conn);
+    }
 
     /// A message could not be sent: no route, connection refused, port unreachable.
-    pub fn on_send_failed(&mut self, _cx: &mut Cx<'_>, _flow: Flow, _tag: u64) {}
+    pub fn on_send_failed(&mut self, cx: &mut Cx<'_>, flow: Flow, tag: u64) {
+        self.service.registrar.on_send_failed(flow);
+        self.service.txs.on_send_failed(cx, flow, tag);
+        self.settle(cx);
+    }
 
     /// The ports of a media session are open, or could not be opened.
-    pub fn on_media_opened(&mut self, _cx: &mut Cx<'_>, _session: u64, _ok: bool) {}
+    pub fn on_media_opened(&mut self, cx: &mut Cx<'_>, session: u64, ok: bool) {
+        let (calls, mut view) = self.service.calls();
+        calls.on_media_opened(&mut view, cx, session, ok);
+        self.settle(cx);
+    }
 
     /// Runs whatever is due at `cx.now`.
-    pub fn tick(&mut self, _cx: &mut Cx<'_>) {}
+    pub fn tick(&mut self, cx: &mut Cx<'_>) {
+        self.tell_complaints(cx);
+        self.service.txs.tick(cx);
+        self.service.auth.tick(cx, &self.service.subscribers);
+        self.service.expire_bindings(cx);
+        let (calls, mut view) = self.service.calls();
+        calls.tick(&mut view, cx);
+        self.settle(cx);
+    }
 
     /// When [`Core::tick`] must be called next, if ever.
     pub fn next_deadline(&self) -> Option<Instant> {
-        None
+        let Service { txs, auth, registrar, calls, .. } = &self.service;
+        let end = match self.end {
+            End::Stopping(at) => Some(at),
+            End::Running | End::Done => None,
+        };
+        let all = [
+            txs.next_deadline(),
+            auth.next_deadline(),
+            registrar.next_deadline(),
+            calls.next_deadline(),
+            end,
+        ];
+        all.into_iter().flatten().min()
     }
 
     /// Starts a clean end: ends the calls, stores the state, and pushes `Output::Exit` when that is done or has taken too long.
     pub fn shutdown(&mut self, cx: &mut Cx<'_>) {
-        cx.out.push(crate::proto::outbox::Output::Exit);
+        if self.end != End::Running {
+            return;
+        }
+        self.end = End::Stopping(cx.now + SHUTDOWN_PATIENCE);
+        self.service.is_stopping = true;
+        let (calls, mut view) = self.service.calls();
+        calls.shutdown(&mut view, cx);
+        self.settle(cx);
     }
 
     /// All users in configuration order, with what is registered.
-    pub fn user_views(&self, _now: Instant) -> Vec<UserView> {
-        Vec::new()
+    pub fn user_views(&self, now: Instant) -> Vec<UserView> {
+        self.service.user_views(now, &self.dialog_views(now))
     }
 
     /// All calls, also those that ended less than 30 s ago.
-    pub fn dialog_views(&self, _now: Instant) -> Vec<DialogView> {
-        Vec::new()
+    pub fn dialog_views(&self, now: Instant) -> Vec<DialogView> {
+        self.service.calls.views(&self.service.media, now)
     }
 
     /// Ends the call with this dialog index. The error says, in words, why it could not.
-    pub fn stop_dialog(&mut self, _cx: &mut Cx<'_>, index: u32) -> Result<(), String> {
-        Err(format!("no dialog {index}"))
+    pub fn stop_dialog(&mut self, cx: &mut Cx<'_>, index: u32) -> Result<(), String> {
+        let (calls, mut view) = self.service.calls();
+        let stopped = calls.stop(&mut view, cx, index);
+        self.settle(cx);
+        stopped
     }
+
+    /// Routes what the input brought up, a bounded number of steps; the rest stays for the next input.
+    fn settle(&mut self, cx: &mut Cx<'_>) {
+        for _ in 0..MAX_SETTLE_STEPS {
+            if let Some(event) = self.service.txs.pop_event() {
+                self.service.on_tx_event(cx, event);
+            } else if let Some(removed) = self.service.registrar.pop_removed() {
+                self.service.on_removed(cx, removed);
+            } else {
+                break;
+            }
+        }
+        if let End::Stopping(at) = self.end
+            && (self.service.calls.is_idle() || cx.now >= at)
+        {
+            self.end = End::Done;
+            cx.out.push(Output::Exit);
+        }
+    }
+
+    fn tell_complaints(&mut self, cx: &mut Cx<'_>) {
+        for complaint in self.complaints.drain(..) {
+            cx.ims(Level::Warn, Subject::None, format_args!("{complaint}"));
+        }
+    }
+}
+
+impl Service {
+    fn restore(&mut self, cx: &mut Cx<'_>, key: &str, value: &str) -> Result<(), String> {
+        if let Some(impi) = key.strip_prefix(persist::SQN) {
+            let user = self.subscribers.by_impi(impi.as_bytes()).ok_or("no such user any more")?;
+            let sqn = persist::read_sqn(value).ok_or("no sequence number in it")?;
+            let configured = self.subscribers.user(user).sim.as_ref().map_or(0, |sim| sim.sqn);
+            self.auth.restore_sqn(user, sqn.max(configured));
+            return Ok(());
+        }
+        if !key.starts_with(persist::BINDING) {
+            return Ok(());
+        }
+        let (user, number, draft) =
+            persist::read_binding(cx, &self.subscribers, self.config.sip.len(), key, value)?;
+        self.registrar.add_numbered(user, number, draft).map_err(|_| "no room for another binding")?;
+        Ok(())
+    }
+}
+
+/// How many of each thing there are.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Load {
+    /// Registered contacts.
+    pub bindings: usize,
+    /// Challenges that wait for an answer.
+    pub challenges: usize,
+    /// Server transactions.
+    pub server_transactions: usize,
+    /// Client transactions.
+    pub client_transactions: usize,
 }

@@ -48,3 +48,6 @@ pub const MAX_SETTLE_STEPS: usize = 4096;
 
 /// How long the end of the program waits for calls to be ended.
 pub const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(3);
+
+/// Most media sessions at a time: two sockets each, so 8,192 descriptors.
+pub const MAX_MEDIA_SESSIONS: usize = 4096;

@@ -3,11 +3,14 @@
 pub mod auth;
 pub mod call;
 pub mod core;
+pub mod dispatch;
 pub mod identity;
 pub mod limits;
 pub mod owner;
 pub mod persist;
 pub mod registrar;
+mod registration;
+pub mod stranger;
 pub mod subscriber;
 pub mod tokens;
 pub mod trouble;

@@ -1,5 +1,10 @@
 //! What the service shows of itself: plain owned snapshots, from which `api` builds JSON and the monitor its columns.
 
+use crate::base::time::Instant;
+use crate::config::model::User;
+use crate::ims::identity;
+use crate::ims::registrar::Binding;
+use crate::wire::sip::text::lossy;
 use std::net::SocketAddr;
 
 /// One user with its bindings and calls.
@@ -17,6 +22,25 @@ pub struct UserView {
     pub dialogs: Vec<u32>,
     /// The last thing that went wrong with this user's registration, in words, and when (Unix seconds).
     pub last_error: Option<(i64, String)>,
+}
+
+impl UserView {
+    /// A user with these bindings; calls and troubles are for the caller to add.
+    pub fn of<'b>(user: &User, bindings: impl Iterator<Item = &'b Binding>, now: Instant) -> UserView {
+        let default = identity::default_impu(user);
+        let others = (0..user.impus.len()).filter(|&at| Some(at) != default);
+        let impus: Vec<String> =
+            default.into_iter().chain(others).map(|at| user.impus[at].uri.clone()).collect();
+        let registered: Vec<String> =
+            user.impus.iter().filter(|i| identity::is_shown(i)).map(|i| i.uri.clone()).collect();
+        UserView {
+            impi: user.impi.clone(),
+            force_sms_over_sg: user.force_sms_over_sg,
+            bindings: bindings.map(|b| BindingView::of(b, &registered, now)).collect(),
+            impus,
+            ..UserView::default()
+        }
+    }
 }
 
 /// One contact binding.
@@ -46,6 +70,26 @@ pub struct BindingView {
     pub auth: &'static str,
     /// User-Agent of the REGISTER.
     pub user_agent: String,
+}
+
+impl BindingView {
+    fn of(binding: &Binding, registered: &[String], now: Instant) -> BindingView {
+        let contact = &binding.contact;
+        BindingView {
+            uri: lossy(&contact.uri).into_owned(),
+            id: binding.number,
+            impus: registered.to_vec(),
+            q: contact.q,
+            video: contact.video,
+            smsip: contact.smsip,
+            imei: contact.imei.map(|imei| imei.to_string()),
+            expires: binding.remaining_secs(now),
+            transport: binding.flow.transport.via_token(),
+            remote: Some(binding.origin.source),
+            auth: binding.origin.auth,
+            user_agent: binding.origin.user_agent.clone(),
+        }
+    }
 }
 
 /// One call, or one leg of it.

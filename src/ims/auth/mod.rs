@@ -115,13 +115,14 @@ pub fn credentials<'m>(message: &Message<'m>) -> Option<Credentials<'m>> {
 }
 
 impl Auth {
-    /// Judges a request that claims to be of `user`.
+    /// Judges a request that claims to be of `user`. With `fresh_each_time` every nonce serves one request.
     pub fn check(
         &mut self,
         to: &mut AuthCx<'_, '_>,
         subscribers: &Subscribers,
         user: UserId,
         message: &Message<'_>,
+        fresh_each_time: bool,
     ) -> Outcome {
         let profile = subscribers.user(user);
         if profile.authent_type == AuthentType::None {
@@ -159,7 +160,7 @@ impl Auth {
         }
         let how = pending.algorithm.name();
         let info = secret.and_then(|secret| authentication_info(&given, pending.algorithm, &secret));
-        if pending.vector.is_some() || count == 0 {
+        if pending.vector.is_some() || count == 0 || fresh_each_time {
             self.challenges.take(user, given.nonce);
         } else {
             pending.accepted_count = count;

@@ -31,13 +31,16 @@ pub fn granted(params: Params<'_>, header: Option<u32>, settings: &RegistrationS
     let param = params.get("expires").map(|text| decimal_u64(text).unwrap_or(MALFORMED_SECS));
     let longest = settings.binding_expires;
     let asked = param.or(header.map(u64::from)).map_or(longest, Duration::from_secs);
-    // RFC 3261 10.3: an hour is never too brief, whatever the settings say
-    let shortest = settings.min_expires.min(longest).min(Duration::from_secs(3600));
     match asked {
         Duration::ZERO => Expires::Remove,
-        brief if brief < shortest => Expires::TooBrief,
+        brief if brief < shortest(settings) => Expires::TooBrief,
         enough => Expires::Granted(enough.min(longest)),
     }
+}
+
+/// The shortest lifetime that is granted, for Min-Expires. RFC 3261 10.3: an hour is never too brief, whatever the settings say.
+pub fn shortest(settings: &RegistrationSettings) -> Duration {
+    settings.min_expires.min(settings.binding_expires).min(Duration::from_secs(3600))
 }
 
 #[cfg(test)]

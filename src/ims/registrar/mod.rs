@@ -6,6 +6,7 @@
 pub mod binding;
 pub mod expires;
 pub mod register;
+pub mod response;
 pub mod route;
 
 use crate::base::arena::{Arena, Id};
@@ -15,7 +16,8 @@ use crate::ims::limits::{MAX_BINDINGS, MAX_BINDINGS_PER_USER};
 use crate::ims::subscriber::{Subscribers, UserId};
 use crate::proto::flow::{ConnId, Flow, Transport};
 use crate::wire::sip::{HeaderId, Message, NameAddr};
-use binding::{Binding, Contact, Origin};
+pub use binding::Binding;
+use binding::{Contact, Origin};
 use smallvec::SmallVec;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
@@ -117,21 +119,12 @@ impl Registrar {
         ids.iter().map(|&id| (id, self.bindings.get(id).expect("the index names living bindings")))
     }
 
-    /// The contacts to try for the user's identity `impu` (an index into `User::impus`), highest q first. An identity that
-    /// is tied to an IMEI reaches that phone only; emergency registrations take no ordinary requests.
-    pub fn targets(
-        &self,
-        subscribers: &Subscribers,
-        user: UserId,
-        impu: usize,
-        now: Instant,
-    ) -> SmallVec<[Id<Binding>; 4]> {
-        let imei = subscribers.user(user).impus.get(impu).and_then(|i| i.imei.as_deref());
-        let fits =
-            |b: &Binding| imei.is_none_or(|wanted| b.contact.imei.is_some_and(|i| same_imei(&i, wanted)));
+    /// The contacts to try for the user, highest q first; emergency registrations take no ordinary requests. Which of them
+    /// an identity that is tied to an IMEI reaches, [`Binding::has_imei`] tells.
+    pub fn targets(&self, user: UserId, now: Instant) -> SmallVec<[Id<Binding>; 4]> {
         let mut found: SmallVec<[(u16, Id<Binding>); 4]> = self
             .of_user(user)
-            .filter(|(_, b)| b.expires_at > now && !b.contact.sos && fits(b))
+            .filter(|(_, b)| b.expires_at > now && !b.contact.sos)
             .map(|(id, b)| (b.contact.q, id))
             .collect();
         found.sort_by_key(|(q, _)| std::cmp::Reverse(*q));
@@ -316,6 +309,15 @@ impl Binding {
         left.as_secs() + u64::from(left.subsec_nanos() > 0)
     }
 
+    /// Whether the phone behind it has this IMEI, compared without the last digit: that is a check digit, a spare, or
+    /// missing (TS 23.003 6.2).
+    pub fn has_imei(&self, imei: &str) -> bool {
+        let digits =
+            |text: &str| text.bytes().filter(u8::is_ascii_digit).take(14).collect::<SmallVec<[u8; 14]>>();
+        let wanted = digits(imei);
+        wanted.len() == 14 && self.contact.imei.is_some_and(|own| digits(&own) == wanted)
+    }
+
     /// When it ends by the wall clock.
     pub fn expires_wall(&self, now: Instant, wall: UnixTime) -> UnixTime {
         wall + Duration::from_secs(self.remaining_secs(now))
@@ -342,9 +344,4 @@ pub fn claimed_user(subscribers: &Subscribers, message: &Message<'_>) -> Option<
 fn only_user(mut bindings: impl Iterator<Item = (UserId, Id<Binding>)>) -> Option<(UserId, Id<Binding>)> {
     let first = bindings.next()?;
     bindings.all(|(user, _)| user == first.0).then_some(first)
-}
-
-/// IMEIs are compared by TAC and serial number: the last digit is a check digit, a spare, or missing (TS 23.003 6.2).
-fn same_imei(a: &str, b: &str) -> bool {
-    a.len() >= 14 && b.len() >= 14 && a.as_bytes()[..14] == b.as_bytes()[..14]
 }

@@ -1,0 +1,337 @@
+//! What comes from the wire, handed to the part of the service that it is for, in the order of checks of RFC 3261 8.2:
+//! defects, method, Request-URI, Require, content; then who sent it (TS 24.229 5.2.6.3), then the method's own handler.
+//!
+//! A Route that names us is taken as read, and one that is missing or stale is not missed: every request that comes here is
+//! for us, because this is the only server there is (TS 24.229 5.2.6.3.2 would refuse it with 400).
+
+use crate::base::arena::Id;
+use crate::base::trace::{Dir, Layer, Level, Subject};
+use crate::config::model::AuthentType;
+use crate::ims::auth::{Family, Outcome};
+use crate::ims::core::Service;
+use crate::ims::limits::RETRY_AFTER_SECS;
+use crate::ims::owner::Owner;
+use crate::ims::registrar::{Binding, claimed_user};
+use crate::ims::registration;
+use crate::ims::subscriber::{Target, UserId};
+use crate::proto::cx::Cx;
+use crate::proto::flow::Flow;
+use crate::proto::sip::transaction::{Answer, ServerTx, Verdict, trace_id};
+use crate::wire::sip::text::{lossy, trim};
+use crate::wire::sip::{Defect, HeaderId, Message, Method, Scheme, Uri, Writer};
+
+/// The methods that are served, for Allow.
+pub const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, REGISTER, OPTIONS, PRACK, UPDATE, INFO";
+
+/// The extensions that are served, for Supported.
+pub const SUPPORTED: &str = "100rel, timer, precondition, path";
+
+/// Option tags that a request may require. Beyond those that are served, the ones that phones require as a habit and whose
+/// absence does them no harm here: `sec-agree` without IPsec is registered plainly, as phones without it are.
+const TAKEN: [&str; 9] =
+    ["100rel", "timer", "precondition", "path", "sec-agree", "gruu", "outbound", "norefersub", "histinfo"];
+
+/// A server transaction of the service's.
+pub(super) type ServerId = Id<ServerTx<Owner>>;
+
+/// Who sent a request.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Caller {
+    /// The user; nobody for an anonymous call where that is allowed.
+    pub user: Option<UserId>,
+    /// The contact that it comes from, when that is registered.
+    pub binding: Option<Id<Binding>>,
+}
+
+/// Takes a request that parses.
+pub(super) fn on_request(service: &mut Service, cx: &mut Cx<'_>, flow: Flow, msg: &Message<'_>) {
+    if let Err(defect) = msg.check() {
+        return on_defect(service, cx, flow, msg, defect);
+    }
+    match service.txs.on_request(cx, flow, msg) {
+        Verdict::New(id) => on_new(service, cx, id, flow, msg),
+        Verdict::Ack => {
+            let (calls, mut view) = service.calls();
+            calls.on_ack(&mut view, cx, msg);
+        }
+        Verdict::Cancel { invite } => {
+            let (calls, mut view) = service.calls();
+            calls.on_cancel(&mut view, cx, invite, msg);
+        }
+        Verdict::Absorbed | Verdict::Rejected(_) => {}
+    }
+}
+
+/// Takes a response that parses.
+pub(super) fn on_response(service: &mut Service, cx: &mut Cx<'_>, flow: Flow, msg: &Message<'_>) {
+    if let Err(defect) = msg.check() {
+        // RFC 3261 8.1.3, 18.1.2: a response that cannot be used is dropped
+        trace_odd(cx, flow, msg, format_args!("response dropped: {defect}"));
+        return;
+    }
+    let answer = service.txs.on_response(cx, flow, msg);
+    let owner = match answer {
+        Answer::Provisional { owner, .. } | Answer::Final { owner, .. } | Answer::Repeat2xx { owner, .. } => {
+            owner
+        }
+        Answer::Absorbed | Answer::Stray => return,
+    };
+    if let Owner::Call(part) = owner {
+        let (calls, mut view) = service.calls();
+        calls.on_answer(&mut view, cx, part, answer, msg);
+    }
+}
+
+/// RFC 3261 8.2.7, 21.4.1: answered without state, with what is wrong as reason.
+fn on_defect(service: &mut Service, cx: &mut Cx<'_>, flow: Flow, msg: &Message<'_>, defect: Defect) {
+    trace_odd(cx, flow, msg, format_args!("request with a defect: {defect}"));
+    let reason = (defect.status() == 400).then(|| defect.to_string());
+    let server = service.config.protocol.user_agent.as_str();
+    service.txs.respond_stateless(cx, flow, msg, defect.status(), reason.as_deref(), |mut w| {
+        warning(&mut w, &defect.to_string());
+        w.header("Server", server);
+        w.finish();
+    });
+}
+
+fn on_new(service: &mut Service, cx: &mut Cx<'_>, id: ServerId, flow: Flow, msg: &Message<'_>) {
+    if let Err(refusal) = admissible(msg) {
+        return refuse(service, cx, id, &refusal);
+    }
+    let in_dialog = msg.to().is_some_and(|to| to.tag().is_some());
+    match msg.method() {
+        Method::Register | Method::Invite if service.is_stopping && !in_dialog => {
+            let refusal = Refusal::new(503, "shutting down");
+            refuse(service, cx, id, &refusal);
+        }
+        Method::Register => registration::on_register(service, cx, id, flow, msg),
+        Method::Options if !in_dialog => reply(service, cx, id, 200, None, |w| {
+            w.header("Allow", ALLOW).header("Accept", "application/sdp").header("Supported", SUPPORTED);
+        }),
+        _ if in_dialog => {
+            let (calls, mut view) = service.calls();
+            calls.on_in_dialog(&mut view, cx, id, msg, flow);
+        }
+        Method::Invite => on_invite(service, cx, id, flow, msg),
+        Method::Subscribe => {
+            let event = msg.header(HeaderId::Event).map(lossy).unwrap_or_default();
+            cx.ims(
+                Level::Info,
+                Subject::None,
+                format_args!("SUBSCRIBE from {}: event package \"{event}\" is not served", flow.remote),
+            );
+            refuse(service, cx, id, &Refusal::new(489, "event package not served"));
+        }
+        Method::Message | Method::Publish | Method::Refer => {
+            let method = msg.method().name();
+            let what = if method == "MESSAGE" { "SMS over IMS is not built yet" } else { "not served" };
+            cx.ims(Level::Warn, Subject::None, format_args!("{method} from {}: {what}", flow.remote));
+            refuse(service, cx, id, &Refusal::new(405, "method not served").with(Extra::Allow));
+        }
+        // BYE, PRACK, UPDATE, INFO, NOTIFY belong to a dialog (RFC 3261 12.2.2)
+        _ => refuse(service, cx, id, &Refusal::new(481, "no dialog")),
+    }
+}
+
+fn on_invite(service: &mut Service, cx: &mut Cx<'_>, id: ServerId, flow: Flow, msg: &Message<'_>) {
+    let Some(caller) = identify(service, flow, msg) else {
+        let words = format!("{} has no registration; REGISTER comes first", flow.remote);
+        cx.ims(Level::Error, Subject::None, format_args!("INVITE refused: {words}"));
+        let refusal = Refusal { reason: Some("Not registered".to_owned()), ..Refusal::new(403, &words) };
+        return refuse(service, cx, id, &refusal);
+    };
+    if let Some(user) = caller.user.filter(|&user| is_challenged(service, user, msg)) {
+        let (auth, subscribers, mut to) = service.auth(cx);
+        match auth.check(&mut to, subscribers, user, msg, false) {
+            Outcome::Passed { .. } => {}
+            Outcome::Challenge(value) => return challenge(service, cx, id, Family::Proxy, &value),
+            Outcome::Refused { status, reason } => {
+                return refuse(service, cx, id, &Refusal::new(status, reason));
+            }
+        }
+    }
+    let (calls, mut view) = service.calls();
+    calls.on_invite(&mut view, cx, id, msg, caller);
+}
+
+/// Who sent the request: a registered user; else a user who need not prove anything or will be challenged; else nobody
+/// in particular, towards an echo number that takes such callers.
+fn identify(service: &Service, flow: Flow, msg: &Message<'_>) -> Option<Caller> {
+    let Service { registrar, subscribers, config, .. } = service;
+    if let Some((user, binding)) = registrar.caller(subscribers, flow, msg) {
+        return Some(Caller { user: Some(user), binding: Some(binding) });
+    }
+    if let Some(user) = claimed_user(subscribers, msg) {
+        let profile = subscribers.user(user);
+        let open = profile.authent_type == AuthentType::None || !from_authentication(service, msg);
+        if open || !profile.auth_on_register_only {
+            return Some(Caller { user: Some(user), binding: None });
+        }
+    }
+    let target = Uri::parse(msg.request_uri()).map_or(Target::Unknown, |uri| subscribers.lookup(&uri));
+    let Target::Echo(at) = target else { return None };
+    let open = config.echo[at].anonymous || !config.echo[at].authentication;
+    open.then_some(Caller { user: None, binding: None })
+}
+
+/// Whether requests other than REGISTER prove themselves too: where the user's settings say so, and the identity they
+/// come under does not say otherwise.
+fn is_challenged(service: &Service, user: UserId, msg: &Message<'_>) -> bool {
+    !service.subscribers.user(user).auth_on_register_only && from_authentication(service, msg)
+}
+
+/// `authentication` of the identity in From; true when it is nobody's.
+fn from_authentication(service: &Service, msg: &Message<'_>) -> bool {
+    let found = msg.from().and_then(|f| f.uri).and_then(|uri| service.subscribers.lookup_user(&uri));
+    found.is_none_or(|(user, impu)| service.subscribers.user(user).impus[impu].authentication)
+}
+
+/// Why a request is not taken.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    status: u16,
+    /// The reason phrase, when it is not the standard one.
+    reason: Option<String>,
+    /// The text of Warning.
+    words: String,
+    extra: Extra,
+}
+
+/// The header that goes with a refusal.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Extra {
+    None,
+    Allow,
+    Accept,
+    AcceptEncoding,
+    Unsupported(String),
+    MinExpires(u64),
+}
+
+impl Refusal {
+    pub(super) fn new(status: u16, words: &str) -> Self {
+        Refusal { status, reason: None, words: words.to_owned(), extra: Extra::None }
+    }
+
+    pub(super) fn with(self, extra: Extra) -> Self {
+        Refusal { extra, ..self }
+    }
+}
+
+/// RFC 3261 8.2.1 to 8.2.3, and 16.3 step 3: what can be said without knowing the sender.
+fn admissible(msg: &Message<'_>) -> Result<(), Refusal> {
+    if msg.method() == Method::Other {
+        return Err(Refusal::new(501, "unknown method").with(Extra::Allow));
+    }
+    if Uri::parse(msg.request_uri()).is_none_or(|uri| uri.scheme == Scheme::Other) {
+        return Err(Refusal::new(416, "only sip, sips, tel and urn are understood"));
+    }
+    let outside = msg.to().is_none_or(|to| to.tag().is_none());
+    let ends_here = !outside || matches!(msg.method(), Method::Register | Method::Options);
+    if msg.max_forwards() == Some(0) && !ends_here {
+        return Err(Refusal::new(483, "Max-Forwards is 0"));
+    }
+    let required = msg.values(HeaderId::Require).chain(msg.values(HeaderId::ProxyRequire));
+    let unknown: Vec<_> = required.filter(|tag| !is_taken(tag)).map(|tag| lossy(tag).into_owned()).collect();
+    if !unknown.is_empty() {
+        let list = unknown.join(", ");
+        return Err(Refusal::new(420, &format!("not supported: {list}")).with(Extra::Unsupported(list)));
+    }
+    if msg.method() == Method::Invite { content(msg) } else { Ok(()) }
+}
+
+fn is_taken(tag: &[u8]) -> bool {
+    TAKEN.iter().any(|taken| tag.eq_ignore_ascii_case(taken.as_bytes()))
+}
+
+/// RFC 3261 8.2.3 and 20.1: an INVITE brings SDP, alone or as a part, or nothing, and takes SDP in return.
+fn content(msg: &Message<'_>) -> Result<(), Refusal> {
+    let encoded = msg.values(HeaderId::ContentEncoding).any(|e| !e.eq_ignore_ascii_case(b"identity"));
+    if encoded && !msg.body().is_empty() {
+        return Err(Refusal::new(415, "the body is encoded").with(Extra::AcceptEncoding));
+    }
+    let optional = msg
+        .header(HeaderId::ContentDisposition)
+        .is_some_and(|d| String::from_utf8_lossy(d).to_ascii_lowercase().contains("handling=optional"));
+    let given = msg.header(HeaderId::ContentType).map(media_type);
+    let understood = given.is_none_or(|t| is_type(t, "application/sdp") || starts_with(t, b"multipart/"));
+    if !understood && !optional && !msg.body().is_empty() {
+        return Err(Refusal::new(415, "only SDP is understood").with(Extra::Accept));
+    }
+    let mut accepted = msg.values(HeaderId::Accept).map(media_type).peekable();
+    let takes_sdp =
+        |t: &[u8]| is_type(t, "application/sdp") || is_type(t, "application/*") || is_type(t, "*/*");
+    if accepted.peek().is_some() && !accepted.any(takes_sdp) {
+        return Err(Refusal::new(406, "the answer would be SDP").with(Extra::Accept));
+    }
+    Ok(())
+}
+
+/// A media type without its parameters.
+fn media_type(value: &[u8]) -> &[u8] {
+    trim(&value[..memchr::memchr(b';', value).unwrap_or(value.len())])
+}
+
+fn is_type(given: &[u8], wanted: &str) -> bool {
+    given.eq_ignore_ascii_case(wanted.as_bytes())
+}
+
+fn starts_with(text: &[u8], prefix: &[u8]) -> bool {
+    text.get(..prefix.len()).is_some_and(|head| head.eq_ignore_ascii_case(prefix))
+}
+
+/// Answers with a refusal.
+pub(super) fn refuse(service: &mut Service, cx: &mut Cx<'_>, id: ServerId, refusal: &Refusal) {
+    reply(service, cx, id, refusal.status, refusal.reason.as_deref(), |w| {
+        match &refusal.extra {
+            Extra::None => {}
+            Extra::Allow => drop(w.header("Allow", ALLOW)),
+            Extra::Accept => drop(w.header("Accept", "application/sdp")),
+            Extra::AcceptEncoding => drop(w.header("Accept-Encoding", "identity")),
+            Extra::Unsupported(list) => drop(w.header("Unsupported", list)),
+            Extra::MinExpires(secs) => drop(w.header_fmt("Min-Expires", format_args!("{secs}"))),
+        }
+        if refusal.status == 503 {
+            w.header_fmt("Retry-After", format_args!("{RETRY_AFTER_SECS}"));
+        }
+        warning(w, &refusal.words);
+    });
+}
+
+/// Answers with a challenge.
+pub(super) fn challenge(service: &mut Service, cx: &mut Cx<'_>, id: ServerId, family: Family, value: &[u8]) {
+    reply(service, cx, id, family.status(), None, |w| {
+        w.header(family.challenge_header(), value);
+    });
+}
+
+/// Sends a final response with a new To tag, the headers that `fill` adds, and Server.
+pub(super) fn reply(
+    service: &mut Service,
+    cx: &mut Cx<'_>,
+    id: ServerId,
+    status: u16,
+    reason: Option<&str>,
+    fill: impl FnOnce(&mut Writer<'_>),
+) {
+    let tag = service.tokens.tag(cx.rng);
+    let server = service.config.protocol.user_agent.as_str();
+    service.txs.respond(cx, id, status, reason, tag.as_bytes(), |mut w| {
+        fill(&mut w);
+        w.header("Server", server);
+        w.finish();
+    });
+}
+
+/// RFC 3261 20.43: 399 is a text for people.
+fn warning(w: &mut Writer<'_>, words: &str) {
+    let clean: String =
+        words.chars().map(|c| if c.is_control() || matches!(c, '"' | '\\') { '\'' } else { c }).collect();
+    w.header_fmt("Warning", format_args!("399 imsbox \"{clean}\""));
+}
+
+fn trace_odd(cx: &mut Cx<'_>, flow: Flow, msg: &Message<'_>, words: std::fmt::Arguments<'_>) {
+    let subject = Subject::Id(msg.call_id().map_or(0, trace_id));
+    let text = format_args!("{words} (from {})", flow.remote);
+    cx.trace_content(Layer::Sip, Level::Warn, Dir::From, subject, text, msg.octets());
+}
