@@ -98,12 +98,11 @@ fn tried(profile: &User, fits: impl Fn(&aka::Sim) -> bool) -> String {
         Some((name, _)) => format!("; tried what else it could be: {name}, then it fits"),
         None => {
             let names: Vec<&str> = slips.iter().map(|(name, _)| *name).collect();
-            let list = if names.is_empty() {
+            if names.is_empty() {
                 String::new()
             } else {
                 format!("; does not fit either if {}", names.join(", or if "))
-            };
-            list
+            }
         }
     }
 }
