@@ -263,6 +263,7 @@ impl Node {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::rng::Rng;
     use crate::config::model::{Config, SipSocket};
     use crate::node::log_file::LogFile;
     use std::net::UdpSocket;
@@ -271,7 +272,7 @@ mod tests {
         let sip = vec![SipSocket::new("127.0.0.1".parse().unwrap(), 0)];
         let log = Box::new(LogFile::none(crate::api::log_options::LogConfig::default()));
         let hooks = Hooks { log, endpoint: None, storage: None };
-        Node::new(Core::new(Config { sip, ..Config::default() }), hooks).unwrap()
+        Node::new(Core::new(Config { sip, ..Config::default() }, &mut Rng::from_seed(1)), hooks).unwrap()
     }
 
     #[test]
