@@ -1,12 +1,19 @@
-//! The hot path allocates nothing after warm-up: parsing, reading headers, and echoing RTP.
+//! The hot path allocates nothing after warm-up: parsing, reading headers, absorbing retransmissions, matching the ACK of a
+//! dialog, and echoing RTP.
 
 #[path = "support/vectors.rs"]
 mod vectors;
 
-use imsbox::base::time::{Duration, Instant};
-use imsbox::proto::flow::LocalId;
+use imsbox::base::rng::Rng;
+use imsbox::base::time::{Duration, Instant, UnixTime};
+use imsbox::base::trace::Silent;
+use imsbox::proto::cx::Cx;
+use imsbox::proto::flow::{Flow, LocalId};
 use imsbox::proto::media::table::{MediaTable, PacketVerdict, Remote};
+use imsbox::proto::outbox::Outbox;
+use imsbox::proto::sip::dialog::{Dialog, DialogKey};
 use imsbox::proto::sip::digest::Credentials;
+use imsbox::proto::sip::transaction::{Answer, Limits, Timers, Transactions, Verdict};
 use imsbox::wire::sdp::Sdp;
 use imsbox::wire::sip::{HeaderId, Index, Message, Uri, Via, Writer};
 use platform::counting::Counting;
@@ -127,4 +134,108 @@ fn echoing_rtp_and_rtcp_allocates_nothing() {
         }
     });
     assert_eq!(count, 0);
+}
+
+/// A transaction layer with what it needs, one turn at a time.
+struct Layer {
+    txs: Transactions<u32>,
+    rng: Rng,
+    out: Outbox,
+    index: Index,
+    now: Instant,
+}
+
+impl Layer {
+    fn new() -> Self {
+        let mut rng = Rng::from_seed(1);
+        let locals = vec!["127.0.0.1:5060".parse().unwrap()];
+        let txs = Transactions::new(locals, Timers::default(), Limits::default(), 1300, &mut rng);
+        Layer { txs, rng, out: Outbox::new(), index: Index::new(), now: Instant::ZERO }
+    }
+
+    fn turn<T>(&mut self, work: impl FnOnce(&mut Transactions<u32>, &mut Cx<'_>, &mut Index) -> T) -> T {
+        self.out.clear();
+        let (rng, out) = (&mut self.rng, &mut self.out);
+        let mut cx = Cx { now: self.now, wall: UnixTime::default(), rng, out, sink: &mut Silent };
+        work(&mut self.txs, &mut cx, &mut self.index)
+    }
+
+    fn request(&mut self, octets: &[u8]) -> Verdict<u32> {
+        self.turn(|txs, cx, index| txs.on_request(cx, phone(), &Message::parse(octets, index).unwrap()))
+    }
+
+    fn response(&mut self, octets: &[u8]) -> Answer<u32> {
+        self.turn(|txs, cx, index| txs.on_response(cx, phone(), &Message::parse(octets, index).unwrap()))
+    }
+}
+
+fn phone() -> Flow {
+    Flow::udp(LocalId(0), "127.0.0.2:5080".parse().unwrap())
+}
+
+fn from_phone(method: &str, branch: &str) -> Vec<u8> {
+    format!(
+        "{method} sip:b@ims.test SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.2:5080;branch={branch};rport\r\n\
+         From: <sip:a@ims.test>;tag=a1\r\nTo: <sip:b@ims.test>;tag=b1\r\nCall-ID: in-1\r\nCSeq: 1 {method}\r\n\
+         Contact: <sip:a@127.0.0.2:5080>\r\nContent-Length: 0\r\n\r\n"
+    )
+    .into_bytes()
+}
+
+#[test]
+fn absorbing_a_retransmission_and_answering_it_again_allocates_nothing() {
+    for branch in ["z9hG4bKa", "no-cookie"] {
+        let mut layer = Layer::new();
+        let text = from_phone("INVITE", branch);
+        let Verdict::New(id) = layer.request(&text) else { panic!("it is new") };
+        layer.turn(|txs, cx, _| txs.respond(cx, id, 180, None, b"b1", |w| w.finish()));
+        assert_eq!(layer.request(&text), Verdict::Absorbed);
+        assert_eq!(allocations(|| assert_eq!(layer.request(&text), Verdict::Absorbed)), 0, "{branch}");
+        assert_eq!(layer.out.items().len(), 1, "the response goes out again");
+    }
+}
+
+#[test]
+fn matching_the_ack_of_a_dialog_allocates_nothing() {
+    let mut layer = Layer::new();
+    let invite = from_phone("INVITE", "z9hG4bKi");
+    let Verdict::New(id) = layer.request(&invite) else { panic!("it is new") };
+    layer.turn(|txs, cx, _| txs.respond(cx, id, 200, None, b"b1", |w| w.finish()));
+    let mut dialog = Dialog::uas(&layer.txs.server(id).unwrap().request(), b"b1", phone());
+    let ack = from_phone("ACK", "z9hG4bKack");
+    let mut matched: Option<DialogKey> = None;
+    let count = allocations(|| {
+        assert_eq!(layer.request(&ack), Verdict::Ack);
+        let msg = Message::parse(&ack, &mut layer.index).unwrap();
+        matched = Dialog::key_of(&msg);
+        dialog.on_request(&msg).unwrap();
+    });
+    assert_eq!((count, matched), (0, Some(dialog.id())));
+}
+
+#[test]
+fn sending_a_request_again_and_acknowledging_a_failure_again_allocates_nothing() {
+    let mut layer = Layer::new();
+    let sent = layer.turn(|txs, cx, _| {
+        txs.request(cx, phone(), b"INVITE", b"sip:b@127.0.0.2", false, 1, |mut w| {
+            w.header("From", "<sip:a@h>;tag=1").header("To", "<sip:b@h>");
+            w.header("Call-ID", "out-1").header("CSeq", "1 INVITE");
+            w.finish();
+        })
+    });
+    let client = sent.unwrap();
+    let count = allocations(|| {
+        for _ in 0..4 {
+            layer.now = layer.txs.next_deadline().unwrap();
+            layer.turn(|txs, cx, _| txs.tick(cx));
+            assert_eq!(layer.out.items().len(), 1, "timer A sends it again");
+        }
+    });
+    assert_eq!(count, 0);
+    let mut busy = Vec::new();
+    let request = layer.txs.client(client).unwrap().request();
+    Writer::response_to(&mut busy, &request, 486, None, None, Some(b"t")).finish();
+    assert_eq!(layer.response(&busy), Answer::Final { id: client, owner: 1 });
+    assert_eq!(allocations(|| assert_eq!(layer.response(&busy), Answer::Absorbed)), 0);
+    assert_eq!(layer.out.items().len(), 1, "the ACK goes out again");
 }

@@ -313,3 +313,11 @@ fn stateless_requests_have_a_new_branch_and_no_tag() {
     assert_eq!((a.tag, a.flow), (0, udp()));
     f.assert_empty();
 }
+
+/// RFC 4475 3.3.9: a response to somebody else, which a broadcast address in its second Via shall not make us spread.
+#[test]
+fn unknown_response_with_a_broadcast_via_is_dropped() {
+    let text =
+        include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/sip_torture/valid/bcast.dat"));
+    assert_eq!(Fixture::new().answer(udp(), text), (Answer::Stray, vec![]));
+}

@@ -280,3 +280,16 @@ fn defects_are_answered_without_state_and_an_ack_never_is() {
     f.assert_empty();
     assert_eq!(f.receive(udp(), "OPTIONS sip:a SIP/2.0\r\nVia: x\r\n\r\n"), (Verdict::Rejected(400), vec![]));
 }
+
+/// RFC 4475 3.2.1: a branch that is the cookie alone is no unique branch.
+#[test]
+fn bare_cookie_does_not_make_two_requests_one() {
+    let text =
+        include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/sip_torture/invalid/badbranch.dat"));
+    let mut f = Fixture::new();
+    f.receive_new(udp(), text);
+    assert_eq!(f.receive(udp(), text).0, Verdict::Absorbed);
+    let other = text.replace("CSeq: 8 OPTIONS", "CSeq: 9 OPTIONS");
+    assert_ne!(other, text);
+    f.receive_new(udp(), &other);
+}
