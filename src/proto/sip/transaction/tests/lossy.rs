@@ -301,9 +301,7 @@ impl World {
                 other => panic!("{other:?}"),
             }
         }
-        while let Some(event) = self.server.pop_event() {
-            panic!("no owner was given, but {event:?}");
-        }
+        assert_eq!(self.server.pop_event(), None, "no owner was given");
     }
 
     /// What must hold when nothing moves any more.
