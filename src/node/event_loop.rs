@@ -14,7 +14,7 @@ use crate::node::service::Service;
 use crate::node::signals::{Request, Signals};
 use crate::node::sockets::Sockets;
 use crate::node::start::StartError;
-use crate::node::stream_plane::StreamPlane;
+use crate::node::stream_plane::{MAX_CONNECTIONS, StreamPlane};
 use crate::node::token::{Kind, Source};
 use crate::node::udp_plane::UdpPlane;
 use crate::node::world::World;
@@ -87,7 +87,8 @@ impl Node {
         let config = core.config();
         let watch = || StartError::system("watch a socket");
         let udp = UdpPlane::new(sockets.udp, registry).map_err(watch())?;
-        let streams = StreamPlane::new(sockets.listeners, &config.sip, &config.protocol, registry);
+        let streams =
+            StreamPlane::new(sockets.listeners, &config.sip, &config.protocol, MAX_CONNECTIONS, registry);
         let streams = streams.map_err(watch())?;
         let media = MediaPlane::new(&config.sip);
         Ok(Node {

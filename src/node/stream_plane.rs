@@ -41,11 +41,13 @@ pub struct StreamPlane {
 }
 
 impl StreamPlane {
-    /// Takes the listeners over and watches them. `sip` says where connections that we open start from.
+    /// Takes the listeners over and watches them. `sip` says where connections that we open start from; `cap` is how
+    /// many there may be at a time.
     pub fn new(
         mut listeners: Vec<Listener>,
         sip: &[SipSocket],
         settings: &SipSettings,
+        cap: usize,
         registry: &Registry,
     ) -> io::Result<Self> {
         for (local, listener) in (0..=u8::MAX).zip(&mut listeners) {
@@ -54,7 +56,7 @@ impl StreamPlane {
         Ok(StreamPlane {
             binds: sip.iter().map(|s| SocketAddr::new(s.bind.ip(), 0)).collect(),
             listeners,
-            streams: Arena::with_cap(MAX_CONNECTIONS),
+            streams: Arena::with_cap(cap),
             by_peer: HashMap::new(),
             alarms: AlarmQueue::new(),
             dirty: Vec::new(),
@@ -245,7 +247,8 @@ impl StreamPlane {
         let _ = platform::socket::set_keepalive(stream.socket_mut().as_fd(), idle, count);
         let peer = (stream.local(), stream.remote());
         let Ok(id) = self.streams.insert(stream) else {
-            let text = format_args!("TCP connection with {} refused: {MAX_CONNECTIONS} are in use", peer.1);
+            let text =
+                format_args!("TCP connection with {} refused: {} are in use", peer.1, self.streams.len());
             world.trace(Layer::Sip, Level::Warn, Subject::None, text);
             return None;
         };
@@ -287,5 +290,99 @@ impl StreamPlane {
             core.on_send_failed(&mut world.cx(), flow, tag);
         }
         core.on_stream_closed(&mut world.cx(), conn);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::log_options::LogConfig;
+    use crate::config::model::Config;
+    use crate::node::log_file::LogFile;
+    use crate::node::sockets::Sockets;
+    use mio::{Events, Poll};
+    use std::io::{ErrorKind, Read};
+    use std::net::TcpStream as StdStream;
+
+    /// A plane of at most two connections, its poll, and what else a turn needs.
+    struct Fixture {
+        poll: Poll,
+        plane: StreamPlane,
+        core: Core,
+        world: World,
+        addr: SocketAddr,
+    }
+
+    impl Fixture {
+        fn new() -> Self {
+            let mut sip = vec![SipSocket::new("127.0.0.1".parse().unwrap(), 0)];
+            let sockets = Sockets::open(&mut sip).unwrap();
+            let poll = Poll::new().unwrap();
+            let settings = SipSettings::default();
+            let plane = StreamPlane::new(sockets.listeners, &sip, &settings, 2, poll.registry()).unwrap();
+            let addr = sip[0].addr;
+            let core = Core::new(Config { sip, ..Config::default() });
+            let world = World::new(Box::new(LogFile::none(LogConfig::default()))).unwrap();
+            Fixture { poll, plane, core, world, addr }
+        }
+
+        /// Connects a phone and lets the plane accept it.
+        fn connect(&mut self) -> StdStream {
+            let phone = StdStream::connect(self.addr).unwrap();
+            let mut events = Events::with_capacity(8);
+            loop {
+                self.poll.poll(&mut events, Some(Duration::from_secs(20))).unwrap();
+                let is_listener = |e: &mio::event::Event| {
+                    Source::from_token(e.token()).is_some_and(|s| s.kind == Kind::Listener)
+                };
+                if events.iter().any(is_listener) {
+                    self.plane.accept(0, self.poll.registry(), &mut self.core, &mut self.world);
+                    return phone;
+                }
+            }
+        }
+
+        fn pass(&mut self, time: Duration) {
+            self.world.now = self.world.now + time;
+        }
+    }
+
+    fn is_closed(phone: &StdStream) -> bool {
+        phone.set_nonblocking(true).unwrap();
+        match (&*phone).read(&mut [0; 1]) {
+            Ok(n) => n == 0,
+            Err(e) => e.kind() != ErrorKind::WouldBlock,
+        }
+    }
+
+    #[test]
+    fn a_full_table_refuses_until_a_connection_is_idle_for_long() {
+        let mut f = Fixture::new();
+        let first = f.connect();
+        f.pass(Duration::from_secs(1));
+        let second = f.connect();
+        f.pass(EVICTION_AGE - Duration::from_secs(2));
+        assert!(is_closed(&f.connect()), "nobody was idle for long enough");
+        f.pass(Duration::from_secs(1));
+        let third = f.connect();
+        assert_eq!([&first, &second, &third].map(is_closed), [true, false, false]);
+        assert_eq!(f.plane.streams.len(), 2);
+        assert_eq!((f.plane.by_peer.len(), f.plane.alarms.len()), (2, 2));
+    }
+
+    #[test]
+    fn who_says_nothing_is_closed_in_time() {
+        let mut f = Fixture::new();
+        let start = f.world.now;
+        let phone = f.connect();
+        assert_eq!(f.plane.next_deadline(), Some(start + Duration::from_secs(120)));
+        f.pass(Duration::from_secs(119));
+        f.plane.tick(&mut f.core, &mut f.world);
+        assert!(!is_closed(&phone));
+        f.pass(Duration::from_secs(1));
+        f.plane.tick(&mut f.core, &mut f.world);
+        assert!(is_closed(&phone));
+        assert_eq!(f.plane.next_deadline(), None);
+        assert!(f.plane.streams.is_empty() && f.plane.by_peer.is_empty());
     }
 }

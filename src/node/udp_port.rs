@@ -25,6 +25,8 @@ use std::os::fd::{AsFd, AsRawFd};
 pub const MAX_DATAGRAM: usize = 65_535;
 /// Kernel buffer: some 2,000 REGISTERs of 1 KiB that wait, as the kernel counts (twice the octets asked for).
 const KERNEL_BUFFER: usize = 2 << 20;
+/// What every STUN message has after its first four octets (RFC 8489 5).
+const STUN_COOKIE: [u8; 4] = [0x21, 0x12, 0xa4, 0x42];
 /// Datagrams taken from one socket before another source has its turn.
 const DRAIN_LIMIT: usize = 2 * BATCH;
 
@@ -37,7 +39,6 @@ pub struct UdpPort {
     recent: Recent,
     /// Only for a socket that is bound to a wildcard.
     sources: Option<SourceMemory>,
-    ignored: u64,
 }
 
 impl UdpPort {
@@ -54,7 +55,7 @@ impl UdpPort {
         let socket = bind_udp(config.bind, options).map_err(bind_error)?;
         let addr = socket.local_addr().map_err(StartError::system("read a socket's address"))?;
         let sources = is_wildcard.then(|| SourceMemory::new(config.addr.ip()));
-        Ok(UdpPort { local, socket, addr, recent: Recent::default(), sources, ignored: 0 })
+        Ok(UdpPort { local, socket, addr, recent: Recent::default(), sources })
     }
 
     /// Lets the poll watch the socket.
@@ -105,7 +106,6 @@ impl UdpPort {
             }
             let message = skip_line_ends(datagram.octets);
             if is_keep_alive(message) {
-                self.ignored += 1;
                 continue;
             }
             if let (Some(sources), Some(to)) = (&mut self.sources, datagram.to) {
@@ -150,9 +150,11 @@ fn skip_line_ends(octets: &[u8]) -> &[u8] {
     &octets[start..]
 }
 
-/// Phones and their NAT helpers send nothing, line ends or zeros to keep a mapping open.
+/// Phones and their NAT helpers send nothing, line ends, zeros or STUN to keep a mapping open. None of it is answered: RFC 5626
+/// 3.5.1 has line ends on streams only, and we do not offer STUN (4.4.2).
 fn is_keep_alive(octets: &[u8]) -> bool {
-    octets.len() <= 8 && octets.iter().all(|b| matches!(b, 0 | b' ' | b'\r' | b'\n'))
+    let is_blank = octets.len() <= 8 && octets.iter().all(|b| matches!(b, 0 | b' ' | b'\r' | b'\n'));
+    is_blank || octets.get(4..8) == Some(&STUN_COOKIE)
 }
 
 #[cfg(test)]
@@ -164,6 +166,8 @@ mod tests {
         for octets in [&b""[..], b"\r\n", b"\r\n\r\n", b"\0\0\0\0", b" "] {
             assert!(is_keep_alive(skip_line_ends(octets)), "{octets:?}");
         }
+        let stun = [&[0, 1, 0, 0][..], &STUN_COOKIE, &[7; 12]].concat();
+        assert!(is_keep_alive(&stun));
         assert!(!is_keep_alive(b"OPTIONS "));
         assert_eq!(skip_line_ends(b"\r\n\r\nOPTIONS"), b"OPTIONS");
     }
