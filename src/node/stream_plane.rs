@@ -321,8 +321,8 @@ mod tests {
             let settings = SipSettings::default();
             let plane = StreamPlane::new(sockets.listeners, &sip, &settings, 2, poll.registry()).unwrap();
             let addr = sip[0].addr;
-            let core = Core::new(Config { sip, ..Config::default() });
-            let world = World::new(Box::new(LogFile::none(LogConfig::default()))).unwrap();
+            let mut world = World::new(Box::new(LogFile::none(LogConfig::default()))).unwrap();
+            let core = Core::new(Config { sip, ..Config::default() }, &mut world.rng);
             Fixture { poll, plane, core, world, addr }
         }
 

@@ -2,11 +2,13 @@
 
 use imsbox::api::cx::{ApiCx, LogStatus, Logs};
 use imsbox::api::log_options::LogConfig;
+use imsbox::base::rng::Rng;
 use imsbox::base::trace::{Layer, Level, Record, Sink};
 use imsbox::config::model::{Config, SipSocket};
 use imsbox::ims::core::Core;
 use imsbox::node::event_loop::Node;
 use imsbox::node::hooks::{Endpoint, Hooks, Readiness};
+use imsbox::node::sockets::Sockets;
 use imsbox::node::token::{Kind, Source};
 use imsbox::proto::outbox::Output;
 use mio::{Registry, Waker};
@@ -41,7 +43,7 @@ impl Running {
     }
 
     /// Starts a node.
-    pub fn with_config(config: Config) -> Running {
+    pub fn with_config(mut config: Config) -> Running {
         let (jobs, inbox) = channel();
         let (started, starting) = channel();
         let lines = Lines::default();
@@ -49,8 +51,10 @@ impl Running {
         let thread = std::thread::spawn(move || {
             let (report, reported) = channel();
             let endpoint = Some(Box::new(Door { inbox, report, waker: None }) as Box<dyn Endpoint>);
-            let core = Core::new(config, &mut imsbox::base::rng::Rng::from_seed(1));
-            let node = Node::new(core, Hooks { log, endpoint, storage: None }).unwrap();
+            let sockets = Sockets::open(&mut config.sip).unwrap();
+            let core = Core::new(config, &mut Rng::from_seed(1));
+            let hooks = Hooks { log, endpoint, storage: None };
+            let node = Node::with_sockets(core, sockets, hooks).unwrap();
             started.send((node.sip_addrs(), reported.recv().unwrap())).unwrap();
             node.run()
         });

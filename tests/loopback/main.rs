@@ -3,6 +3,7 @@
 mod harness;
 mod life;
 mod media;
+mod sip;
 mod tcp;
 mod udp;
 
