@@ -10,7 +10,7 @@ use crate::proto::cx::Cx;
 use crate::proto::flow::{Flow, Transport};
 use crate::proto::sip::transport::{SentBy, top_via_text};
 use crate::wire::sip::via::BRANCH_COOKIE;
-use crate::wire::sip::{HeaderId, Message, Method, Stored, Writer};
+use crate::wire::sip::{HeaderId, Message, Method, ParseError, Stored, Writer};
 use std::fmt::Debug;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::Range;
@@ -58,8 +58,7 @@ impl<O: Copy + Debug> Transactions<O> {
             flow = Flow::tcp(flow.local, flow.remote, None);
             set_via(&mut self.scratch.message, Transport::Tcp, None);
         }
-        let message =
-            Message::parse(&self.scratch.message, &mut self.scratch.index).map_err(|_| Overload::Message)?;
+        let message = Message::parse(&self.scratch.message, &mut self.scratch.index).map_err(too_large)?;
         let method = message.method();
         let entry = ClientTx {
             key: self.keys.client(&branch_of(&branch), message.method_token()),
@@ -228,6 +227,12 @@ pub(super) fn like_invite<'b>(out: &'b mut Vec<u8>, method: &[u8], invite: &Mess
     let number = invite.cseq().map_or(0, |c| c.number);
     w.header_fmt("CSeq", format_args!("{number} {}", String::from_utf8_lossy(method)));
     w
+}
+
+/// What was written cannot be sent: it is over the limits, or `fill` has left it without an end.
+fn too_large(error: ParseError) -> Overload {
+    debug_assert!(error != ParseError::NoEnd, "whoever fills a message ends it");
+    Overload::Message
 }
 
 fn branch_of(token: &Token) -> [u8; BRANCH_COOKIE.len() + Token::LEN] {

@@ -23,7 +23,14 @@ impl<O: Copy + Debug> Transactions<O> {
     /// Takes a request. It should have passed `Message::check`; one without a readable Via is dropped.
     pub fn on_request(&mut self, cx: &mut Cx<'_>, flow: Flow, msg: &Message<'_>) -> Verdict<O> {
         trace::received(cx, msg);
-        let Some(via) = msg.via() else { return Verdict::Rejected(400) };
+        let Some(via) = msg.via() else {
+            trace::warn(
+                cx,
+                trace::trace_id_of(msg),
+                format_args!("request without a readable Via is dropped"),
+            );
+            return Verdict::Rejected(400);
+        };
         let key = self.keys.server(msg, &via);
         let found = self.server_ids.get(&key).copied();
         match (msg.method(), found) {

@@ -177,6 +177,8 @@ impl<O: Copy + Debug> Transactions<O> {
         tcp_threshold: usize,
         rng: &mut Rng,
     ) -> Self {
+        // a retransmission timer of zero would fire without end in one tick
+        assert!(!timers.t1.is_zero() && !timers.t2.is_zero(), "T1 and T2 are longer than nothing");
         Transactions {
             locals,
             timers,
