@@ -1,123 +1,385 @@
-//! Sessions between users, and with the echo service.
+//! Sessions (TS 24.229 5.4, RFC 3261 12-15): a back-to-back user agent between registered users, and the echo service.
+//!
+//! [`Calls`] owns every call and hands each input to the part that knows what to do: `setup` and `fork` start legs, `early` and
+//! `answer` bring their answers back, `reinvite` passes what happens inside a call, `release` ends it; `echo` is a callee of our
+//! own. `forward` says what becomes of headers, `pass` moves one message from one dialog to the other.
+//!
+//! Not here: who may call (dispatch), where contacts are (registrar), retransmission (transaction layer), packets (media table).
 
-use crate::base::arena::Id;
-use crate::base::time::Instant;
+mod admit;
+mod answer;
+pub mod custom;
+mod early;
+mod echo;
+mod echo_media;
+mod echo_sdp;
+mod fork;
+pub mod forward;
+mod history;
+pub mod limits;
+mod media;
+mod pass;
+mod reinvite;
+mod release;
+mod session;
+mod setup;
+pub mod state;
+mod tag;
+mod views;
+
+#[cfg(test)]
+mod tests;
+
+pub use session::{Call, Part};
+
+use crate::base::arena::{Arena, Id};
+use crate::base::time::{Duration, Instant};
+use crate::base::timer::AlarmQueue;
+use crate::base::trace::{Level, Subject};
 use crate::ims::core::View;
 use crate::ims::dispatch::Caller;
 use crate::ims::owner::Owner;
-use crate::ims::registrar::Removed;
+use crate::ims::registrar::{Gone, Removed};
 use crate::ims::view::DialogView;
 use crate::proto::cx::Cx;
 use crate::proto::flow::Flow;
 use crate::proto::media::table::MediaTable;
-use crate::proto::sip::transaction::{Answer, ServerTx, TxEvent};
-use crate::wire::sip::Message;
+use crate::proto::sip::dialog::Dialog;
+use crate::proto::sip::transaction::{Answer, TxEvent};
+use crate::wire::sip::{Message, Method, Stored};
+use admit::{Draft, Refusal};
+use limits::{LINGER, MAX_CALLS};
+use release::End;
+use session::{ClientId, Invite, Kind, Role, ServerId};
+use smallvec::SmallVec;
+use state::State;
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
+use tag::Place;
 
-/// A call.
-#[derive(Debug)]
-pub struct Call {}
-
-/// What of a call a transaction belongs to.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Part {
-    /// The call.
-    pub call: Id<Call>,
-    /// Which of its legs.
-    pub leg: u8,
-}
+/// Each call takes this many dialog indexes: its own and one for each leg.
+const INDEXES: u32 = 10;
 
 /// All calls.
-#[derive(Debug, Default)]
-pub struct Calls {}
+#[derive(Debug)]
+pub struct Calls {
+    calls: Arena<Call>,
+    alarms: AlarmQueue<Id<Call>>,
+    /// Calls that have ended, the first first.
+    ended: VecDeque<Id<Call>>,
+    /// Media sessions whose ports are being opened.
+    opening: BTreeMap<u64, Id<Call>>,
+    next_index: u32,
+}
+
+impl Default for Calls {
+    fn default() -> Self {
+        Self::new()
+    }
+}
 
 impl Calls {
-    /// An INVITE that starts a call; the caller has been identified.
+    /// No calls.
+    pub fn new() -> Self {
+        Calls {
+            calls: Arena::with_cap(MAX_CALLS),
+            alarms: AlarmQueue::new(),
+            ended: VecDeque::new(),
+            opening: BTreeMap::new(),
+            next_index: INDEXES,
+        }
+    }
+
+    /// An INVITE outside of any dialog, from `caller` if that is known. Whether the caller may call has been decided.
     pub fn on_invite(
         &mut self,
         view: &mut View<'_>,
         cx: &mut Cx<'_>,
-        tx: Id<ServerTx<Owner>>,
-        _msg: &Message<'_>,
-        _caller: Caller,
+        tx: ServerId,
+        msg: &Message<'_>,
+        caller: Caller,
     ) {
-        view.txs.respond(cx, tx, 480, None, b"none", |w| w.finish());
+        let Some(flow) = view.txs.server(tx).map(|s| s.flow()) else { return };
+        view.txs.respond(cx, tx, 100, None, &[], |w| w.finish());
+        let refusal = match Draft::new(view, cx, msg, caller, flow) {
+            Err(refusal) => refusal,
+            Ok(draft) => match self.insert(view, cx, draft) {
+                None => Refusal::NO_ROOM,
+                Some(id) => {
+                    return self.with(view, cx, id, |call, view, cx| begin(call, view, cx, tx, msg, flow));
+                }
+            },
+        };
+        refusal.send(view, cx, tx, msg);
     }
 
-    /// A request with a To tag that is no REGISTER and no SUBSCRIBE.
+    /// A request inside a dialog: with a To tag, and no ACK or CANCEL.
     pub fn on_in_dialog(
         &mut self,
         view: &mut View<'_>,
         cx: &mut Cx<'_>,
-        tx: Id<ServerTx<Owner>>,
-        _msg: &Message<'_>,
+        tx: ServerId,
+        msg: &Message<'_>,
         _flow: Flow,
     ) {
-        view.txs.respond(cx, tx, 481, None, b"", |w| w.finish());
+        let Some(place) = self.place(msg) else { return reinvite::refuse(view, cx, tx, msg, 481) };
+        self.with(view, cx, place.call, |call, view, cx| {
+            let at = (place.leg, place.side);
+            let order = call.dialog_mut(place.leg, place.side).map_or(Err(481), |d| d.on_request(msg));
+            match (order, msg.method()) {
+                (Err(status), _) => reinvite::refuse(view, cx, tx, msg, status),
+                (Ok(()), Method::Bye) => release::on_bye(call, view, cx, tx, msg, at),
+                (Ok(()), _) if call.echo_mut().is_some() => echo::on_request(call, view, cx, tx, msg),
+                (Ok(()), _) => reinvite::on_request(call, view, cx, tx, msg, at),
+            }
+        });
     }
 
-    /// The ACK of a 2xx, or a stray one.
-    pub fn on_ack(&mut self, _view: &mut View<'_>, _cx: &mut Cx<'_>, _msg: &Message<'_>) {}
-
-    /// The CANCEL of an INVITE without a final response; answered 200 already.
-    pub fn on_cancel(
-        &mut self,
-        _view: &mut View<'_>,
-        _cx: &mut Cx<'_>,
-        _invite: Id<ServerTx<Owner>>,
-        _msg: &Message<'_>,
-    ) {
+    /// An ACK that ends no transaction of a failure: of a 2xx, or stray.
+    pub fn on_ack(&mut self, view: &mut View<'_>, cx: &mut Cx<'_>, msg: &Message<'_>) {
+        let Some(place) = self.place(msg) else { return };
+        self.with(view, cx, place.call, |call, view, cx| {
+            answer::on_ack(call, view, cx, place.leg, place.side, msg);
+        });
     }
 
-    /// A response to a request of a call: `answer` is Provisional, Final or Repeat2xx.
+    /// A CANCEL, answered already, of an INVITE that has no final answer yet.
+    pub fn on_cancel(&mut self, view: &mut View<'_>, cx: &mut Cx<'_>, invite: ServerId, msg: &Message<'_>) {
+        let Some(Owner::Call(part)) = view.txs.server(invite).and_then(|s| s.owner()) else { return };
+        self.with(view, cx, part.call, |call, view, cx| match part.role {
+            Role::Invite => release::on_cancel(call, view, cx, msg),
+            Role::Relay(number) => reinvite::on_cancel(call, view, cx, number, msg),
+            Role::Leg(_) | Role::Own => {}
+        });
+    }
+
+    /// A response to a request of a call's.
     pub fn on_answer(
         &mut self,
-        _view: &mut View<'_>,
-        _cx: &mut Cx<'_>,
-        _part: Part,
-        _answer: Answer<Owner>,
-        _msg: &Message<'_>,
+        view: &mut View<'_>,
+        cx: &mut Cx<'_>,
+        part: Part,
+        answer: Answer<Owner>,
+        msg: &Message<'_>,
     ) {
+        let (client, is_repeated) = match answer {
+            Answer::Provisional { id, .. } | Answer::Final { id, .. } => (id, false),
+            Answer::Repeat2xx { id, .. } => (id, true),
+            Answer::Absorbed | Answer::Stray => return,
+        };
+        if self.calls.get(part.call).is_none() {
+            return self.on_orphan(view, cx, client, msg);
+        }
+        self.with(view, cx, part.call, |call, view, cx| match part.role {
+            _ if is_repeated => answer::on_repeated(call, view, cx, client, msg),
+            Role::Leg(leg) if msg.status() < 200 => early::on_provisional(call, view, cx, leg, msg),
+            Role::Leg(leg) => answer::on_final(call, view, cx, leg, client, msg),
+            Role::Relay(number) => reinvite::on_answer(call, view, cx, number, client, msg),
+            Role::Invite | Role::Own => {}
+        });
     }
 
-    /// A transaction of a call ended without a response.
-    pub fn on_tx_event(
-        &mut self,
-        _view: &mut View<'_>,
-        _cx: &mut Cx<'_>,
-        _part: Part,
-        _event: TxEvent<Owner>,
-    ) {
+    /// The call has gone, and an answer to its INVITE comes all the same.
+    fn on_orphan(&mut self, view: &mut View<'_>, cx: &mut Cx<'_>, client: ClientId, msg: &Message<'_>) {
+        if msg.method() == Method::Invite && (200..300).contains(&msg.status()) {
+            answer::abandon(view, cx, client, msg);
+        }
     }
 
-    /// The ports of a media session are open, or could not be opened.
-    pub fn on_media_opened(&mut self, _view: &mut View<'_>, _cx: &mut Cx<'_>, _session: u64, _ok: bool) {}
+    /// Time or a failure has ended a transaction of a call's.
+    pub fn on_tx_event(&mut self, view: &mut View<'_>, cx: &mut Cx<'_>, part: Part, event: TxEvent<Owner>) {
+        let status = match event {
+            TxEvent::ClientTimeout { .. } | TxEvent::ProceedingTimeout { .. } => 408,
+            TxEvent::ClientFailed { .. } => 480,
+            TxEvent::ServerTimeout { .. } => return,
+        };
+        self.with(view, cx, part.call, |call, view, cx| match (part.role, event) {
+            (Role::Leg(_) | Role::Relay(_), TxEvent::ProceedingTimeout { id, .. }) => {
+                view.txs.cancel(cx, id, Some("SIP;cause=408;text=\"no answer\""));
+            }
+            (Role::Leg(leg), _) => fork::on_failure(call, view, cx, leg, status, None),
+            (Role::Relay(number), _) => reinvite::on_no_answer(call, view, cx, number, status),
+            (Role::Invite | Role::Own, _) => {}
+        });
+    }
 
-    /// A binding has gone.
-    pub fn on_binding_removed(&mut self, _view: &mut View<'_>, _cx: &mut Cx<'_>, _removed: Removed) {}
+    /// The ports of a media session are open, or could not be opened. `false`: no call has that session.
+    pub fn on_media_opened(&mut self, view: &mut View<'_>, cx: &mut Cx<'_>, session: u64, ok: bool) {
+        let Some(id) = self.opening.remove(&session) else { return };
+        self.with(view, cx, id, |call, view, cx| echo::on_media_opened(call, view, cx, session, ok));
+    }
 
-    /// Runs whatever is due.
-    pub fn tick(&mut self, _view: &mut View<'_>, _cx: &mut Cx<'_>) {}
+    /// Runs what is due.
+    pub fn tick(&mut self, view: &mut View<'_>, cx: &mut Cx<'_>) {
+        while let Some(id) = self.alarms.due(cx.now) {
+            self.with(view, cx, id, |call, view, cx| {
+                answer::on_tick(call, view, cx);
+                if call.echo_mut().is_some() {
+                    echo::on_tick(call, view, cx);
+                }
+                if call.idle_deadline.is_some_and(|at| at <= cx.now) {
+                    on_idle(call, view, cx);
+                }
+            });
+        }
+    }
 
-    /// When [`Calls::tick`] must be called next.
+    /// When [`Calls::tick`] must be called next, if ever.
     pub fn next_deadline(&self) -> Option<Instant> {
-        None
+        self.alarms.next_deadline()
     }
 
-    /// Ends the call with this dialog index.
-    pub fn stop(&mut self, _view: &mut View<'_>, _cx: &mut Cx<'_>, index: u32) -> Result<(), String> {
-        Err(format!("no dialog {index}"))
+    /// Ends the call that this dialog index belongs to. The error says why it could not, in words.
+    pub fn stop(&mut self, view: &mut View<'_>, cx: &mut Cx<'_>, index: u32) -> Result<(), String> {
+        let is_it = |c: &Call| c.history.index == index || c.legs.iter().any(|l| l.history.index == index);
+        let found = self.calls.iter().find(|(_, c)| is_it(c)).map(|(id, c)| (id, c.state));
+        match found {
+            None => Err(format!("no dialog {index}")),
+            Some((_, State::Stop)) => Err(format!("dialog {index} has ended already")),
+            Some((id, _)) => {
+                self.with(view, cx, id, |call, view, cx| {
+                    release::end(call, view, cx, &End::new("ended by the operator", 480));
+                });
+                Ok(())
+            }
+        }
     }
 
-    /// All calls.
-    pub fn views(&self, _media: &MediaTable, _now: Instant) -> Vec<DialogView> {
-        Vec::new()
+    /// A contact is no longer registered. Its calls end if that is the user's own will; a registration that merely ran out
+    /// ends no call.
+    pub fn on_binding_removed(&mut self, view: &mut View<'_>, cx: &mut Cx<'_>, removed: Removed) {
+        let binding = removed.id;
+        if removed.why != Gone::Unregistered {
+            return;
+        }
+        let uses = |c: &Call| {
+            let winner = c.answered_leg().and_then(|l| c.legs.get(usize::from(l)));
+            c.caller.binding == Some(binding) || winner.is_some_and(|l| l.binding == Some(binding))
+        };
+        let ids: SmallVec<[Id<Call>; 4]> =
+            self.calls.iter().filter(|(_, c)| c.state != State::Stop && uses(c)).map(|(id, _)| id).collect();
+        for id in ids {
+            self.with(view, cx, id, |call, view, cx| {
+                release::end(call, view, cx, &End::new("a party has unregistered", 480));
+            });
+        }
     }
 
     /// Ends every call.
-    pub fn shutdown(&mut self, _view: &mut View<'_>, _cx: &mut Cx<'_>) {}
-
-    /// Whether no call waits for anything.
-    pub fn is_idle(&self) -> bool {
-        true
+    pub fn shutdown(&mut self, view: &mut View<'_>, cx: &mut Cx<'_>) {
+        let ids: Vec<Id<Call>> = self.calls.iter().map(|(id, _)| id).collect();
+        for id in ids {
+            self.with(view, cx, id, |call, view, cx| {
+                release::end(call, view, cx, &End::new("the IMS is shut down", 503));
+            });
+        }
     }
+
+    /// Whether every call has ended, and no end of one waits for an ACK.
+    pub fn is_idle(&self) -> bool {
+        self.calls.len() == self.ended.len() && self.calls.iter().all(|(_, c)| c.accepted.is_empty())
+    }
+
+    /// How many calls there are, those that ended a short while ago among them.
+    pub fn len(&self) -> usize {
+        self.calls.len()
+    }
+
+    /// Whether there is no call.
+    pub fn is_empty(&self) -> bool {
+        self.calls.is_empty()
+    }
+
+    /// All calls for the monitor, a dialog for each leg.
+    pub fn views(&self, media: &MediaTable, now: Instant) -> Vec<DialogView> {
+        self.calls.iter().flat_map(|(_, call)| views::of(call, now, media)).collect()
+    }
+
+    /// The place that a request's To tag names, if the dialog there is the request's.
+    fn place(&self, msg: &Message<'_>) -> Option<Place> {
+        let place = tag::parse(msg.to()?.tag()?)?;
+        let dialog = self.calls.get(place.call)?.legs.get(usize::from(place.leg))?.dialog(place.side)?;
+        (Dialog::key_of(msg)? == dialog.id()).then_some(place)
+    }
+
+    /// Lets something happen to a call, and sees to its alarm and its end.
+    fn with(
+        &mut self,
+        view: &mut View<'_>,
+        cx: &mut Cx<'_>,
+        id: Id<Call>,
+        what: impl FnOnce(&mut Call, &mut View<'_>, &mut Cx<'_>),
+    ) {
+        let Some(call) = self.calls.get_mut(id) else { return };
+        let was_running = call.ended.is_none();
+        what(call, view, cx);
+        if was_running && call.ended.is_some() {
+            self.ended.push_back(id);
+        }
+        if let Kind::Echo(echo) = &call.kind {
+            self.opening.extend(echo.streams.opening().map(|session| (session, id)));
+        }
+        let is_over =
+            call.ended.as_ref().is_some_and(|e| e.at + LINGER <= cx.now) && call.accepted.is_empty();
+        if is_over {
+            self.forget(id);
+        } else {
+            let at = call.next_deadline();
+            self.alarms.set(&mut call.alarm, id, at);
+        }
+    }
+
+    fn forget(&mut self, id: Id<Call>) {
+        if let Some(mut call) = self.calls.remove(id) {
+            self.alarms.set(&mut call.alarm, id, None);
+            if self.ended.front() == Some(&id) {
+                self.ended.pop_front();
+            } else {
+                self.ended.retain(|e| *e != id);
+            }
+        }
+    }
+
+    /// Makes room for a call and puts it there.
+    fn insert(&mut self, view: &mut View<'_>, cx: &mut Cx<'_>, draft: Draft) -> Option<Id<Call>> {
+        if self.calls.is_full() {
+            self.forget(*self.ended.front()?);
+        }
+        let index = self.next_index;
+        let id = self.calls.insert(draft.into_call(view, cx, index)).ok()?;
+        self.next_index = index.wrapping_add(INDEXES).max(INDEXES);
+        let call = self.calls.get_mut(id)?;
+        call.id = id;
+        if call.echo_mut().is_some() {
+            let leg = admit::echo_leg(call, view);
+            call.legs.push(leg);
+        }
+        Some(id)
+    }
+}
+
+/// The first moment of a call.
+fn begin(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, tx: ServerId, msg: &Message<'_>, flow: Flow) {
+    call.invite = Some(Invite { tx, request: Stored::new(msg), flow });
+    view.txs.set_server_owner(tx, call.owner(Role::Invite));
+    call.history.received(Duration::ZERO, Method::Invite, 0);
+    trace(cx, call, format_args!("{} calls {}", call.caller.uri, call.callee.uri));
+    match call.kind {
+        Kind::Bridge(_) => setup::start(call, view, cx),
+        Kind::Echo(_) => echo::start(call, view, cx, msg),
+    }
+}
+
+/// Nothing has happened for `dialog_timeout`.
+fn on_idle(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>) {
+    call.idle_deadline = None;
+    if call.echo_mut().is_some() {
+        return echo::on_idle(call, view, cx);
+    }
+    fork::on_silence(call, view, cx);
+}
+
+/// Traces one line about a call, under the number of its caller's dialog.
+fn trace(cx: &mut Cx<'_>, call: &Call, text: fmt::Arguments<'_>) {
+    cx.ims(Level::Info, Subject::None, format_args!("call {}: {text}", call.history.index));
 }

@@ -1,0 +1,208 @@
+//! What an INVITE is to become: a call to a user, an echo call, or a refusal, before anything is kept of it.
+
+use super::echo::Echo;
+use super::echo_media;
+use super::echo_sdp::Origin;
+use super::forward;
+use super::history::History;
+use super::limits::{MAX_FORKS, RETRY_AFTER_SECS};
+use super::media::description;
+use super::session::{Ack, Bridge, Call, Kind, Leg, LegState, Party, ServerId, Waiting};
+use super::setup::new_tag;
+use super::state::State;
+use super::tag::Side;
+use crate::base::arena::Id;
+use crate::base::timer::Alarm;
+use crate::base::trace::{Level, Subject};
+use crate::ims::core::View;
+use crate::ims::dispatch::Caller;
+use crate::ims::registrar::binding::Binding;
+use crate::ims::subscriber::{Target, UserId};
+use crate::proto::cx::Cx;
+use crate::proto::flow::Flow;
+use crate::wire::sdp::Sdp;
+use crate::wire::sip::text::lossy;
+use crate::wire::sip::{HeaderId, Message, NameAddr, Uri};
+use smallvec::SmallVec;
+
+/// Why an INVITE starts no call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Refusal {
+    status: u16,
+    text: &'static str,
+    /// Warn-code (RFC 3261 20.43).
+    warning: Option<u16>,
+}
+
+impl Refusal {
+    /// As many calls run as there may be.
+    pub(super) const NO_ROOM: Refusal = Refusal::new(503, "there is no room for another call");
+
+    const fn new(status: u16, text: &'static str) -> Self {
+        Refusal { status, text, warning: None }
+    }
+
+    /// Answers the INVITE.
+    pub(super) fn send(&self, view: &mut View<'_>, cx: &mut Cx<'_>, tx: ServerId, msg: &Message<'_>) {
+        let who = msg.from().map_or_else(Default::default, |f| lossy(f.uri_text));
+        let whom = lossy(msg.request_uri());
+        cx.ims(
+            Level::Info,
+            Subject::None,
+            format_args!("call from {who} to {whom} refused with {}: {}", self.status, self.text),
+        );
+        let tag = view.txs.new_token();
+        let settings = &view.config.protocol;
+        let agent = view.config.sip[0].addr;
+        view.txs.respond(cx, tx, self.status, None, &tag, |mut w| {
+            if self.status == 503 {
+                w.header_fmt("Retry-After", format_args!("{RETRY_AFTER_SECS}"));
+            }
+            if let Some(code) = self.warning {
+                w.header_fmt("Warning", format_args!("{code} {agent} \"{}\"", self.text));
+            }
+            forward::end_own_response(w, settings, b"INVITE", self.status);
+        });
+    }
+}
+
+/// A call that can be made.
+#[derive(Debug)]
+pub(super) struct Draft {
+    kind: Kind,
+    caller: Party,
+    callee: Party,
+}
+
+impl Draft {
+    /// Decides what the INVITE becomes.
+    pub(super) fn new(
+        view: &mut View<'_>,
+        cx: &mut Cx<'_>,
+        msg: &Message<'_>,
+        caller: Caller,
+        flow: Flow,
+    ) -> Result<Draft, Refusal> {
+        let target = Uri::parse(msg.request_uri()).map_or(Target::Unknown, |uri| view.subs.lookup(&uri));
+        let (kind, callee) = match target {
+            Target::Unknown => return Err(Refusal::new(404, "nobody has this identity")),
+            Target::User { user, impu } => {
+                let own = caller.binding.filter(|id| is_registered_at(view, *id, flow));
+                let waiting = contacts(view, cx, user, impu, own)?;
+                let uri = view.subs.user(user).impus[impu].uri.clone();
+                let callee = Party { user: Some(user), impu_index: Some(impu), uri, ..Party::default() };
+                (Kind::Bridge(Box::new(Bridge { waiting, ..Bridge::default() })), callee)
+            }
+            Target::Echo(number) => {
+                let uri = view.config.echo[number].uri.clone();
+                (echo(view, cx, msg, flow, number)?, Party { uri, ..Party::default() })
+            }
+        };
+        Ok(Draft { kind, caller: calling_party(view, msg, caller, flow), callee })
+    }
+
+    /// The call; its id is not known yet.
+    pub(super) fn into_call(self, view: &mut View<'_>, cx: &mut Cx<'_>, index: u32) -> Call {
+        Call {
+            id: Id::from_bits(0),
+            state: State::Init,
+            created: cx.now,
+            created_wall: cx.wall,
+            ended: None,
+            caller: self.caller,
+            callee: self.callee,
+            invite: None,
+            history: History::new(index, view.txs.new_token()),
+            legs: SmallVec::new(),
+            kind: self.kind,
+            accepted: SmallVec::new(),
+            alarm: Alarm::default(),
+            idle_deadline: None,
+        }
+    }
+}
+
+/// The contacts to try for a call to an identity of a user, best first.
+fn contacts(
+    view: &View<'_>,
+    cx: &Cx<'_>,
+    user: UserId,
+    impu: usize,
+    caller: Option<Id<Binding>>,
+) -> Result<Waiting, Refusal> {
+    let all = view.registrar.targets(user, cx.now);
+    let imei = view.subs.user(user).impus[impu].imei.as_deref();
+    let q = |id: Id<Binding>| {
+        let binding = view.registrar.binding(id)?;
+        imei.is_none_or(|wanted| binding.has_imei(wanted)).then_some((id, binding.contact.q))
+    };
+    let others = all.iter().filter(|id| Some(**id) != caller);
+    let found: SmallVec<_> = others.filter_map(|id| q(*id)).take(MAX_FORKS).collect();
+    match (found.is_empty(), all.is_empty()) {
+        (false, _) => Ok(found),
+        // RFC 3261 21.4.18
+        (true, true) => Err(Refusal::new(480, "the callee is not registered")),
+        (true, false) if all.iter().all(|id| Some(*id) != caller) => {
+            Err(Refusal::new(480, "no phone of the callee has the identity's IMEI"))
+        }
+        (true, false) => Err(Refusal::new(486, "the callee's only phone is the one that calls")),
+    }
+}
+
+fn echo(
+    view: &mut View<'_>,
+    cx: &Cx<'_>,
+    msg: &Message<'_>,
+    flow: Flow,
+    number: usize,
+) -> Result<Kind, Refusal> {
+    let offer = description(msg).and_then(|d| Sdp::parse(d).ok());
+    let Some(local) = echo_media::local_for(view.config, flow.local, offer.as_ref()) else {
+        let text = "no media address of the offer's family";
+        return Err(Refusal { warning: Some(301), ..Refusal::new(488, text) });
+    };
+    // RFC 8866 5.2: session id and version of the o= line follow the clock
+    let id = cx.wall.as_micros().unsigned_abs();
+    let address = view.config.sip[usize::from(local.0)].addr.ip();
+    Ok(Kind::Echo(Box::new(Echo::new(number, local, Origin { id, version: 0, address }))))
+}
+
+/// The caller as views show it: the identity it is known by, else what From says.
+fn calling_party(view: &View<'_>, msg: &Message<'_>, caller: Caller, flow: Flow) -> Party {
+    let from = msg.from();
+    let user = caller.user;
+    let preferred = msg.values(HeaderId::PPreferredIdentity).next().and_then(NameAddr::parse);
+    let known = [preferred.and_then(|p| p.uri), from.and_then(|f| f.uri)]
+        .into_iter()
+        .flatten()
+        .find_map(|uri| view.subs.lookup_user(&uri).filter(|(id, _)| Some(*id) == user));
+    let uri = match known {
+        Some((user, impu)) => view.subs.user(user).impus[impu].uri.clone(),
+        None => from.map_or_else(String::new, |f| lossy(f.uri_text).into_owned()),
+    };
+    let binding = caller.binding;
+    let follows_binding = binding.is_some_and(|id| is_registered_at(view, id, flow));
+    Party { user, impu_index: None, uri, binding, follows_binding }
+}
+
+/// Whether the contact is the one at the other end of this flow.
+fn is_registered_at(view: &View<'_>, id: Id<Binding>, flow: Flow) -> bool {
+    view.registrar.binding(id).is_some_and(|b| b.flow.remote == flow.remote)
+}
+
+/// The one leg of an echo call.
+pub(super) fn echo_leg(call: &Call, view: &mut View<'_>) -> Leg {
+    let tags = [Side::Caller, Side::Callee].map(|side| new_tag(call.place(0, side), view));
+    Leg {
+        state: LegState::Answered,
+        binding: None,
+        client: None,
+        tags,
+        up: None,
+        down: None,
+        provisional: (0, 0),
+        invites: [(0, 0), (0, 0)],
+        acks: [Ack::default(), Ack::default()],
+        history: History::new(call.history.index, view.txs.new_token()),
+    }
+}

@@ -1,0 +1,210 @@
+//! Final answers to the INVITE of a leg, and the ACK (RFC 3261 13.2.2.4, 13.3.1.4, RFC 6026).
+//!
+//! The first 2xx is the call; every other one is acknowledged and ended at once. The caller's ACK travels to the callee, so that
+//! an answer in it passes; timers on both halves end a call in which it gets lost.
+
+use super::fork;
+use super::pass::{self, Onward};
+use super::release::{self, End};
+use super::session::{Accepted, Call, ClientId, LegState, ServerId};
+use super::state::State;
+use super::tag::{self, Side};
+use crate::ims::core::View;
+use crate::proto::cx::Cx;
+use crate::proto::sip::dialog::Dialog;
+use crate::wire::sip::{Message, Method};
+
+/// A final answer to the INVITE of a leg.
+pub(super) fn on_final(
+    call: &mut Call,
+    view: &mut View<'_>,
+    cx: &mut Cx<'_>,
+    leg: u8,
+    client: ClientId,
+    msg: &Message<'_>,
+) {
+    let since = cx.now.since(call.created);
+    call.legs[usize::from(leg)].history.received(since, Method::Invite, msg.status());
+    if msg.status() >= 300 {
+        fork::on_failure(call, view, cx, leg, msg.status(), Some(msg));
+        return;
+    }
+    let Some(dialog) = confirmed(view, client, msg) else {
+        // RFC 3261 12.1.2: without Contact or To tag there is no dialog to acknowledge it in
+        fork::on_failure(call, view, cx, leg, 500, None);
+        return;
+    };
+    let entry = &mut call.legs[usize::from(leg)];
+    let wins = entry.state.is_open() && call.invite.is_some();
+    entry.down = Some(match entry.down.take() {
+        // the early dialog has counted requests already: its numbers go on (RFC 3261 12.2.1.1)
+        Some(mut early) if early.id() == dialog.id() => {
+            early.on_response(msg);
+            early
+        }
+        _ => dialog,
+    });
+    if wins {
+        take(call, view, cx, leg, msg);
+    } else {
+        // the race was lost: RFC 3261 16.7 step 10, 9.1
+        entry.state = LegState::Over;
+        pass::ack(call, view, cx, (leg, Side::Callee), super::setup::FIRST_CSEQ, None);
+        let reason = "SIP;cause=487;text=\"the call was cancelled or taken elsewhere\"";
+        release::bye(call, view, cx, leg, Side::Callee, reason, None);
+    }
+}
+
+/// The dialog that a 2xx confirms, made anew from it.
+fn confirmed(view: &View<'_>, client: ClientId, msg: &Message<'_>) -> Option<Dialog> {
+    let sent = view.txs.client(client)?;
+    Dialog::uac(&sent.request(), msg, sent.flow())
+}
+
+/// The 2xx that makes the call.
+fn take(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, leg: u8, msg: &Message<'_>) {
+    let Some(invite) = call.invite.take() else { return };
+    fork::cancel_open(call, view, cx, Some(leg), "SIP;cause=200;text=\"Call completed elsewhere\"");
+    let entry = &mut call.legs[usize::from(leg)];
+    entry.state = LegState::Answered;
+    let request = invite.request.message();
+    let mut up =
+        entry.up.take().unwrap_or_else(|| Dialog::uas(&request, entry.tag(Side::Caller), invite.flow));
+    up.confirm();
+    entry.up = Some(up);
+    let cseqs = entry.invites[Side::Caller as usize];
+    if let Some(bridge) = call.bridge_mut() {
+        bridge.winner = Some(leg);
+        bridge.waiting.clear();
+        bridge.best = None;
+    }
+    call.history.sent(cx.now.since(call.created), Method::Invite, msg.status());
+    let onward = Onward { tx: invite.tx, leg, to: Side::Caller, status: msg.status() };
+    pass::response(call, view, cx, onward, msg);
+    await_ack(call, view, cx, invite.tx, (leg, Side::Caller), cseqs);
+    call.idle_deadline = None;
+    call.become_state(cx.now, State::Start);
+    super::media::note(call, cx, msg, Side::Callee);
+    super::trace(cx, call, format_args!("{} answered", call.callee.uri));
+}
+
+/// Watches over a 2xx of ours until its ACK: repeated from T1 on, doubling up to T2, for 64*T1 (RFC 3261 13.3.1.4).
+pub(super) fn await_ack(
+    call: &mut Call,
+    view: &View<'_>,
+    cx: &Cx<'_>,
+    server: ServerId,
+    (leg, side): (u8, Side),
+    (cseq, far_cseq): (u32, u32),
+) {
+    let t1 = view.config.protocol.timer_t1;
+    call.accepted.push(Accepted {
+        server,
+        leg,
+        side,
+        cseq,
+        far_cseq,
+        next_at: cx.now + t1,
+        interval: t1,
+        give_up_at: cx.now + t1 * 64,
+        bye_pending: false,
+    });
+}
+
+/// Repeats what is due and gives up what has waited too long.
+pub(super) fn on_tick(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>) {
+    let (t2, now) = (view.config.protocol.timer_t2, cx.now);
+    for accepted in call.accepted.iter_mut().filter(|a| a.next_at <= now && a.give_up_at > now) {
+        accepted.interval = (accepted.interval * 2).min(t2);
+        accepted.next_at = now + accepted.interval;
+        view.txs.retransmit_2xx(cx, accepted.server);
+    }
+    while let Some(lost) = call.accepted.iter().find(|a| a.give_up_at <= cx.now).copied() {
+        let party = if lost.side == Side::Caller { &call.caller.uri } else { &call.callee.uri };
+        let text = format!("no ACK from {party}");
+        release::end(call, view, cx, &End::new(&text, 408));
+        call.accepted.retain(|a| a.server != lost.server);
+        if lost.bye_pending {
+            release::bye(call, view, cx, lost.leg, lost.side, "SIP;cause=408;text=\"no ACK\"", None);
+        }
+    }
+}
+
+/// An ACK of a 2xx, in the dialog of `leg` that faces `side`.
+pub(super) fn on_ack(
+    call: &mut Call,
+    view: &mut View<'_>,
+    cx: &mut Cx<'_>,
+    leg: u8,
+    side: Side,
+    msg: &Message<'_>,
+) {
+    let number = msg.cseq().map(|c| c.number);
+    let fits = |a: &Accepted| (a.leg, a.side) == (leg, side) && Some(a.cseq) == number;
+    // an ACK that comes again has nothing more to do: the other side repeats its 2xx if it still needs one
+    let Some(at) = call.accepted.iter().position(fits) else { return };
+    let accepted = call.accepted.remove(at);
+    let since = cx.now.since(call.created);
+    call.history_of(leg, side).received(since, Method::Ack, 0);
+    if call.state == State::Stop {
+        if accepted.bye_pending {
+            let reason = ended_reason(call);
+            release::bye(call, view, cx, leg, side, &reason, None);
+        }
+        return;
+    }
+    if call.bridge_mut().is_some() {
+        pass::ack(call, view, cx, (leg, side.other()), accepted.far_cseq, Some(msg));
+        super::media::note(call, cx, msg, side);
+    } else {
+        super::echo::on_ack(call, view, cx, msg);
+    }
+}
+
+fn ended_reason(call: &Call) -> String {
+    let text = call.ended.as_ref().map_or("", |e| &e.reason);
+    format!("SIP;cause=200;text=\"{}\"", text.replace(['"', '\\'], "'"))
+}
+
+/// A 2xx that came again, or a second one of a phone behind a proxy that forks.
+pub(super) fn on_repeated(
+    call: &mut Call,
+    view: &mut View<'_>,
+    cx: &mut Cx<'_>,
+    client: ClientId,
+    msg: &Message<'_>,
+) {
+    let Some((place, cseq)) = place_of(msg) else { return };
+    let known = call.legs.get(usize::from(place.leg)).and_then(|l| l.dialog(place.side));
+    if known.is_some_and(|d| Some(d.remote_tag()) == msg.to().and_then(|t| t.tag())) {
+        // nothing to repeat yet: the caller's ACK is still awaited, on a timer of ours
+        pass::ack_again(call, view, cx, (place.leg, place.side), cseq);
+    } else {
+        abandon(view, cx, client, msg);
+    }
+}
+
+/// A 2xx to an INVITE that nobody waits for any more is acknowledged and its dialog ended (RFC 3261 13.2.2.4).
+pub(super) fn abandon(view: &mut View<'_>, cx: &mut Cx<'_>, client: ClientId, msg: &Message<'_>) {
+    let (Some(mut dialog), Some(invite)) = (confirmed(view, client, msg), msg.cseq()) else { return };
+    let (flow, settings) = (dialog.flow(), &view.config.protocol);
+    view.txs.send_stateless(cx, flow, b"ACK", dialog.request_uri(), |mut w| {
+        dialog.write_head(&mut w, b"ACK", invite.number);
+        super::forward::own_request(&mut w, settings, b"ACK");
+        w.finish();
+    });
+    let cseq = dialog.next_cseq();
+    let reliable = flow.transport.is_reliable();
+    let owner = crate::ims::owner::Owner::None;
+    // without room for the BYE the phone gives its dialog up when its ACK'd call gets no media
+    let _ = view.txs.request(cx, flow, b"BYE", dialog.request_uri(), reliable, owner, |mut w| {
+        dialog.write_head(&mut w, b"BYE", cseq);
+        super::forward::own_request(&mut w, settings, b"BYE");
+        w.finish();
+    });
+}
+
+/// Where the response of a phone belongs, by our tag in its From, with its CSeq number.
+pub(super) fn place_of(msg: &Message<'_>) -> Option<(tag::Place, u32)> {
+    Some((tag::parse(msg.from()?.tag()?)?, msg.cseq()?.number))
+}

@@ -1,0 +1,94 @@
+//! `custom_headers`: headers that the configuration adds to, replaces in, or removes from what we send.
+
+use crate::config::model::CustomHeader;
+use crate::wire::sip::Writer;
+use smallvec::SmallVec;
+
+/// The entries that apply to one message.
+#[derive(Debug, Default)]
+pub struct Custom<'c> {
+    entries: SmallVec<[&'c CustomHeader; 4]>,
+}
+
+impl<'c> Custom<'c> {
+    /// What applies to a request of this method: entries that name it, or `*`, and no status code.
+    pub fn of_request(all: &'c [CustomHeader], method: &[u8]) -> Self {
+        Self::filter(all, |h| h.codes.is_empty() && names_method(h, method))
+    }
+
+    /// What applies to a response: entries that name its code, or 0; if they name methods too, only to those.
+    pub fn of_response(all: &'c [CustomHeader], method: &[u8], status: u16) -> Self {
+        Self::filter(all, |h| {
+            let code_fits = h.codes.iter().any(|&c| c == 0 || c == status);
+            code_fits && (h.methods.is_empty() || names_method(h, method))
+        })
+    }
+
+    fn filter(all: &'c [CustomHeader], fits: impl Fn(&CustomHeader) -> bool) -> Self {
+        Custom { entries: all.iter().filter(|h| fits(h)).collect() }
+    }
+
+    /// Whether headers of this name are left out: an entry removes or replaces them.
+    pub fn removes(&self, name: &[u8]) -> bool {
+        self.entries
+            .iter()
+            .any(|h| (h.value.is_none() || h.replace) && h.name.as_bytes().eq_ignore_ascii_case(name))
+    }
+
+    /// Writes the headers that the entries add.
+    pub fn add_to(&self, w: &mut Writer<'_>) {
+        for header in &self.entries {
+            if let Some(value) = &header.value {
+                w.field(header.name.as_bytes(), &[value.as_bytes()]);
+            }
+        }
+    }
+}
+
+fn names_method(header: &CustomHeader, method: &[u8]) -> bool {
+    header.methods.iter().any(|m| m == "*" || m.as_bytes() == method)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn header(name: &str, value: Option<&str>, methods: &[&str], codes: &[u16]) -> CustomHeader {
+        CustomHeader {
+            name: name.to_owned(),
+            value: value.map(str::to_owned),
+            replace: false,
+            methods: methods.iter().map(|m| (*m).to_owned()).collect(),
+            codes: codes.to_vec(),
+        }
+    }
+
+    fn names(custom: &Custom<'_>) -> Vec<String> {
+        custom.entries.iter().map(|h| h.name.clone()).collect()
+    }
+
+    #[test]
+    fn methods_choose_requests_and_codes_choose_responses() {
+        let all = [
+            header("X-A", Some("1"), &["INVITE"], &[]),
+            header("X-B", Some("1"), &["*"], &[]),
+            header("X-C", Some("1"), &[], &[180]),
+            header("X-D", Some("1"), &[], &[0]),
+            header("X-E", Some("1"), &["BYE"], &[200]),
+        ];
+        assert_eq!(names(&Custom::of_request(&all, b"INVITE")), ["X-A", "X-B"]);
+        assert_eq!(names(&Custom::of_request(&all, b"BYE")), ["X-B"]);
+        assert_eq!(names(&Custom::of_response(&all, b"INVITE", 180)), ["X-C", "X-D"]);
+        assert_eq!(names(&Custom::of_response(&all, b"INVITE", 200)), ["X-D"]);
+        assert_eq!(names(&Custom::of_response(&all, b"BYE", 200)), ["X-D", "X-E"]);
+    }
+
+    #[test]
+    fn an_entry_without_value_removes_and_one_that_replaces_removes_too() {
+        let mut all = vec![header("P-Early-Media", None, &["*"], &[]), header("X-A", Some("1"), &["*"], &[])];
+        let removes = |all: &[CustomHeader], name| Custom::of_request(all, b"INVITE").removes(name);
+        assert!(removes(&all, b"p-early-media") && !removes(&all, b"X-A"));
+        all[1].replace = true;
+        assert!(removes(&all, b"x-a"));
+    }
+}

@@ -1,0 +1,61 @@
+//! Provisional answers of the callee's phones, on their way to the caller (RFC 3261 13.3.1.1, RFC 3262).
+//!
+//! Reliable ones stay end to end: RSeq passes, the callee's phone repeats until the caller's PRACK, which passes too. Each leg
+//! is an early dialog of its own towards the caller.
+
+use super::pass::{self, Onward};
+use super::session::{Call, Leg, LegState};
+use super::state::State;
+use super::tag::Side;
+use crate::ims::core::View;
+use crate::proto::cx::Cx;
+use crate::proto::sip::dialog::Dialog;
+use crate::wire::sip::text::decimal;
+use crate::wire::sip::{HeaderId, Message, Method};
+
+/// A provisional answer to the INVITE of a leg.
+pub(super) fn on_provisional(
+    call: &mut Call,
+    view: &mut View<'_>,
+    cx: &mut Cx<'_>,
+    number: u8,
+    msg: &Message<'_>,
+) {
+    // 100 is hop by hop (RFC 3261 16.7 step 5); we have answered 100 ourselves
+    let Some(invite) = call.invite.as_ref().filter(|_| msg.status() > 100) else { return };
+    let tx = invite.tx;
+    let leg = &mut call.legs[usize::from(number)];
+    if !leg.state.is_open() {
+        return;
+    }
+    leg.state = LegState::Ringing;
+    let new = note(leg, msg);
+    let request = leg.client.and_then(|c| view.txs.client(c));
+    if leg.down.as_ref().is_none_or(|d| Some(d.remote_tag()) != msg.to().and_then(|t| t.tag()))
+        && let Some(request) = request
+        && let Some(dialog) = Dialog::uac(&request.request(), msg, request.flow())
+    {
+        leg.down = Some(dialog);
+    }
+    if leg.up.is_none() {
+        leg.up = Some(Dialog::uas(&invite.request.message(), leg.tag(Side::Caller), invite.flow));
+    }
+    let since = cx.now.since(call.created);
+    leg.history.received(since, Method::Invite, msg.status());
+    call.history.sent(since, Method::Invite, msg.status());
+    if new {
+        call.idle_deadline = Some(cx.now + view.config.call.dialog_timeout);
+    }
+    pass::response(call, view, cx, Onward { tx, leg: number, to: Side::Caller, status: msg.status() }, msg);
+    if call.state == State::Init {
+        call.become_state(cx.now, State::Ringing);
+        super::trace(cx, call, format_args!("{} rings", call.callee.uri));
+    }
+}
+
+/// Remembers a provisional answer; whether it is not the one before again.
+fn note(leg: &mut Leg, msg: &Message<'_>) -> bool {
+    let rseq = msg.header(HeaderId::RSeq).and_then(decimal).unwrap_or(0);
+    let this = (msg.status(), rseq);
+    std::mem::replace(&mut leg.provisional, this) != this
+}

@@ -1,0 +1,389 @@
+//! What becomes of headers on their way through the two dialogs of a call.
+//!
+//! Unknown headers and most known ones are copied by span, in their order and under the name they came with. What belongs to a
+//! dialog, a hop, the trust domain (RFC 3325, TS 24.229 5.2.6) or the security agreement (RFC 3329) is ours: written anew for
+//! the other side, or left out. The body is never touched.
+
+use super::custom::Custom;
+use crate::config::model::SipSettings;
+use crate::proto::flow::Transport;
+use crate::wire::sip::{HeaderId, Message, NameAddr, Writer};
+use smallvec::SmallVec;
+use std::fmt;
+use std::net::SocketAddr;
+
+/// The From of a caller who wants to be unknown (RFC 3323 4.1.1.3).
+const ANONYMOUS: &str = "\"Anonymous\" <sip:anonymous@anonymous.invalid>";
+
+/// Option tags that are between a phone and us.
+const HOP_OPTIONS: &[&str] = &["sec-agree", "path", "gruu", "outbound"];
+
+/// What the caller, or the answering callee, wants hidden (RFC 3323, RFC 3325).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Privacy {
+    /// The asserted identity is not shown.
+    pub hides_identity: bool,
+    /// From is anonymous.
+    pub hides_from: bool,
+}
+
+impl Privacy {
+    /// Reads the Privacy header; `none` cancels the others.
+    pub fn of(msg: &Message<'_>) -> Privacy {
+        let mut privacy = Privacy::default();
+        let values = msg.values(HeaderId::Privacy).flat_map(|v| v.split(|&o| o == b';'));
+        for value in values.map(crate::wire::sip::text::trim) {
+            let is = |word: &str| value.eq_ignore_ascii_case(word.as_bytes());
+            if is("none") {
+                return Privacy::default();
+            }
+            privacy.hides_identity |= is("id") || is("user");
+            privacy.hides_from |= is("header") || is("user");
+        }
+        privacy
+    }
+}
+
+/// What a forwarded message gets beside what is copied.
+#[derive(Clone, Copy, Debug)]
+pub struct Additions<'a> {
+    /// Header settings.
+    pub settings: &'a SipSettings,
+    /// Values of P-Asserted-Identity, one header each.
+    pub identities: &'a [String],
+    /// Value of P-Called-Party-ID.
+    pub called_party: Option<&'a [u8]>,
+    /// Whether `100rel` is taken out of the option tags.
+    pub without_100rel: bool,
+}
+
+/// Copies a request's headers to the other dialog and ends it with its body. The start line, Via, Max-Forwards, From, To,
+/// Call-ID, CSeq, Route, Contact and RAck have been written.
+pub fn end_request(mut w: Writer<'_>, msg: &Message<'_>, with: &Additions<'_>) {
+    let custom = Custom::of_request(&with.settings.custom_headers, msg.method_token());
+    copy(&mut w, msg, with, &custom, |_| false);
+    if with.settings.force_user_agent && !custom.removes(b"User-Agent") {
+        w.header("User-Agent", &with.settings.user_agent);
+    }
+    // RFC 6050 4.2: what the phone prefers becomes what the network asserts
+    for service in msg.headers(HeaderId::PPreferredService) {
+        w.header("P-Asserted-Service", service);
+    }
+    if let Some(called) = with.called_party {
+        w.header_parts("P-Called-Party-ID", &[b"<", called, b">"]);
+    }
+    finish(w, msg, &custom);
+}
+
+/// Copies a response's headers to the other dialog and ends it with its body. The status line, Via, From, To, Call-ID, CSeq,
+/// and Contact have been written.
+pub fn end_response(mut w: Writer<'_>, msg: &Message<'_>, with: &Additions<'_>) {
+    let custom = Custom::of_response(&with.settings.custom_headers, msg.method_token(), msg.status());
+    // RFC 3261 21.3, 21.4.23: in a redirection, and in 485, Contact is for the caller
+    let redirects = matches!(msg.status(), 300..=399 | 485);
+    copy(&mut w, msg, with, &custom, |id| redirects && id == HeaderId::Contact);
+    if with.settings.force_user_agent && !custom.removes(b"Server") {
+        w.header("Server", &with.settings.user_agent);
+    }
+    finish(w, msg, &custom);
+}
+
+/// The reason phrase of a response, when it has one that can be shown.
+pub fn phrase<'m>(msg: &Message<'m>) -> Option<&'m str> {
+    std::str::from_utf8(msg.reason()).ok().filter(|r| !r.is_empty())
+}
+
+/// Ends a response of our own, of a method, without a body: Server, and what the configuration adds.
+pub fn end_own_response(mut w: Writer<'_>, settings: &SipSettings, method: &[u8], status: u16) {
+    own_response(&mut w, settings, method, status);
+    w.finish();
+}
+
+/// Writes Server and what the configuration adds to a response of our own.
+pub fn own_response(w: &mut Writer<'_>, settings: &SipSettings, method: &[u8], status: u16) {
+    let custom = Custom::of_response(&settings.custom_headers, method, status);
+    if !custom.removes(b"Server") {
+        w.header("Server", &settings.user_agent);
+    }
+    custom.add_to(w);
+}
+
+/// Writes User-Agent and what the configuration adds to a request of our own.
+pub fn own_request(w: &mut Writer<'_>, settings: &SipSettings, method: &[u8]) {
+    let custom = Custom::of_request(&settings.custom_headers, method);
+    if !custom.removes(b"User-Agent") {
+        w.header("User-Agent", &settings.user_agent);
+    }
+    custom.add_to(w);
+}
+
+fn copy(
+    w: &mut Writer<'_>,
+    msg: &Message<'_>,
+    with: &Additions<'_>,
+    custom: &Custom<'_>,
+    exempt: impl Fn(HeaderId) -> bool,
+) {
+    for field in msg.fields() {
+        let agent = with.settings.force_user_agent && is_agent(field.id);
+        let ours = is_ours(field.id) && !exempt(field.id);
+        if !agent && !ours && !custom.removes(field.name) && !custom.removes(field.id.name().as_bytes()) {
+            w.field(field.name, &[field.value]);
+        }
+    }
+    for id in [HeaderId::Require, HeaderId::ProxyRequire, HeaderId::Supported] {
+        if !custom.removes(id.name().as_bytes()) {
+            options(w, msg, id, with.without_100rel);
+        }
+    }
+    for identity in with.identities {
+        w.header("P-Asserted-Identity", identity);
+    }
+}
+
+/// Writes the option tags of a header, without those that end here.
+fn options(w: &mut Writer<'_>, msg: &Message<'_>, id: HeaderId, without_100rel: bool) {
+    let is_hop = |tag: &[u8]| {
+        HOP_OPTIONS.iter().any(|o| tag.eq_ignore_ascii_case(o.as_bytes()))
+            || (without_100rel && tag.eq_ignore_ascii_case(b"100rel"))
+    };
+    let mut parts: SmallVec<[&[u8]; 32]> = SmallVec::new();
+    for tag in msg.values(id).filter(|t| !is_hop(t)) {
+        if !parts.is_empty() {
+            parts.push(b",");
+        }
+        parts.push(tag);
+    }
+    if !parts.is_empty() {
+        w.header_parts(id.name(), &parts);
+    }
+}
+
+fn finish(mut w: Writer<'_>, msg: &Message<'_>, custom: &Custom<'_>) {
+    custom.add_to(&mut w);
+    match msg.body() {
+        [] => w.finish(),
+        body => w.body(msg.header(HeaderId::ContentType).unwrap_or(b"application/octet-stream"), body),
+    }
+}
+
+const fn is_agent(id: HeaderId) -> bool {
+    matches!(id, HeaderId::UserAgent | HeaderId::Server)
+}
+
+/// Headers that never pass as they are.
+#[rustfmt::skip]
+const fn is_ours(id: HeaderId) -> bool {
+    use HeaderId as H;
+    matches!(
+        id,
+        // the dialog and the transaction
+        H::Via | H::Route | H::RecordRoute | H::From | H::To | H::CallId | H::CSeq | H::Contact | H::MaxForwards | H::RAck
+        | H::Timestamp
+        // the body's frame
+        | H::ContentLength | H::ContentType
+        // the trust domain: RFC 3325 9.1, RFC 7315, RFC 6050
+        | H::PPreferredIdentity | H::PAssertedIdentity | H::PPreferredService | H::PAssertedService | H::PAccessNetworkInfo
+        | H::PChargingVector | H::PChargingFunctionAddresses | H::PVisitedNetworkId | H::PAssociatedUri | H::PCalledPartyId
+        // the security agreement and the challenge, which end at us
+        | H::SecurityClient | H::SecurityServer | H::SecurityVerify | H::Authorization | H::ProxyAuthorization
+        | H::AuthenticationInfo
+        // registration
+        | H::Path | H::ServiceRoute
+        // filtered
+        | H::Require | H::ProxyRequire | H::Supported
+    )
+}
+
+/// Writes From or To towards the other side: the party as the message names it, without its tag, with ours.
+pub fn party(w: &mut Writer<'_>, name: &str, value: &[u8], tag: Option<&[u8]>, display: Option<&str>) {
+    let Some(address) = NameAddr::parse(value) else { return };
+    let mut parts: SmallVec<[&[u8]; 16]> = SmallVec::new();
+    match display {
+        Some(text) => parts.extend([&b"\""[..], text.as_bytes(), b"\" "]),
+        None if !address.display.is_empty() => parts.extend([address.display, b" "]),
+        None => {}
+    }
+    parts.extend([&b"<"[..], address.uri_text, b">"]);
+    for p in address.params.iter().filter(|p| !p.name.eq_ignore_ascii_case(b"tag")) {
+        parts.extend([b";", p.name]);
+        if let Some(value) = p.value {
+            parts.extend([b"=", value]);
+        }
+    }
+    if let Some(tag) = tag {
+        parts.extend([b";tag=", tag]);
+    }
+    w.header_parts(name, &parts);
+}
+
+/// Writes the From of a caller who wants to be unknown.
+pub fn anonymous_from(w: &mut Writer<'_>, tag: &[u8]) {
+    w.header_parts("From", &[ANONYMOUS.as_bytes(), b";tag=", tag]);
+}
+
+/// Writes our Contact on a leg, with the features that the far end's Contact shows, so that a phone sees what the other phone
+/// can do. The instance id, which holds the IMEI, stays with us (RFC 7254 6).
+pub fn contact(w: &mut Writer<'_>, local: SocketAddr, transport: Transport, far: Option<&Message<'_>>) {
+    let uri = ContactUri { local, transport };
+    let Some(far) = far.and_then(|m| m.contacts().next().flatten()) else {
+        w.header_fmt("Contact", format_args!("<{uri}>"));
+        return;
+    };
+    const PRIVATE: [&str; 8] =
+        ["+sip.instance", "reg-id", "expires", "q", "pub-gruu", "temp-gruu", "tag", "+sip.imei"];
+    let features =
+        far.params.iter().filter(|p| !PRIVATE.iter().any(|n| p.name.eq_ignore_ascii_case(n.as_bytes())));
+    let mut text: SmallVec<[u8; 256]> = SmallVec::new();
+    for p in features {
+        text.push(b';');
+        text.extend_from_slice(p.name);
+        if let Some(value) = p.value {
+            text.push(b'=');
+            text.extend_from_slice(value);
+        }
+    }
+    let mut head = arrayvec::ArrayString::<96>::new();
+    fmt::write(&mut head, format_args!("<{uri}>")).expect("an address and a transport are shorter");
+    w.header_parts("Contact", &[head.as_bytes(), &text]);
+}
+
+struct ContactUri {
+    local: SocketAddr,
+    transport: Transport,
+}
+
+impl fmt::Display for ContactUri {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "sip:ims@{}", self.local)?;
+        match self.transport {
+            Transport::Udp => Ok(()),
+            // RFC 3261 19.1.2: without the parameter the phone would take UDP
+            Transport::Tcp => f.write_str(";transport=tcp"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::model::CustomHeader;
+    use crate::wire::sip::Index;
+
+    const INVITE: &str = "INVITE tel:1 SIP/2.0\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK1\r\nRoute: <sip:x;lr>\r\nf: <sip:a@h>;tag=1\r\n\
+        To: <tel:1>\r\ni: c\r\nCSeq: 1 INVITE\r\nMax-Forwards: 70\r\nContact: <sip:a@h>;+sip.instance=\"<urn:x>\";audio;+g.3gpp.x=\"y\"\r\n\
+        X-Odd :  kept\r\nP-Preferred-Identity: <sip:a@h>\r\nP-Access-Network-Info: 3GPP\r\nSecurity-Verify: v\r\nAuthorization: Digest\r\n\
+        P-Preferred-Service: urn:urn-7:3gpp-service.ims.icsi.mmtel\r\nk: 100rel, sec-agree,timer\r\nRequire: sec-agree\r\n\
+        Proxy-Require: sec-agree\r\nUser-Agent: phone\r\nP-Early-Media: supported\r\nContent-Disposition: session\r\n\
+        c: application/sdp\r\nl: 5\r\n\r\nv=0\r\n";
+
+    fn written(f: impl FnOnce(Writer<'_>)) -> String {
+        let mut out = Vec::new();
+        f(Writer::request(&mut out, b"INVITE", b"tel:1"));
+        String::from_utf8(out).unwrap()
+    }
+
+    fn additions(settings: &SipSettings) -> Additions<'_> {
+        Additions { settings, identities: &[], called_party: None, without_100rel: false }
+    }
+
+    #[test]
+    fn a_request_keeps_what_is_unknown_and_loses_what_ends_here() {
+        let mut index = Index::new();
+        let msg = Message::parse(INVITE.as_bytes(), &mut index).unwrap();
+        let settings = SipSettings { user_agent: "us".to_owned(), ..SipSettings::default() };
+        let identities = ["<sip:b@h>".to_owned(), "<tel:+2>".to_owned()];
+        let with =
+            Additions { identities: &identities, called_party: Some(b"tel:1"), ..additions(&settings) };
+        let got = written(|w| end_request(w, &msg, &with));
+        let want = "INVITE tel:1 SIP/2.0\r\nX-Odd: kept\r\nP-Early-Media: supported\r\nContent-Disposition: session\r\n\
+            Supported: 100rel,timer\r\nP-Asserted-Identity: <sip:b@h>\r\nP-Asserted-Identity: <tel:+2>\r\nUser-Agent: us\r\n\
+            P-Asserted-Service: urn:urn-7:3gpp-service.ims.icsi.mmtel\r\nP-Called-Party-ID: <tel:1>\r\n\
+            Content-Type: application/sdp\r\nContent-Length: 5\r\n\r\nv=0\r\n";
+        assert_eq!(got, want);
+    }
+
+    #[test]
+    fn settings_choose_the_agent_and_custom_headers() {
+        let mut index = Index::new();
+        let msg = Message::parse(INVITE.as_bytes(), &mut index).unwrap();
+        let custom = |name: &str, value: Option<&str>| CustomHeader {
+            name: name.to_owned(),
+            value: value.map(str::to_owned),
+            replace: true,
+            methods: vec!["INVITE".to_owned()],
+            codes: Vec::new(),
+        };
+        let settings = SipSettings {
+            force_user_agent: false,
+            custom_headers: vec![custom("X-Odd", Some("new")), custom("Supported", None)],
+            ..SipSettings::default()
+        };
+        let with = Additions { without_100rel: true, ..additions(&settings) };
+        let got = written(|w| end_request(w, &msg, &with));
+        assert!(got.contains("User-Agent: phone\r\n") && got.contains("X-Odd: new\r\n"), "{got}");
+        assert!(!got.contains("X-Odd: kept") && !got.contains("Supported"), "{got}");
+    }
+
+    #[test]
+    fn a_redirection_keeps_its_contacts_and_others_do_not() {
+        for (status, kept) in [(302, true), (486, false), (200, false)] {
+            let text = format!(
+                "SIP/2.0 {status} X\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK1\r\nFrom: <sip:a@h>;tag=1\r\nTo: <tel:1>;tag=2\r\nCall-ID: c\r\n\
+                 CSeq: 1 INVITE\r\nContact: <sip:z@h>\r\nRSeq: 7\r\nRequire: 100rel\r\nMax-Forwards: 70\r\n\r\n"
+            );
+            let mut index = Index::new();
+            let msg = Message::parse(text.as_bytes(), &mut index).unwrap();
+            let settings = SipSettings::default();
+            let got = written(|w| end_response(w, &msg, &additions(&settings)));
+            assert_eq!(got.contains("Contact: <sip:z@h>"), kept, "{got}");
+            assert!(got.contains("RSeq: 7\r\nRequire: 100rel\r\nServer: imsbox/"), "{got}");
+            assert!(!got.contains("Max-Forwards"), "{got}");
+        }
+    }
+
+    #[test]
+    fn privacy_words() {
+        let of = |value: &str| {
+            let text = INVITE.replace("X-Odd :  kept", &format!("Privacy: {value}"));
+            let mut index = Index::new();
+            let p = Privacy::of(&Message::parse(text.as_bytes(), &mut index).unwrap());
+            (p.hides_identity, p.hides_from)
+        };
+        assert_eq!(of("id"), (true, false));
+        assert_eq!(of("header; ID"), (true, true));
+        assert_eq!(of("user"), (true, true));
+        assert_eq!(of("none;none"), (false, false));
+        assert_eq!(of("session;critical"), (false, false));
+    }
+
+    #[test]
+    fn parties_lose_their_tag_and_get_brackets() {
+        let got = |value: &str, display| {
+            written(|mut w| {
+                party(&mut w, "From", value.as_bytes(), Some(b"t"), display);
+                w.finish();
+            })
+        };
+        assert!(got("sip:a@h;tag=1", None).contains("From: <sip:a@h>;tag=t\r\n"));
+        assert!(got("\"A\"<tel:+1> ;x=y;tag=1", None).contains("From: \"A\" <tel:+1>;x=y;tag=t\r\n"));
+        assert!(got("A <tel:+1>", Some("Boss")).contains("From: \"Boss\" <tel:+1>;tag=t\r\n"));
+    }
+
+    #[test]
+    fn our_contact_shows_the_far_phones_features_without_its_imei() {
+        let mut index = Index::new();
+        let msg = Message::parse(INVITE.as_bytes(), &mut index).unwrap();
+        let local: SocketAddr = "[::1]:5060".parse().unwrap();
+        let got = written(|mut w| {
+            contact(&mut w, local, Transport::Tcp, Some(&msg));
+            contact(&mut w, local, Transport::Udp, None);
+            w.finish();
+        });
+        assert!(
+            got.contains("Contact: <sip:ims@[::1]:5060;transport=tcp>;audio;+g.3gpp.x=\"y\"\r\n"),
+            "{got}"
+        );
+        assert!(got.contains("Contact: <sip:ims@[::1]:5060>\r\n"), "{got}");
+    }
+}

@@ -1,0 +1,27 @@
+//! What a call may take, and what happens beyond it.
+
+use crate::base::time::Duration;
+
+/// Calls at a time, ended ones that can still be seen among them; beyond it the one that ended first is forgotten, and when all
+/// run, an INVITE is answered 503 with Retry-After. At about 4 KB each: 64 MB.
+pub const MAX_CALLS: usize = 16_384;
+
+/// Contacts of one callee that a call tries, all groups together; further ones are left alone. A user with more than a phone,
+/// a watch, a tablet and a few soft clients has stale bindings.
+pub const MAX_FORKS: usize = 8;
+
+/// Requests inside one call that wait for an answer from the other side; beyond it 500 with Retry-After (RFC 3261 14.2). Two
+/// phones have at most an INVITE, an UPDATE or PRACK and an INFO under way each.
+pub const MAX_RELAYS: usize = 8;
+
+/// Events that a call leg remembers for its view; beyond it the oldest goes.
+pub const MAX_EVENTS: usize = 64;
+
+/// How long an ended call can be seen (manual 6.6, `dialog_get`).
+pub const LINGER: Duration = Duration::from_secs(30);
+
+/// Retry-After of a 503 or 500 for lack of room, seconds.
+pub const RETRY_AFTER_SECS: u32 = 5;
+
+/// Streams that one echo call takes; further ones of an offer are refused with port 0. Audio, video, text and one more.
+pub const MAX_ECHO_STREAMS: usize = 4;

@@ -1,0 +1,170 @@
+//! Passing one message of a call to the other side: the frame that belongs to that side's dialog, then what is copied.
+
+use super::forward::{self, Additions, Privacy};
+use super::session::{Call, ClientId, Role, ServerId};
+use super::tag::Side;
+use crate::config::model::SipSettings;
+use crate::ims::core::View;
+use crate::ims::identity;
+use crate::proto::cx::Cx;
+use crate::proto::flow::Flow;
+use crate::wire::sip::{HeaderId, Message, Method};
+use smallvec::SmallVec;
+
+/// Where a response goes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Onward {
+    /// The transaction that it answers.
+    pub(super) tx: ServerId,
+    /// The leg it belongs to.
+    pub(super) leg: u8,
+    /// The side that asked.
+    pub(super) to: Side,
+    /// The status there: mostly the response's own.
+    pub(super) status: u16,
+}
+
+/// Passes a response on.
+pub(super) fn response(call: &Call, view: &mut View<'_>, cx: &mut Cx<'_>, onward: Onward, msg: &Message<'_>) {
+    let leg = &call.legs[usize::from(onward.leg)];
+    let Some(flow) = view.txs.server(onward.tx).map(|s| s.flow()) else { return };
+    let local = view.config.sip[usize::from(flow.local.0)].addr;
+    let answerer = match onward.to {
+        Side::Caller => &call.callee,
+        Side::Callee => &call.caller,
+    };
+    let shows = msg.method() == Method::Invite && (101..300).contains(&msg.status());
+    let identities = match answerer.user {
+        Some(user) if shows && !Privacy::of(msg).hides_identity => identity::asserted(view.subs, user, msg),
+        _ => SmallVec::new(),
+    };
+    let with = Additions {
+        settings: &view.config.protocol,
+        identities: &identities,
+        called_party: None,
+        without_100rel: false,
+    };
+    let refreshes = onward.status < 300 && msg.header(HeaderId::Contact).is_some();
+    let phrase = (onward.status == msg.status()).then(|| forward::phrase(msg)).flatten();
+    view.txs.respond(cx, onward.tx, onward.status, phrase, leg.tag(onward.to), |mut w| {
+        if refreshes {
+            forward::contact(&mut w, local, flow.transport, Some(msg));
+        }
+        forward::end_response(w, msg, &with);
+    });
+}
+
+/// Passes a request on inside the dialog of `leg` that faces `to`. Gives the transaction and the CSeq number used; `None`: that
+/// dialog does not exist, or there is no room for a transaction.
+pub(super) fn request(
+    call: &mut Call,
+    view: &mut View<'_>,
+    cx: &mut Cx<'_>,
+    (leg, to): (u8, Side),
+    role: Role,
+    msg: &Message<'_>,
+    rack: Option<(u32, u32)>,
+) -> Option<(ClientId, u32)> {
+    let (flow, tcp_allowed) = flow(call, view, leg, to)?;
+    let cseq = call.dialog_mut(leg, to)?.next_cseq();
+    let owner = call.owner(role);
+    let dialog = call.legs[usize::from(leg)].dialog(to)?;
+    let local = view.config.sip[usize::from(flow.local.0)].addr;
+    let settings = &view.config.protocol;
+    let (method, target) = (msg.method_token(), dialog.request_uri());
+    let sent = view.txs.request(cx, flow, method, target, tcp_allowed, owner, |mut w| {
+        dialog.write_head(&mut w, method, cseq);
+        if msg.header(HeaderId::Contact).is_some() {
+            forward::contact(&mut w, local, flow.transport, Some(msg));
+        }
+        if let Some((rseq, invite)) = rack {
+            w.header_fmt("RAck", format_args!("{rseq} {invite} INVITE"));
+        }
+        forward::end_request(w, msg, &additions(settings));
+    });
+    let since = cx.now.since(call.created);
+    call.history_of(leg, to).sent(since, msg.method(), 0);
+    sent.ok().map(|client| (client, cseq))
+}
+
+/// Sends an ACK for a 2xx inside the dialog of `leg` that faces `to`, with the headers and the body of the ACK that came from
+/// the other side, if one came, and remembers it.
+pub(super) fn ack(
+    call: &mut Call,
+    view: &mut View<'_>,
+    cx: &mut Cx<'_>,
+    (leg, to): (u8, Side),
+    cseq: u32,
+    msg: Option<&Message<'_>>,
+) {
+    let entry = &mut call.legs[usize::from(leg)];
+    let memo = &mut entry.acks[to as usize];
+    memo.cseq = Some(cseq);
+    memo.content_type.clear();
+    memo.body.clear();
+    if let Some(msg) = msg {
+        memo.content_type.extend_from_slice(msg.header(HeaderId::ContentType).unwrap_or_default());
+        memo.body.extend_from_slice(msg.body());
+    }
+    let since = cx.now.since(call.created);
+    call.history_of(leg, to).sent(since, Method::Ack, 0);
+    let Some((flow, _)) = flow(call, view, leg, to) else { return };
+    let Some(dialog) = call.legs[usize::from(leg)].dialog(to) else { return };
+    let settings = &view.config.protocol;
+    view.txs.send_stateless(cx, flow, b"ACK", dialog.request_uri(), |mut w| {
+        dialog.write_head(&mut w, b"ACK", cseq);
+        match msg {
+            Some(msg) => forward::end_request(w, msg, &additions(settings)),
+            None => {
+                forward::own_request(&mut w, settings, b"ACK");
+                w.finish();
+            }
+        }
+    });
+}
+
+/// Sends the ACK again, because the 2xx came again (RFC 3261 13.2.2.4). `false`: no ACK for that CSeq was sent yet.
+pub(super) fn ack_again(
+    call: &Call,
+    view: &mut View<'_>,
+    cx: &mut Cx<'_>,
+    (leg, to): (u8, Side),
+    cseq: u32,
+) -> bool {
+    let entry = &call.legs[usize::from(leg)];
+    let memo = &entry.acks[to as usize];
+    let (Some((flow, _)), Some(dialog)) = (flow(call, view, leg, to), entry.dialog(to)) else { return false };
+    if memo.cseq != Some(cseq) {
+        return false;
+    }
+    let settings = &view.config.protocol;
+    view.txs.send_stateless(cx, flow, b"ACK", dialog.request_uri(), |mut w| {
+        dialog.write_head(&mut w, b"ACK", cseq);
+        forward::own_request(&mut w, settings, b"ACK");
+        match &memo.body[..] {
+            [] => w.finish(),
+            body => w.body(&memo.content_type, body),
+        }
+    });
+    true
+}
+
+/// Where requests inside a dialog go, and whether a long one may go by TCP: where the phone is registered now, else where the
+/// dialog came from.
+pub(super) fn flow(call: &Call, view: &View<'_>, leg: u8, side: Side) -> Option<(Flow, bool)> {
+    let leg = call.legs.get(usize::from(leg))?;
+    let dialog = leg.dialog(side)?;
+    let binding = match side {
+        Side::Caller => call.caller.binding.filter(|_| call.caller.follows_binding),
+        Side::Callee => leg.binding,
+    };
+    let binding = binding.and_then(|id| view.registrar.binding(id));
+    Some(match binding {
+        Some(binding) => (binding.flow, binding.tcp_allowed),
+        None => (dialog.flow(), dialog.flow().transport.is_reliable()),
+    })
+}
+
+fn additions(settings: &SipSettings) -> Additions<'_> {
+    Additions { settings, identities: &[], called_party: None, without_100rel: false }
+}

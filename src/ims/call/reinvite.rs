@@ -1,0 +1,207 @@
+//! Requests inside a call between users, passed end to end: re-INVITE, UPDATE, PRACK, INFO, MESSAGE, REFER, NOTIFY and whatever
+//! else the phones agree on (RFC 3261 12.2, 14, RFC 3262, 3311, 6086).
+//!
+//! Each of the two dialogs counts its own CSeq. Offers, answers, glare (491) and session timers are the phones' business.
+
+use super::answer;
+use super::forward;
+use super::limits::{MAX_RELAYS, RETRY_AFTER_SECS};
+use super::pass::{self, Onward};
+use super::release::{self, End};
+use super::session::{Call, ClientId, Relay, Role, ServerId};
+use super::state::State;
+use super::tag::Side;
+use crate::ims::core::View;
+use crate::proto::cx::Cx;
+use crate::wire::sip::text::decimal;
+use crate::wire::sip::{HeaderId, Message, Method};
+
+/// A request other than BYE in the dialog of `leg` that faces `from`; its CSeq has been checked.
+pub(super) fn on_request(
+    call: &mut Call,
+    view: &mut View<'_>,
+    cx: &mut Cx<'_>,
+    tx: ServerId,
+    msg: &Message<'_>,
+    (leg, from): (u8, Side),
+) {
+    let refusal = admit(call, msg, leg, from);
+    if let Some(status) = refusal {
+        refuse(view, cx, tx, msg, status);
+        return;
+    }
+    let rack = match msg.method() {
+        Method::Prack => match rack_for_other_side(call, msg, leg, from) {
+            Some(rack) => Some(rack),
+            // RFC 3262 3: a PRACK that matches no unacknowledged provisional response
+            None => return refuse(view, cx, tx, msg, 481),
+        },
+        _ => None,
+    };
+    let Some(number) = call.bridge_mut().map(|b| b.next_relay) else { return };
+    let cseq = msg.cseq().map_or(0, |c| c.number);
+    let Some((client, far_cseq)) =
+        pass::request(call, view, cx, (leg, from.other()), Role::Relay(number), msg, rack)
+    else {
+        return refuse(view, cx, tx, msg, 503);
+    };
+    view.txs.set_server_owner(tx, call.owner(Role::Relay(number)));
+    if msg.method() == Method::Invite {
+        view.txs.respond(cx, tx, 100, None, &[], |w| w.finish());
+        call.legs[usize::from(leg)].invites[from as usize] = (cseq, far_cseq);
+    }
+    let relay = Relay { number, server: tx, client, leg, from, method: msg.method(), cseq, far_cseq };
+    if let Some(bridge) = call.bridge_mut() {
+        bridge.next_relay = number.wrapping_add(1);
+        bridge.relays.push(relay);
+    }
+    if call.invite.is_some() {
+        call.idle_deadline = Some(cx.now + view.config.call.dialog_timeout);
+    }
+}
+
+/// The status that a request is refused with, if it is not passed on.
+fn admit(call: &mut Call, msg: &Message<'_>, leg: u8, from: Side) -> Option<u16> {
+    if call.state == State::Stop || call.legs[usize::from(leg)].dialog(from.other()).is_none() {
+        return Some(481);
+    }
+    let relays = &call.bridge_mut()?.relays;
+    if relays.len() >= MAX_RELAYS {
+        return Some(500);
+    }
+    // RFC 3261 14.2: a second INVITE of one side before the first has its final answer
+    let overlaps = |r: &Relay| r.method == Method::Invite && r.from == from && r.leg == leg;
+    if msg.method() == Method::Invite && relays.iter().any(overlaps) {
+        return Some(500);
+    }
+    // RFC 3261 14.1: no re-INVITE while the first INVITE is open
+    (msg.method() == Method::Invite && call.invite.is_some()).then_some(491)
+}
+
+/// RAck for the other dialog: the RSeq is the far phone's own, the CSeq number that of our INVITE there.
+fn rack_for_other_side(call: &Call, msg: &Message<'_>, leg: u8, from: Side) -> Option<(u32, u32)> {
+    let value = msg.header(HeaderId::RAck)?;
+    let mut words = value.split(|&o| crate::wire::sip::text::is_lws(o)).filter(|w| !w.is_empty());
+    let (rseq, cseq, method) = (decimal(words.next()?)?, decimal(words.next()?)?, words.next()?);
+    let (known, far) = call.legs[usize::from(leg)].invites[from as usize];
+    (known == cseq && method == b"INVITE").then_some((rseq, far))
+}
+
+/// Answers a request that is not passed on.
+pub(super) fn refuse(view: &mut View<'_>, cx: &mut Cx<'_>, tx: ServerId, msg: &Message<'_>, status: u16) {
+    let settings = &view.config.protocol;
+    view.txs.respond(cx, tx, status, None, &[], |mut w| {
+        if matches!(status, 500 | 503) {
+            w.header_fmt("Retry-After", format_args!("{RETRY_AFTER_SECS}"));
+        }
+        forward::end_own_response(w, settings, msg.method_token(), status);
+    });
+}
+
+/// An answer of the other side to a request that was passed on.
+pub(super) fn on_answer(
+    call: &mut Call,
+    view: &mut View<'_>,
+    cx: &mut Cx<'_>,
+    number: u16,
+    client: ClientId,
+    msg: &Message<'_>,
+) {
+    let Some(relay) = find(call, number) else {
+        // the call has ended meanwhile; a 2xx to a re-INVITE wants its ACK all the same
+        if msg.method() == Method::Invite && (200..300).contains(&msg.status()) {
+            acknowledge_late(call, view, cx, client, msg);
+        }
+        return;
+    };
+    let far = relay.from.other();
+    let since = cx.now.since(call.created);
+    call.history_of(relay.leg, far).received(since, relay.method, msg.status());
+    if msg.status() <= 100 {
+        return;
+    }
+    if msg.status() >= 200 {
+        remove(call, number);
+        if let Some(dialog) = call.dialog_mut(relay.leg, far) {
+            dialog.on_response(msg);
+        }
+    }
+    call.history_of(relay.leg, relay.from).sent(since, relay.method, msg.status());
+    let onward = Onward { tx: relay.server, leg: relay.leg, to: relay.from, status: msg.status() };
+    pass::response(call, view, cx, onward, msg);
+    super::media::note(call, cx, msg, far);
+    match msg.status() {
+        200..300 if relay.method == Method::Invite => {
+            let at = (relay.leg, relay.from);
+            answer::await_ack(call, view, cx, relay.server, at, (relay.cseq, relay.far_cseq));
+        }
+        status @ (408 | 481) => lost(call, view, cx, &relay, status),
+        _ => {}
+    }
+}
+
+/// No answer to a request that was passed on: our own finding, by timeout (408) or transport (503).
+pub(super) fn on_no_answer(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, number: u16, status: u16) {
+    let Some(relay) = remove(call, number) else { return };
+    let settings = &view.config.protocol;
+    let since = cx.now.since(call.created);
+    call.history_of(relay.leg, relay.from).sent(since, relay.method, status);
+    view.txs.respond(cx, relay.server, status, None, &[], |w| {
+        forward::end_own_response(w, settings, relay.method.name().as_bytes(), status);
+    });
+    lost(call, view, cx, &relay, 408);
+}
+
+/// RFC 5057 5.1: 481 and 408 to a request inside a dialog say that the far phone has lost it. A PRACK that comes too late is
+/// answered 481 too, and is no loss (RFC 3262 3).
+fn lost(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, relay: &Relay, status: u16) {
+    if relay.method == Method::Prack || call.answered_leg() != Some(relay.leg) {
+        return;
+    }
+    let party = if relay.from == Side::Caller { &call.callee.uri } else { &call.caller.uri };
+    let text = match status {
+        481 => format!("{party} does not know the call any more"),
+        _ => format!("{party} does not answer any more"),
+    };
+    release::end(call, view, cx, &End::new(&text, status));
+}
+
+fn acknowledge_late(
+    call: &mut Call,
+    view: &mut View<'_>,
+    cx: &mut Cx<'_>,
+    client: ClientId,
+    msg: &Message<'_>,
+) {
+    let Some((place, cseq)) = answer::place_of(msg) else { return };
+    if call.legs.get(usize::from(place.leg)).is_some_and(|l| l.dialog(place.side).is_some()) {
+        pass::ack(call, view, cx, (place.leg, place.side), cseq, None);
+    } else {
+        answer::abandon(view, cx, client, msg);
+    }
+}
+
+/// The CANCEL of a re-INVITE (RFC 3261 14.1): it goes on; the far phone's 487, or its 2xx, comes back as the answer.
+pub(super) fn on_cancel(
+    call: &mut Call,
+    view: &mut View<'_>,
+    cx: &mut Cx<'_>,
+    number: u16,
+    msg: &Message<'_>,
+) {
+    let Some(relay) = find(call, number) else { return };
+    let reason = msg.header(HeaderId::Reason).map(String::from_utf8_lossy);
+    view.txs.cancel(cx, relay.client, reason.as_deref());
+    let since = cx.now.since(call.created);
+    call.history_of(relay.leg, relay.from).received(since, Method::Cancel, 0);
+}
+
+fn find(call: &mut Call, number: u16) -> Option<Relay> {
+    call.bridge_mut()?.relays.iter().find(|r| r.number == number).copied()
+}
+
+fn remove(call: &mut Call, number: u16) -> Option<Relay> {
+    let relays = &mut call.bridge_mut()?.relays;
+    let at = relays.iter().position(|r| r.number == number)?;
+    Some(relays.remove(at))
+}

@@ -1,0 +1,322 @@
+//! A call as it is kept: its legs, their dialogs, and what is under way inside it.
+//!
+//! Towards each contact of the callee a call has one leg with two dialogs that never mix: `up` faces the caller (we are its UAS,
+//! one early dialog per leg, RFC 3261 12.1), `down` faces that contact (we are its UAC). An echo call has one leg without `down`.
+
+use super::echo::Echo;
+use super::history::History;
+use super::limits::MAX_FORKS;
+use super::state::State;
+use super::tag::{Place, Side, Tag};
+use crate::base::arena::Id;
+use crate::base::time::{Duration, Instant, UnixTime};
+use crate::base::timer::Alarm;
+use crate::config::model::Impu;
+use crate::ims::owner::Owner;
+use crate::ims::registrar::binding::Binding;
+use crate::ims::subscriber::{Subscribers, UserId};
+use crate::proto::flow::Flow;
+use crate::proto::sip::dialog::Dialog;
+use crate::proto::sip::transaction::{ClientTx, ServerTx};
+use crate::wire::sdp::{Direction, MediaKind};
+use crate::wire::sip::{Method, Stored};
+use smallvec::SmallVec;
+
+/// A server transaction of the call layer's.
+pub type ServerId = Id<ServerTx<Owner>>;
+/// A client transaction of the call layer's.
+pub type ClientId = Id<ClientTx<Owner>>;
+
+/// A transaction's place in a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Part {
+    pub(super) call: Id<Call>,
+    pub(super) role: Role,
+}
+
+/// What a transaction of a call is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    /// The INVITE that sets the call up, from the caller.
+    Invite,
+    /// The INVITE of a leg, to the callee.
+    Leg(u8),
+    /// A request passed on inside the call, by its relay's number; both transactions.
+    Relay(u16),
+    /// A request of our own whose answer changes nothing: BYE.
+    Own,
+}
+
+/// One call.
+#[derive(Debug)]
+pub struct Call {
+    pub(super) id: Id<Call>,
+    pub(super) state: State,
+    pub(super) created: Instant,
+    pub(super) created_wall: UnixTime,
+    pub(super) ended: Option<Ended>,
+    pub(super) caller: Party,
+    pub(super) callee: Party,
+    pub(super) invite: Option<Invite>,
+    /// What happened on the caller's side.
+    pub(super) history: History,
+    pub(super) legs: SmallVec<[Leg; 1]>,
+    pub(super) kind: Kind,
+    /// 2xx to INVITEs that wait for their ACK.
+    pub(super) accepted: SmallVec<[Accepted; 1]>,
+    pub(super) alarm: Alarm,
+    /// When the call ends unless something happens: no final answer, or no media.
+    pub(super) idle_deadline: Option<Instant>,
+}
+
+/// The end of a call.
+#[derive(Debug)]
+pub(super) struct Ended {
+    pub(super) at: Instant,
+    pub(super) reason: String,
+}
+
+/// A party of a call.
+#[derive(Debug, Default)]
+pub(super) struct Party {
+    /// The user, when it is one of ours.
+    pub(super) user: Option<UserId>,
+    /// Which of the user's identities is called.
+    pub(super) impu_index: Option<usize>,
+    /// The identity that views show.
+    pub(super) uri: String,
+    /// The contact that the party calls from, when it has registered.
+    pub(super) binding: Option<Id<Binding>>,
+    /// Whether the caller called from where it is registered, so that requests follow when it registers from elsewhere.
+    pub(super) follows_binding: bool,
+}
+
+impl Party {
+    /// The identity that is called.
+    pub(super) fn impu<'s>(&self, subs: &'s Subscribers) -> Option<&'s Impu> {
+        subs.user(self.user?).impus.get(self.impu_index?)
+    }
+}
+
+/// The caller's INVITE, until it has its final answer.
+#[derive(Debug)]
+pub(super) struct Invite {
+    pub(super) tx: ServerId,
+    pub(super) request: Stored,
+    pub(super) flow: Flow,
+}
+
+/// What the callee is.
+#[derive(Debug)]
+pub(super) enum Kind {
+    /// A registered user.
+    Bridge(Box<Bridge>),
+    /// The echo service.
+    Echo(Box<Echo>),
+}
+
+/// Contacts with their q in thousandths, best first.
+pub(super) type Waiting = SmallVec<[(Id<Binding>, u16); MAX_FORKS]>;
+
+/// The state of a call between users.
+#[derive(Debug, Default)]
+pub(super) struct Bridge {
+    /// Contacts not tried yet.
+    pub(super) waiting: Waiting,
+    /// The leg that answered.
+    pub(super) winner: Option<u8>,
+    /// The best of the final failures so far (RFC 3261 16.7 step 6).
+    pub(super) best: Option<Failure>,
+    pub(super) relays: SmallVec<[Relay; 2]>,
+    pub(super) next_relay: u16,
+    /// The streams that the last description names.
+    pub(super) medias: SmallVec<[(MediaKind, Direction); 2]>,
+}
+
+/// A final answer other than 2xx.
+#[derive(Debug)]
+pub(super) struct Failure {
+    pub(super) status: u16,
+    /// The response; none when the status is our own finding.
+    pub(super) response: Option<Stored>,
+}
+
+/// Where the INVITE of a leg is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum LegState {
+    /// Sent, no provisional answer but 100.
+    Calling,
+    /// Rings, or has early media.
+    Ringing,
+    /// Cancelled; its final answer is awaited.
+    Cancelled,
+    /// Answered with 2xx, and it is the call.
+    Answered,
+    /// Over: refused, timed out, or lost the race.
+    Over,
+}
+
+impl LegState {
+    /// Whether the leg may still answer the call.
+    pub(super) const fn is_open(self) -> bool {
+        matches!(self, LegState::Calling | LegState::Ringing)
+    }
+}
+
+/// One leg.
+#[derive(Debug)]
+pub(super) struct Leg {
+    pub(super) state: LegState,
+    pub(super) binding: Option<Id<Binding>>,
+    pub(super) client: Option<ClientId>,
+    pub(super) tags: [Tag; 2],
+    pub(super) up: Option<Dialog>,
+    pub(super) down: Option<Dialog>,
+    /// Status and RSeq of the last provisional answer, to tell a new one from a repeated one.
+    pub(super) provisional: (u16, u32),
+    /// The last INVITE that came on `up` and on `down`: its CSeq number there, and that of ours on the other side.
+    pub(super) invites: [(u32, u32); 2],
+    /// The last ACK that we sent on `up` and on `down`.
+    pub(super) acks: [Ack; 2],
+    /// What happened on the callee's side.
+    pub(super) history: History,
+}
+
+impl Leg {
+    /// The dialog that faces a side.
+    pub(super) fn dialog(&self, side: Side) -> Option<&Dialog> {
+        match side {
+            Side::Caller => self.up.as_ref(),
+            Side::Callee => self.down.as_ref(),
+        }
+    }
+
+    /// The dialog that faces a side, to be changed.
+    pub(super) fn dialog_mut(&mut self, side: Side) -> Option<&mut Dialog> {
+        match side {
+            Side::Caller => self.up.as_mut(),
+            Side::Callee => self.down.as_mut(),
+        }
+    }
+
+    /// Our tag towards a side.
+    pub(super) fn tag(&self, side: Side) -> &Tag {
+        &self.tags[side as usize]
+    }
+}
+
+/// An ACK that was sent, in what it takes to send it again (RFC 3261 13.2.2.4). The buffers are reused.
+#[derive(Debug, Default)]
+pub(super) struct Ack {
+    pub(super) cseq: Option<u32>,
+    pub(super) content_type: Vec<u8>,
+    pub(super) body: Vec<u8>,
+}
+
+/// A request that was passed on and waits for its answer.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Relay {
+    pub(super) number: u16,
+    pub(super) server: ServerId,
+    pub(super) client: ClientId,
+    pub(super) leg: u8,
+    /// The side that it came from.
+    pub(super) from: Side,
+    pub(super) method: Method,
+    /// CSeq numbers: the one it came with, the one it left with.
+    pub(super) cseq: u32,
+    pub(super) far_cseq: u32,
+}
+
+/// A 2xx of ours to an INVITE, until its ACK (RFC 3261 13.3.1.4).
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Accepted {
+    pub(super) server: ServerId,
+    pub(super) leg: u8,
+    /// The side that the INVITE came from.
+    pub(super) side: Side,
+    /// CSeq number of the INVITE.
+    pub(super) cseq: u32,
+    /// CSeq number of our INVITE to the other side; 0 for an echo call, which has none.
+    pub(super) far_cseq: u32,
+    pub(super) next_at: Instant,
+    pub(super) interval: Duration,
+    pub(super) give_up_at: Instant,
+    /// The call has ended meanwhile: BYE goes out once the ACK is here or given up (RFC 3261 15).
+    pub(super) bye_pending: bool,
+}
+
+impl Call {
+    /// Moves to another state; no effect on the same state. One trace line is the caller's business, as it knows the reason.
+    pub(super) fn become_state(&mut self, now: Instant, to: State) {
+        if self.state == to {
+            return;
+        }
+        debug_assert!(self.state.may_become(to), "{:?} -> {to:?}", self.state);
+        if self.state.may_become(to) {
+            self.state = to;
+            let since = now.since(self.created);
+            self.history.state(since, to);
+            self.legs.iter_mut().for_each(|l| l.history.state(since, to));
+        }
+    }
+
+    /// The call between users, if it is one.
+    pub(super) fn bridge_mut(&mut self) -> Option<&mut Bridge> {
+        match &mut self.kind {
+            Kind::Bridge(bridge) => Some(bridge),
+            Kind::Echo(_) => None,
+        }
+    }
+
+    /// The echo service's part, if it is one.
+    pub(super) fn echo_mut(&mut self) -> Option<&mut Echo> {
+        match &mut self.kind {
+            Kind::Echo(echo) => Some(echo),
+            Kind::Bridge(_) => None,
+        }
+    }
+
+    /// The dialog at a place of this call.
+    pub(super) fn dialog_mut(&mut self, leg: u8, side: Side) -> Option<&mut Dialog> {
+        self.legs.get_mut(usize::from(leg))?.dialog_mut(side)
+    }
+
+    /// The leg that carries the answered call.
+    pub(super) fn answered_leg(&self) -> Option<u8> {
+        match &self.kind {
+            Kind::Bridge(bridge) => bridge.winner,
+            Kind::Echo(_) => self.state.is_answered().then_some(0),
+        }
+    }
+
+    /// What happened on a side: on the callee's, per leg.
+    pub(super) fn history_of(&mut self, leg: u8, side: Side) -> &mut History {
+        match (side, self.legs.get_mut(usize::from(leg))) {
+            (Side::Callee, Some(leg)) => &mut leg.history,
+            _ => &mut self.history,
+        }
+    }
+
+    /// The owner of a transaction of this call.
+    pub(super) fn owner(&self, role: Role) -> Owner {
+        Owner::Call(Part { call: self.id, role })
+    }
+
+    /// A place in this call.
+    pub(super) fn place(&self, leg: u8, side: Side) -> Place {
+        Place { call: self.id, leg, side }
+    }
+
+    /// The earliest moment at which the call has something to do by itself.
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        let linger = self.ended.as_ref().map(|e| e.at + super::limits::LINGER);
+        let linger = linger.filter(|_| self.accepted.is_empty());
+        let accepted = self.accepted.iter().map(|a| a.next_at.min(a.give_up_at)).min();
+        let echo = match &self.kind {
+            Kind::Echo(echo) => echo.next_deadline(),
+            Kind::Bridge(_) => None,
+        };
+        [linger, accepted, echo, self.idle_deadline].into_iter().flatten().min()
+    }
+}

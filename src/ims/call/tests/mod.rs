@@ -1,0 +1,386 @@
+//! Calls from outside: phones speak SIP text to the core, the clock is virtual, nothing is looked up inside.
+
+mod bridge;
+mod forks;
+
+use crate::base::rng::Rng;
+use crate::base::time::{Duration, Instant, UnixTime};
+use crate::base::trace::{Layer, Level, Record, Sink};
+use crate::config::model::{AuthentType, Config, Impu, SipSocket, User};
+use crate::ims::core::Core;
+use crate::proto::cx::Cx;
+use crate::proto::flow::{Flow, LocalId};
+use crate::proto::outbox::{Outbox, Output};
+use crate::wire::sip::{HeaderId, Index, Message, Method};
+use std::collections::VecDeque;
+
+pub(super) const SDP: &str = "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\na=sendrecv\r\n";
+pub(super) const T1: Duration = Duration::from_millis(500);
+
+/// A phone: where it is, and who uses it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Phone {
+    pub addr: &'static str,
+    pub user: &'static str,
+}
+
+pub(super) const ALICE: Phone = Phone { addr: "192.0.2.1:5060", user: "alice" };
+pub(super) const BOB: Phone = Phone { addr: "192.0.2.2:5060", user: "bob" };
+pub(super) const BOB_TABLET: Phone = Phone { addr: "192.0.2.3:5060", user: "bob" };
+
+/// The lines of the IMS layer.
+#[derive(Debug, Default)]
+struct Lines(Vec<String>);
+
+impl Sink for Lines {
+    fn wants(&self, layer: Layer, level: Level) -> bool {
+        layer == Layer::Ims && level <= Level::Info
+    }
+    fn record(&mut self, record: &Record<'_>) {
+        self.0.push(record.text.to_string());
+    }
+}
+
+/// The core with its surroundings.
+pub(super) struct World {
+    pub core: Core,
+    pub now: Instant,
+    rng: Rng,
+    lines: Lines,
+    /// What was sent and not looked at yet.
+    sent: VecDeque<(String, String)>,
+    /// Ports: opened and not closed.
+    pub open_ports: Vec<(u64, u16)>,
+    /// Whether ports can be opened; `None` leaves the request for ports without an answer.
+    pub ports_open: Option<bool>,
+    /// Requests for ports without an answer.
+    pub asked: Vec<u64>,
+    branch: u32,
+}
+
+impl World {
+    pub fn new() -> World {
+        World::with(|_| {})
+    }
+
+    /// A world whose configuration is changed before its start.
+    pub fn with(change: impl FnOnce(&mut Config)) -> World {
+        let user = |name: &str, number: &str| User {
+            impi: format!("{name}@ims.test"),
+            domain: "ims.test".to_owned(),
+            impus: vec![Impu::new(format!("sip:{name}@ims.test")), Impu::new(format!("tel:{number}"))],
+            authent_type: AuthentType::None,
+            auth_on_register_only: true,
+            ..User::default()
+        };
+        let mut config = Config {
+            sip: vec![
+                SipSocket::new("198.51.100.1".parse().unwrap(), 5060),
+                SipSocket::new("2001:db8::1".parse().unwrap(), 5060),
+            ],
+            users: vec![user("alice", "+33600000001"), user("bob", "+33600000002")],
+            echo: vec![Impu::new("tel:666")],
+            ..Config::default()
+        };
+        config.protocol.timer_t1 = T1;
+        config.protocol.timer_t2 = Duration::from_secs(4);
+        config.protocol.timer_t4 = Duration::from_secs(5);
+        change(&mut config);
+        let mut rng = Rng::from_seed(7);
+        World {
+            core: Core::new(config, &mut rng),
+            now: Instant::ZERO,
+            rng,
+            lines: Lines::default(),
+            sent: VecDeque::new(),
+            open_ports: Vec::new(),
+            ports_open: Some(true),
+            asked: Vec::new(),
+            branch: 0,
+        }
+    }
+
+    /// A world in which Alice and Bob are registered.
+    pub fn registered() -> World {
+        let mut w = World::new();
+        w.register(ALICE, "");
+        w.register(BOB, "");
+        w
+    }
+
+    /// Gives the core one input and takes what it puts out; the ports that it asks for are opened, or not.
+    pub fn input<R>(&mut self, f: impl FnOnce(&mut Core, &mut Cx<'_>) -> R) -> R {
+        let (result, mut wanted) = self.turn(f);
+        while let Some((session, port)) = wanted.pop() {
+            match self.ports_open {
+                None => self.asked.push(session),
+                Some(ok) => {
+                    if ok {
+                        self.open_ports.push((session, port));
+                    }
+                    wanted.extend(self.turn(|core, cx| core.on_media_opened(cx, session, ok)).1);
+                }
+            }
+        }
+        result
+    }
+
+    /// One input; what it gave, and the ports that it asks for.
+    fn turn<R>(&mut self, f: impl FnOnce(&mut Core, &mut Cx<'_>) -> R) -> (R, Vec<(u64, u16)>) {
+        let mut out = Outbox::new();
+        let mut cx = Cx {
+            now: self.now,
+            wall: UnixTime::from_micros(1_700_000_000_000_000) + self.now.since(Instant::ZERO),
+            rng: &mut self.rng,
+            out: &mut out,
+            sink: &mut self.lines,
+        };
+        let result = f(&mut self.core, &mut cx);
+        let mut opened = Vec::new();
+        for item in out.items() {
+            match item {
+                Output::Send { flow, range, .. } => {
+                    let text = String::from_utf8(out.bytes(range).to_vec()).expect("what we send is text");
+                    well_formed(&text);
+                    self.sent.push_back((flow.remote.to_string(), text));
+                }
+                Output::OpenMedia { session, port, .. } => opened.push((*session, *port)),
+                Output::CloseMedia { session, .. } => self.open_ports.retain(|(s, _)| s != session),
+                _ => {}
+            }
+        }
+        (result, opened)
+    }
+
+    /// A phone sends octets.
+    pub fn send(&mut self, from: Phone, text: &str) {
+        let flow = Flow::udp(LocalId(0), from.addr.parse().unwrap());
+        self.input(|core, cx| core.on_sip(cx, flow, text.as_bytes()));
+    }
+
+    /// The next message to a phone; it must start like this.
+    pub fn expect(&mut self, to: Phone, start: &str) -> String {
+        let at = self.sent.iter().position(|(addr, _)| addr == to.addr);
+        let (_, text) = at.and_then(|at| self.sent.remove(at)).unwrap_or_else(|| {
+            panic!("{start} to {to:?}: nothing was sent\n{:#?}\n{:#?}", self.sent, self.lines)
+        });
+        assert!(text.starts_with(start), "{start} to {to:?} expected, got {text}");
+        text
+    }
+
+    /// Nothing more was sent.
+    pub fn expect_nothing(&self) {
+        assert!(self.sent.is_empty(), "{:#?}", self.sent);
+    }
+
+    /// Forgets what was sent; how many messages it was.
+    pub fn drop_all(&mut self) -> usize {
+        self.sent.drain(..).count()
+    }
+
+    /// Lets time pass; every timer fires at its moment.
+    pub fn pass(&mut self, time: Duration) {
+        let end = self.now + time;
+        while let Some(at) = self.core.next_deadline().filter(|at| *at <= end) {
+            self.now = self.now.max(at);
+            self.input(|core, cx| core.tick(cx));
+        }
+        self.now = end;
+    }
+
+    /// Waits for everything to die down and checks that nothing is left of any call.
+    pub fn quiet(&mut self) {
+        self.pass(Duration::from_secs(300));
+        self.drop_all();
+        let load = self.core.load();
+        assert_eq!((load.server_transactions, load.client_transactions), (0, 0), "transactions are left");
+        assert_eq!(self.core.dialog_views(self.now), [], "calls are left");
+        assert!(self.core.media_mut().is_empty(), "media sessions are left");
+        assert_eq!(self.open_ports, [], "ports are left open");
+        let left = self.core.next_deadline().map(|at| at.since(self.now));
+        assert!(left.is_none_or(|l| l > Duration::from_secs(60)), "an alarm is left: {left:?}");
+    }
+
+    /// A new branch.
+    pub fn branch(&mut self) -> u32 {
+        self.branch += 1;
+        self.branch
+    }
+
+    pub fn register(&mut self, phone: Phone, contact_params: &str) {
+        let Phone { addr, user } = phone;
+        let branch = self.branch();
+        let text = format!(
+            "REGISTER sip:ims.test SIP/2.0\r\nVia: SIP/2.0/UDP {addr};branch=z9hG4bKr{branch}\r\nMax-Forwards: 70\r\n\
+             From: <sip:{user}@ims.test>;tag=r\r\nTo: <sip:{user}@ims.test>\r\nCall-ID: reg{branch}\r\nCSeq: 1 REGISTER\r\n\
+             Contact: <sip:{user}@{addr}>{contact_params}\r\nExpires: 3600\r\nContent-Length: 0\r\n\r\n"
+        );
+        self.send(phone, &text);
+        self.expect(phone, "SIP/2.0 200");
+    }
+
+    /// A phone calls: the INVITE is sent and 100 came back. The dialog has no remote tag yet.
+    pub fn invite(&mut self, from: Phone, uri: &str, headers: &str, body: &str) -> Side {
+        let Phone { addr, user } = from;
+        let branch = self.branch();
+        let side = Side {
+            phone: from,
+            call_id: format!("call{branch}"),
+            local: format!("<sip:{user}@ims.test>;tag=L{branch}"),
+            remote: format!("<{uri}>"),
+            target: uri.to_owned(),
+            cseq: 1,
+        };
+        let contact = format!("Contact: <sip:{user}@{addr}>;audio\r\n{headers}");
+        let text = side.text("INVITE", 1, branch, &contact, body);
+        self.send(from, &text);
+        self.expect(from, "SIP/2.0 100");
+        side
+    }
+
+    /// A phone answers a request: with its tag if `status` is above 100.
+    pub fn answer(&mut self, phone: Phone, request: &str, status: u16, headers: &str, body: &str) {
+        let text = reply(phone, request, status, headers, body);
+        self.send(phone, &text);
+    }
+
+    /// A phone sends a request in a dialog.
+    pub fn request(&mut self, side: &mut Side, method: &str, headers: &str, body: &str) {
+        side.cseq += 1;
+        let (branch, cseq) = (self.branch(), side.cseq);
+        let text = side.text(method, cseq, branch, headers, body);
+        self.send(side.phone, &text);
+    }
+
+    /// A phone acknowledges a 2xx.
+    pub fn ack(&mut self, side: &Side, cseq: u32, body: &str) {
+        let branch = self.branch();
+        let text = side.text("ACK", cseq, branch, "", body);
+        self.send(side.phone, &text);
+    }
+
+    /// Sets a call up between Alice and Bob, up to Bob's 200 and Alice's ACK.
+    pub fn call(&mut self) -> (Side, Side) {
+        let mut alice = self.invite(ALICE, "tel:+33600000002", "", SDP);
+        let invite = self.expect(BOB, "INVITE");
+        let bob = Side::callee(BOB, &invite);
+        self.answer(BOB, &invite, 180, "", "");
+        self.expect(ALICE, "SIP/2.0 180");
+        self.answer(BOB, &invite, 200, "", SDP);
+        let ok = self.expect(ALICE, "SIP/2.0 200");
+        alice.learn(&ok);
+        self.ack(&alice, 1, "");
+        self.expect(BOB, "ACK");
+        self.expect_nothing();
+        (alice, bob)
+    }
+
+    /// The states of the dialogs, by index.
+    pub fn states(&self) -> Vec<&'static str> {
+        let mut views = self.core.dialog_views(self.now);
+        views.sort_by_key(|v| v.index);
+        views.iter().map(|v| v.state).collect()
+    }
+
+    /// Why the call ended, as views show it.
+    pub fn reason(&self) -> String {
+        self.core.dialog_views(self.now).first().map_or_else(String::new, |v| v.reason.clone())
+    }
+}
+
+/// One phone's half of a dialog.
+#[derive(Clone, Debug)]
+pub(super) struct Side {
+    pub phone: Phone,
+    pub call_id: String,
+    /// From value of its requests.
+    pub local: String,
+    /// To value of its requests.
+    pub remote: String,
+    pub target: String,
+    pub cseq: u32,
+}
+
+impl Side {
+    /// The half of the phone that was called with this INVITE.
+    pub fn callee(phone: Phone, invite: &str) -> Side {
+        Side {
+            phone,
+            call_id: header(invite, HeaderId::CallId),
+            local: format!("{};tag=T{}", header(invite, HeaderId::To), phone.addr.replace([':', '.'], "")),
+            remote: header(invite, HeaderId::From),
+            target: contact(invite),
+            cseq: 100,
+        }
+    }
+
+    /// Takes the remote tag and target from a response.
+    pub fn learn(&mut self, response: &str) {
+        self.remote = header(response, HeaderId::To);
+        self.target = contact(response);
+    }
+
+    /// A request of this side.
+    pub fn text(&self, method: &str, cseq: u32, branch: u32, headers: &str, body: &str) -> String {
+        let Side { phone, call_id, local, remote, target, .. } = self;
+        let kind = if body.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
+        format!(
+            "{method} {target} SIP/2.0\r\nVia: SIP/2.0/UDP {};branch=z9hG4bK{branch}\r\nMax-Forwards: 70\r\nFrom: {local}\r\nTo: {remote}\r\n\
+             Call-ID: {call_id}\r\nCSeq: {cseq} {method}\r\n{headers}{kind}Content-Length: {}\r\n\r\n{body}",
+            phone.addr,
+            body.len()
+        )
+    }
+}
+
+/// A response of a phone to a request.
+pub(super) fn reply(phone: Phone, request: &str, status: u16, headers: &str, body: &str) -> String {
+    let Phone { addr, user } = phone;
+    let to = header(request, HeaderId::To);
+    let tag =
+        if to.contains(";tag=") { String::new() } else { format!(";tag=T{}", addr.replace([':', '.'], "")) };
+    let kind = if body.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
+    format!(
+        "SIP/2.0 {status} Phone says\r\nVia: {}\r\nFrom: {}\r\nTo: {to}{}\r\nCall-ID: {}\r\nCSeq: {}\r\nContact: <sip:{user}@{addr}>;video\r\n\
+         {headers}{kind}Content-Length: {}\r\n\r\n{body}",
+        header(request, HeaderId::Via),
+        header(request, HeaderId::From),
+        if status > 100 { tag } else { String::new() },
+        header(request, HeaderId::CallId),
+        header(request, HeaderId::CSeq),
+        body.len()
+    )
+}
+
+/// The value of a header of a message; empty when there is none.
+pub(super) fn header(text: &str, id: HeaderId) -> String {
+    let mut index = Index::new();
+    let msg = Message::parse(text.as_bytes(), &mut index).unwrap();
+    msg.header(id).map_or_else(String::new, |v| String::from_utf8(v.to_vec()).unwrap())
+}
+
+/// The body of a message.
+pub(super) fn body(text: &str) -> &str {
+    text.split_once("\r\n\r\n").unwrap().1
+}
+
+fn contact(text: &str) -> String {
+    let mut index = Index::new();
+    let msg = Message::parse(text.as_bytes(), &mut index).unwrap();
+    let contact = msg.contacts().next().flatten().map(|c| c.uri_text.to_vec());
+    contact.map_or_else(String::new, |c| String::from_utf8(c).unwrap())
+}
+
+/// Everything that is sent is a message without defect, with Content-Length and without a header twice that may stand once.
+fn well_formed(text: &str) {
+    let mut index = Index::new();
+    let msg = Message::parse(text.as_bytes(), &mut index).unwrap_or_else(|e| panic!("{e}: {text}"));
+    assert_eq!(msg.check(), Ok(()), "{text}");
+    for id in [HeaderId::ContentLength, HeaderId::ContentType, HeaderId::MaxForwards, HeaderId::Contact] {
+        let many = msg.status() / 100 == 3 || msg.method() == Method::Register;
+        assert!(msg.headers(id).count() <= 1 || many, "{id:?} twice in {text}");
+    }
+    assert_eq!(msg.headers(HeaderId::ContentLength).count(), 1, "{text}");
+    let creates_dialog = msg.method() == Method::Invite && (200..300).contains(&msg.status());
+    assert!(!creates_dialog || msg.header(HeaderId::Contact).is_some(), "{text}");
+}
