@@ -304,8 +304,10 @@ impl Core {
                 break;
             }
         }
+        // a BYE is answered before the sockets close, or its sender finds them closed
+        let idle = || self.service.calls.is_idle() && !self.service.txs.is_waiting();
         if let End::Stopping(at) = self.end
-            && (self.service.calls.is_idle() || cx.now >= at)
+            && (cx.now >= at || idle())
         {
             self.end = End::Done;
             cx.out.push(Output::Exit);
