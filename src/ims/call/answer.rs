@@ -85,6 +85,7 @@ fn take(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, leg: u8, msg: &Me
     call.idle_deadline = None;
     call.become_state(cx.now, State::Start);
     super::media::note(call, cx, msg, Side::Callee);
+    super::reinvite::note_session_timer(call, cx, msg);
     super::trace(cx, call, format_args!("{} answered", call.callee.uri));
 }
 

@@ -214,8 +214,9 @@ impl Calls {
         while let Some(id) = self.alarms.due(cx.now) {
             self.with(view, cx, id, |call, view, cx| {
                 answer::on_tick(call, view, cx);
-                if call.echo_mut().is_some() {
-                    echo::on_tick(call, view, cx);
+                match call.kind {
+                    Kind::Echo(_) => echo::on_tick(call, view, cx),
+                    Kind::Bridge(_) => reinvite::on_tick(call, view, cx),
                 }
                 if call.idle_deadline.is_some_and(|at| at <= cx.now) {
                     on_idle(call, view, cx);

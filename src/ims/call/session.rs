@@ -129,6 +129,8 @@ pub(super) struct Bridge {
     pub(super) best: Option<Failure>,
     pub(super) relays: SmallVec<[Relay; 2]>,
     pub(super) next_relay: u16,
+    /// The session timer that the phones agreed on, and when it runs out (RFC 4028).
+    pub(super) session_timer: Option<(Duration, Instant)>,
     /// The streams that the last description names.
     pub(super) medias: SmallVec<[(MediaKind, Direction); 2]>,
 }
@@ -313,10 +315,10 @@ impl Call {
         let linger = self.ended.as_ref().map(|e| e.at + super::limits::LINGER);
         let linger = linger.filter(|_| self.accepted.is_empty());
         let accepted = self.accepted.iter().map(|a| a.next_at.min(a.give_up_at)).min();
-        let echo = match &self.kind {
+        let inner = match &self.kind {
             Kind::Echo(echo) => echo.next_deadline(),
-            Kind::Bridge(_) => None,
+            Kind::Bridge(bridge) => bridge.session_timer.map(|(_, at)| at).filter(|_| self.ended.is_none()),
         };
-        [linger, accepted, echo, self.idle_deadline].into_iter().flatten().min()
+        [linger, accepted, inner, self.idle_deadline].into_iter().flatten().min()
     }
 }

@@ -1,7 +1,10 @@
 //! Calls from outside: phones speak SIP text to the core, the clock is virtual, nothing is looked up inside.
 
 mod bridge;
+mod faults;
 mod forks;
+mod inside;
+mod views;
 
 use crate::base::rng::Rng;
 use crate::base::time::{Duration, Instant, UnixTime};
@@ -56,6 +59,8 @@ pub(super) struct World {
     /// Requests for ports without an answer.
     pub asked: Vec<u64>,
     branch: u32,
+    /// The tag of the last message that was sent, for telling the core that it failed.
+    pub last_tag: u64,
 }
 
 impl World {
@@ -97,6 +102,7 @@ impl World {
             ports_open: Some(true),
             asked: Vec::new(),
             branch: 0,
+            last_tag: 0,
         }
     }
 
@@ -139,7 +145,8 @@ impl World {
         let mut opened = Vec::new();
         for item in out.items() {
             match item {
-                Output::Send { flow, range, .. } => {
+                Output::Send { flow, range, tag } => {
+                    self.last_tag = *tag;
                     let text = String::from_utf8(out.bytes(range).to_vec()).expect("what we send is text");
                     well_formed(&text);
                     self.sent.push_back((flow.remote.to_string(), text));
@@ -166,6 +173,12 @@ impl World {
         });
         assert!(text.starts_with(start), "{start} to {to:?} expected, got {text}");
         text
+    }
+
+    /// The first message to a phone that starts like this, if there is one.
+    pub fn find(&mut self, to: Phone, start: &str) -> Option<String> {
+        let at = self.sent.iter().position(|(addr, text)| addr == to.addr && text.starts_with(start))?;
+        self.sent.remove(at).map(|(_, text)| text)
     }
 
     /// Nothing more was sent.
