@@ -8,7 +8,7 @@ use super::forward;
 use super::limits::{MAX_RELAYS, RETRY_AFTER_SECS};
 use super::pass::{self, Onward};
 use super::release::{self, End};
-use super::session::{Call, ClientId, Relay, Role, ServerId};
+use super::session::{Call, ClientId, LegState, Relay, Role, ServerId};
 use super::state::State;
 use super::tag::Side;
 use crate::base::time::Duration;
@@ -63,7 +63,9 @@ pub(super) fn on_request(
 
 /// The status that a request is refused with, if it is not passed on.
 fn admit(call: &mut Call, msg: &Message<'_>, leg: u8, from: Side) -> Option<u16> {
-    if call.state == State::Stop || call.legs[usize::from(leg)].dialog(from.other()).is_none() {
+    let entry = &call.legs[usize::from(leg)];
+    let is_over = matches!(entry.state, LegState::Over | LegState::Cancelled) || call.state == State::Stop;
+    if is_over || entry.dialog(from.other()).is_none() {
         return Some(481);
     }
     let relays = &call.bridge_mut()?.relays;

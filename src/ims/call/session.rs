@@ -11,6 +11,7 @@ use super::tag::{Place, Side, Tag};
 use crate::base::arena::Id;
 use crate::base::time::{Duration, Instant, UnixTime};
 use crate::base::timer::Alarm;
+use crate::base::trace::Subject;
 use crate::config::model::Impu;
 use crate::ims::owner::Owner;
 use crate::ims::registrar::binding::Binding;
@@ -52,6 +53,8 @@ pub(super) enum Role {
 pub struct Call {
     pub(super) id: Id<Call>,
     pub(super) state: State,
+    /// The caller's binding, for the trace.
+    pub(super) subject: Subject,
     pub(super) created: Instant,
     pub(super) created_wall: UnixTime,
     pub(super) ended: Option<Ended>,

@@ -1,6 +1,7 @@
 //! Calls from outside: phones speak SIP text to the core, the clock is virtual, nothing is looked up inside.
 
 mod bridge;
+mod echo;
 mod faults;
 mod forks;
 mod inside;
@@ -117,7 +118,8 @@ impl World {
     /// Gives the core one input and takes what it puts out; the ports that it asks for are opened, or not.
     pub fn input<R>(&mut self, f: impl FnOnce(&mut Core, &mut Cx<'_>) -> R) -> R {
         let (result, mut wanted) = self.turn(f);
-        while let Some((session, port)) = wanted.pop() {
+        while !wanted.is_empty() {
+            let (session, port) = wanted.remove(0);
             match self.ports_open {
                 None => self.asked.push(session),
                 Some(ok) => {
@@ -161,7 +163,8 @@ impl World {
 
     /// A phone sends octets.
     pub fn send(&mut self, from: Phone, text: &str) {
-        let flow = Flow::udp(LocalId(0), from.addr.parse().unwrap());
+        let local = LocalId(u8::from(from.addr.starts_with('[')));
+        let flow = Flow::udp(local, from.addr.parse().unwrap());
         self.input(|core, cx| core.on_sip(cx, flow, text.as_bytes()));
     }
 
