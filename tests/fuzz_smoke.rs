@@ -7,7 +7,8 @@ mod read_all;
 mod vectors;
 
 use imsbox::base::rng::Rng;
-use imsbox::wire::sip::{HeaderId, Index};
+use imsbox::proto::sip::framer::{Frame, FrameError, Framer};
+use imsbox::wire::sip::{HeaderId, Index, Message};
 
 /// Mutated messages.
 const MUTANTS: u64 = if cfg!(debug_assertions) { 12_000 } else { 400_000 };
@@ -131,4 +132,74 @@ fn mutated_bodies_panic_no_parser() {
         read_all::sdp(&text);
         read_all::body(b"multipart/mixed;boundary=7a9cbec02ceef655", &text);
     }
+}
+
+/// Hands a stream to a framer in pieces of any size; the messages that it cuts, and how that ended.
+fn cut(rng: &mut Rng, stream: &[u8]) -> (Vec<Vec<u8>>, Result<(), FrameError>) {
+    let (mut framer, mut messages, mut rest) = (Framer::new(), Vec::new(), stream);
+    loop {
+        loop {
+            match framer.next_frame() {
+                Ok(Some(Frame::Message(octets))) => messages.push(octets.to_vec()),
+                Ok(Some(Frame::Ping)) => {}
+                Ok(None) => break,
+                Err(error) => return (messages, Err(error)),
+            }
+        }
+        if rest.is_empty() {
+            return (messages, Ok(()));
+        }
+        let room = framer.room();
+        let len = 1 + below(rng, rest.len().min(room.len()));
+        let (piece, later) = rest.split_at(len.min(rest.len()));
+        room[..piece.len()].copy_from_slice(piece);
+        framer.received(piece.len());
+        rest = later;
+    }
+}
+
+/// Whether every line of the header ends in CR LF.
+fn has_proper_lines(message: &[u8]) -> bool {
+    let end = message.windows(4).position(|w| w == b"\r\n\r\n").expect("the framer looked for it");
+    memchr::memchr_iter(b'\n', &message[..end]).all(|lf| lf > 0 && message[lf - 1] == b'\r')
+}
+
+#[test]
+fn whole_messages_are_cut_out_of_a_stream_as_they_were_put_in() {
+    let phones: Vec<_> = vectors::messages("phones").into_iter().map(|(_, octets)| octets).collect();
+    for seed in 0..200 {
+        let _named = Named("stream", seed);
+        let mut rng = Rng::from_seed(seed);
+        let put: Vec<&Vec<u8>> = (0..8).map(|_| &phones[below(&mut rng, phones.len())]).collect();
+        let stream: Vec<u8> = put.iter().flat_map(|m| m.iter().copied()).collect();
+        let (messages, end) = cut(&mut rng, &stream);
+        assert_eq!(end, Ok(()));
+        assert!(messages.iter().eq(put), "seed {seed}");
+    }
+}
+
+#[test]
+fn framer_and_parser_agree_on_where_a_message_ends() {
+    let corpus = corpus();
+    let mut index = Index::new();
+    let mut agreed = 0;
+    for seed in 0..MUTANTS {
+        let _named = Named("stream", seed);
+        let mut rng = Rng::from_seed(seed);
+        let mut stream = corpus[below(&mut rng, corpus.len())].clone();
+        let other = &corpus[below(&mut rng, corpus.len())];
+        for _ in 0..rng.below(4) {
+            mutate(&mut rng, &mut stream, other);
+        }
+        for octets in cut(&mut rng, &stream).0 {
+            let Ok(message) = Message::parse(&octets, &mut index) else { continue };
+            if message.defect().is_none() && has_proper_lines(&octets) {
+                assert!(octets.ends_with(message.body()), "seed {seed}");
+                let head = octets.windows(4).position(|w| w == b"\r\n\r\n").expect("as above") + 4;
+                assert_eq!(head + message.body().len(), octets.len(), "seed {seed}");
+                agreed += 1;
+            }
+        }
+    }
+    assert!(agreed > MUTANTS / 10, "only {agreed} messages were whole");
 }
