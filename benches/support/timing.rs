@@ -20,15 +20,14 @@ pub struct Measure {
 /// How much is measured, and of what.
 #[derive(Debug)]
 pub struct Bench {
-    /// Whether to run just once.
-    pub quick: bool,
+    quick: bool,
     filter: Option<String>,
 }
 
 /// How long a round takes.
 const ROUND: Duration = Duration::from_millis(60);
 /// Rounds.
-pub const ROUNDS: usize = 15;
+const ROUNDS: usize = 15;
 
 impl Bench {
     /// From the arguments of the program; those of cargo (`--bench`) are left out.

@@ -15,6 +15,3 @@ pub mod subscriber;
 pub mod tokens;
 pub mod trouble;
 pub mod view;
-
-#[cfg(test)]
-mod tests;

@@ -4,7 +4,6 @@
 use crate::base::trace::{Level, Subject};
 use crate::config::model::User;
 use crate::ims::auth::{Family, Outcome, credentials};
-use crate::ims::call::forward;
 use crate::ims::core::Service;
 use crate::ims::dispatch::{Extra, Refusal, ServerId, challenge, refuse};
 use crate::ims::persist;
@@ -139,7 +138,8 @@ fn answer(service: &mut Service, cx: &mut Cx<'_>, id: ServerId, msg: &Message<'_
     };
     txs.respond(cx, id, 200, None, tag.as_bytes(), |mut w| {
         granted.write(&mut w, msg);
-        forward::end_own_response(w, &config.protocol, b"REGISTER", 200);
+        w.header("Server", &config.protocol.user_agent);
+        w.finish();
     });
 }
 

@@ -36,7 +36,6 @@ pub(super) fn on_final(
     };
     let entry = &mut call.legs[usize::from(leg)];
     let wins = entry.state.is_open() && call.invite.is_some();
-    let only_rings = call.callee.impu(view.subs).is_some_and(|i| i.ring_only);
     entry.down = Some(match entry.down.take() {
         // the early dialog has counted requests already: its numbers go on (RFC 3261 12.2.1.1)
         Some(mut early) if early.id() == dialog.id() => {
@@ -45,14 +44,14 @@ pub(super) fn on_final(
         }
         _ => dialog,
     });
-    if wins && !only_rings {
+    if wins {
         take(call, view, cx, leg, msg);
     } else {
-        // the race was lost: RFC 3261 16.7 step 10, 9.1; or the identity rings and no more (manual 5.2.1, `ring_only`)
+        // the race was lost: RFC 3261 16.7 step 10, 9.1
+        entry.state = LegState::Over;
         pass::ack(call, view, cx, (leg, Side::Callee), super::setup::FIRST_CSEQ, None);
         let reason = "SIP;cause=487;text=\"the call was cancelled or taken elsewhere\"";
         release::bye(call, view, cx, leg, Side::Callee, reason, None);
-        fork::on_failure(call, view, cx, leg, 480, None);
     }
 }
 
@@ -86,7 +85,6 @@ fn take(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, leg: u8, msg: &Me
     call.idle_deadline = None;
     call.become_state(cx.now, State::Start);
     super::media::note(call, cx, msg, Side::Callee);
-    super::reinvite::note_session_timer(call, cx, msg);
     super::trace(cx, call, format_args!("{} answered", call.callee.uri));
 }
 
@@ -182,12 +180,27 @@ pub(super) fn on_repeated(
         // nothing to repeat yet: the caller's ACK is still awaited, on a timer of ours
         pass::ack_again(call, view, cx, (place.leg, place.side), cseq);
     } else {
-        abandon(view, cx, client, msg);
+        abandon(view, cx, client, msg, Ending::Bye);
     }
 }
 
+/// What becomes of the dialog of a 2xx that nobody waits for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// It has ended already: the ACK stops the repetition.
+    Acked,
+    /// BYE ends it.
+    Bye,
+}
+
 /// A 2xx to an INVITE that nobody waits for any more is acknowledged and its dialog ended (RFC 3261 13.2.2.4).
-pub(super) fn abandon(view: &mut View<'_>, cx: &mut Cx<'_>, client: ClientId, msg: &Message<'_>) {
+pub(super) fn abandon(
+    view: &mut View<'_>,
+    cx: &mut Cx<'_>,
+    client: ClientId,
+    msg: &Message<'_>,
+    ending: Ending,
+) {
     let (Some(mut dialog), Some(invite)) = (confirmed(view, client, msg), msg.cseq()) else { return };
     let (flow, settings) = (dialog.flow(), &view.config.protocol);
     view.txs.send_stateless(cx, flow, b"ACK", dialog.request_uri(), |mut w| {
@@ -195,6 +208,9 @@ pub(super) fn abandon(view: &mut View<'_>, cx: &mut Cx<'_>, client: ClientId, ms
         super::forward::own_request(&mut w, settings, b"ACK");
         w.finish();
     });
+    if ending == Ending::Acked {
+        return;
+    }
     let cseq = dialog.next_cseq();
     let reliable = flow.transport.is_reliable();
     let owner = crate::ims::owner::Owner::None;

@@ -35,7 +35,7 @@ pub use session::{Call, Part};
 use crate::base::arena::{Arena, Id};
 use crate::base::time::{Duration, Instant};
 use crate::base::timer::AlarmQueue;
-use crate::base::trace::Level;
+use crate::base::trace::{Level, Subject};
 use crate::ims::core::View;
 use crate::ims::dispatch::Caller;
 use crate::ims::owner::Owner;
@@ -120,16 +120,12 @@ impl Calls {
         cx: &mut Cx<'_>,
         tx: ServerId,
         msg: &Message<'_>,
-        flow: Flow,
+        _flow: Flow,
     ) {
         let Some(place) = self.place(msg) else { return reinvite::refuse(view, cx, tx, msg, 481) };
         self.with(view, cx, place.call, |call, view, cx| {
             let at = (place.leg, place.side);
-            let order = call.dialog_mut(place.leg, place.side).map_or(Err(481), |dialog| {
-                // where the phone is now, should it not be registered (pass::flow prefers its registration)
-                dialog.set_flow(flow);
-                dialog.on_request(msg)
-            });
+            let order = call.dialog_mut(place.leg, place.side).map_or(Err(481), |d| d.on_request(msg));
             match (order, msg.method()) {
                 (Err(status), _) => reinvite::refuse(view, cx, tx, msg, status),
                 (Ok(()), Method::Bye) => release::on_bye(call, view, cx, tx, msg, at),
@@ -172,7 +168,7 @@ impl Calls {
             Answer::Absorbed | Answer::Stray => return,
         };
         if self.calls.get(part.call).is_none() {
-            return self.on_orphan(view, cx, client, msg);
+            return on_orphan(view, cx, client, msg, is_repeated);
         }
         self.with(view, cx, part.call, |call, view, cx| match part.role {
             _ if is_repeated => answer::on_repeated(call, view, cx, client, msg),
@@ -181,13 +177,6 @@ impl Calls {
             Role::Relay(number) => reinvite::on_answer(call, view, cx, number, client, msg),
             Role::Invite | Role::Own => {}
         });
-    }
-
-    /// The call has gone, and an answer to its INVITE comes all the same.
-    fn on_orphan(&mut self, view: &mut View<'_>, cx: &mut Cx<'_>, client: ClientId, msg: &Message<'_>) {
-        if msg.method() == Method::Invite && (200..300).contains(&msg.status()) {
-            answer::abandon(view, cx, client, msg);
-        }
     }
 
     /// Time or a failure has ended a transaction of a call's.
@@ -218,9 +207,8 @@ impl Calls {
         while let Some(id) = self.alarms.due(cx.now) {
             self.with(view, cx, id, |call, view, cx| {
                 answer::on_tick(call, view, cx);
-                match call.kind {
-                    Kind::Echo(_) => echo::on_tick(call, view, cx),
-                    Kind::Bridge(_) => reinvite::on_tick(call, view, cx),
+                if call.echo_mut().is_some() {
+                    echo::on_tick(call, view, cx);
                 }
                 if call.idle_deadline.is_some_and(|at| at <= cx.now) {
                     on_idle(call, view, cx);
@@ -363,6 +351,18 @@ impl Calls {
     }
 }
 
+/// The call has gone, and an answer to an INVITE of its comes all the same (RFC 3261 13.2.2.4). The first 2xx founds a dialog,
+/// which is ended at once; one that comes again, or answers a re-INVITE, needs its ACK only: its dialog was ended with the call.
+fn on_orphan(view: &mut View<'_>, cx: &mut Cx<'_>, client: ClientId, msg: &Message<'_>, is_repeated: bool) {
+    if msg.method() != Method::Invite || !(200..300).contains(&msg.status()) {
+        return;
+    }
+    let sent_to = view.txs.client(client).and_then(|c| c.request().to());
+    let is_reinvite = sent_to.is_some_and(|to| to.tag().is_some());
+    let ending = if is_repeated || is_reinvite { answer::Ending::Acked } else { answer::Ending::Bye };
+    answer::abandon(view, cx, client, msg, ending);
+}
+
 /// The first moment of a call.
 fn begin(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, tx: ServerId, msg: &Message<'_>, flow: Flow) {
     call.invite = Some(Invite { tx, request: Stored::new(msg), flow });
@@ -386,5 +386,5 @@ fn on_idle(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>) {
 
 /// Traces one line about a call, under the number of its caller's dialog.
 fn trace(cx: &mut Cx<'_>, call: &Call, text: fmt::Arguments<'_>) {
-    cx.ims(Level::Info, call.subject, format_args!("call {}: {text}", call.history.index));
+    cx.ims(Level::Info, Subject::None, format_args!("call {}: {text}", call.history.index));
 }

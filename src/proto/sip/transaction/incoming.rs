@@ -39,7 +39,7 @@ impl<O: Copy + Debug> Transactions<O> {
                 false => Verdict::Absorbed,
             },
             (Method::Ack, None) => Verdict::Ack,
-            (Method::Cancel, invite) => self.on_cancel(cx, flow, msg, invite),
+            (Method::Cancel, None) => self.on_cancel(cx, flow, msg, &via, key),
             (_, Some(id)) => {
                 self.follow_connection(id, flow, &via);
                 self.drive_server(cx, id, Input::Request, Duration::ZERO);
@@ -93,15 +93,17 @@ impl<O: Copy + Debug> Transactions<O> {
         Some(self.keys.client(via.branch()?, cseq.token))
     }
 
-    /// RFC 3261 9.2: answered 200 when there is an INVITE to cancel, else 481. Needs no transaction of its own, because a
-    /// repeated CANCEL gets the same answer again.
+    /// RFC 3261 9.2: answered 200 when there is an INVITE to cancel, else 481. Without room for a transaction of its own, one that
+    /// is repeated gets its answer made again.
     fn on_cancel(
         &mut self,
         cx: &mut Cx<'_>,
         flow: Flow,
         msg: &Message<'_>,
-        invite: Option<Id<ServerTx<O>>>,
+        via: &Via<'_>,
+        key: Key,
     ) -> Verdict<O> {
+        let invite = self.server_ids.get(&self.keys.cancelled(msg, via)).copied();
         let found = invite.and_then(|id| Some((id, self.servers.get_mut(id)?)));
         let Some((invite, tx)) = found else {
             self.respond_stateless(cx, flow, msg, 481, None, |w| w.finish());
@@ -110,8 +112,14 @@ impl<O: Copy + Debug> Transactions<O> {
         let is_news = !tx.has_final() && !tx.is_cancelled;
         tx.is_cancelled = true;
         // the To tag is that of the INVITE's responses
-        let to_tag = (!tx.to_tag.is_empty()).then(|| tx.to_tag.clone());
-        self.write_stateless(cx, flow, msg, 200, None, to_tag.as_deref(), |w| w.finish());
+        let to_tag = tx.to_tag.clone();
+        match self.admit(flow, msg, via, key, None) {
+            Some(cancel) => self.respond(cx, cancel, 200, None, &to_tag, |w| w.finish()),
+            None => {
+                let to_tag = (!to_tag.is_empty()).then_some(&to_tag[..]);
+                self.write_stateless(cx, flow, msg, 200, None, to_tag, |w| w.finish());
+            }
+        }
         if is_news { Verdict::Cancel { invite } } else { Verdict::Absorbed }
     }
 
@@ -128,12 +136,29 @@ impl<O: Copy + Debug> Transactions<O> {
             self.respond_stateless(cx, flow, msg, 482, Some("Request merged"), |w| w.finish());
             return Verdict::Rejected(482);
         }
+        match self.admit(flow, msg, via, key, merged) {
+            Some(id) => Verdict::New(id),
+            None => {
+                self.respond_stateless(cx, flow, msg, 503, None, |mut w| {
+                    w.header_fmt("Retry-After", format_args!("{RETRY_AFTER_SECS}"));
+                    w.finish();
+                });
+                Verdict::Rejected(503)
+            }
+        }
+    }
+
+    /// Founds a server transaction, if there is room.
+    fn admit(
+        &mut self,
+        flow: Flow,
+        msg: &Message<'_>,
+        via: &Via<'_>,
+        key: Key,
+        merged: Option<Key>,
+    ) -> Option<Id<ServerTx<O>>> {
         if self.servers.is_full() {
-            self.respond_stateless(cx, flow, msg, 503, None, |mut w| {
-                w.header_fmt("Retry-After", format_args!("{RETRY_AFTER_SECS}"));
-                w.finish();
-            });
-            return Verdict::Rejected(503);
+            return None;
         }
         let text = transport::top_via_text(msg).unwrap_or_default();
         transport::stamp_received(&mut self.scratch.via, text, via, flow.remote);
@@ -153,12 +178,12 @@ impl<O: Copy + Debug> Transactions<O> {
             timers: RunningTimers::default(),
             trace_id: trace::trace_id_of(msg),
         };
-        let id = self.servers.insert(entry).expect("it was asked whether there is room");
+        let id = self.servers.insert(entry).ok()?;
         self.server_ids.insert(key, id);
         if let Some(merged) = merged {
             self.merged_ids.insert(merged, id);
         }
-        Verdict::New(id)
+        Some(id)
     }
 
     /// The key under which a request may turn out to be one that came another way (RFC 3261 8.2.2.2): one without a To tag. A

@@ -91,13 +91,18 @@ impl Keys {
         }
     }
 
-    /// The key of the server transaction that a request belongs to; `via` is its topmost. An ACK belongs to an INVITE, and a
-    /// CANCEL is asked about the INVITE that it cancels.
+    /// The key of the server transaction that a request belongs to; `via` is its topmost. An ACK belongs to an INVITE.
     pub fn server(&self, request: &Message<'_>, via: &Via<'_>) -> Key {
-        let method: &[u8] = match request.method() {
-            Method::Ack | Method::Cancel => b"INVITE",
-            _ => request.method_token(),
-        };
+        let method = if request.method() == Method::Ack { b"INVITE" } else { request.method_token() };
+        self.server_of_method(request, via, method)
+    }
+
+    /// The key of the INVITE that a CANCEL cancels (RFC 3261 9.2).
+    pub fn cancelled(&self, cancel: &Message<'_>, via: &Via<'_>) -> Key {
+        self.server_of_method(cancel, via, b"INVITE")
+    }
+
+    fn server_of_method(&self, request: &Message<'_>, via: &Via<'_>, method: &[u8]) -> Key {
         match via.unique_branch() {
             // RFC 3261 17.2.3: branch, sent-by and method
             Some(branch) => {
@@ -208,6 +213,10 @@ mod tests {
         with(r, |m| keys().server(m, &m.via().unwrap()))
     }
 
+    fn cancelled(r: &Request<'_>) -> Key {
+        with(r, |m| keys().cancelled(m, &m.via().unwrap()))
+    }
+
     #[test]
     fn rfc3261_matching_is_branch_sent_by_and_method() {
         let invite = server(&INVITE);
@@ -216,7 +225,6 @@ mod tests {
             Request { uri: "sip:c@x", from_tag: "f2", to: "<sip:z@x>;tag=t", cseq: 8, ..INVITE },
             Request { via: "SIP/2.0/TCP PHONE.test;branch=z9hG4bK77;rport", ..INVITE },
             Request { method: "ACK", ..INVITE },
-            Request { method: "CANCEL", ..INVITE },
         ];
         for r in &same {
             assert_eq!(server(r), invite, "{} {}", r.method, r.via);
@@ -226,10 +234,12 @@ mod tests {
             Request { via: "SIP/2.0/UDP phone.test:5061;branch=z9hG4bK77", ..INVITE },
             Request { via: "SIP/2.0/UDP other.test:5060;branch=z9hG4bK77", ..INVITE },
             Request { method: "BYE", ..INVITE },
+            Request { method: "CANCEL", ..INVITE },
         ];
         for r in &other {
             assert_ne!(server(r), invite, "{} {}", r.method, r.via);
         }
+        assert_eq!(cancelled(&Request { method: "CANCEL", ..INVITE }), invite);
     }
 
     #[test]
@@ -237,7 +247,7 @@ mod tests {
         let old = Request { via: OLD_VIA, ..INVITE };
         let invite = server(&old);
         assert_eq!(server(&Request { method: "ACK", to: "<sip:b@ims.test>;tag=ours", ..old }), invite);
-        assert_eq!(server(&Request { method: "CANCEL", ..old }), invite);
+        assert_eq!(cancelled(&Request { method: "CANCEL", ..old }), invite);
         let other = [
             Request { method: "BYE", ..old },
             Request { uri: "sip:c@ims.test", ..old },

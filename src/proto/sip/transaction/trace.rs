@@ -11,7 +11,8 @@ pub fn trace_id(call_id: &[u8]) -> u32 {
     let hash = call_id
         .iter()
         .fold(0xcbf2_9ce4_8422_2325u64, |h, &o| (h ^ u64::from(o)).wrapping_mul(0x0000_0100_0000_01b3));
-    ((hash >> 48) ^ (hash >> 16)) as u32 & 0xffff
+    // the last octets, in which Call-IDs of one phone differ, have reached the low bits only: spread them
+    ((hash ^ (hash >> 32)).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 48) as u32
 }
 
 /// The trace id of a message; 0 without a Call-ID.
@@ -44,4 +45,17 @@ fn line(cx: &mut Cx<'_>, dir: Dir, id: u32, octets: &[u8]) {
     let end = memchr::memchr(b'\n', text).unwrap_or(text.len());
     let start_line = lossy(trim_end(&text[..end]));
     cx.trace_content(Layer::Sip, Level::Info, dir, Subject::Id(id), format_args!("{start_line}"), octets);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::trace_id;
+
+    #[test]
+    fn call_ids_that_differ_in_one_octet_have_different_numbers() {
+        let ids: std::collections::BTreeSet<u32> =
+            (b'0'..=b'9').map(|o| trace_id(&[b'c', b'-', o])).collect();
+        assert_eq!(ids.len(), 10);
+        assert!(ids.iter().all(|id| *id <= 0xffff));
+    }
 }

@@ -1,0 +1,100 @@
+//! The invariants: one function each, over what the core sends and what is left when all is quiet.
+
+use crate::text::{Text, bracketed};
+use imsbox::base::time::{Duration, Instant};
+use imsbox::proto::flow::Flow;
+use imsbox::wire::sip::{Index, Message};
+use std::collections::HashMap;
+use std::net::SocketAddr;
+
+/// 64*T1.
+const TRANSACTION: Duration = Duration::from_secs(128);
+
+/// What the checks remember of a run.
+#[derive(Default)]
+pub struct Checks {
+    /// Where each request came from, by branch.
+    requests: HashMap<String, SocketAddr>,
+    /// The highest CSeq that we sent, by Call-ID and From tag, and the branch that had it.
+    cseq: HashMap<(String, String), (u32, String)>,
+    /// The final code that each request was answered with, by branch and method.
+    finals: HashMap<(String, String), (Instant, u16)>,
+}
+
+impl Checks {
+    /// Remembers a request that a phone sent.
+    pub fn phone_sent(&mut self, octets: &str, from: SocketAddr) {
+        let text = Text::read(octets.as_bytes());
+        if text.code() == 0 {
+            self.requests.insert(text.branch().to_owned(), from);
+        }
+    }
+
+    /// Checks one message of the core.
+    pub fn core_sent(&mut self, now: Instant, octets: &[u8], flow: Flow) {
+        parses_strictly(octets);
+        let text = Text::read(octets);
+        match text.code() {
+            0 => self.cseq_rises(&text),
+            _ => {
+                self.response_goes_where_via_says(&text, flow);
+                self.one_final_answer(now, &text);
+            }
+        }
+    }
+
+    /// A new request of a dialog has a higher CSeq than all before it in its direction (RFC 3261 12.2.1.1).
+    fn cseq_rises(&mut self, text: &Text) {
+        if matches!(text.method(), "ACK" | "CANCEL") {
+            return;
+        }
+        let key = (text.get("Call-ID").to_owned(), text.tag_of_from().to_owned());
+        let (number, branch) = self.cseq.entry(key).or_insert((0, String::new()));
+        if text.branch() == branch {
+            assert_eq!(text.cseq(), *number, "a retransmission changed its CSeq: {}", text.start);
+            return;
+        }
+        if text.cseq() > *number {
+            (*number, *branch) = (text.cseq(), text.branch().to_owned());
+        }
+        // a retransmission of an earlier request has an earlier number; a new request never has the newest number again
+        else {
+            assert!(text.cseq() < *number, "CSeq {number} used twice in one direction: {}", text.start);
+        }
+    }
+
+    /// RFC 3261 18.2.2, RFC 3581 4: the source of the request.
+    fn response_goes_where_via_says(&self, text: &Text, flow: Flow) {
+        let from = self
+            .requests
+            .get(text.branch())
+            .unwrap_or_else(|| panic!("a response without request: {}", text.start));
+        assert_eq!(flow.remote, *from, "{} for {} went elsewhere", text.start, text.get("CSeq"));
+    }
+
+    /// Every request has one final response, as long as its transaction lives (64*T1 from the answer on); a copy of the request
+    /// that the network held back for longer than that is a new one to anybody.
+    fn one_final_answer(&mut self, now: Instant, text: &Text) {
+        let code = text.code();
+        if code < 200 {
+            return;
+        }
+        let key = (text.branch().to_owned(), text.method().to_owned());
+        let (since, first) = *self.finals.entry(key).or_insert((now, code));
+        let lives = now.since(since) < TRANSACTION;
+        assert!(first == code || !lives, "two final answers to one {}: {first}, {code}", text.get("CSeq"));
+    }
+}
+
+/// What we send has every header that a message needs, once, and a body as long as it says.
+fn parses_strictly(octets: &[u8]) {
+    let mut index = Index::new();
+    let shown = || String::from_utf8_lossy(octets).into_owned();
+    let message = Message::parse(octets, &mut index).unwrap_or_else(|e| panic!("{e}: {}", shown()));
+    message.check().unwrap_or_else(|d| panic!("{d}: {}", shown()));
+    let text = Text::read(octets);
+    assert_eq!(text.get("Content-Length"), text.body.len().to_string(), "{}", shown());
+    assert!(text.code() != 0 || message.max_forwards().is_some(), "no Max-Forwards: {}", shown());
+    let needs_contact = text.method() == "INVITE" && (text.code() == 0 || (200..300).contains(&text.code()));
+    assert!(!needs_contact || bracketed(text.get("Contact")).starts_with("sip:"), "no Contact: {}", shown());
+}

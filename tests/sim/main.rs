@@ -1,0 +1,67 @@
+//! The whole core with model phones on a seeded lossy network, under a virtual clock.
+//!
+//! A seed draws everything: the fault mix, who calls whom and when, who answers, what is lost. Invariants are checked at each
+//! message that the core sends, and once all is quiet. A failure names its seed:
+//!
+//!     SIM_SEED=17 cargo test --test sim -- --nocapture     # this seed alone, with every message
+//!     SIM_SEEDS=2000 cargo test --test sim                 # more of them
+
+mod check;
+mod net;
+mod phone;
+mod text;
+mod world;
+
+use imsbox::base::rng::Rng;
+use world::{Faults, Outcome, World};
+
+/// Seeds of a normal run.
+const SEEDS: u64 = 160;
+
+fn seeds() -> Vec<u64> {
+    let number = |name| std::env::var(name).ok().map(|v| v.parse::<u64>().expect("a seed is a number"));
+    match number("SIM_SEED") {
+        Some(seed) => vec![seed],
+        None => (0..number("SIM_SEEDS").unwrap_or(SEEDS)).collect(),
+    }
+}
+
+fn run(seed: u64, faults: Faults) -> Outcome {
+    let verbose = std::env::var("SIM_SEED").is_ok();
+    World::new(seed, faults, verbose).run()
+}
+
+#[test]
+fn invariants_hold_on_a_lossy_network() {
+    let mut total = Outcome::default();
+    for seed in seeds() {
+        let outcome = run(seed, Faults::drawn(&mut Rng::from_seed(seed ^ 0xfa)));
+        total.add(&outcome);
+    }
+    println!("{total:?}");
+    if seeds().len() >= 64 {
+        // the runs are worth something only if the interesting things happened in them
+        assert!(total.registered > 300, "registrations: {total:?}");
+        assert!(total.answered > 300, "answered calls: {total:?}");
+        assert!(total.cancelled > 30 && total.refused > 30, "cancelled and refused calls: {total:?}");
+        assert!(total.echo_packets > 300, "echoed packets: {total:?}");
+        assert!(total.lost > 300 && total.duplicated > 300, "faults: {total:?}");
+    }
+}
+
+#[test]
+fn without_faults_every_phone_registers_and_every_call_ends_as_its_callee_wants() {
+    for seed in seeds() {
+        let outcome = run(seed, Faults::none());
+        assert_eq!(outcome.timed_out, 0, "seed {seed}: requests without an answer: {outcome:?}");
+        assert_eq!(outcome.failed, 0, "seed {seed}: calls that the server broke: {outcome:?}");
+    }
+}
+
+#[test]
+fn one_seed_gives_the_same_bytes_twice() {
+    let faults = || Faults::drawn(&mut Rng::from_seed(5));
+    let (a, b) = (run(5, faults()), run(5, faults()));
+    assert_eq!(a, b);
+    assert_ne!(a.digest, run(6, faults()).digest);
+}

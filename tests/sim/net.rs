@@ -1,0 +1,101 @@
+//! The network: delay, loss, duplication, reordering, and connections that are reset.
+
+use imsbox::base::rng::Rng;
+use imsbox::base::time::{Duration, Instant};
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+/// What goes wrong, in thousandths, until the faults end.
+#[derive(Clone, Debug)]
+pub struct Faults {
+    pub loss: u64,
+    pub duplication: u64,
+    pub reordering: u64,
+    pub reset: u64,
+    pub media_refused: u64,
+}
+
+impl Faults {
+    /// A perfect network.
+    pub fn none() -> Self {
+        Faults { loss: 0, duplication: 0, reordering: 0, reset: 0, media_refused: 0 }
+    }
+
+    /// A fault mix of its own for each seed: some have one kind only, some all.
+    pub fn drawn(rng: &mut Rng) -> Self {
+        let mut up_to = |most| if rng.below(3) == 0 { 0 } else { rng.below(most) };
+        Faults {
+            loss: up_to(350),
+            duplication: up_to(300),
+            reordering: up_to(400),
+            reset: up_to(40),
+            media_refused: up_to(200),
+        }
+    }
+}
+
+/// One thing that arrives somewhere.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Arrival {
+    /// A message from a phone at the server. `conn` is 0 on UDP.
+    AtServer { phone: usize, conn: u64, octets: Vec<u8> },
+    /// A message from the server at a phone.
+    AtPhone { phone: usize, octets: Vec<u8> },
+    /// The outcome of opening a port pair.
+    MediaOpened { session: u64, ok: bool },
+    /// The server learns that a connection has gone.
+    Closed { conn: u64 },
+}
+
+/// Everything that is under way, in the order of arrival.
+pub struct Net {
+    queue: BinaryHeap<Reverse<(Instant, u64, Arrival)>>,
+    sequence: u64,
+    pub faults: Faults,
+    pub lost: u64,
+    pub duplicated: u64,
+}
+
+impl Net {
+    pub fn new(faults: Faults) -> Self {
+        Net { queue: BinaryHeap::new(), sequence: 0, faults, lost: 0, duplicated: 0 }
+    }
+
+    /// Lets a datagram travel: it arrives never, once or twice, in any order when reordered.
+    pub fn datagram(&mut self, now: Instant, rng: &mut Rng, arrival: Arrival) {
+        if rng.below(1000) < self.faults.loss {
+            self.lost += 1;
+            return;
+        }
+        if rng.below(1000) < self.faults.duplication {
+            self.duplicated += 1;
+            let late = self.delay(rng) + Duration::from_millis(rng.below(3000));
+            self.at(now + late, arrival.clone());
+        }
+        let delay = self.delay(rng);
+        self.at(now + delay, arrival);
+    }
+
+    /// Lets a message travel on a stream: in order, never lost.
+    pub fn stream(&mut self, now: Instant, arrival: Arrival) {
+        self.at(now + Duration::from_millis(20), arrival);
+    }
+
+    pub fn at(&mut self, at: Instant, arrival: Arrival) {
+        self.sequence += 1;
+        self.queue.push(Reverse((at, self.sequence, arrival)));
+    }
+
+    pub fn next(&self) -> Option<Instant> {
+        self.queue.peek().map(|Reverse((at, _, _))| *at)
+    }
+
+    pub fn pop(&mut self, now: Instant) -> Option<Arrival> {
+        (self.next()? <= now).then(|| self.queue.pop().expect("peeked").0.2)
+    }
+
+    fn delay(&self, rng: &mut Rng) -> Duration {
+        let jitter = if rng.below(1000) < self.faults.reordering { rng.below(1500) } else { 0 };
+        Duration::from_millis(10 + rng.below(30) + jitter)
+    }
+}

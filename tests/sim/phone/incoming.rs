@@ -1,0 +1,220 @@
+//! What comes in at a phone: requests as a callee, responses as a caller.
+
+use super::*;
+
+impl Phone {
+    pub(super) fn on_request(&mut self, now: Instant, text: &Text, want: &mut Wants) {
+        let method = text.method().to_owned();
+        if method == "ACK" {
+            return self.on_ack(text);
+        }
+        let key = (text.branch().to_owned(), method.clone());
+        if let Some(answer) = self.served.get(&key) {
+            if !answer.is_empty() {
+                want.messages.push(answer.clone());
+            }
+            return;
+        }
+        self.served.insert(key, String::new());
+        let leg = self
+            .legs
+            .iter()
+            .position(|l| l.call_id == text.get("Call-ID") && l.local_tag == text.tag_of_to());
+        match (method.as_str(), leg) {
+            ("CANCEL", _) => self.on_cancel(now, text, want),
+            ("INVITE", None) if text.tag_of_to().is_empty() => self.on_invite(now, text, want),
+            (_, None) => {
+                self.respond(text, 481, "", "", want);
+            }
+            ("INVITE", Some(leg)) => self.on_reinvite(now, leg, text, want),
+            ("BYE", Some(leg)) => {
+                self.check_cseq(leg, text);
+                self.respond(text, 200, "", "", want);
+                self.end(leg);
+            }
+            (_, Some(leg)) => {
+                self.check_cseq(leg, text);
+                self.respond(text, 200, "", "", want);
+            }
+        }
+    }
+
+    pub(super) fn on_invite(&mut self, now: Instant, text: &Text, want: &mut Wants) {
+        let plan = Plan::read(text.get("X-Plan"));
+        assert!(text.get("P-Asserted-Identity").contains("sip:"), "no P-Asserted-Identity");
+        assert!(text.get("P-Preferred-Identity").is_empty(), "P-Preferred-Identity was passed on");
+        assert!(
+            text.start.contains(&format!("sip:{}@{}", self.name, self.addr)),
+            "Request-URI is not our contact"
+        );
+        let tag = self.fresh("t");
+        let local = format!("{};tag={tag}", text.get("To"));
+        let target = bracketed(text.get("Contact")).to_owned();
+        let talk = Duration::from_secs(5 + self.counter % 60);
+        let mut leg = self.new_leg(
+            text.get("Call-ID").to_owned(),
+            local,
+            text.get("From").to_owned(),
+            tag.clone(),
+            target,
+            talk,
+        );
+        leg.remote_tag = text.tag_of_from().to_owned();
+        leg.state = State::Ringing;
+        leg.invite = Some(text.clone());
+        leg.remote_cseq = text.cseq();
+        let index = self.legs.len();
+        self.legs.push(leg);
+        self.respond_tagged(text, 180, &tag, "", want);
+        // a phone whose caller has silently gone does not ring for ever
+        self.timers.push((now + GIVE_UP * 2, Timer::RingOut(index)));
+        match plan {
+            Plan::Answer(after) => self.timers.push((now + after, Timer::Answer(index))),
+            Plan::Reject(code) => {
+                self.reject(now, index, code, want);
+            }
+            Plan::Ring => {}
+        }
+    }
+
+    pub(super) fn answer(&mut self, now: Instant, leg: usize, want: &mut Wants) {
+        if self.legs[leg].state != State::Ringing {
+            return;
+        }
+        let invite = self.legs[leg].invite.clone().expect("a ringing leg has its INVITE");
+        let tag = self.legs[leg].local_tag.clone();
+        let octets = self.respond_tagged(&invite, 200, &tag, &self.sdp("sendrecv"), want);
+        self.legs[leg].state = State::Up;
+        self.repeat(now, leg, &invite, true, octets);
+        let talk = self.legs[leg].talk;
+        self.timers.push((now + talk, Timer::HangUp(leg)));
+    }
+
+    pub(super) fn reject(&mut self, now: Instant, leg: usize, code: u16, want: &mut Wants) {
+        let invite = self.legs[leg].invite.clone().expect("a ringing leg has its INVITE");
+        let tag = self.legs[leg].local_tag.clone();
+        let octets = self.respond_tagged(&invite, code, &tag, "", want);
+        self.end(leg);
+        self.repeat(now, leg, &invite, false, octets);
+    }
+
+    pub(super) fn on_reinvite(&mut self, now: Instant, leg: usize, text: &Text, want: &mut Wants) {
+        self.check_cseq(leg, text);
+        let ours_pending =
+            self.clients.iter().any(|c| c.purpose == Purpose::Reinvite(leg) && c.answer.is_none());
+        if self.legs[leg].state == State::Done || ours_pending {
+            let code = if ours_pending { 491 } else { 481 };
+            let octets = self.respond(text, code, "", "", want);
+            return self.repeat(now, leg, text, false, octets);
+        }
+        let octets = self.respond(text, 200, "", &self.sdp("recvonly"), want);
+        self.repeat(now, leg, text, true, octets);
+    }
+
+    pub(super) fn on_cancel(&mut self, now: Instant, text: &Text, want: &mut Wants) {
+        self.respond(text, 200, "", "", want);
+        let branch = text.branch();
+        let ringing =
+            |l: &Leg| l.state == State::Ringing && l.invite.as_ref().is_some_and(|i| i.branch() == branch);
+        if let Some(leg) = self.legs.iter().position(ringing) {
+            self.reject(now, leg, 487, want);
+        }
+    }
+
+    pub(super) fn on_ack(&mut self, text: &Text) {
+        let (branch, call_id) = (text.branch(), text.get("Call-ID"));
+        let legs = &self.legs;
+        self.repeats.retain(|r| match r.success {
+            true => legs[r.leg].call_id != call_id,
+            false => r.branch != branch,
+        });
+    }
+
+    pub(super) fn on_response(&mut self, now: Instant, code: u16, text: &Text, want: &mut Wants) {
+        let (branch, method) = (text.branch(), text.method());
+        let Some(index) = self.clients.iter().position(|c| c.branch == branch && c.method == method) else {
+            panic!("{}: a response to a request that was never sent: {}", self.name, text.start);
+        };
+        let client = &mut self.clients[index];
+        if code < 200 {
+            client.provisional = true;
+            if method == "INVITE" {
+                // no more repetitions (RFC 3261 17.1.1.2); a person gives up some time, when the end has got lost
+                client.repeat = None;
+                client.deadline = now + GIVE_UP * 2;
+            }
+            return;
+        }
+        let first = client.answer.is_none();
+        let purpose = client.purpose.clone();
+        if let Some(before) = client.answer.replace(code)
+            && before != code
+            && before != 408
+        {
+            panic!("{}: two final answers to one {method}: {before} and {code}", self.name);
+        }
+        match purpose {
+            Purpose::Register if first => self.on_register_answer(now, code, text, want),
+            Purpose::Invite(leg) => self.on_invite_answer(now, leg, code, first, text, want),
+            Purpose::Reinvite(leg) => self.on_reinvite_answer(leg, code, first, text, want),
+            Purpose::Bye(leg) if first => self.end(leg),
+            _ => {}
+        }
+    }
+
+    pub(super) fn on_invite_answer(
+        &mut self,
+        now: Instant,
+        leg: usize,
+        code: u16,
+        first: bool,
+        text: &Text,
+        want: &mut Wants,
+    ) {
+        if !first {
+            want.messages.extend(self.legs[leg].last_ack.clone());
+            return;
+        }
+        self.legs[leg].result = Some(code);
+        if code >= 300 {
+            self.ack_failure(leg, text, want);
+            match code {
+                487 => self.seen.cancelled += 1,
+                _ => self.seen.refused += 1,
+            }
+            return self.end(leg);
+        }
+        self.seen.answered += 1;
+        let one = &mut self.legs[leg];
+        one.remote = text.get("To").to_owned();
+        one.remote_tag = text.tag_of_to().to_owned();
+        one.target = bracketed(text.get("Contact")).to_owned();
+        one.state = State::Up;
+        one.invite = Some(text.clone());
+        self.ack_success(leg, text, want);
+        let (talk, hold, echo) = (self.legs[leg].talk, self.legs[leg].hold, self.legs[leg].echo);
+        let cancelled = self.legs[leg].cancel_at.is_some_and(|at| at <= now);
+        self.timers.push((if cancelled { now } else { now + talk }, Timer::HangUp(leg)));
+        if hold {
+            self.timers.push((now + talk / 2, Timer::Hold(leg)));
+        }
+        if echo {
+            self.timers.push((now, Timer::Rtp(leg, 9)));
+        }
+    }
+
+    pub(super) fn on_reinvite_answer(
+        &mut self,
+        leg: usize,
+        code: u16,
+        first: bool,
+        text: &Text,
+        want: &mut Wants,
+    ) {
+        match (code < 300, first) {
+            (true, true) => self.ack_success(leg, text, want),
+            (true, false) => want.messages.extend(self.legs[leg].last_ack.clone()),
+            (false, _) => self.ack_failure(leg, text, want),
+        }
+    }
+}

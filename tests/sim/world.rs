@@ -1,0 +1,485 @@
+//! One run: the core, the phones, the network and the clock.
+
+use crate::check::Checks;
+pub use crate::net::Faults;
+use crate::net::{Arrival, Net};
+use crate::phone::{DOMAIN, Order, Phone, Plan, Secret, Wants};
+use imsbox::base::rng::Rng;
+use imsbox::base::time::{Duration, Instant, UnixTime};
+use imsbox::base::trace::{Layer, Level, Record, Sink};
+use imsbox::config::model::{AuthentType, Config, Impu, OperatorCode, Sim, SimAlgo, SipSocket, User};
+use imsbox::ims::core::Core;
+use imsbox::proto::cx::Cx;
+use imsbox::proto::flow::{ConnId, Flow, LocalId, Transport};
+use imsbox::proto::media::table::PacketVerdict;
+use imsbox::proto::outbox::{Outbox, Output};
+use std::collections::{HashMap, VecDeque};
+use std::net::SocketAddr;
+
+const K: [u8; 16] =
+    [0xfe, 0xc8, 0x6b, 0xa6, 0xeb, 0x70, 0x7e, 0xd0, 0x89, 0x05, 0x75, 0x7b, 0x1b, 0xb4, 0x4b, 0x8f];
+const OP: [u8; 16] =
+    [0xdb, 0xc5, 0x9a, 0xdc, 0xb6, 0xf9, 0xa0, 0xef, 0x73, 0x54, 0x77, 0xb7, 0xfa, 0xdf, 0x83, 0x74];
+const XOR_K: [u8; 16] =
+    [0x00, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77, 0x88, 0x99, 0xaa, 0xbb, 0xcc, 0xdd, 0xee, 0xff];
+
+/// When the network becomes perfect, and when the phones leave.
+const FAULTS_END: u64 = 500;
+const LEAVE: u64 = 900;
+/// The longest that anything may be left behind: a registration, and then some.
+const QUIET: Duration = Duration::from_secs(86_400);
+
+/// What a run saw.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    pub registered: u64,
+    pub answered: u64,
+    pub refused: u64,
+    pub cancelled: u64,
+    pub timed_out: u64,
+    pub failed: u64,
+    pub echo_packets: u64,
+    pub lost: u64,
+    pub duplicated: u64,
+    /// All octets that the core sent, hashed.
+    pub digest: u64,
+}
+
+impl Outcome {
+    pub fn add(&mut self, other: &Outcome) {
+        self.registered += other.registered;
+        self.answered += other.answered;
+        self.refused += other.refused;
+        self.cancelled += other.cancelled;
+        self.timed_out += other.timed_out;
+        self.failed += other.failed;
+        self.echo_packets += other.echo_packets;
+        self.lost += other.lost;
+        self.duplicated += other.duplicated;
+        self.digest ^= other.digest;
+    }
+}
+
+/// The last trace lines, printed when a run fails.
+#[derive(Default)]
+struct Tail(VecDeque<String>);
+
+impl Sink for Tail {
+    fn wants(&self, _: Layer, level: Level) -> bool {
+        level <= Level::Info
+    }
+
+    fn record(&mut self, record: &Record<'_>) {
+        if self.0.len() == 80 {
+            self.0.pop_front();
+        }
+        let seconds = record.at.as_micros() as f64 / 1e6;
+        self.0.push_back(format!(
+            "{seconds:.3} [{}] {:?} {:?} {}",
+            record.layer.tag(),
+            record.dir,
+            record.subject,
+            record.text
+        ));
+    }
+}
+
+pub struct World {
+    seed: u64,
+    verbose: bool,
+    now: Instant,
+    rng: Rng,
+    core_rng: Rng,
+    core: Core,
+    out: Outbox,
+    tail: Tail,
+    net: Net,
+    phones: Vec<Phone>,
+    checks: Checks,
+    /// The connections that are open, by phone.
+    conns: HashMap<usize, u64>,
+    next_conn: u64,
+    /// Open port pairs: the RTP port, its session.
+    ports: HashMap<(LocalId, u16), u64>,
+    outcome: Outcome,
+    left: bool,
+}
+
+impl World {
+    pub fn new(seed: u64, faults: Faults, verbose: bool) -> Self {
+        let phones = phones();
+        let mut core_rng = Rng::from_seed(seed.wrapping_mul(31));
+        World {
+            seed,
+            verbose,
+            now: Instant::ZERO,
+            rng: Rng::from_seed(seed),
+            core: Core::new(config(&phones), &mut core_rng),
+            core_rng,
+            out: Outbox::new(),
+            tail: Tail::default(),
+            net: Net::new(faults),
+            phones,
+            checks: Checks::default(),
+            conns: HashMap::new(),
+            next_conn: 0,
+            ports: HashMap::new(),
+            outcome: Outcome::default(),
+            left: false,
+        }
+    }
+
+    /// Runs to the end of all activity and says what happened; panics with the seed and the last trace lines.
+    pub fn run(mut self) -> Outcome {
+        let seed = self.seed;
+        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            self.live();
+            self.nothing_is_left();
+        }));
+        if let Err(panic) = result {
+            eprintln!(
+                "seed {seed} at {:?}; replay: SIM_SEED={seed} cargo test --test sim -- --nocapture",
+                self.now
+            );
+            self.tail.0.iter().for_each(|line| eprintln!("  {line}"));
+            std::panic::resume_unwind(panic);
+        }
+        let mut outcome = self.outcome;
+        for phone in &self.phones {
+            outcome.registered += phone.seen.registered;
+            outcome.answered += phone.seen.answered;
+            outcome.refused += phone.seen.refused;
+            outcome.cancelled += phone.seen.cancelled;
+            outcome.timed_out += phone.seen.timed_out;
+            let broken = phone.broken_plans();
+            if self.verbose {
+                broken.iter().for_each(|b| eprintln!("{b}"));
+            }
+            outcome.failed += broken.len() as u64;
+        }
+        outcome.lost = self.net.lost;
+        outcome.duplicated = self.net.duplicated;
+        outcome
+    }
+
+    fn live(&mut self) {
+        let mut work: VecDeque<Instant> = self.schedule();
+        for phone in self.phones.iter_mut().filter(|p| p.name != "away") {
+            let delay = Duration::from_millis(self.rng.below(3000));
+            phone.start_registering(Instant::ZERO + delay);
+        }
+        let leave = Instant::ZERO + Duration::from_secs(LEAVE);
+        let end = leave + QUIET;
+        loop {
+            let phones = self.phones.iter().filter_map(Phone::next_deadline).min();
+            let leaving = (!self.left).then_some(leave);
+            let candidates =
+                [phones, self.net.next(), self.core.next_deadline(), work.front().copied(), leaving];
+            let Some(next) = candidates.into_iter().flatten().min() else { break };
+            assert!(
+                next <= end,
+                "something is still under way a day after the phones have left: core {:?}",
+                candidates[2]
+            );
+            self.now = self.now.max(next);
+            if self.now >= Instant::ZERO + Duration::from_secs(FAULTS_END) {
+                self.net.faults = Faults::none();
+            }
+            if work.front().is_some_and(|at| *at <= self.now) {
+                work.pop_front();
+                self.act();
+            }
+            if !self.left && self.now >= leave {
+                self.leave();
+            }
+            self.deliver();
+            self.tick();
+        }
+    }
+
+    fn leave(&mut self) {
+        let want = self.phones.iter().filter(|p| p.name != "away");
+        let silent: Vec<_> = want.filter(|p| !p.is_registered()).map(|p| p.name.clone()).collect();
+        assert!(silent.is_empty(), "not registered long after the faults have ended: {silent:?}");
+        self.left = true;
+        self.phones.iter_mut().filter(|p| p.name != "away").for_each(|p| p.leave(self.now));
+    }
+
+    fn schedule(&mut self) -> VecDeque<Instant> {
+        let mut at: Vec<u64> = (0..30).map(|_| 20_000 + self.rng.below((FAULTS_END - 20) * 1000)).collect();
+        at.sort_unstable();
+        at.into_iter().map(|ms| Instant::ZERO + Duration::from_millis(ms)).collect()
+    }
+
+    /// Does one thing that people do with phones.
+    fn act(&mut self) {
+        let callers = self.phones.len() as u64 - 1;
+        let caller = self.rng.below(callers) as usize;
+        let callee = (caller + 1 + self.rng.below(callers - 1) as usize) % callers as usize;
+        let to = match self.rng.below(10) {
+            0 | 1 => "tel:666".to_owned(),
+            2 => "sip:404@".to_owned() + DOMAIN,
+            3 => "sip:away@".to_owned() + DOMAIN,
+            4 | 5 => format!("tel:{}", 100 + callee),
+            6 => format!("sip:{}@{DOMAIN};user=phone", 100 + callee),
+            _ => format!("sip:{}@{DOMAIN}", self.phones[callee].name),
+        };
+        let plan = match self.rng.below(8) {
+            0 => Plan::Reject(486),
+            1 => Plan::Reject(603),
+            2 | 3 => Plan::Ring,
+            _ => Plan::Answer(Duration::from_millis(self.rng.below(8000))),
+        };
+        let cancels = plan == Plan::Ring && !to.contains("666") && self.rng.below(3) != 0;
+        let cancel = cancels.then(|| Duration::from_millis(self.rng.below(9000)));
+        let talk = Duration::from_secs(2 + self.rng.below(60));
+        let hold = self.rng.below(3) == 0;
+        if !self.phones[caller].is_registered() {
+            return;
+        }
+        let mut want = Wants::default();
+        self.phones[caller].call(self.now, Order { to: &to, plan, cancel, talk, hold }, &mut want);
+        self.carry(caller, want);
+    }
+
+    fn deliver(&mut self) {
+        while let Some(arrival) = self.net.pop(self.now) {
+            match arrival {
+                Arrival::AtPhone { phone, octets } => {
+                    let mut want = Wants::default();
+                    self.phones[phone].on_message(self.now, &octets, &mut want);
+                    self.carry(phone, want);
+                }
+                Arrival::AtServer { phone, conn, octets } => {
+                    let flow = self.flow(phone, conn);
+                    self.show(&octets, "->", phone);
+                    self.with_core(|core, cx| core.on_sip(cx, flow, &octets));
+                }
+                Arrival::MediaOpened { session, ok } => self.media_opened(session, ok),
+                Arrival::Closed { conn } => {
+                    self.with_core(|core, cx| core.on_stream_closed(cx, ConnId(conn)))
+                }
+            }
+        }
+    }
+
+    fn media_opened(&mut self, session: u64, ok: bool) {
+        if !ok {
+            // what could not be opened is not closed either
+            self.ports.retain(|_, s| *s != session);
+        }
+        self.with_core(|core, cx| core.on_media_opened(cx, session, ok));
+    }
+
+    fn tick(&mut self) {
+        for index in 0..self.phones.len() {
+            if self.phones[index].next_deadline().is_some_and(|at| at <= self.now) {
+                let mut want = Wants::default();
+                self.phones[index].on_tick(self.now, &mut want);
+                self.carry(index, want);
+            }
+        }
+        if let Some(due) = self.core.next_deadline().filter(|at| *at <= self.now) {
+            self.with_core(|core, cx| core.tick(cx));
+            let after = self.core.next_deadline();
+            assert!(
+                after.is_none_or(|at| at > self.now),
+                "a timer of {due:?} is still due after its tick: {after:?}"
+            );
+        }
+    }
+
+    /// Sends what a phone wants to send.
+    fn carry(&mut self, phone: usize, want: Wants) {
+        for octets in want.messages {
+            self.checks.phone_sent(&octets, self.phones[phone].addr);
+            let octets = octets.into_bytes();
+            if self.phones[phone].tcp {
+                let conn = self.connection(phone);
+                self.net.stream(self.now, Arrival::AtServer { phone, conn, octets });
+                if self.rng.below(1000) < self.net.faults.reset {
+                    self.conns.remove(&phone);
+                    self.net.stream(self.now, Arrival::Closed { conn });
+                }
+            } else {
+                self.net.datagram(self.now, &mut self.rng, Arrival::AtServer { phone, conn: 0, octets });
+            }
+        }
+        for to in want.packets {
+            self.echo(phone, to);
+        }
+    }
+
+    /// One RTP packet to an echo port must come back.
+    fn echo(&mut self, phone: usize, to: SocketAddr) {
+        let local = LocalId(u8::from(to.is_ipv6()));
+        let Some(&session) = self.ports.get(&(local, to.port())) else { return };
+        let from = SocketAddr::new(self.phones[phone].addr.ip(), 4000);
+        let packet = [0x80, 8, 0, 1, 0, 0, 0, 160, 1, 2, 3, 4, 0x55, 0x55];
+        let verdict = self.core.media_mut().on_packet(self.now, session, false, from, &packet);
+        match verdict {
+            PacketVerdict::Send { session: by, rtcp: false, to } if by == session && to == from => {
+                self.outcome.echo_packets += 1
+            }
+            other => assert!(self.net.faults.loss > 0, "an RTP packet was not echoed: {other:?}"),
+        }
+    }
+
+    fn connection(&mut self, phone: usize) -> u64 {
+        let next = &mut self.next_conn;
+        *self.conns.entry(phone).or_insert_with(|| {
+            *next += 1;
+            *next
+        })
+    }
+
+    fn flow(&self, phone: usize, conn: u64) -> Flow {
+        let addr = self.phones[phone].addr;
+        let local = LocalId(u8::from(addr.is_ipv6()));
+        match conn {
+            0 => Flow::udp(local, addr),
+            conn => Flow::tcp(local, addr, Some(ConnId(conn))),
+        }
+    }
+
+    /// Gives the core one input and carries out what it wants.
+    fn with_core(&mut self, input: impl FnOnce(&mut Core, &mut Cx<'_>)) {
+        let wall = UnixTime::from_micros(1_800_000_000_000_000 + (self.now.as_nanos() / 1000) as i64);
+        let (rng, out, sink) = (&mut self.core_rng, &mut self.out, &mut self.tail);
+        input(&mut self.core, &mut Cx { now: self.now, wall, rng, out, sink });
+        let out = std::mem::take(&mut self.out);
+        for output in out.items() {
+            self.carry_out(output, &out);
+        }
+        self.out = out;
+        self.out.clear();
+    }
+
+    fn carry_out(&mut self, output: &Output, out: &Outbox) {
+        match output {
+            Output::Send { flow, range, tag: _ } => self.send(*flow, out.bytes(range)),
+            Output::OpenMedia { session, local, port } => {
+                let taken = self.ports.insert((*local, *port), *session);
+                assert!(taken.is_none() && port % 2 == 0, "port {port} opened twice, or odd");
+                let ok = self.rng.below(1000) >= self.net.faults.media_refused;
+                let at = self.now + Duration::from_millis(self.rng.below(50));
+                self.net.at(at, Arrival::MediaOpened { session: *session, ok });
+            }
+            Output::CloseMedia { session, local, port } => {
+                assert_eq!(
+                    self.ports.remove(&(*local, *port)),
+                    Some(*session),
+                    "port {port} closed, but not open"
+                );
+            }
+            Output::CloseStream(conn) => self.conns.retain(|_, c| *c != conn.0),
+            Output::SendMedia { .. } | Output::Persist { .. } => {}
+            Output::Exit => panic!("nobody asked the core to end"),
+        }
+    }
+
+    fn send(&mut self, flow: Flow, octets: &[u8]) {
+        self.checks.core_sent(self.now, octets, flow);
+        let hash = |h: u64, o: &u8| (h ^ u64::from(*o)).wrapping_mul(0x0100_0000_01b3);
+        self.outcome.digest = octets.iter().fold(self.outcome.digest, hash);
+        let Some(phone) = self.phones.iter().position(|p| p.addr == flow.remote) else {
+            panic!("sent to {}, where nobody is", flow.remote);
+        };
+        self.show(octets, "<-", phone);
+        let arrival = Arrival::AtPhone { phone, octets: octets.to_vec() };
+        match flow.transport {
+            Transport::Udp => {
+                assert!(!self.phones[phone].tcp, "UDP to {}, which is on TCP", self.phones[phone].name);
+                self.net.datagram(self.now, &mut self.rng, arrival);
+            }
+            Transport::Tcp => {
+                assert!(
+                    self.phones[phone].tcp,
+                    "TCP to {}, which registered on UDP",
+                    self.phones[phone].name
+                );
+                self.connection(phone);
+                self.net.stream(self.now, arrival);
+            }
+        }
+    }
+
+    fn show(&self, octets: &[u8], arrow: &str, phone: usize) {
+        if self.verbose {
+            let text = String::from_utf8_lossy(octets);
+            eprintln!("{:?} {} {arrow}\n{}", self.now, self.phones[phone].name, text.trim_end());
+        }
+    }
+
+    /// A day after the phones have left, nothing is left of them.
+    fn nothing_is_left(&mut self) {
+        for phone in &self.phones {
+            assert!(phone.is_quiet(), "{} still has a call", phone.name);
+        }
+        assert!(self.ports.is_empty(), "ports left open: {:?}", self.ports);
+        assert!(self.core.media_mut().is_empty(), "media sessions left");
+        assert_eq!(self.core.next_deadline(), None, "timers left");
+        let dialogs = self.core.dialog_views(self.now);
+        assert!(dialogs.is_empty(), "dialogs left: {dialogs:?}");
+        let users = self.core.user_views(self.now);
+        assert!(users.iter().all(|u| u.bindings.is_empty()), "bindings left");
+    }
+}
+
+fn phones() -> Vec<Phone> {
+    let addr = |text: &str| text.parse::<SocketAddr>().expect("an address");
+    let (password, milenage, xor) =
+        (Secret::Password("secret"), Secret::Milenage { k: K, op: OP }, Secret::Xor { k: XOR_K });
+    vec![
+        Phone::new("u0", addr("10.0.0.10:5060"), false, password.clone()),
+        Phone::new("u1", addr("10.0.0.11:5061"), false, milenage.clone()),
+        Phone::new("u2", addr("[2001:db8::12]:5060"), false, xor.clone()),
+        Phone::new("u3", addr("10.0.0.13:5060"), true, password),
+        Phone::new("u4", addr("10.0.0.14:6000"), false, xor),
+        Phone::new("u5", addr("[2001:db8::15]:5060"), true, milenage.clone()),
+        Phone::new("away", addr("10.0.0.99:5060"), false, milenage),
+    ]
+}
+
+fn config(phones: &[Phone]) -> Config {
+    let socket = |text: &str| SipSocket::new(text.parse().expect("an address"), 5060);
+    Config {
+        sip: vec![socket("10.0.0.1"), socket("2001:db8::1")],
+        echo: vec![Impu::new("tel:666"), Impu::new("tel:+666")],
+        users: phones.iter().enumerate().map(|(i, p)| user(i, p)).collect(),
+        ..Config::default()
+    }
+}
+
+fn user(index: usize, phone: &Phone) -> User {
+    let sim = |algo, k: [u8; 16]| Some(Sim { algo, k: k.to_vec(), amf: [0x90, 0x01], sqn: 0, res_len: 8 });
+    let (sim, password) = match phone.secret() {
+        Secret::Password(text) => (None, Some((*text).to_owned())),
+        Secret::Milenage { k, op } => {
+            let constants =
+                std::array::from_fn(|i| if i == 0 { [0; 16] } else { (1u128 << (i - 1)).to_be_bytes() });
+            (
+                sim(
+                    SimAlgo::Milenage { op: OperatorCode::Op(*op), r: [64, 0, 32, 64, 96], c: constants },
+                    *k,
+                ),
+                None,
+            )
+        }
+        Secret::Xor { k } => (sim(SimAlgo::Xor, *k), None),
+    };
+    User {
+        imsi: format!("00101000000000{index}"),
+        impi: format!("{}@{DOMAIN}", phone.name),
+        domain: DOMAIN.to_owned(),
+        impus: vec![
+            Impu::new(format!("sip:{}@{DOMAIN}", phone.name)),
+            Impu::new(format!("tel:{}", 100 + index)),
+        ],
+        authent_type: if password.is_some() { AuthentType::Md5 } else { AuthentType::AkaV1 },
+        sim,
+        password,
+        auth_on_register_only: true,
+        ..User::default()
+    }
+}
