@@ -187,11 +187,19 @@ fn check_prints_all_errors_at_once_with_their_places() {
 #[test]
 fn check_knows_the_language_of_log_options() {
     let folder = Folder::new("log-options");
-    let config = folder.config("sip_addr: \"127.0.0.1:0\", log_options: \"sip.level=loud\", ue_db: []");
+    let text = "dialog_timeout: \"x\", sip_addr: \"127.0.0.1:0\", ue_db: [],\nlog_options: \"sip.level=loud,foo.level=info\",";
+    let config = folder.config(text);
     for args in [&["check", config.as_str()][..], &[config.as_str()]] {
         let output = run(args);
         assert_eq!(output.status.code(), Some(1));
-        assert!(stderr(&output).contains("log_options: ") && stderr(&output).contains("unknown level"));
+        let text = stderr(&output);
+        for (place, carets) in [
+            (":2:25: unknown level", "      |                         ^^^^\n"),
+            (":2:30: unknown layer", "^^^^^^^^^^^^^^\n"),
+        ] {
+            assert!(text.contains(place) && text.contains(carets), "{text}");
+        }
+        assert!(text.ends_with(": 3 errors\n"), "{text}");
     }
 }
 

@@ -126,6 +126,8 @@ pub struct Actions {
 pub struct OptionError {
     /// Offset of the offence in the text, in octets.
     pub at: usize,
+    /// Where the assignment ends.
+    pub end: usize,
     /// The assignment.
     pub item: String,
     /// What is wrong with it.
@@ -152,26 +154,35 @@ impl LogConfig {
     pub fn apply(&mut self, text: &str) -> Result<Actions, OptionError> {
         let mut next = self.clone();
         let mut actions = Actions::default();
-        let mut at = 0;
-        for raw in text.split(',') {
-            let item = raw.trim();
-            if !item.is_empty() {
-                let start = at + (raw.len() - raw.trim_start().len());
-                next.assign(item, &mut actions).map_err(|(offset, problem)| OptionError {
-                    at: start + offset,
-                    item: item.to_owned(),
-                    problem,
-                })?;
-            }
-            at += raw.len() + 1;
+        for (start, item) in assignments(text) {
+            next.assign_at(start, item, &mut actions)?;
         }
         *self = next;
         Ok(actions)
     }
 
+    /// All that is wrong with `text`.
+    pub fn check(text: &str) -> Vec<OptionError> {
+        let (mut config, mut actions) = (LogConfig::default(), Actions::default());
+        assignments(text)
+            .filter_map(|(start, item)| config.assign_at(start, item, &mut actions).err())
+            .collect()
+    }
+
     /// The settings of a trace layer.
     pub fn layer(&self, layer: Layer) -> &LayerConfig {
         &self.layers[layer as usize]
+    }
+
+    /// One assignment, which stands at `start` of the text.
+    fn assign_at(&mut self, start: usize, item: &str, actions: &mut Actions) -> Result<(), OptionError> {
+        let failed = |(offset, problem)| OptionError {
+            at: start + offset,
+            end: start + item.len(),
+            item: item.to_owned(),
+            problem,
+        };
+        self.assign(item, actions).map_err(failed)
     }
 
     /// One assignment; an error is the offset within `item` and what is wrong there.
@@ -215,6 +226,12 @@ impl LogConfig {
         }
         Ok(())
     }
+}
+
+/// The assignments of a text, each with its offset; empty ones are passed over.
+fn assignments(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let offset = |item: &str| item.as_ptr() as usize - text.as_ptr() as usize;
+    text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(move |item| (offset(item), item))
 }
 
 impl LayerConfig {

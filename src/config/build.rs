@@ -43,8 +43,7 @@ pub(super) fn build(
         call: builder.call(&top),
         log: LogSettings {
             filename: builder.file(&top, "log_filename"),
-            // In a backquote string the list may go over several lines.
-            options: top.text("log_options").unwrap_or_default().split_whitespace().collect(),
+            options: top.text("log_options").unwrap_or_default().to_owned(),
             sync: top.bool("log_sync"),
         },
         monitor_socket: builder.file(&top, "monitor_socket"),

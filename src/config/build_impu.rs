@@ -1,6 +1,7 @@
 //! Public identities of users and of the echo service, from their string and object forms.
 
 use super::build::{Builder, precondition};
+use super::diagnostic::Severity;
 use super::identity;
 use super::model::Impu;
 use super::schema::Scope;
@@ -11,7 +12,17 @@ use std::path::PathBuf;
 impl Builder<'_> {
     /// The echo numbers.
     pub(super) fn echo(&mut self, top: &Section<'_>, domain: &str) -> Vec<Impu> {
-        top.items("echo").iter().filter_map(|item| self.impu(item, domain)).collect()
+        let mut echo = Vec::new();
+        for item in top.items("echo") {
+            let Some(impu) = self.impu(item, domain) else { continue };
+            if let Some(other) = self.impus.insert(impu.uri.clone(), item.at) {
+                let note = ("the other one is here".to_owned(), other);
+                let message = format!("{} is there twice; the first one counts", impu.uri);
+                self.diagnostics.at_with(self.sources, Severity::Warning, item.at, message, &[note]);
+            }
+            echo.push(impu);
+        }
+        echo
     }
 
     /// One identity; a SIP one gets `domain` unless it says its own.

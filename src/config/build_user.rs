@@ -115,7 +115,8 @@ impl Builder<'_> {
 
     fn check_credentials(&mut self, user: &User, top: &Section<'_>, section: &Section<'_>) {
         let has_key = user.sim.is_some() || section.is_wrong("K");
-        let anywhere = has_key || user.password.is_some() || top.is_given("cx_server_addr");
+        let has_password = user.password.is_some() || section.is_wrong("pwd");
+        let anywhere = has_key || has_password || top.is_given("cx_server_addr");
         let name = &user.impi;
         if user.authent_type == AuthentType::None {
             return;
@@ -151,12 +152,20 @@ impl Builder<'_> {
             copy.imsi = self.counted(identity::add_to_digits(imsi, number), imsi, section)?;
         }
         copy.impi = self.counted(identity::count_up(&user.impi, imsi, number), &user.impi, section)?;
-        for impu in &mut copy.impus {
-            impu.uri = match identity::split(&impu.uri).0 {
-                Scheme::Urn => continue,
-                _ => self.counted(identity::count_up(&impu.uri, imsi, number), &impu.uri, section)?,
-            };
-        }
+        copy.impus.retain_mut(|impu| {
+            if identity::split(&impu.uri).0 == Scheme::Urn {
+                return true;
+            }
+            let counted = identity::count_up(&impu.uri, imsi, number);
+            if counted.is_none() && (number == 1 || identity::count_up(&impu.uri, imsi, number - 1).is_some())
+            {
+                let message = format!("{} cannot be counted up so far: {}", impu.uri, holders(number));
+                self.warn(section.at("count"), message);
+            }
+            let is_countable = counted.is_some();
+            impu.uri = counted.unwrap_or_default();
+            is_countable
+        });
         if let Some(msisdn) = &mut copy.msisdn {
             *msisdn = self.counted(identity::add_to_digits(msisdn, number), msisdn, section)?;
         }
@@ -177,7 +186,8 @@ impl Builder<'_> {
     /// Warns of identities that two users have.
     fn remember(&mut self, user: &User, at: Origin) {
         if let Some(other) = self.impis.insert(user.impi.clone(), at) {
-            let message = format!("{} is also another user's private identity", user.impi);
+            let message =
+                format!("{} is also another user's private identity; the first one counts", user.impi);
             self.duplicate(message, at, other);
             return;
         }
@@ -187,7 +197,8 @@ impl Builder<'_> {
         };
         for impu in user.impus.iter().filter(is_own) {
             if let Some(other) = self.impus.insert(impu.uri.clone(), at) {
-                self.duplicate(format!("{} is also another user's identity", impu.uri), at, other);
+                let message = format!("{} is also another user's identity; the first one has it", impu.uri);
+                self.duplicate(message, at, other);
             }
         }
     }
@@ -195,6 +206,13 @@ impl Builder<'_> {
     fn duplicate(&mut self, message: String, at: Origin, other: Origin) {
         let note = ("the other user is here".to_owned(), other);
         self.diagnostics.at_with(self.sources, Severity::Warning, at, message, &[note]);
+    }
+}
+
+fn holders(number: u64) -> String {
+    match number {
+        1 => "only the first of these users has it".to_owned(),
+        _ => format!("only the first {number} of these users have one"),
     }
 }
 

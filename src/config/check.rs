@@ -10,6 +10,7 @@ use super::source::{Origin, Sources};
 use super::suggest::did_you_mean;
 use super::value::{Data, Member, Object, Value};
 use super::words::{self, Expected};
+use crate::base::ere::Ere;
 use std::collections::BTreeMap;
 
 /// Checks the whole document. `complete` is false after a mistake in the syntax: what is missing is then not reported.
@@ -55,7 +56,11 @@ impl Checker<'_> {
     fn missing(&mut self, property: &Property, scope: Scope, at: Origin) {
         let message = format!("`{}` is missing: {}", property.name, words::first_sentence(property.doc));
         match scope {
-            Scope::Global => self.diagnostics.say(Severity::Error, message),
+            // No file holds it, so the main one should.
+            Scope::Global => {
+                let file = self.sources.name(0).display();
+                self.diagnostics.say(Severity::Error, format!("{file}: {message}"));
+            }
             _ => self.say(Severity::Error, at, message),
         }
     }
@@ -66,6 +71,7 @@ impl Checker<'_> {
         }
         let names = scope.properties().iter().map(|property| property.name);
         let hint = match did_you_mean(&member.name, names) {
+            _ if member.name == "include" => "; a file is included by `include \"file\",`".to_owned(),
             Some(known) => format!("; did you mean `{known}`?"),
             None => elsewhere(&member.name, scope),
         };
@@ -159,11 +165,22 @@ impl Checker<'_> {
 
     fn mismatch(&mut self, value: &Value, property: &Property, kind: &Kind) {
         let expected = Expected { kind, unit: property.unit, found: &value.data };
-        self.say(
-            Severity::Error,
-            value.at,
-            format!("expected {expected}, found {}", words::found(&value.data)),
-        );
+        let found = words::found(&value.data);
+        let message = match (kind, &value.data) {
+            (Kind::Pattern, Data::String(text)) => match Ere::new(text) {
+                Err(problem) => format!("expected {expected}, found {found}: {problem}"),
+                Ok(_) => return,
+            },
+            // The digits of a key are tedious to count.
+            (Kind::Hex(_), Data::String(text)) => {
+                format!("expected {expected}, found {}", words::found_digits(text, 16))
+            }
+            (Kind::Digits(..), Data::String(text)) => {
+                format!("expected {expected}, found {}", words::found_digits(text, 10))
+            }
+            _ => format!("expected {expected}, found {found}"),
+        };
+        self.say(Severity::Error, value.at, message);
     }
 }
 
@@ -183,6 +200,7 @@ pub(super) fn fits(kind: &Kind, data: &Data) -> bool {
         Kind::Int(..) | Kind::Number(..) => matches!(data, Data::Number(_)),
         Kind::Text
         | Kind::Lines
+        | Kind::Pattern
         | Kind::Word(_)
         | Kind::Hex(_)
         | Kind::Digits(..)
@@ -206,6 +224,7 @@ pub(super) fn holds(kind: &Kind, data: &Data) -> bool {
         }
         (Kind::Number(least, most), Data::Number(value)) => (*least..=*most).contains(value),
         (Kind::Text, Data::String(text)) => !text.contains(['\r', '\n', '\0']),
+        (Kind::Pattern, Data::String(text)) => Ere::new(text).is_ok(),
         (Kind::File, Data::String(text)) => !text.is_empty() && !text.contains('\0'),
         (Kind::Word(words), Data::String(text)) => words.contains(&text.as_str()),
         (Kind::Hex(lengths), Data::String(text)) => {
@@ -305,6 +324,7 @@ mod tests {
         match kind {
             Kind::Text => strings(&["", "abc"], &["a\nb"]),
             Kind::Lines => strings(&["", "a\nb"], &[]),
+            Kind::Pattern => strings(&["", "^tel:\\+33", "^sip:(a|b){1,3}"], &["(", "[a", "a{2,1}", "*)"]),
             Kind::File => strings(&["/tmp/a b", "a"], &["", "a\0"]),
             Kind::Word(words) => strings(words, &["", "maybe"]),
             Kind::Hex(lengths) => {

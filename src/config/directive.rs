@@ -112,7 +112,9 @@ impl Reader<'_> {
 
     /// The expression of `#if` and `#elif`, to the end of the line.
     fn condition(&mut self) -> Parsed<bool> {
+        self.mode = Mode::Condition;
         let value = self.expression()?;
+        self.mode = Mode::Directive;
         self.end_of_directive()?;
         match ops::truth(&value.data) {
             Some(holds) => Ok(holds),
@@ -208,7 +210,9 @@ impl Reader<'_> {
 fn unknown_command(name: &str) -> String {
     const COMMANDS: [&str; 9] =
         ["define", "undef", "include", "if", "elif", "else", "endif", "ifdef", "ifndef"];
-    let hint =
-        did_you_mean(name, COMMANDS).map_or(String::new(), |known| format!("; did you mean `#{known}`?"));
-    format!("unknown preprocessor command `#{name}`{hint}")
+    let hint = match did_you_mean(name, COMMANDS) {
+        Some(known) => format!("did you mean `#{known}`?"),
+        None => "a comment begins with `//`".to_owned(),
+    };
+    format!("unknown preprocessor command `#{name}`; {hint}")
 }

@@ -150,7 +150,7 @@ impl Reader<'_> {
             "null" => Data::Null,
             "I" => Data::Complex(0.0, 1.0),
             "defined" => return self.defined(span),
-            _ if self.mode == Mode::Directive => {
+            _ if self.mode == Mode::Condition => {
                 // C takes an unknown name as 0 in a condition; files may lean on that.
                 self.warn(
                     span.into(),
@@ -236,14 +236,26 @@ impl Reader<'_> {
         Err(Fault::new(token.span, format!("expected `{symbol}`, found {}", token.tok.describe())))
     }
 
-    /// Takes the comma between two elements, where `close` would also have been right.
+    /// Takes the comma between two elements, where `close` would also have been right. One that was forgotten is
+    /// reported, and reading goes on where the next element is plainly there.
     pub(super) fn separator(&mut self, close: &str) -> Parsed<()> {
-        let token = self.bump()?;
-        if token.tok == Tok::Symbol(",") {
-            return Ok(());
+        let Token { tok, span } = self.peek()?.clone();
+        if tok == Tok::Symbol(",") {
+            return self.bump().map(drop);
         }
         let or = if close.is_empty() { String::new() } else { format!(" or `{close}`") };
-        Err(Fault::new(token.span, format!("expected `,`{or}, found {}", token.tok.describe())))
+        let message = format!("expected `,`{or}, found {}", tok.describe());
+        let goes_on = match tok {
+            Tok::Name(_) => self.sources.begins_line(span),
+            Tok::Text(_) => close == "]" || self.sources.begins_line(span),
+            Tok::Number(_) | Tok::Backquote | Tok::Symbol("{" | "[") => close == "]",
+            _ => false,
+        };
+        if !goes_on {
+            return Err(Fault::new(span, message));
+        }
+        self.error(span.into(), message);
+        Ok(())
     }
 
     /// Reports an error of evaluation, unless the value is not needed.

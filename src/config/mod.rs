@@ -44,6 +44,7 @@ pub use source::{Origin, Place, Span};
 pub use value::{Data, Member, Object, Value};
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 /// Where configuration texts come from.
@@ -84,20 +85,28 @@ pub struct Loaded {
 }
 
 impl Loaded {
-    /// Adds what somebody else has to say about a property of the top level, at its place in the file: what
-    /// `log_options` holds, for instance, is not judged here. An error takes the configuration away.
-    pub fn complain(&mut self, property: &str, severity: Severity, message: impl Into<String>) {
+    fn top(&self, property: &str) -> Option<&Value> {
+        self.document.as_ref()?.data.as_object()?.get(property)
+    }
+
+    /// The string that a property of the top level holds, also where the configuration has errors elsewhere.
+    pub fn text(&self, property: &str) -> Option<&str> {
+        self.top(property)?.data.as_str()
+    }
+
+    /// Adds an error that somebody else finds in a part of a string of the top level, at its place in the file: what
+    /// `log_options` holds, for instance, is not judged here. The configuration cannot be used then.
+    pub fn complain(&mut self, property: &str, part: Range<usize>, message: impl Into<String>) {
         let mut said = diagnostic::Diagnostics::default();
-        let object = self.document.as_ref().and_then(|document| document.data.as_object());
-        match object.and_then(|object| object.get(property)) {
-            Some(value) => said.at(&self.sources, severity, value.at, message),
-            None => said.say(severity, message),
+        match (self.top(property), self.text(property)) {
+            (Some(value), Some(text)) => {
+                said.at(&self.sources, Severity::Error, self.sources.within(value.at, text, part), message);
+            }
+            _ => said.say(Severity::Error, message),
         }
         self.diagnostics.append(&mut said.finish());
         self.diagnostics.sort_by_key(|diagnostic| diagnostic.severity);
-        if severity == Severity::Error {
-            self.config = None;
-        }
+        self.config = None;
     }
 }
 

@@ -23,6 +23,8 @@ pub(super) enum Mode {
     Document,
     /// In a directive, which ends with its line.
     Directive,
+    /// In the condition of a directive.
+    Condition,
     /// Between `${` and `}`.
     Template,
 }
@@ -180,7 +182,7 @@ impl<'f> Reader<'f> {
 
     fn fetch(&mut self) -> Parsed<Token> {
         loop {
-            let in_line = self.mode == Mode::Directive;
+            let in_line = matches!(self.mode, Mode::Directive | Mode::Condition);
             let Some(frame) = self.frames.last_mut() else {
                 return Ok(Token { tok: Tok::EndOfFile, span: Span::default() });
             };

@@ -142,6 +142,8 @@ pub enum Kind {
     Text,
     /// Any string.
     Lines,
+    /// A POSIX extended regular expression.
+    Pattern,
     /// One of these words.
     Word(&'static [&'static str]),
     /// A string of hexadecimal digits, as many as one of these.

@@ -15,7 +15,7 @@ pub const IMPU: &[Property] = &[
     property("domain", Kind::Text, Said("the user's domain"), "Domain of this identity."),
     property(
         "match",
-        Kind::Text,
+        Kind::Pattern,
         Nothing,
         "POSIX extended regular expression: an identity that it matches uses this entry.",
     ),

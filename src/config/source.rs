@@ -3,6 +3,7 @@
 //! A span is three numbers; line, column and text are worked out only when something is said about it.
 
 use super::limits::SHOWN_LINE;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -100,6 +101,23 @@ impl Sources {
             .get(span.file as usize)
             .and_then(|source| source.text.get(span.start as usize..span.end as usize))
             .unwrap_or("")
+    }
+
+    /// Whether a span is the first thing on its line.
+    pub fn begins_line(&self, span: Span) -> bool {
+        let before = self.text(Span { start: 0, end: span.start, ..span });
+        before.rsplit('\n').next().is_none_or(|line| line.trim().is_empty())
+    }
+
+    /// The place of a part of a string, where the string stands in the file as it is; else that of the whole.
+    pub fn within(&self, whole: Origin, text: &str, part: Range<usize>) -> Origin {
+        let written = self.text(whole.span);
+        let inner = written.get(1..written.len().saturating_sub(1));
+        if whole.via.is_some() || inner != Some(text) {
+            return whole;
+        }
+        let at = |offset: usize| whole.span.start + 1 + offset as u32;
+        Span { start: at(part.start), end: at(part.end), ..whole.span }.into()
     }
 
     /// The `include`s through which a file was reached, innermost first.

@@ -43,6 +43,7 @@ fn describe(kind: &Kind, unit: Unit, found: Option<&Data>) -> String {
         Kind::Text if matches!(found, Some(Data::String(_))) => "a string of one line".to_owned(),
         Kind::Text | Kind::Lines => article("string", found),
         Kind::Word(words) => list_of(words.iter().map(|word| format!("\"{word}\""))),
+        Kind::Pattern => article("POSIX extended regular expression", found),
         Kind::Hex(lengths) => {
             let lengths = list_of(lengths.iter().map(usize::to_string));
             article(&format!("string of {lengths} hexadecimal digits"), found)
@@ -127,6 +128,16 @@ pub(super) fn found(data: &Data) -> String {
                 text
             }
         }
+    }
+}
+
+/// A string that should be nothing but digits of this radix, with what one would have to count or to look for.
+pub(super) fn found_digits(text: &str, radix: u32) -> String {
+    let found = found(&Data::String(text.to_owned()));
+    let digits = if radix == 16 { hex_digits(text) } else { text.strip_prefix('+').unwrap_or(text) };
+    match digits.chars().find(|character| !character.is_digit(radix)) {
+        Some(odd) => format!("{found} (`{}` is no digit)", odd.escape_debug()),
+        None => format!("{found} ({} digits)", digits.len()),
     }
 }
 

@@ -12,7 +12,7 @@ fn document(text: &str) -> Value {
 fn document_of(files: MemoryFiles) -> Value {
     let loaded = load(Path::new("ims.cfg"), &files);
     let odd = |message: &str| {
-        !message.starts_with("`sip_addr` is missing") && !message.starts_with("unknown property")
+        !message.contains("`sip_addr` is missing") && !message.starts_with("unknown property")
     };
     let wrong: Vec<String> = loaded
         .diagnostics

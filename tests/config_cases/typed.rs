@@ -1,6 +1,7 @@
 //! The typed result: every form of every property that has several, defaults, derived identities, keys.
 
 use crate::{load_text, said};
+use imsbox::api::log_options::LogConfig;
 use imsbox::config::model::*;
 use imsbox::config::{Loaded, MemoryFiles, Severity, load};
 use std::path::Path;
@@ -146,8 +147,9 @@ fn file_names_are_relative_to_the_main_file() {
 
 #[test]
 fn log_options_may_go_over_several_lines() {
-    let config = config("log_options: `all.level=error,\n  ims.level=debug`");
-    assert_eq!(config.log.options, "all.level=error,ims.level=debug");
+    let config = config("log_options: `all.level=error,\n  ims.level=debug,\n file.path=/var/my logs`");
+    let (log, _) = LogConfig::parse(&config.log.options).unwrap();
+    assert_eq!(log, LogConfig::parse("all.level=error,ims.level=debug,file.path=/var/my logs").unwrap().0);
 }
 
 #[test]
@@ -467,13 +469,28 @@ fn users_without_keys_are_the_hsss_where_there_is_one() {
 }
 
 #[test]
-fn somebody_else_can_complain_at_a_property() {
-    let mut loaded = load_text("sip_addr: \"127.0.0.1\",\nlog_options: \"ims.level=loud\",\n");
-    assert!(loaded.config.is_some());
-    loaded.complain("log_options", Severity::Error, "`loud` is no level");
-    assert!(loaded.config.is_none());
-    assert_eq!(
-        said(&loaded),
-        "ims.cfg:2:14: `loud` is no level\n    2 | log_options: \"ims.level=loud\",\n      |              ^^^^^^^^^^^^^^^^\n"
-    );
+fn somebody_else_can_complain_of_a_part_of_a_string() {
+    for (text, place) in [
+        ("log_options: \"ims.level=loud,x\",\n", ("1:25", "log_options: \"ims.level=loud,x\",", 24, 4)),
+        // Where the text is not the string to the letter, the whole is pointed at.
+        (
+            "log_options: \"ims.le\" + \"vel=loud,x\",\n",
+            ("1:14", "log_options: \"ims.le\" + \"vel=loud,x\",", 13, 23),
+        ),
+        (
+            "log_options: \"ims.level\\u003dloud,x\",\n",
+            ("1:14", "log_options: \"ims.level\\u003dloud,x\",", 13, 23),
+        ),
+    ] {
+        let mut loaded = load_text(&format!("{text}sip_addr: \"127.0.0.1\","));
+        assert!(loaded.config.is_some());
+        assert_eq!(loaded.text("log_options"), Some("ims.level=loud,x"));
+        loaded.complain("log_options", 10..14, "`loud` is no level");
+        assert!(loaded.config.is_none());
+        let (at, line, blanks, carets) = place;
+        let (blanks, carets) = (" ".repeat(blanks), "^".repeat(carets));
+        let expected =
+            format!("ims.cfg:{at}: `loud` is no level\n    1 | {line}\n      | {blanks}{carets}\n");
+        assert_eq!(said(&loaded), expected);
+    }
 }

@@ -4,29 +4,20 @@ use crate::args::Show;
 use crate::disk::Disk;
 use crate::{Exit, say};
 use imsbox::api::log_options::LogConfig;
-use imsbox::config::model::Config;
 use imsbox::config::{self, Diagnostic, Loaded, Severity};
 use std::path::Path;
 
 /// Says everything that is wrong with the configuration, and prints what is asked for.
 pub fn check(show: Show, path: &Path) -> Exit {
-    let mut loaded = read(path);
+    let loaded = read(path);
     print_diagnostics(&loaded.diagnostics);
-    let log_problem = match &loaded.config {
-        Some(config) => log_config(config, path).err(),
-        None => None,
-    };
-    if let Some(problem) = &log_problem {
-        eprintln!("{problem}");
-        loaded.config = None;
-    }
     match (show, &loaded.document) {
         (Show::Json, Some(document)) => say(&(config::to_json(document) + "\n")),
         (Show::Effective, Some(_)) => say(&config::effective(&loaded)),
         _ => Exit::Ok,
     };
     let Some(config) = &loaded.config else {
-        eprintln!("{}", summary_of_errors(&loaded, log_problem.is_some(), path));
+        eprintln!("{}", summary_of_errors(&loaded, path));
         return Exit::Failed;
     };
     if show == Show::Summary {
@@ -41,9 +32,13 @@ pub fn properties() -> Exit {
     say(&config::properties())
 }
 
-/// Reads a configuration from the disk.
+/// Reads a configuration from the disk, with what is wrong in its `log_options`, which has a language of its own.
 pub fn read(path: &Path) -> Loaded {
-    config::load(path, &Disk)
+    let mut loaded = config::load(path, &Disk);
+    for error in loaded.text("log_options").map(LogConfig::check).unwrap_or_default() {
+        loaded.complain("log_options", error.at..error.end, error.problem);
+    }
+    loaded
 }
 
 /// Prints what was said about a configuration, each with its place.
@@ -53,16 +48,10 @@ pub fn print_diagnostics(diagnostics: &[Diagnostic]) {
     }
 }
 
-/// The log configuration from `log_options`; the error is a line for a person.
-pub fn log_config(config: &Config, path: &Path) -> Result<LogConfig, String> {
-    let parsed = LogConfig::parse(&config.log.options);
-    parsed.map(|(log, _)| log).map_err(|e| format!("{}: log_options: {e}", path.display()))
-}
-
 /// The last line when the configuration cannot be used.
-pub fn summary_of_errors(loaded: &Loaded, log_problem: bool, path: &Path) -> String {
+pub fn summary_of_errors(loaded: &Loaded, path: &Path) -> String {
     let errors = loaded.diagnostics.iter().filter(|d| d.severity == Severity::Error).count();
-    format!("{}: {}", path.display(), crate::banner::count(errors + usize::from(log_problem), "error"))
+    format!("{}: {}", path.display(), crate::banner::count(errors, "error"))
 }
 
 fn warnings(loaded: &Loaded) -> String {

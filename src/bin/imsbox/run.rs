@@ -20,7 +20,7 @@ use imsbox::node::storage::{Records, Storage};
 use platform::terminal::{self, SavedTerminal};
 use std::io::{IsTerminal as _, stdin, stdout};
 use std::os::fd::AsFd as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Runs the IMS until it is told to end.
 pub fn run(path: &Path) -> Exit {
@@ -31,19 +31,12 @@ pub fn run(path: &Path) -> Exit {
     let loaded = check::read(path);
     check::print_diagnostics(&loaded.diagnostics);
     let Some(config) = &loaded.config else {
-        eprintln!("{}", check::summary_of_errors(&loaded, false, path));
+        eprintln!("{}", check::summary_of_errors(&loaded, path));
         return Exit::Failed;
-    };
-    let log_config = match check::log_config(config, path) {
-        Ok(log_config) => log_config,
-        Err(problem) => {
-            eprintln!("{problem}");
-            return Exit::Failed;
-        }
     };
     // many phones over TCP need many descriptors; with fewer, fewer phones are served
     let _ = platform::limits::raise_open_files();
-    match start(config, log_config) {
+    match start(config) {
         Ok(started) => started.run(config),
         Err(problem) => cannot_start(&problem),
     }
@@ -56,16 +49,16 @@ struct Started {
     restored: Option<usize>,
 }
 
-/// Opens everything. The monitor's socket comes first: it tells that another imsbox runs before that one's log is touched.
-fn start(config: &Config, log_config: LogConfig) -> Result<Started, String> {
+/// Opens everything. What tells that another program runs comes first: before that one's log is touched.
+fn start(config: &Config) -> Result<Started, String> {
     let control = open_control(config)?;
     let socket = control.path().to_owned();
-    let (storage, records) = open_storage(config)?;
-    let log = open_log(config, log_config)?;
-    let storage = storage.map(|s| Box::new(s) as Box<_>);
-    let hooks = Hooks { log, endpoint: Some(Box::new(control)), storage };
     let mut config = config.clone();
     let sockets = Sockets::open(&mut config.sip).map_err(|e| e.to_string())?;
+    let (storage, records) = open_storage(&config)?;
+    let log = open_log(&config)?;
+    let storage = storage.map(|s| Box::new(s) as Box<_>);
+    let hooks = Hooks { log, endpoint: Some(Box::new(control)), storage };
     let users = config.users.len();
     let mut entropy = [0; 32];
     getrandom::fill(&mut entropy).map_err(|e| format!("no randomness: {e}"))?;
@@ -132,11 +125,18 @@ fn open_storage(config: &Config) -> Result<(Option<Storage>, Option<Records>), S
     Ok((Some(storage), Some(records)))
 }
 
-fn open_log(config: &Config, log_config: LogConfig) -> Result<Box<dyn Logs>, String> {
+fn open_log(config: &Config) -> Result<Box<dyn Logs>, String> {
     let start = UnixTime::from_micros(platform::clock::unix_micros());
+    // the check has found nothing wrong with the options
+    let (log_config, _) = LogConfig::parse(&config.log.options).map_err(|e| e.to_string())?;
     Ok(Box::new(match &config.log.filename {
-        Some(file) => LogFile::open(file.clone(), log_config, config.log.sync, start)
+        Some(file) => LogFile::open(absolute(file), log_config, config.log.sync, start)
             .map_err(|e| format!("log file {}: {e}", file.display()))?,
         None => LogFile::none(log_config),
     }))
+}
+
+/// The path from the root: a monitor that shows it may run elsewhere.
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
