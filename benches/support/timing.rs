@@ -20,14 +20,15 @@ pub struct Measure {
 /// How much is measured, and of what.
 #[derive(Debug)]
 pub struct Bench {
-    quick: bool,
+    /// Whether to run just once.
+    pub quick: bool,
     filter: Option<String>,
 }
 
 /// How long a round takes.
 const ROUND: Duration = Duration::from_millis(60);
 /// Rounds.
-const ROUNDS: usize = 15;
+pub const ROUNDS: usize = 15;
 
 impl Bench {
     /// From the arguments of the program; those of cargo (`--bench`) are left out.

@@ -182,12 +182,13 @@ impl Core {
         &self.service.config
     }
 
-    /// How many bindings, challenges and transactions there are: what must be none when all is quiet.
+    /// How many bindings, challenges, calls and transactions there are: what must be none when all is quiet.
     pub fn load(&self) -> Load {
-        let Service { registrar, auth, txs, .. } = &self.service;
+        let Service { registrar, auth, txs, calls, .. } = &self.service;
         Load {
             bindings: registrar.len(),
             challenges: auth.pending(),
+            calls: calls.len(),
             server_transactions: txs.server_count(),
             client_transactions: txs.client_count(),
         }
@@ -304,8 +305,10 @@ impl Core {
                 break;
             }
         }
+        // a BYE is answered before the sockets close, or its sender finds them closed
+        let idle = || self.service.calls.is_idle() && !self.service.txs.is_waiting();
         if let End::Stopping(at) = self.end
-            && (self.service.calls.is_idle() || cx.now >= at)
+            && (cx.now >= at || idle())
         {
             self.end = End::Done;
             cx.out.push(Output::Exit);
@@ -345,6 +348,8 @@ pub struct Load {
     pub bindings: usize,
     /// Challenges that wait for an answer.
     pub challenges: usize,
+    /// Calls, those that ended a short while ago among them.
+    pub calls: usize,
     /// Server transactions.
     pub server_transactions: usize,
     /// Client transactions.

@@ -8,6 +8,7 @@ use crate::base::arena::Id;
 use crate::base::trace::{Dir, Layer, Level, Subject};
 use crate::config::model::AuthentType;
 use crate::ims::auth::{Family, Outcome};
+use crate::ims::call::forward;
 use crate::ims::core::Service;
 use crate::ims::limits::RETRY_AFTER_SECS;
 use crate::ims::owner::Owner;
@@ -86,11 +87,10 @@ pub(super) fn on_response(service: &mut Service, cx: &mut Cx<'_>, flow: Flow, ms
 fn on_defect(service: &mut Service, cx: &mut Cx<'_>, flow: Flow, msg: &Message<'_>, defect: Defect) {
     trace_odd(cx, flow, msg, format_args!("request with a defect: {defect}"));
     let reason = (defect.status() == 400).then(|| defect.to_string());
-    let server = service.config.protocol.user_agent.as_str();
+    let settings = &service.config.protocol;
     service.txs.respond_stateless(cx, flow, msg, defect.status(), reason.as_deref(), |mut w| {
         warning(&mut w, &defect.to_string());
-        w.header("Server", server);
-        w.finish();
+        forward::end_own_response(w, settings, msg.method_token(), defect.status());
     });
 }
 
@@ -315,11 +315,11 @@ pub(super) fn reply(
     fill: impl FnOnce(&mut Writer<'_>),
 ) {
     let tag = service.tokens.tag(cx.rng);
-    let server = service.config.protocol.user_agent.as_str();
+    let method = service.txs.server(id).map_or(Method::Other, |tx| tx.request().method());
+    let settings = &service.config.protocol;
     service.txs.respond(cx, id, status, reason, tag.as_bytes(), |mut w| {
         fill(&mut w);
-        w.header("Server", server);
-        w.finish();
+        forward::end_own_response(w, settings, method.name().as_bytes(), status);
     });
 }
 

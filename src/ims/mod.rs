@@ -15,3 +15,6 @@ pub mod subscriber;
 pub mod tokens;
 pub mod trouble;
 pub mod view;
+
+#[cfg(test)]
+mod tests;

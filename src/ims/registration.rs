@@ -4,6 +4,7 @@
 use crate::base::trace::{Level, Subject};
 use crate::config::model::User;
 use crate::ims::auth::{Family, Outcome, credentials};
+use crate::ims::call::forward;
 use crate::ims::core::Service;
 use crate::ims::dispatch::{Extra, Refusal, ServerId, challenge, refuse};
 use crate::ims::persist;
@@ -138,8 +139,7 @@ fn answer(service: &mut Service, cx: &mut Cx<'_>, id: ServerId, msg: &Message<'_
     };
     txs.respond(cx, id, 200, None, tag.as_bytes(), |mut w| {
         granted.write(&mut w, msg);
-        w.header("Server", &config.protocol.user_agent);
-        w.finish();
+        forward::end_own_response(w, &config.protocol, b"REGISTER", 200);
     });
 }
 

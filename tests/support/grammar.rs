@@ -205,7 +205,7 @@ fn uri(rng: &mut Rng) -> String {
         0 => format!("tel:+{};phone-context={}", rng.below(1 << 40), name_host(rng)),
         1 => "urn:service:sos.police".to_string(),
         2 => format!("sip:{}", host(rng)),
-        3 => format!("sips:{};x=y%20z@{}:{}", word(rng), host(rng), rng.below(65_536)),
+        3 => format!("sips:{};x=y%20z,q@{}:{}", word(rng), host(rng), rng.below(65_536)),
         4 => format!("sip:{}:secret@{};transport=tcp?Subject=a%20b", word(rng), host(rng)),
         _ => format!("sip:%61{}@{};user=phone;lr", word(rng), host(rng)),
     }

@@ -103,7 +103,9 @@ impl Draft {
 
     /// The call; its id is not known yet.
     pub(super) fn into_call(self, view: &mut View<'_>, cx: &mut Cx<'_>, index: u32) -> Call {
+        let binding = self.caller.binding.and_then(|id| view.registrar.binding(id));
         Call {
+            subject: binding.map_or(Subject::None, |b| Subject::Id(b.number)),
             id: Id::from_bits(0),
             state: State::Init,
             created: cx.now,

@@ -36,6 +36,7 @@ pub(super) fn on_final(
     };
     let entry = &mut call.legs[usize::from(leg)];
     let wins = entry.state.is_open() && call.invite.is_some();
+    let only_rings = call.callee.impu(view.subs).is_some_and(|i| i.ring_only);
     entry.down = Some(match entry.down.take() {
         // the early dialog has counted requests already: its numbers go on (RFC 3261 12.2.1.1)
         Some(mut early) if early.id() == dialog.id() => {
@@ -44,14 +45,14 @@ pub(super) fn on_final(
         }
         _ => dialog,
     });
-    if wins {
+    if wins && !only_rings {
         take(call, view, cx, leg, msg);
     } else {
-        // the race was lost: RFC 3261 16.7 step 10, 9.1
-        entry.state = LegState::Over;
+        // the race was lost: RFC 3261 16.7 step 10, 9.1; or the identity rings and no more (manual 5.2.1, `ring_only`)
         pass::ack(call, view, cx, (leg, Side::Callee), super::setup::FIRST_CSEQ, None);
         let reason = "SIP;cause=487;text=\"the call was cancelled or taken elsewhere\"";
         release::bye(call, view, cx, leg, Side::Callee, reason, None);
+        fork::on_failure(call, view, cx, leg, 480, None);
     }
 }
 
@@ -85,6 +86,7 @@ fn take(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, leg: u8, msg: &Me
     call.idle_deadline = None;
     call.become_state(cx.now, State::Start);
     super::media::note(call, cx, msg, Side::Callee);
+    super::reinvite::note_session_timer(call, cx, msg);
     super::trace(cx, call, format_args!("{} answered", call.callee.uri));
 }
 

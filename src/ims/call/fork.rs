@@ -88,6 +88,7 @@ pub(super) fn give_up(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>) {
     let text = match (&response, status) {
         (Some(r), _) => format!("{} {}", r.status(), forward::phrase(r).unwrap_or_default()),
         (None, 408) => "the callee's phone does not answer".to_owned(),
+        (None, 503) => "there is no room for another transaction".to_owned(),
         (None, _) if rang => "nobody took the call".to_owned(),
         (None, _) => "the callee's phone cannot be reached".to_owned(),
     };

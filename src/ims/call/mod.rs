@@ -35,7 +35,7 @@ pub use session::{Call, Part};
 use crate::base::arena::{Arena, Id};
 use crate::base::time::{Duration, Instant};
 use crate::base::timer::AlarmQueue;
-use crate::base::trace::{Level, Subject};
+use crate::base::trace::Level;
 use crate::ims::core::View;
 use crate::ims::dispatch::Caller;
 use crate::ims::owner::Owner;
@@ -120,12 +120,16 @@ impl Calls {
         cx: &mut Cx<'_>,
         tx: ServerId,
         msg: &Message<'_>,
-        _flow: Flow,
+        flow: Flow,
     ) {
         let Some(place) = self.place(msg) else { return reinvite::refuse(view, cx, tx, msg, 481) };
         self.with(view, cx, place.call, |call, view, cx| {
             let at = (place.leg, place.side);
-            let order = call.dialog_mut(place.leg, place.side).map_or(Err(481), |d| d.on_request(msg));
+            let order = call.dialog_mut(place.leg, place.side).map_or(Err(481), |dialog| {
+                // where the phone is now, should it not be registered (pass::flow prefers its registration)
+                dialog.set_flow(flow);
+                dialog.on_request(msg)
+            });
             match (order, msg.method()) {
                 (Err(status), _) => reinvite::refuse(view, cx, tx, msg, status),
                 (Ok(()), Method::Bye) => release::on_bye(call, view, cx, tx, msg, at),
@@ -207,8 +211,9 @@ impl Calls {
         while let Some(id) = self.alarms.due(cx.now) {
             self.with(view, cx, id, |call, view, cx| {
                 answer::on_tick(call, view, cx);
-                if call.echo_mut().is_some() {
-                    echo::on_tick(call, view, cx);
+                match call.kind {
+                    Kind::Echo(_) => echo::on_tick(call, view, cx),
+                    Kind::Bridge(_) => reinvite::on_tick(call, view, cx),
                 }
                 if call.idle_deadline.is_some_and(|at| at <= cx.now) {
                     on_idle(call, view, cx);
@@ -386,5 +391,5 @@ fn on_idle(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>) {
 
 /// Traces one line about a call, under the number of its caller's dialog.
 fn trace(cx: &mut Cx<'_>, call: &Call, text: fmt::Arguments<'_>) {
-    cx.ims(Level::Info, Subject::None, format_args!("call {}: {text}", call.history.index));
+    cx.ims(Level::Info, call.subject, format_args!("call {}: {text}", call.history.index));
 }

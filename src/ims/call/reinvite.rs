@@ -8,12 +8,13 @@ use super::forward;
 use super::limits::{MAX_RELAYS, RETRY_AFTER_SECS};
 use super::pass::{self, Onward};
 use super::release::{self, End};
-use super::session::{Call, ClientId, Relay, Role, ServerId};
+use super::session::{Call, ClientId, LegState, Relay, Role, ServerId};
 use super::state::State;
 use super::tag::Side;
+use crate::base::time::Duration;
 use crate::ims::core::View;
 use crate::proto::cx::Cx;
-use crate::wire::sip::text::decimal;
+use crate::wire::sip::text::{decimal, trim};
 use crate::wire::sip::{HeaderId, Message, Method};
 
 /// A request other than BYE in the dialog of `leg` that faces `from`; its CSeq has been checked.
@@ -62,7 +63,9 @@ pub(super) fn on_request(
 
 /// The status that a request is refused with, if it is not passed on.
 fn admit(call: &mut Call, msg: &Message<'_>, leg: u8, from: Side) -> Option<u16> {
-    if call.state == State::Stop || call.legs[usize::from(leg)].dialog(from.other()).is_none() {
+    let entry = &call.legs[usize::from(leg)];
+    let is_over = matches!(entry.state, LegState::Over | LegState::Cancelled) || call.state == State::Stop;
+    if is_over || entry.dialog(from.other()).is_none() {
         return Some(481);
     }
     let relays = &call.bridge_mut()?.relays;
@@ -130,6 +133,7 @@ pub(super) fn on_answer(
     let onward = Onward { tx: relay.server, leg: relay.leg, to: relay.from, status: msg.status() };
     pass::response(call, view, cx, onward, msg);
     super::media::note(call, cx, msg, far);
+    note_session_timer(call, cx, msg);
     match msg.status() {
         200..300 if relay.method == Method::Invite => {
             let at = (relay.leg, relay.from);
@@ -194,6 +198,27 @@ pub(super) fn on_cancel(
     view.txs.cancel(cx, relay.client, reason.as_deref());
     let since = cx.now.since(call.created);
     call.history_of(relay.leg, relay.from).received(since, Method::Cancel, 0);
+}
+
+/// Takes note of the session timer in a 2xx (RFC 4028 7.2): the phones refresh it end to end, and when neither has, they have
+/// ended the call, or are gone.
+pub(super) fn note_session_timer(call: &mut Call, cx: &Cx<'_>, msg: &Message<'_>) {
+    let settles =
+        matches!(msg.method(), Method::Invite | Method::Update) && (200..300).contains(&msg.status());
+    let Some(bridge) = call.bridge_mut().filter(|_| settles) else { return };
+    let value = msg.header(HeaderId::SessionExpires).unwrap_or_default();
+    let end = memchr::memchr(b';', value).unwrap_or(value.len());
+    let interval = decimal(trim(&value[..end])).map(|secs| Duration::from_secs(u64::from(secs)));
+    bridge.session_timer = interval.map(|interval| (interval, cx.now + interval));
+}
+
+/// Ends a call whose session timer has run out.
+pub(super) fn on_tick(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>) {
+    let timer = call.bridge_mut().and_then(|b| b.session_timer);
+    if let Some((interval, _)) = timer.filter(|(_, at)| *at <= cx.now) {
+        let text = format!("neither phone has refreshed the session for {} s", interval.as_secs());
+        release::end(call, view, cx, &End::new(&text, 408));
+    }
 }
 
 fn find(call: &mut Call, number: u16) -> Option<Relay> {

@@ -2,6 +2,7 @@
 
 use super::fork;
 use super::forward;
+use super::limits::RETRY_AFTER_SECS;
 use super::pass::{self, Onward};
 use super::session::{Call, Ended, Kind, LegState, Role};
 use super::state::State;
@@ -86,7 +87,10 @@ pub(super) fn refuse(
         None => {
             let settings = &view.config.protocol;
             let tag = call.legs.first().map(|l| l.tag(Side::Caller).clone()).unwrap_or_default();
-            view.txs.respond(cx, invite.tx, status, None, &tag, |w| {
+            view.txs.respond(cx, invite.tx, status, None, &tag, |mut w| {
+                if status == 503 {
+                    w.header_fmt("Retry-After", format_args!("{RETRY_AFTER_SECS}"));
+                }
                 forward::end_own_response(w, settings, b"INVITE", status);
             });
         }
@@ -186,17 +190,22 @@ pub(super) fn on_bye(
 ) {
     let since = cx.now.since(call.created);
     call.history_of(leg, side).received(since, Method::Bye, 0);
-    // RFC 3261 15.1.2; a BYE that crosses ours finds the dialog ended and is answered all the same
     let early = call.answered_leg().is_none();
-    let allowed = call.state == State::Stop || !early || side == Side::Caller;
-    let status = if allowed { 200 } else { 481 };
+    // a leg that lost the race has had our BYE, and its own crosses it
+    let leg_is_over = matches!(call.legs[usize::from(leg)].state, LegState::Over | LegState::Cancelled);
+    let is_over = call.state == State::Stop || leg_is_over;
+    // RFC 3261 15: the callee may not send BYE in an early dialog
+    let status = if is_over || !early || side == Side::Caller { 200 } else { 481 };
     let settings = &view.config.protocol;
     view.txs.respond(cx, tx, status, None, &[], |w| forward::end_own_response(w, settings, b"BYE", status));
-    if !allowed {
+    if status != 200 {
         return;
     }
     // a 2xx of ours that waits for its ACK on this dialog waits in vain
     call.accepted.retain(|a| (a.leg, a.side) != (leg, side));
+    if is_over {
+        return;
+    }
     let open_elsewhere =
         call.legs.iter().enumerate().any(|(n, l)| n != usize::from(leg) && l.state.is_open());
     if early && open_elsewhere && call.legs[usize::from(leg)].state.is_open() {

@@ -11,6 +11,7 @@ use super::tag::{Place, Side, Tag};
 use crate::base::arena::Id;
 use crate::base::time::{Duration, Instant, UnixTime};
 use crate::base::timer::Alarm;
+use crate::base::trace::Subject;
 use crate::config::model::Impu;
 use crate::ims::owner::Owner;
 use crate::ims::registrar::binding::Binding;
@@ -52,6 +53,8 @@ pub(super) enum Role {
 pub struct Call {
     pub(super) id: Id<Call>,
     pub(super) state: State,
+    /// The caller's binding, for the trace.
+    pub(super) subject: Subject,
     pub(super) created: Instant,
     pub(super) created_wall: UnixTime,
     pub(super) ended: Option<Ended>,
@@ -129,6 +132,8 @@ pub(super) struct Bridge {
     pub(super) best: Option<Failure>,
     pub(super) relays: SmallVec<[Relay; 2]>,
     pub(super) next_relay: u16,
+    /// The session timer that the phones agreed on, and when it runs out (RFC 4028).
+    pub(super) session_timer: Option<(Duration, Instant)>,
     /// The streams that the last description names.
     pub(super) medias: SmallVec<[(MediaKind, Direction); 2]>,
 }
@@ -313,10 +318,10 @@ impl Call {
         let linger = self.ended.as_ref().map(|e| e.at + super::limits::LINGER);
         let linger = linger.filter(|_| self.accepted.is_empty());
         let accepted = self.accepted.iter().map(|a| a.next_at.min(a.give_up_at)).min();
-        let echo = match &self.kind {
+        let inner = match &self.kind {
             Kind::Echo(echo) => echo.next_deadline(),
-            Kind::Bridge(_) => None,
+            Kind::Bridge(bridge) => bridge.session_timer.map(|(_, at)| at).filter(|_| self.ended.is_none()),
         };
-        [linger, accepted, echo, self.idle_deadline].into_iter().flatten().min()
+        [linger, accepted, inner, self.idle_deadline].into_iter().flatten().min()
     }
 }

@@ -3,7 +3,7 @@
 use super::fork;
 use super::forward::{self, Additions, Privacy};
 use super::history::History;
-use super::session::{Ack, Call, Leg, LegState, Party, Role};
+use super::session::{Ack, Call, Failure, Leg, LegState, Party, Role};
 use super::tag::{self, Place, Side, Tag};
 use crate::base::arena::Id;
 use crate::config::model::{Config, Impu};
@@ -47,7 +47,16 @@ pub(super) fn start_leg(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, c
     let uri = &binding.contact.uri;
     let sent =
         view.txs.request(cx, plan.flow, b"INVITE", uri, binding.tcp_allowed, owner, |w| plan.write(w, &msg));
-    let Ok(client) = sent else { return false };
+    let client = match sent {
+        Ok(client) => client,
+        Err(overload) => {
+            let failure = Failure { status: overload.status(), response: None };
+            if let Some(bridge) = call.bridge_mut() {
+                bridge.best.get_or_insert(failure);
+            }
+            return false;
+        }
+    };
     let mut history = History::new(call.history.index + 1 + u32::from(number), view.txs.new_token());
     history.sent(cx.now.since(call.created), Method::Invite, 0);
     let cseq = msg.cseq().map_or(0, |c| c.number);

@@ -9,6 +9,9 @@ pub mod register;
 pub mod response;
 pub mod route;
 
+#[cfg(test)]
+mod tests;
+
 use crate::base::arena::{Arena, Id};
 use crate::base::time::{Duration, Instant, UnixTime};
 use crate::base::timer::{Alarm, AlarmQueue};

@@ -271,6 +271,9 @@ const IDS: [HeaderId; NAMES.len()] = [
 ];
 
 impl HeaderId {
+    /// How many there are, [`HeaderId::Other`] included; below 128.
+    pub const COUNT: usize = HeaderId::Other as usize + 1;
+
     /// The header that a name, long or compact, stands for.
     pub fn from_name(name: &[u8]) -> HeaderId {
         if let [letter] = name {
@@ -356,6 +359,12 @@ mod tests {
             assert_eq!(HeaderId::from_name(name.to_uppercase().as_bytes()), IDS[row]);
             assert_eq!(HeaderId::from_name(name.to_lowercase().as_bytes()), IDS[row]);
         }
+    }
+
+    #[test]
+    fn every_known_name_is_a_token() {
+        assert!(NAMES.iter().all(|n| super::super::text::is_token(n.as_bytes())));
+        assert!(HeaderId::COUNT < 128 && HeaderId::COUNT == NAMES.len() + 1);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use super::list;
 use super::method::Method;
 use super::name_addr::NameAddr;
 use super::span::Span;
-use super::text::{decimal, decimal_u64, is_token, split_once, trim, trim_end};
+use super::text::{decimal, decimal_u64, is_token, split_once, trim, trim_end, trim_start};
 use super::uri::Uri;
 use super::via::Via;
 
@@ -34,9 +34,16 @@ enum Start {
 pub struct Index {
     start: Start,
     fields: Vec<IndexedField>,
+    /// Where the first field of each header is in `fields`; [`ABSENT`] if there is none.
+    first: [u8; HeaderId::COUNT],
+    /// One bit by header that has more than one field.
+    repeated: u128,
     body: Span,
     defect: Option<Defect>,
 }
+
+/// Marks a header that the message does not have. [`MAX_HEADERS`] is lower.
+const ABSENT: u8 = u8::MAX;
 
 impl Default for Index {
     fn default() -> Self {
@@ -48,7 +55,37 @@ impl Index {
     /// An empty index with room for the largest message.
     pub fn new() -> Self {
         let start = Start::Response { status: 0, reason: Span::default() };
-        Index { start, fields: Vec::with_capacity(MAX_HEADERS), body: Span::default(), defect: None }
+        Index {
+            start,
+            fields: Vec::with_capacity(MAX_HEADERS),
+            first: [ABSENT; HeaderId::COUNT],
+            repeated: 0,
+            body: Span::default(),
+            defect: None,
+        }
+    }
+
+    fn clear(&mut self) {
+        self.fields.clear();
+        self.first.fill(ABSENT);
+        self.repeated = 0;
+        self.defect = None;
+    }
+
+    /// Adds a field; there is room for one.
+    fn push(&mut self, field: IndexedField) {
+        let first = &mut self.first[field.id as usize];
+        if *first == ABSENT {
+            *first = self.fields.len() as u8;
+        } else {
+            self.repeated |= 1 << field.id as u8;
+        }
+        self.fields.push(field);
+    }
+
+    /// The fields from the first one of this header on.
+    fn tail_of(&self, id: HeaderId) -> &[IndexedField] {
+        self.fields.get(usize::from(self.first[id as usize])..).unwrap_or_default()
     }
 }
 
@@ -88,8 +125,7 @@ impl<'a> Message<'a> {
         if octets.len() > MAX_MESSAGE {
             return Err(ParseError::TooLong);
         }
-        index.fields.clear();
-        index.defect = None;
+        index.clear();
         // RFC 3261 7.5: empty lines before the start line are ignored
         let mut at = octets
             .iter()
@@ -177,13 +213,18 @@ impl<'a> Message<'a> {
 
     /// The value of the first field of this header.
     pub fn header(&self, id: HeaderId) -> Option<&'a [u8]> {
-        self.headers(id).next()
+        self.index.tail_of(id).first().map(|f| f.value.of(self.octets))
     }
 
     /// The values of all fields of this header, one per line.
     pub fn headers(&self, id: HeaderId) -> impl Iterator<Item = &'a [u8]> + 'a {
         let octets = self.octets;
-        self.index.fields.iter().filter(move |f| f.id == id).map(move |f| f.value.of(octets))
+        self.index.tail_of(id).iter().filter(move |f| f.id == id).map(move |f| f.value.of(octets))
+    }
+
+    /// Whether the header has more than one field.
+    pub fn is_repeated(&self, id: HeaderId) -> bool {
+        self.index.repeated & 1 << id as u8 != 0
     }
 
     /// All values of this header: lines split at their commas.
@@ -259,10 +300,8 @@ impl<'a> Message<'a> {
             return Err(defect);
         }
         self.check_single_headers()?;
-        if self.values(HeaderId::Via).next().is_none() {
-            return Err(Defect::Missing("Via"));
-        }
-        self.via().ok_or(Defect::Malformed("Via"))?;
+        let via = self.values(HeaderId::Via).next().ok_or(Defect::Missing("Via"))?;
+        Via::parse(via).ok_or(Defect::Malformed("Via"))?;
         let from = self.from().ok_or(Defect::Malformed("From"))?;
         let to = self.to().ok_or(Defect::Malformed("To"))?;
         if from.uri.is_none() {
@@ -286,13 +325,14 @@ impl<'a> Message<'a> {
             (HeaderId::CSeq, "CSeq"),
         ];
         for (id, name) in REQUIRED {
-            match self.headers(id).take(2).count() {
-                0 => return Err(Defect::Missing(name)),
-                1 => {}
-                _ => return Err(Defect::Repeated(name)),
+            if self.header(id).is_none() {
+                return Err(Defect::Missing(name));
+            }
+            if self.is_repeated(id) {
+                return Err(Defect::Repeated(name));
             }
         }
-        if self.headers(HeaderId::MaxForwards).take(2).count() > 1 {
+        if self.is_repeated(HeaderId::MaxForwards) {
             return Err(Defect::Repeated("Max-Forwards"));
         }
         self.call_id().map(|_| ()).ok_or(Defect::Malformed("Call-ID"))
@@ -365,10 +405,7 @@ fn start_line(octets: &[u8], at: usize, end: usize) -> Result<(Start, Option<Def
         return Err(ParseError::StartLine);
     }
     let uri = trim(&rest[..last_space]);
-    let uri_at = at
-        + token.len()
-        + 1
-        + (rest[..last_space].len() - super::text::trim_start(&rest[..last_space]).len());
+    let uri_at = at + token.len() + 1 + (rest[..last_space].len() - trim_start(&rest[..last_space]).len());
     // RFC 4475 3.1.2.9, 3.1.2.10: more than one space between the elements or behind them
     let spaced = uri.len() != last_space || rest.len() != trim_end(rest).len();
     let defect = if !version.eq_ignore_ascii_case(b"SIP/2.0") {
@@ -414,24 +451,34 @@ fn index_fields(octets: &[u8], mut at: usize, index: &mut Index) -> Result<usize
             end = line_end(octets, end.next).ok_or(ParseError::NoEnd)?;
         }
         let line = &octets[at..end.text];
-        match split_once(line, b':') {
-            Some((name, value)) if is_token(trim_end(name)) => {
-                if index.fields.len() == MAX_HEADERS {
-                    return Err(ParseError::TooManyHeaders);
-                }
-                let name = trim_end(name);
-                let value_at = end.text - super::text::trim_start(value).len();
-                let value_len = trim(value).len();
-                index.fields.push(IndexedField {
-                    id: HeaderId::from_name(name),
-                    name: Span::new(at, at + name.len()),
-                    value: Span::new(value_at, value_at + value_len),
-                });
-            }
-            _ => index.defect = index.defect.or(Some(Defect::HeaderLine)),
+        match memchr::memchr(b':', line) {
+            Some(colon) => index_field(at, line, colon, index)?,
+            None => index.defect = index.defect.or(Some(Defect::HeaderLine)),
         }
         at = end.next;
     }
+}
+
+/// Adds the field whose lines start at `at` and have their colon at `colon`.
+fn index_field(at: usize, line: &[u8], colon: usize, index: &mut Index) -> Result<(), ParseError> {
+    let name = trim_end(&line[..colon]);
+    let id = HeaderId::from_name(name);
+    // a name that we know is a token
+    if id == HeaderId::Other && !is_token(name) {
+        index.defect = index.defect.or(Some(Defect::HeaderLine));
+        return Ok(());
+    }
+    if index.fields.len() == MAX_HEADERS {
+        return Err(ParseError::TooManyHeaders);
+    }
+    let value = trim_start(&line[colon + 1..]);
+    let value_at = at + line.len() - value.len();
+    index.push(IndexedField {
+        id,
+        name: Span::new(at, at + name.len()),
+        value: Span::new(value_at, value_at + trim_end(value).len()),
+    });
+    Ok(())
 }
 
 fn find_body(octets: &[u8], at: usize, index: &mut Index) {
@@ -473,6 +520,44 @@ mod tests {
         assert_eq!(m.fields().find(|f| f.id == HeaderId::Other).unwrap().name, b"X-Odd");
         let stored = Stored::new(&m);
         assert_eq!(stored.message().call_id(), Some(&b"c1"[..]));
+    }
+
+    #[test]
+    fn fields_are_found_wherever_and_however_often_they_stand() {
+        let mut index = Index::new();
+        for _ in 0..2 {
+            // the second time from the index of the first
+            let m = Message::parse(
+                b"SIP/2.0 200 OK\r\nVia: a\r\nY: 1\r\nv: b\r\nY: 2\r\nTo: c\r\n\r\n",
+                &mut index,
+            )
+            .unwrap();
+            assert_eq!(m.headers(HeaderId::Via).collect::<Vec<_>>(), [b"a", b"b"]);
+            assert_eq!(m.headers(HeaderId::Other).collect::<Vec<_>>(), [b"1", b"2"]);
+            assert_eq!((m.header(HeaderId::To), m.header(HeaderId::From)), (Some(&b"c"[..]), None));
+            assert!(
+                m.is_repeated(HeaderId::Via)
+                    && !m.is_repeated(HeaderId::To)
+                    && !m.is_repeated(HeaderId::From)
+            );
+            Message::parse(b"SIP/2.0 200 OK\r\nFrom: x\r\nFrom: x\r\n\r\n", &mut index).unwrap();
+        }
+    }
+
+    #[test]
+    fn sequence_numbers_are_below_2_to_31() {
+        let mut index = Index::new();
+        for (value, number) in [
+            ("2147483647 ACK", Some(2_147_483_647)),
+            ("2147483648 ACK", None),
+            ("1", None),
+            ("1 A,B", None),
+            ("x ACK", None),
+        ] {
+            let text = format!("SIP/2.0 200 OK\r\nCSeq: {value}\r\n\r\n");
+            let m = Message::parse(text.as_bytes(), &mut index).unwrap();
+            assert_eq!(m.cseq().map(|c| c.number), number, "{value}");
+        }
     }
 
     #[test]

@@ -79,7 +79,9 @@ impl<'a> Uri<'a> {
         let mut letters = scheme.iter();
         let well_formed = letters.next().is_some_and(u8::is_ascii_alphabetic)
             && letters.all(|o| o.is_ascii_alphanumeric() || matches!(o, b'+' | b'-' | b'.'));
-        if !well_formed || text.iter().any(|&o| is_lws(o) || matches!(o, b'<' | b'>' | b'"')) {
+        // no early end: the compiler looks at many octets at once
+        let foreign = |o: u8| is_lws(o) | (o == b'<') | (o == b'>') | (o == b'"');
+        if !well_formed || text.iter().fold(false, |found, &o| found | foreign(o)) {
             return None;
         }
         match scheme {
@@ -185,9 +187,12 @@ pub fn host_port(text: &[u8]) -> Option<(Host<'_>, Option<u16>)> {
 }
 
 fn host_name(name: &[u8]) -> Option<Host<'_>> {
-    if name.is_empty() || !name.iter().all(|&o| o.is_ascii_alphanumeric() || matches!(o, b'-' | b'.' | b'_'))
-    {
+    let allowed = |o: u8| o.is_ascii_alphanumeric() | (o == b'-') | (o == b'.') | (o == b'_');
+    if !name.iter().fold(true, |all, &o| all & allowed(o)) {
         return None;
+    }
+    if !name.first()?.is_ascii_digit() {
+        return Some(Host::Name(name));
     }
     let ip = std::str::from_utf8(name).ok().and_then(|s| s.parse().ok());
     Some(ip.map_or(Host::Name(name), |v4| Host::Ip(IpAddr::V4(v4))))

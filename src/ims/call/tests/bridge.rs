@@ -329,3 +329,55 @@ fn shutdown_ends_calls_and_leaves_when_they_have() {
     w.expect(ALICE, "BYE");
     w.expect(BOB, "BYE");
 }
+
+#[test]
+fn an_early_bye_ends_the_attempt_and_the_callee_may_not_send_one() {
+    let mut w = World::registered();
+    let mut alice = w.invite(ALICE, "sip:bob@ims.test", "", SDP);
+    let invite = w.expect(BOB, "INVITE");
+    w.answer(BOB, &invite, 180, "", "");
+    alice.learn(&w.expect(ALICE, "SIP/2.0 180"));
+    let mut bob = Side::callee(BOB, &invite);
+    w.request(&mut bob, "BYE", "", "");
+    w.expect(BOB, "SIP/2.0 481");
+    w.request(&mut alice, "BYE", "", "");
+    w.expect(ALICE, "SIP/2.0 200");
+    w.expect(ALICE, "SIP/2.0 487");
+    w.expect(BOB, "CANCEL");
+    w.quiet();
+}
+
+#[test]
+fn an_identity_that_only_rings_is_never_answered() {
+    let mut w = World::with(|c| c.users[1].impus[0].ring_only = true);
+    w.register(ALICE, "");
+    w.register(BOB, "");
+    let _ = w.invite(ALICE, "sip:bob@ims.test", "", SDP);
+    let invite = w.expect(BOB, "INVITE");
+    w.answer(BOB, &invite, 180, "", "");
+    w.expect(ALICE, "SIP/2.0 180");
+    w.answer(BOB, &invite, 200, "", SDP);
+    w.expect(BOB, "ACK");
+    w.expect(BOB, "BYE");
+    w.expect(ALICE, "SIP/2.0 480");
+    w.quiet();
+}
+
+#[test]
+fn there_is_room_for_so_many_calls() {
+    let mut w = World::registered();
+    for _ in 0..crate::ims::call::limits::MAX_CALLS {
+        w.invite(ALICE, "sip:bob@ims.test", "", "");
+    }
+    w.drop_all();
+    w.invite(ALICE, "sip:bob@ims.test", "", "");
+    let refused = w.expect(ALICE, "SIP/2.0 503");
+    assert_ne!(header(&refused, HeaderId::RetryAfter), "");
+    w.expect_nothing();
+    w.pass(Duration::from_secs(31));
+    w.drop_all();
+    // those calls have ended and can still be seen: the first of them makes room
+    w.invite(ALICE, "sip:bob@ims.test", "", "");
+    w.expect(BOB, "INVITE");
+    w.quiet();
+}

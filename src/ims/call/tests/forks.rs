@@ -140,3 +140,42 @@ fn cancel_reaches_every_contact() {
     w.expect(ALICE, "SIP/2.0 487");
     w.quiet();
 }
+
+#[test]
+fn a_phone_that_lost_the_race_and_hangs_up_does_not_end_the_call() {
+    let mut w = two_phones("", "");
+    let mut alice = w.invite(ALICE, "sip:bob@ims.test", "", SDP);
+    let (phone, tablet) = (w.expect(BOB, "INVITE"), w.expect(BOB_TABLET, "INVITE"));
+    w.answer(BOB, &phone, 200, "", SDP);
+    w.answer(BOB_TABLET, &tablet, 200, "", SDP);
+    alice.learn(&w.expect(ALICE, "SIP/2.0 200"));
+    w.ack(&alice, 1, "");
+    w.expect(BOB, "ACK");
+    w.drop_all();
+    let mut loser = Side::callee(BOB_TABLET, &tablet);
+    w.request(&mut loser, "UPDATE", "", SDP);
+    w.expect(BOB_TABLET, "SIP/2.0 481");
+    w.request(&mut loser, "BYE", "", "");
+    w.expect(BOB_TABLET, "SIP/2.0 200");
+    w.expect_nothing();
+    assert_eq!(w.states()[0], "start");
+    w.request(&mut alice, "BYE", "", "");
+    w.quiet();
+}
+
+#[test]
+fn bye_in_one_early_dialog_ends_that_one() {
+    let mut w = two_phones("", "");
+    let mut alice = w.invite(ALICE, "sip:bob@ims.test", "", SDP);
+    let (phone, tablet) = (w.expect(BOB, "INVITE"), w.expect(BOB_TABLET, "INVITE"));
+    w.answer(BOB, &phone, 180, "", "");
+    alice.learn(&w.expect(ALICE, "SIP/2.0 180"));
+    w.request(&mut alice, "BYE", "", "");
+    w.expect(ALICE, "SIP/2.0 200");
+    w.expect(BOB, "CANCEL");
+    w.expect_nothing();
+    w.answer(BOB_TABLET, &tablet, 486, "", "");
+    w.expect(BOB_TABLET, "ACK");
+    w.expect(ALICE, "SIP/2.0 486");
+    w.quiet();
+}

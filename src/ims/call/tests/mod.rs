@@ -1,7 +1,11 @@
 //! Calls from outside: phones speak SIP text to the core, the clock is virtual, nothing is looked up inside.
 
 mod bridge;
+mod echo;
+mod faults;
 mod forks;
+mod inside;
+mod views;
 
 use crate::base::rng::Rng;
 use crate::base::time::{Duration, Instant, UnixTime};
@@ -56,6 +60,8 @@ pub(super) struct World {
     /// Requests for ports without an answer.
     pub asked: Vec<u64>,
     branch: u32,
+    /// The tag of the last message that was sent, for telling the core that it failed.
+    pub last_tag: u64,
 }
 
 impl World {
@@ -97,6 +103,7 @@ impl World {
             ports_open: Some(true),
             asked: Vec::new(),
             branch: 0,
+            last_tag: 0,
         }
     }
 
@@ -111,7 +118,8 @@ impl World {
     /// Gives the core one input and takes what it puts out; the ports that it asks for are opened, or not.
     pub fn input<R>(&mut self, f: impl FnOnce(&mut Core, &mut Cx<'_>) -> R) -> R {
         let (result, mut wanted) = self.turn(f);
-        while let Some((session, port)) = wanted.pop() {
+        while !wanted.is_empty() {
+            let (session, port) = wanted.remove(0);
             match self.ports_open {
                 None => self.asked.push(session),
                 Some(ok) => {
@@ -139,7 +147,8 @@ impl World {
         let mut opened = Vec::new();
         for item in out.items() {
             match item {
-                Output::Send { flow, range, .. } => {
+                Output::Send { flow, range, tag } => {
+                    self.last_tag = *tag;
                     let text = String::from_utf8(out.bytes(range).to_vec()).expect("what we send is text");
                     well_formed(&text);
                     self.sent.push_back((flow.remote.to_string(), text));
@@ -154,7 +163,8 @@ impl World {
 
     /// A phone sends octets.
     pub fn send(&mut self, from: Phone, text: &str) {
-        let flow = Flow::udp(LocalId(0), from.addr.parse().unwrap());
+        let local = LocalId(u8::from(from.addr.starts_with('[')));
+        let flow = Flow::udp(local, from.addr.parse().unwrap());
         self.input(|core, cx| core.on_sip(cx, flow, text.as_bytes()));
     }
 
@@ -166,6 +176,12 @@ impl World {
         });
         assert!(text.starts_with(start), "{start} to {to:?} expected, got {text}");
         text
+    }
+
+    /// The first message to a phone that starts like this, if there is one.
+    pub fn find(&mut self, to: Phone, start: &str) -> Option<String> {
+        let at = self.sent.iter().position(|(addr, text)| addr == to.addr && text.starts_with(start))?;
+        self.sent.remove(at).map(|(_, text)| text)
     }
 
     /// Nothing more was sent.

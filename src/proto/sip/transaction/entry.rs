@@ -76,6 +76,16 @@ impl ClientMachine {
                 | ClientMachine::Other(client::State::Terminated)
         )
     }
+
+    /// Whether the final response is still to come.
+    pub fn is_waiting(self) -> bool {
+        use {client::State as Other, client_invite::State as Invite};
+        matches!(
+            self,
+            ClientMachine::Invite(Invite::Calling | Invite::Proceeding)
+                | ClientMachine::Other(Other::Trying | Other::Proceeding)
+        )
+    }
 }
 
 fn advance<M: Machine>(state: &mut M, input: Input) -> &'static [Action] {

@@ -237,6 +237,11 @@ impl<O: Copy + Debug> Transactions<O> {
         self.clients.len()
     }
 
+    /// Whether a request that we sent still waits for its final response. Looks at every client transaction.
+    pub fn is_waiting(&self) -> bool {
+        self.clients.iter().any(|(_, tx)| tx.machine.is_waiting())
+    }
+
     /// Runs the timers that are due.
     pub fn tick(&mut self, cx: &mut Cx<'_>) {
         while let Some(key) = self.alarms.due(cx.now) {

@@ -1,0 +1,75 @@
+//! What a phone repeats costs the whole core no allocation: a REGISTER, an INVITE, the ACK of a call.
+
+#[path = "support/stage.rs"]
+mod stage;
+
+use imsbox::base::time::Duration;
+use imsbox::config::model::AuthentType;
+use imsbox::wire::sip::HeaderId;
+use platform::counting::Counting;
+use stage::{DOMAIN, Stage, address, header};
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// How often each message comes again.
+const TIMES: usize = 50;
+
+/// Allocations of the core when it gets this message again, several times; and how many messages that sent.
+fn repeated(stage: &mut Stage, octets: &[u8]) -> (u64, usize) {
+    // the first repetition may fill tables and buffers for good
+    stage.send(0, octets);
+    stage.take();
+    let before = stage.spent.allocations;
+    let mut sent = 0;
+    for _ in 0..TIMES {
+        stage.send(0, octets);
+        sent += stage.take().len();
+    }
+    (stage.spent.allocations - before, sent)
+}
+
+#[test]
+fn a_repeated_register_is_answered_again_without_allocation() {
+    let mut stage = Stage::new(1, AuthentType::None);
+    let text = stage.register_text(0, 1, 1, "");
+    stage.send(0, &text);
+    let answer = stage.take().remove(0);
+    assert_eq!((answer.to, answer.octets.starts_with(b"SIP/2.0 200")), (address(0), true));
+    assert_eq!(repeated(&mut stage, &text), (0, TIMES));
+}
+
+/// A request of a call to the echo number.
+fn request(method: &str, uri: &str, to: &str, branch: &str, body: &str) -> Vec<u8> {
+    let (at, me) = (address(0), format!("001010{:09}", 0));
+    let content = if body.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
+    format!(
+        "{method} {uri} SIP/2.0\r\nVia: SIP/2.0/UDP {at};branch=z9hG4bK{branch};rport\r\nMax-Forwards: 70\r\n\
+         From: <sip:{me}@{DOMAIN}>;tag=rvecbSk\r\nTo: {to}\r\nCall-ID: quecbSk9i@10.45.0.0\r\nCSeq: 1 {method}\r\n\
+         Contact: <sip:{me}@{at}>\r\n{content}Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .into_bytes()
+}
+
+#[test]
+fn a_call_to_the_echo_takes_repetitions_without_allocation() {
+    const OFFER: &str = "v=0\r\no=- 1 1 IN IP4 10.45.0.0\r\ns=-\r\nc=IN IP4 10.45.0.0\r\nt=0 0\r\nm=audio 31022 RTP/AVP 0\r\n";
+    for kind in [AuthentType::None, AuthentType::AkaV1] {
+        let mut stage = Stage::new(1, kind);
+        stage.register(0, kind);
+        let invite = request("INVITE", "tel:666", "<tel:666>", "1", OFFER);
+        stage.send(0, &invite);
+        let ok = stage.take().pop().expect("an answer").octets;
+        assert!(ok.starts_with(b"SIP/2.0 200"), "{}", String::from_utf8_lossy(&ok));
+        // RFC 6026 7.1: while Accepted a repeated INVITE is swallowed, the 2xx is the dialog's to repeat
+        assert_eq!(repeated(&mut stage, &invite), (0, 0));
+        let contact = header(&ok, HeaderId::Contact);
+        let target = contact.split(['<', '>']).nth(1).expect("an address");
+        let ack = request("ACK", target, &header(&ok, HeaderId::To), "2", "");
+        assert_eq!(repeated(&mut stage, &ack), (0, 0));
+        // less than a silent call may last
+        stage.pass(Duration::from_secs(20));
+        assert!(stage.take().is_empty(), "the ACK ended the repetition of the 200");
+    }
+}
