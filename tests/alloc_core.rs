@@ -1,11 +1,11 @@
-//! What a phone repeats costs the whole core no allocation: a REGISTER, an INVITE, the ACK of a call.
+//! What a phone repeats costs the whole core no allocation: a REGISTER, an INVITE, the ACK of a call. Nor does the first ACK.
 
 #[path = "support/stage.rs"]
 mod stage;
 
 use imsbox::base::time::Duration;
 use imsbox::config::model::AuthentType;
-use imsbox::wire::sip::HeaderId;
+use imsbox::wire::sip::{HeaderId, Index, Message, Writer};
 use platform::counting::Counting;
 use stage::{DOMAIN, Stage, address, header};
 
@@ -72,4 +72,45 @@ fn a_call_to_the_echo_takes_repetitions_without_allocation() {
         stage.pass(Duration::from_secs(20));
         assert!(stage.take().is_empty(), "the ACK ended the repetition of the 200");
     }
+}
+
+/// The answer of a user's phone to a request.
+fn answer(stage: &mut Stage, user: usize, request: &[u8], status: u16) {
+    let mut index = Index::new();
+    let msg = Message::parse(request, &mut index).expect("the core sends messages");
+    let mut octets = Vec::new();
+    let mut w = Writer::response_to(&mut octets, &msg, status, None, None, Some(b"callee"));
+    w.header("Contact", format!("<sip:callee@{}>", address(user)));
+    w.finish();
+    stage.send(user, &octets);
+}
+
+#[test]
+fn the_ack_of_a_call_between_users_passes_without_allocation() {
+    let mut stage = Stage::new(2, AuthentType::None);
+    stage.register(0, AuthentType::None);
+    stage.register(1, AuthentType::None);
+    let uri = format!("sip:001010{:09}@{DOMAIN}", 1);
+    let mut spent = Vec::new();
+    for branch in ["1", "2"] {
+        let octets = request("INVITE", &uri, &format!("<{uri}>"), branch, "");
+        let other_call = String::from_utf8(octets).expect("text").replace("quecbSk9i", branch);
+        stage.send(0, other_call.as_bytes());
+        stage.expect(0, "SIP/2.0 100");
+        let invite = stage.expect(1, "INVITE");
+        answer(&mut stage, 1, &invite, 180);
+        stage.expect(0, "SIP/2.0 180");
+        answer(&mut stage, 1, &invite, 200);
+        let ok = stage.expect(0, "SIP/2.0 200");
+        let contact = header(&ok, HeaderId::Contact);
+        let target = contact.split(['<', '>']).nth(1).expect("an address");
+        let ack = request("ACK", target, &header(&ok, HeaderId::To), &format!("ack{branch}"), "");
+        let ack = String::from_utf8(ack).expect("text").replace("quecbSk9i", branch);
+        let before = stage.spent.allocations;
+        stage.send(0, ack.as_bytes());
+        spent.push(stage.spent.allocations - before);
+        stage.expect(1, "ACK");
+    }
+    // the first call may fill tables and buffers for good
+    assert_eq!(spent[1], 0, "{spent:?}");
 }
