@@ -1,5 +1,6 @@
 //! The typed configuration from a checked document: the top level, and what takes more than one property to judge.
 
+use super::Files;
 use super::address;
 use super::diagnostic::{Diagnostics, Severity};
 use super::model::*;
@@ -13,6 +14,8 @@ use std::time::Duration;
 
 /// A configuration being built.
 pub(super) struct Builder<'a> {
+    /// Where the contents of files come from that are needed as they are.
+    pub files: &'a dyn Files,
     pub sources: &'a Sources,
     pub diagnostics: &'a mut Diagnostics,
     /// The folder of the main file, to which file names are relative.
@@ -27,6 +30,7 @@ pub(super) struct Builder<'a> {
 pub(super) fn build(
     document: &Value,
     path: &Path,
+    files: &dyn Files,
     sources: &Sources,
     diagnostics: &mut Diagnostics,
 ) -> Config {
@@ -34,7 +38,7 @@ pub(super) fn build(
     let top = Section::new(document.data.as_object().unwrap_or(&empty), Scope::Global, document.at);
     let folder = path.parent().unwrap_or(Path::new(""));
     let (impis, impus) = (BTreeMap::new(), BTreeMap::new());
-    let mut builder = Builder { sources, diagnostics, folder, impis, impus };
+    let mut builder = Builder { files, sources, diagnostics, folder, impis, impus };
     let mut config = Config {
         sip: builder.sip_sockets(&top),
         domain: top.string("domain").filter(|domain| !domain.is_empty()),

@@ -3,11 +3,11 @@
 use super::build::{Builder, precondition};
 use super::diagnostic::Severity;
 use super::identity;
-use super::model::Impu;
+use super::limits::MAX_ANSWER_BODY;
+use super::model::{AnswerBody, Impu};
 use super::schema::Scope;
 use super::section::Section;
 use super::value::{Data, Value};
-use std::path::PathBuf;
 
 impl Builder<'_> {
     /// The echo numbers.
@@ -78,12 +78,21 @@ impl Builder<'_> {
     }
 
     /// `content` with its `content_type`, which must come with it (manual 5.2.1).
-    fn answer_content(&mut self, section: &Section<'_>) -> Option<(PathBuf, String)> {
+    fn answer_content(&mut self, section: &Section<'_>) -> Option<AnswerBody> {
         let file = self.file(section, "content")?;
-        match section.string("content_type") {
-            Some(kind) => Some((file, kind)),
-            None => {
-                self.error(section.at("content"), "`content` needs a `content_type`");
+        let Some(content_type) = section.string("content_type") else {
+            self.error(section.at("content"), "`content` needs a `content_type`");
+            return None;
+        };
+        match self.files.read(&file) {
+            Ok(octets) if octets.len() > MAX_ANSWER_BODY => {
+                let words = format!("{} is longer than {MAX_ANSWER_BODY} octets", file.display());
+                self.error(section.at("content"), words);
+                None
+            }
+            Ok(octets) => Some(AnswerBody { file, content_type, octets }),
+            Err(why) => {
+                self.error(section.at("content"), format!("cannot read {}: {why}", file.display()));
                 None
             }
         }

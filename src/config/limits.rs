@@ -30,6 +30,9 @@ pub const MAX_DIAGNOSTICS: usize = 200;
 /// Users, `count` expanded.
 pub const MAX_USERS: usize = 100_000;
 
+/// Largest body of an answer (`content`), in octets: it must fit into one SIP message with its headers.
+pub const MAX_ANSWER_BODY: usize = 60_000;
+
 /// Characters of a source line that are shown around the place of an error.
 pub const SHOWN_LINE: usize = 110;
 

@@ -118,7 +118,7 @@ pub fn load(path: &Path, files: &dyn Files) -> Loaded {
         && let Data::Object(object) = &value.data
     {
         check::check(object, complete, &sources, &mut diagnostics);
-        let built = build::build(value, path, &sources, &mut diagnostics);
+        let built = build::build(value, path, files, &sources, &mut diagnostics);
         config = (diagnostics.errors() == 0).then_some(built);
     }
     Loaded { config, diagnostics: diagnostics.finish(), document, sources }

@@ -351,8 +351,8 @@ pub struct Impu {
     pub display_name: Option<String>,
     /// Echo: answer with this code instead of 200.
     pub code: Option<u16>,
-    /// Echo: body file and type that go with `code`.
-    pub content: Option<(PathBuf, String)>,
+    /// Echo: the body that goes with `code`.
+    pub content: Option<AnswerBody>,
     /// Echo: delay of the 200.
     pub answer_delay: Duration,
     /// `;user=phone` is added.
@@ -379,6 +379,17 @@ pub struct Impu {
     pub session_timer: Option<SessionTimer>,
     /// Precondition mode of this identity, when given.
     pub precondition: Option<Precondition>,
+}
+
+/// A body for an answer (`content`, `content_type`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AnswerBody {
+    /// The file that it comes from.
+    pub file: PathBuf,
+    /// Content-Type.
+    pub content_type: String,
+    /// What the file held when the configuration was read.
+    pub octets: Vec<u8>,
 }
 
 impl Impu {

@@ -118,13 +118,25 @@ fn echo_is_a_string_an_object_or_an_array_of_them() {
         uris("domain: \"x.org\", echo: [\"tel:+666\", { impu: \"urn:service:sos\" }, \"sip:e\"]"),
         ["tel:+666", "urn:service:sos", "sip:e@x.org"]
     );
-    let echo = config(
-        "echo: { impu: 'tel:1', code: 486, content: 'a.xml', content_type: 'a/b', answer_delay: 0.5 }",
-    )
-    .echo;
+    let text = "sip_addr: '127.0.0.1',\n\
+        echo: { impu: 'tel:1', code: 486, content: 'a.xml', content_type: 'a/b', answer_delay: 0.5 }";
+    let files = MemoryFiles::default().with("ims.cfg", text).with("a.xml", "<a/>");
+    let echo = load(Path::new("ims.cfg"), &files).config.expect("a configuration").echo;
     assert_eq!(echo[0].code, Some(486));
-    assert_eq!(echo[0].content, Some(("a.xml".into(), "a/b".into())));
+    let body = AnswerBody { file: "a.xml".into(), content_type: "a/b".into(), octets: b"<a/>".to_vec() };
+    assert_eq!(echo[0].content, Some(body));
     assert_eq!(echo[0].answer_delay, Duration::from_millis(500));
+}
+
+#[test]
+fn the_body_of_an_answer_is_read_with_the_configuration() {
+    let text =
+        "sip_addr: '127.0.0.1',\necho: { impu: 'tel:1', code: 486, content: 'a.xml', content_type: 'a/b' }";
+    let missing = load_text(text);
+    assert!(said(&missing).starts_with("ims.cfg:2:44: cannot read a.xml"), "{}", said(&missing));
+    let long = "x".repeat(imsbox::config::limits::MAX_ANSWER_BODY + 1);
+    let long = load(Path::new("ims.cfg"), &MemoryFiles::default().with("ims.cfg", text).with("a.xml", long));
+    assert!(said(&long).contains("a.xml is longer than 60000 octets"), "{}", said(&long));
 }
 
 #[test]

@@ -87,7 +87,7 @@ impl Draft {
         let (kind, callee) = match target {
             Target::Unknown => return Err(Refusal::new(404, "nobody has this identity")),
             Target::User { user, impu } => {
-                let own = caller.binding.filter(|id| is_registered_at(view, *id, flow));
+                let own = caller.binding.filter(|id| is_registered_at(view, *id, msg, flow));
                 let waiting = contacts(view, cx, user, impu, own)?;
                 let uri = view.subs.user(user).impus[impu].uri.clone();
                 let callee = Party { user: Some(user), impu_index: Some(impu), uri, ..Party::default() };
@@ -183,13 +183,19 @@ fn calling_party(view: &View<'_>, msg: &Message<'_>, caller: Caller, flow: Flow)
         None => from.map_or_else(String::new, |f| lossy(f.uri_text).into_owned()),
     };
     let binding = caller.binding;
-    let follows_binding = binding.is_some_and(|id| is_registered_at(view, id, flow));
+    let follows_binding = binding.is_some_and(|id| is_registered_at(view, id, msg, flow));
     Party { user, impu_index: None, uri, binding, follows_binding }
 }
 
-/// Whether the contact is the one at the other end of this flow.
-fn is_registered_at(view: &View<'_>, id: Id<Binding>, flow: Flow) -> bool {
-    view.registrar.binding(id).is_some_and(|b| b.flow.remote == flow.remote)
+/// Whether an INVITE that came over this flow comes from the phone that registered this contact: over the same connection, from
+/// one of its addresses, or, where a phone has opened a connection for this INVITE, with the same address in Contact.
+fn is_registered_at(view: &View<'_>, id: Id<Binding>, msg: &Message<'_>, flow: Flow) -> bool {
+    let Some(binding) = view.registrar.binding(id) else { return false };
+    let contact = msg.contacts().flatten().next().and_then(|c| c.uri?.socket_addr());
+    (flow.conn.is_some() && flow.conn == binding.flow.conn)
+        || [binding.flow.remote, binding.origin.source].contains(&flow.remote)
+        || (contact.is_some_and(|c| c.ip() == flow.remote.ip())
+            && contact == binding.contact.uri().and_then(|u| u.socket_addr()))
 }
 
 /// The one leg of an echo call.

@@ -15,7 +15,7 @@ use super::session::{Call, Kind, ServerId};
 use super::state::State;
 use super::tag::Side;
 use crate::base::time::{Duration, Instant};
-use crate::config::model::{Impu, Precondition};
+use crate::config::model::{AnswerBody, Impu, Precondition};
 use crate::ims::core::View;
 use crate::proto::cx::Cx;
 use crate::proto::flow::LocalId;
@@ -135,7 +135,8 @@ pub(super) fn start(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, msg: 
     let (Kind::Echo(echo), Some(invite)) = (&mut call.kind, &call.invite) else { return };
     let (tx, impu) = (invite.tx, impu(view, echo));
     if let Some(code) = impu.code.filter(|c| !(200..300).contains(c)) {
-        return refuse(call, view, cx, code, "the configuration says so", None);
+        let body = impu.content.as_ref();
+        return refuse(call, view, cx, code, "the configuration says so", None, body);
     }
     if impu.ring_only {
         echo.stage = Stage::RingOnly;
@@ -183,7 +184,7 @@ fn decline(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, status: u16, c
     let agent = echo.streams.address();
     let warning = format!("{code} {agent} \"{}\"", text.replace(['"', '\\'], "'"));
     if call.invite.is_some() && pending.method == Method::Invite {
-        return refuse(call, view, cx, status, text, Some(("Warning", warning)));
+        return refuse(call, view, cx, status, text, Some(("Warning", warning)), None);
     }
     let settings = &view.config.protocol;
     view.txs.respond(cx, pending.tx, status, None, &[], |mut w| {
@@ -201,6 +202,7 @@ fn refuse(
     status: u16,
     text: &str,
     header: Option<(&str, String)>,
+    body: Option<&AnswerBody>,
 ) {
     let Some(invite) = call.invite.take() else { return };
     let settings = &view.config.protocol;
@@ -212,7 +214,11 @@ fn refuse(
         if status == 503 {
             w.header_fmt("Retry-After", format_args!("{}", super::limits::RETRY_AFTER_SECS));
         }
-        forward::end_own_response(w, settings, b"INVITE", status);
+        forward::own_response(&mut w, settings, b"INVITE", status);
+        match body {
+            Some(body) => w.body(body.content_type.as_bytes(), &body.octets),
+            None => w.finish(),
+        }
     });
     call.history.sent(cx.now.since(call.created), Method::Invite, status);
     release::end(call, view, cx, &End::new(&format!("refused with {status}: {text}"), status));
@@ -504,7 +510,7 @@ pub(super) fn on_tick(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>) {
     if reliable.give_up_at <= cx.now {
         echo.reliable = None;
         // RFC 3262 3: rejected with a 5xx
-        refuse(call, view, cx, 504, "no PRACK for the reliable answer", None);
+        refuse(call, view, cx, 504, "no PRACK for the reliable answer", None, None);
     } else if reliable.next_at <= cx.now {
         reliable.interval *= 2;
         reliable.next_at = cx.now + reliable.interval;
@@ -522,7 +528,7 @@ pub(super) fn on_idle(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>) {
             Stage::RingOnly => (480, "it only rings"),
             _ => (408, "nothing happened for too long"),
         };
-        return refuse(call, view, cx, status, text, None);
+        return refuse(call, view, cx, status, text, None, None);
     }
     match echo.streams.last_heard(view.media) {
         // on hold nothing is expected

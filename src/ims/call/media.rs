@@ -7,7 +7,8 @@ use super::state::State;
 use super::tag::Side;
 use crate::proto::cx::Cx;
 use crate::wire::sdp::{Direction, MediaKind, Sdp};
-use crate::wire::sip::{Message, Method};
+use crate::wire::sip::multipart::Parts;
+use crate::wire::sip::{HeaderId, Message, Method};
 use smallvec::SmallVec;
 
 /// Takes note of the description in a response, or in an ACK, that came from a side. Requests only propose.
@@ -42,44 +43,15 @@ pub(super) fn is_held(medias: &[(MediaKind, Direction)]) -> bool {
 }
 
 /// The session description of a message: its body, or a part of it (RFC 5621 3.1; phones put a location beside it in an
-/// emergency call). The boundary is taken from the body, as phones are known to state another one.
+/// emergency call).
 pub(super) fn description<'m>(msg: &Message<'m>) -> Option<&'m [u8]> {
-    let body = msg.body();
-    if msg.has_content_type("application/sdp") {
-        return (!body.is_empty()).then_some(body);
-    }
-    let kind = msg.header(crate::wire::sip::HeaderId::ContentType)?;
-    if !kind.get(..10).is_some_and(|k| k.eq_ignore_ascii_case(b"multipart/")) {
-        return None;
-    }
-    let start = if body.starts_with(b"--") { 0 } else { find(body, b"\r\n--")? + 2 };
-    let line_end = start + find(&body[start..], b"\r\n")?;
-    let boundary = crate::wire::sip::text::trim_end(&body[start..line_end]);
-    let mut rest = &body[line_end..];
-    loop {
-        let end = find(rest, boundary)?;
-        if let Some(part) = sdp_part(&rest[..end]) {
-            return Some(part);
-        }
-        rest = &rest[end + boundary.len()..];
-    }
-}
-
-/// The content of a body part, when its type is SDP.
-fn sdp_part(part: &[u8]) -> Option<&[u8]> {
-    let header_end = find(part, b"\r\n\r\n")?;
-    let is_sdp = part[..header_end].split(|&o| o == b'\n').any(|line| {
-        let Some((name, value)) = crate::wire::sip::text::split_once(line, b':') else { return false };
-        crate::wire::sip::text::trim(name).eq_ignore_ascii_case(b"Content-Type")
-            && crate::wire::sip::text::trim(value)
-                .get(..15)
-                .is_some_and(|v| v.eq_ignore_ascii_case(b"application/sdp"))
-    });
-    is_sdp.then(|| &part[header_end + 4..])
-}
-
-fn find(text: &[u8], needle: &[u8]) -> Option<usize> {
-    memchr::memmem::find(text, needle)
+    let found = if msg.has_content_type("application/sdp") {
+        msg.body()
+    } else {
+        let parts = Parts::new(msg.header(HeaderId::ContentType)?, msg.body())?;
+        parts.by_type("application/sdp")?.body
+    };
+    (!found.is_empty()).then_some(found)
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Calls to an echo number, with media through the media table.
 
 use super::*;
-use crate::config::model::Precondition;
+use crate::config::model::{AnswerBody, Precondition};
 use crate::proto::media::table::PacketVerdict;
 use crate::wire::sdp::Sdp;
 
@@ -351,9 +351,14 @@ fn the_echo_number_obeys_its_configuration() {
     w.pass(Duration::from_secs(30));
     w.expect(ALICE, "SIP/2.0 480");
     w.quiet();
-    let mut w = world(|c| c.echo[0].code = Some(604));
+    let body = AnswerBody { file: "a".into(), content_type: "text/x".into(), octets: b"sorry".to_vec() };
+    let mut w = world(|c| (c.echo[0].code, c.echo[0].content) = (Some(604), Some(body)));
     w.invite(ALICE, "tel:666", "", SDP);
-    w.expect(ALICE, "SIP/2.0 604");
+    let refused = w.expect(ALICE, "SIP/2.0 604");
+    assert_eq!(
+        (header(&refused, HeaderId::ContentType).as_str(), super::body(&refused)),
+        ("text/x", "sorry")
+    );
     w.quiet();
 }
 

@@ -6,6 +6,7 @@ mod echo;
 mod faults;
 mod forks;
 mod inside;
+mod streams;
 mod views;
 
 use crate::base::rng::Rng;
@@ -61,8 +62,9 @@ pub(super) struct World {
     /// Requests for ports without an answer.
     pub asked: Vec<u64>,
     branch: u32,
-    /// The tag of the last message that was sent, for telling the core that it failed.
+    /// The tag of the last message that was sent, for telling the core that it failed, and where it went.
     pub last_tag: u64,
+    pub last_flow: Flow,
 }
 
 impl World {
@@ -105,6 +107,7 @@ impl World {
             asked: Vec::new(),
             branch: 0,
             last_tag: 0,
+            last_flow: Flow::udp(LocalId(0), "0.0.0.0:0".parse().unwrap()),
         }
     }
 
@@ -149,7 +152,7 @@ impl World {
         for item in out.items() {
             match item {
                 Output::Send { flow, range, tag } => {
-                    self.last_tag = *tag;
+                    (self.last_flow, self.last_tag) = (*flow, *tag);
                     let text = String::from_utf8(out.bytes(range).to_vec()).expect("what we send is text");
                     well_formed(&text);
                     self.sent.push_back((flow.remote.to_string(), text));
