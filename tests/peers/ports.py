@@ -4,8 +4,8 @@ import random
 import socket
 import threading
 
-BLOCK = 3000
-LOWEST, HIGHEST = 10000, 28000
+BLOCK = 8000
+LOWEST, HIGHEST = 10000, 32000
 
 
 def is_free(port):
