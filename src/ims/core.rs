@@ -40,6 +40,8 @@ pub struct Core {
     /// What was odd in the configuration, until there is a log to tell it to.
     complaints: Vec<String>,
     end: End,
+    /// Whether there were more events than one input may route.
+    is_unsettled: bool,
 }
 
 /// How far the end of the program has come.
@@ -169,7 +171,14 @@ impl Core {
     /// A core with the configured users, none of them registered. The keys of nonces, tags and branches are drawn from `rng`.
     pub fn new(config: Config, rng: &mut Rng) -> Self {
         let (service, complaints) = Service::new(config, rng);
-        Core { service, index: Index::new(), strangers: Strangers::default(), complaints, end: End::Running }
+        Core {
+            service,
+            index: Index::new(),
+            strangers: Strangers::default(),
+            complaints,
+            end: End::Running,
+            is_unsettled: false,
+        }
     }
 
     /// The media sessions; the loop asks them about every RTP and RTCP packet.
@@ -229,6 +238,12 @@ impl Core {
         self.settle(cx);
     }
 
+    /// The connection has gone that a message was written on, perhaps before the peer read it.
+    pub fn on_connection_lost(&mut self, cx: &mut Cx<'_>, flow: Flow, tag: u64) {
+        self.service.txs.on_connection_lost(cx, flow, tag);
+        self.settle(cx);
+    }
+
     /// The ports of a media session are open, or could not be opened.
     pub fn on_media_opened(&mut self, cx: &mut Cx<'_>, session: u64, ok: bool) {
         let (calls, mut view) = self.service.calls();
@@ -254,7 +269,10 @@ impl Core {
             End::Stopping(at) => Some(at),
             End::Running | End::Done => None,
         };
+        // what one input could not route all of is due at once
+        let unsettled = self.is_unsettled.then_some(Instant::ZERO);
         let all = [
+            unsettled,
             txs.next_deadline(),
             auth.next_deadline(),
             registrar.next_deadline(),
@@ -262,11 +280,6 @@ impl Core {
             end,
         ];
         all.into_iter().flatten().min()
-    }
-
-    /// Whether a clean end has been started.
-    pub fn is_ending(&self) -> bool {
-        self.end != End::Running
     }
 
     /// Starts a clean end: ends the calls, stores the state, and pushes `Output::Exit` when that is done or has taken too long.
@@ -299,14 +312,16 @@ impl Core {
         stopped
     }
 
-    /// Routes what the input brought up, a bounded number of steps; the rest stays for the next input.
+    /// Routes what the input brought up, a bounded number of steps; the rest stays for the next input, which is due at once.
     fn settle(&mut self, cx: &mut Cx<'_>) {
+        self.is_unsettled = true;
         for _ in 0..MAX_SETTLE_STEPS {
             if let Some(event) = self.service.txs.pop_event() {
                 self.service.on_tx_event(cx, event);
             } else if let Some(removed) = self.service.registrar.pop_removed() {
                 self.service.on_removed(cx, removed);
             } else {
+                self.is_unsettled = false;
                 break;
             }
         }

@@ -80,6 +80,9 @@ impl Node {
     fn carry_out_one(&mut self, item: &Output, out: &Outbox) {
         match item {
             Output::Send { flow, range, tag } => self.send_on_stream(*flow, out.bytes(range), *tag),
+            Output::GiveUpConnecting(flow) => {
+                self.streams.give_up_connecting(*flow, &mut self.core, &mut self.world);
+            }
             Output::CloseStream(conn) => self.streams.finish(*conn, &mut self.core, &mut self.world),
             Output::OpenMedia { session, local, port } => self.open_media(*session, *local, *port),
             Output::CloseMedia { session, .. } => self.media.close(*session),

@@ -146,9 +146,16 @@ impl Stream {
         self.last_used
     }
 
-    /// Whether a new message may be queued.
-    pub fn takes_messages(&self) -> bool {
-        self.state != State::Finishing && !self.is_ending
+    /// Whether it is not up yet.
+    pub fn is_connecting(&self) -> bool {
+        self.state == State::Connecting
+    }
+
+    /// Whether this message may be queued. A peer that has closed its side reads no request any more, but perhaps the answer that
+    /// it waits for.
+    pub fn takes(&self, message: &[u8]) -> bool {
+        let is_response = message.starts_with(b"SIP/2.0 ");
+        self.state != State::Finishing && !self.is_ending && (is_response || !self.peer_is_done)
     }
 
     /// Whether [`Stream::write`] is to be called at the end of the turn.
@@ -287,6 +294,11 @@ impl Stream {
     pub fn take_unsent(&mut self) -> impl Iterator<Item = u64> {
         self.queue.take_tags()
     }
+
+    /// The tags of messages that were written last.
+    pub fn take_written(&mut self) -> impl Iterator<Item = u64> {
+        self.queue.take_written_tags()
+    }
 }
 
 #[cfg(test)]
@@ -374,6 +386,7 @@ mod tests {
         while !stream.wants_write() {
             stream.read(at(1), |_| ()).unwrap();
         }
+        assert!(stream.takes(b"SIP/2.0 200 OK") && !stream.takes(MESSAGE));
         stream.push(b"answer", 0).unwrap();
         assert!(matches!(stream.write(at(1)), Err(Closed::ByPeer)));
         drop(stream);
@@ -387,7 +400,7 @@ mod tests {
         let (mut phone, mut stream) = pair();
         stream.push(b"last", 0).unwrap();
         stream.finish(at(10)).unwrap();
-        assert!(!stream.takes_messages());
+        assert!(!stream.takes(MESSAGE));
         assert_eq!(stream.deadline(), Some((at(15), "waiting for the peer to close")));
         let mut text = String::new();
         phone.read_to_string(&mut text).unwrap();
@@ -409,7 +422,7 @@ mod tests {
         stream.push(b"hello", 1).unwrap();
         assert_eq!(stream.deadline(), Some((at(20), "connecting")));
         stream.finish(at(1)).unwrap();
-        assert!(!stream.takes_messages());
+        assert!(!stream.takes(MESSAGE));
         let (mut phone, _) = listener.accept().unwrap();
         stream.on_writable(at(2)).unwrap();
         let mut text = String::new();

@@ -135,7 +135,7 @@ impl StreamPlane {
     ) -> io::Result<()> {
         let named = flow.conn.map(|c| Id::from_bits(c.0));
         let to_peer = self.by_peer.get(&(flow.local, flow.remote)).copied();
-        let usable = |id: &Id<Stream>| self.streams.get(*id).is_some_and(Stream::takes_messages);
+        let usable = |id: &Id<Stream>| self.streams.get(*id).is_some_and(|s| s.takes(octets));
         let id = match named.filter(usable).or(to_peer.filter(usable)) {
             Some(id) => id,
             None => self.connect(flow, registry, core, world)?,
@@ -156,6 +156,14 @@ impl StreamPlane {
     /// Closes a connection once what is queued on it is written.
     pub fn finish(&mut self, conn: ConnId, core: &mut Core, world: &mut World) {
         self.with(Id::from_bits(conn.0), core, world, |stream, now| stream.finish(now));
+    }
+
+    /// Gives up the connection that a flow waits for, if it is not up yet.
+    pub fn give_up_connecting(&mut self, flow: Flow, core: &mut Core, world: &mut World) {
+        let to_peer = self.by_peer.get(&(flow.local, flow.remote)).copied();
+        if let Some(id) = to_peer.filter(|id| self.streams.get(*id).is_some_and(Stream::is_connecting)) {
+            self.close_now(id, &Closed::TimedOut("connecting, for who has another way"), core, world);
+        }
     }
 
     /// Writes what was queued in this turn.
@@ -274,7 +282,7 @@ impl StreamPlane {
         }
     }
 
-    /// Forgets a connection, which closes it, and tells the core: first what was not sent, then that it has gone.
+    /// Forgets a connection, which closes it, and tells the core: what was not sent, that it has gone, and what was sent last.
     fn close_now(&mut self, id: Id<Stream>, why: &Closed, core: &mut Core, world: &mut World) {
         let Some(mut stream) = self.streams.remove(id) else { return };
         self.alarms.set(&mut stream.alarm, id, None);
@@ -290,6 +298,9 @@ impl StreamPlane {
             core.on_send_failed(&mut world.cx(), flow, tag);
         }
         core.on_stream_closed(&mut world.cx(), conn);
+        for tag in stream.take_written() {
+            core.on_connection_lost(&mut world.cx(), flow, tag);
+        }
     }
 }
 

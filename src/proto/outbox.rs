@@ -18,6 +18,8 @@ pub enum Output {
         /// Whom a failure concerns: the bits of a client transaction's id, or 0 for nobody.
         tag: u64,
     },
+    /// Give up the connection of this flow if it is still being opened: what waits for it comes back as failed.
+    GiveUpConnecting(Flow),
     /// Close a stream connection once what was sent on it is written.
     CloseStream(ConnId),
     /// Open an RTP/RTCP port pair for the media session `session` (an id's bits): `port` (even) and `port + 1`, on the

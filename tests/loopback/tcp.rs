@@ -167,3 +167,35 @@ fn what_is_queued_leaves_before_the_end() {
     assert_eq!(received.len(), 1_000_000);
     node.join();
 }
+
+/// A listener whose queue is full: the kernel drops what else wants to connect, as a filter in front of a phone does.
+fn black_hole() -> (TcpListener, Vec<TcpStream>) {
+    let listener = platform::socket::listen_tcp("127.0.0.1:0".parse().unwrap(), 0).unwrap();
+    let addr = listener.local_addr().unwrap();
+    let in_the_way =
+        (0..3).map(|_| platform::socket::connect_tcp(SocketAddr::from(([0; 4], 0)), addr).unwrap());
+    let in_the_way = in_the_way.collect();
+    (listener, in_the_way)
+}
+
+#[test]
+fn only_a_connection_that_is_not_up_is_given_up() {
+    let node = Running::start(&["127.0.0.1"]);
+    let (hole, _in_the_way) = black_hole();
+    let (listener, open) = listen("127.0.0.1");
+    let dead = hole.local_addr().unwrap();
+    for addr in [dead, open] {
+        send(&node, addr, b"hello");
+    }
+    let mut phone = accept(&listener);
+    assert_eq!(read(&mut phone, 5), b"hello");
+    node.ask(move |cx| {
+        for addr in [dead, open] {
+            cx.out.push(Output::GiveUpConnecting(Flow::tcp(LocalId(0), addr, None)));
+        }
+    });
+    node.until_logged(&format!("with {dead}: closed by us: timed out connecting"));
+    send(&node, open, b"again");
+    assert_eq!(read(&mut phone, 5), b"again");
+    node.stop();
+}

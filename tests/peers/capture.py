@@ -5,8 +5,7 @@ import signal
 import subprocess
 import time
 
-# Severities of Wireshark's expert.
-WARNING, ERROR = 0x0060_0000, 0x0080_0000
+ERROR = 0x0080_0000  # the severity that Wireshark calls error
 FIELDS = ["frame.number", "ip.version", "frame.protocols", "ip.src", "udp.srcport", "tcp.srcport", "udp.dstport", "tcp.dstport",
           "sip.Method", "sip.Status-Code", "_ws.malformed", "_ws.expert.severity", "_ws.expert.message"]
 
@@ -71,12 +70,6 @@ def faults(frame):
     if any(severity >= ERROR for severity in severities):
         found.append(f"expert error: {frame['_ws.expert.message']}")
     return [f"frame {frame['frame.number']}: {words} ({frame['frame.protocols']})" for words in found]
-
-
-def warnings(frame):
-    """What tshark finds strange in the frame, but not wrong."""
-    severities = [value for value in frame["_ws.expert.severity"].split(",") if value]
-    return {frame["_ws.expert.message"]} if str(WARNING) in severities else set()
 
 
 def kind_of(frame):

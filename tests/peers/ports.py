@@ -4,8 +4,8 @@ import random
 import socket
 import threading
 
-BLOCK = 8000
-LOWEST, HIGHEST = 10000, 32000
+BLOCK = 3000
+LOWEST, HIGHEST = 10000, 28000
 
 
 def is_free(port):

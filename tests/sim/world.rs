@@ -372,6 +372,7 @@ impl World {
                     "port {port} closed, but not open"
                 );
             }
+            Output::GiveUpConnecting(_) => {} // connections are up at once
             Output::CloseStream(conn) => self.conns.retain(|_, c| *c != conn.0),
             Output::SendMedia { .. } | Output::Persist { .. } => {}
             Output::Exit => panic!("nobody asked the core to end"),

@@ -1,9 +1,10 @@
 //! What survives a restart: bindings with their remaining lifetime, and sequence numbers.
 
 use super::phone::Phone;
-use super::{Lab, config};
+use super::{DOMAIN, Lab, config};
 use crate::base::time::Duration;
-use crate::config::model::AuthentType;
+use crate::config::model::{AuthentType, User};
+use crate::ims::limits::{MAX_BINDINGS_PER_USER, MAX_SETTLE_STEPS};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -75,4 +76,29 @@ fn sequence_numbers_never_go_back() {
     let mut raised = Lab::new(config);
     raised.with(|core, cx| core.restore(cx, key, "{\"sqn\":\"0000000a0000\"}"));
     assert_eq!(challenged(&mut raised), "{\"sqn\":\"0000000b0021\"}");
+}
+
+#[test]
+fn more_bindings_than_one_input_settles_end_without_another_input() {
+    let mut config = config();
+    let users = MAX_SETTLE_STEPS / MAX_BINDINGS_PER_USER + 1;
+    let alice = config.users[0].clone();
+    config.users = (0..users).map(|n| User { impi: format!("{n}@{DOMAIN}"), ..alice.clone() }).collect();
+    let mut first = Lab::new(super::config());
+    Phone::alice().register(&mut first, "Expires: 600\r\n");
+    let record = first.records.values().next().expect("a record").clone();
+    let mut lab = Lab::new(config);
+    lab.wall = first.wall;
+    for n in 0..users * MAX_BINDINGS_PER_USER {
+        let impi = format!("\"{}@{DOMAIN}\"", n / MAX_BINDINGS_PER_USER);
+        let record = record.replace("\"alice@ims.test\"", &impi).replace("sip:phone@", &format!("sip:{n}@"));
+        lab.with(|core, cx| core.restore(cx, &format!("binding/{n:08x}"), &record));
+    }
+    assert_eq!(lab.core.load().bindings, users * MAX_BINDINGS_PER_USER);
+    lab.now = lab.now + SECOND * 600;
+    lab.with(|core, cx| core.tick(cx));
+    assert_eq!(lab.core.load().bindings, 0);
+    assert!(lab.core.next_deadline().is_some_and(|at| at <= lab.now), "some news waits");
+    lab.with(|core, cx| core.tick(cx));
+    assert_eq!(lab.core.next_deadline(), None);
 }

@@ -8,6 +8,9 @@ pub const MAX_QUEUED: usize = 1 << 20;
 /// Memory that an empty queue keeps.
 const KEPT: usize = 64 * 1024;
 
+/// Tags of written messages that are remembered until the connection goes: more than requests to one peer wait for an answer.
+const REMEMBERED: usize = 16;
+
 /// The queue is full.
 #[derive(Debug)]
 pub struct Full;
@@ -19,6 +22,9 @@ pub struct WriteQueue {
     written: usize,
     /// Where in `octets` each tagged message ends.
     tags: VecDeque<(usize, u64)>,
+    /// A ring of the tags of the messages that were written last; 0 where there is none.
+    written_tags: [u64; REMEMBERED],
+    next_written: usize,
 }
 
 impl WriteQueue {
@@ -52,8 +58,10 @@ impl WriteQueue {
             }
         }
         let any = self.written > before;
-        while self.tags.front().is_some_and(|(end, _)| *end <= self.written) {
+        while let Some(&(_, tag)) = self.tags.front().filter(|(end, _)| *end <= self.written) {
             self.tags.pop_front();
+            self.written_tags[self.next_written] = tag;
+            self.next_written = (self.next_written + 1) % REMEMBERED;
         }
         self.compact();
         Ok(any)
@@ -64,6 +72,13 @@ impl WriteQueue {
         self.octets.clear();
         self.written = 0;
         std::mem::take(&mut self.tags).into_iter().map(|(_, tag)| tag)
+    }
+
+    /// The tags of the last messages that were wholly written, the oldest first.
+    pub fn take_written_tags(&mut self) -> impl Iterator<Item = u64> {
+        let mut tags = std::mem::take(&mut self.written_tags);
+        tags.rotate_left(self.next_written);
+        tags.into_iter().filter(|tag| *tag != 0)
     }
 
     fn compact(&mut self) {
@@ -134,8 +149,22 @@ mod tests {
             queue.push(message, tag).unwrap();
         }
         queue.write(&mut Narrow { taken: Vec::new(), room: 8 }).unwrap();
+        assert_eq!(queue.take_written_tags().collect::<Vec<_>>(), [1]);
+        assert_eq!(queue.take_written_tags().count(), 0);
         assert_eq!(queue.take_tags().collect::<Vec<_>>(), [3, 4]);
         assert!(queue.is_empty());
+    }
+
+    #[test]
+    fn what_was_written_last_is_remembered() {
+        let mut queue = WriteQueue::default();
+        let mut socket = Narrow { taken: Vec::new(), room: usize::MAX };
+        for tag in 1..=REMEMBERED as u64 + 3 {
+            queue.push(b"x", tag).unwrap();
+            queue.write(&mut socket).unwrap();
+        }
+        let tags: Vec<u64> = queue.take_written_tags().collect();
+        assert_eq!(tags, (4..=REMEMBERED as u64 + 3).collect::<Vec<_>>());
     }
 
     #[test]

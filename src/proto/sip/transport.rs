@@ -81,6 +81,12 @@ pub fn response_fallback(flow: Flow, via: &Via<'_>) -> Option<Flow> {
     }
 }
 
+/// The connection of `flow` while it lives, and the way of `fallback` when it has gone, in one flow: never a new connection to the
+/// port that the peer's connection came from, where nobody listens.
+pub fn with_fallback(flow: Flow, fallback: Option<Flow>) -> Flow {
+    fallback.map_or(flow, |to| Flow { conn: flow.conn, ..to })
+}
+
 fn sent_by_port(source: SocketAddr, via: &Via<'_>) -> SocketAddr {
     let mut to = source;
     to.set_port(via.port.filter(|&p| p != 0).unwrap_or(DEFAULT_PORT));
@@ -186,7 +192,12 @@ mod tests {
         let via = Via::parse(b"SIP/2.0/TCP [::1]:5070;branch=b").unwrap();
         assert_eq!(response_flow(tcp, &via), tcp);
         assert_eq!(response_fallback(tcp, &via), Some(Flow::tcp(LocalId(0), addr("[::1]:5070"), None)));
-        assert_eq!(response_fallback(Flow::udp(LocalId(0), addr("[::1]:4")), &via), None);
+        assert_eq!(
+            with_fallback(tcp, response_fallback(tcp, &via)),
+            Flow::tcp(LocalId(0), addr("[::1]:5070"), Some(ConnId(7)))
+        );
+        let udp = Flow::udp(LocalId(0), addr("[::1]:4"));
+        assert_eq!((response_fallback(udp, &via), with_fallback(udp, None)), (None, udp));
     }
 
     #[test]

@@ -90,6 +90,7 @@ fn a_caller_that_is_not_registered_is_found_where_it_spoke_last() {
     alice.learn(&w.expect(first, "SIP/2.0 200"));
     on_stream(&mut w, first, ConnId(1), &alice.text("ACK", 1, 2, "", ""));
     let second = Phone { addr: "192.0.2.8:2222", user: "alice" };
+    alice.phone = second;
     on_stream(&mut w, second, ConnId(2), &alice.text("INFO", 2, 3, "", ""));
     w.expect(second, "SIP/2.0 200");
     let index = w.core.dialog_views(w.now)[0].index;

@@ -1,6 +1,7 @@
 //! Requests that the TU sends.
 
 use super::entry::{Cancel, ClientMachine, ClientTx};
+use super::failure::UPGRADE_PATIENCE;
 use super::key::Token;
 use super::layer::{Overload, Transactions};
 use super::timers::{RunningTimers, Timer};
@@ -13,7 +14,6 @@ use crate::wire::sip::via::BRANCH_COOKIE;
 use crate::wire::sip::{HeaderId, Message, Method, ParseError, Stored, Writer};
 use std::fmt::Debug;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::ops::Range;
 
 /// The Max-Forwards of requests that start here (RFC 3261 8.1.1.6).
 pub const MAX_FORWARDS: &str = "70";
@@ -34,8 +34,9 @@ impl<O: Copy + Debug> Transactions<O> {
     /// Sends a request in a transaction of its own. The writer has the request line and Via; `fill` adds the rest and ends the
     /// message.
     ///
-    /// With `tcp_allowed`, a request longer than the threshold that would go by UDP goes by TCP to the same address (RFC 3261
-    /// 18.1.1). The error says why nothing was sent.
+    /// With `tcp_allowed`, a request longer than the threshold that would go by UDP goes by TCP to the same address, and by UDP
+    /// all the same should there be no connection within [`UPGRADE_PATIENCE`] (RFC 3261 18.1.1). The error says why nothing was
+    /// sent.
     #[expect(clippy::too_many_arguments, reason = "the request's parts, each of its own type")]
     pub fn request(
         &mut self,
@@ -56,7 +57,7 @@ impl<O: Copy + Debug> Transactions<O> {
         if is_long && tcp_allowed && flow.transport == Transport::Udp {
             before_upgrade = Some(flow);
             flow = Flow::tcp(flow.local, flow.remote, None);
-            set_via(&mut self.scratch.message, Transport::Tcp, None);
+            set_via_transport(&mut self.scratch.message, Transport::Tcp);
         }
         let message = Message::parse(&self.scratch.message, &mut self.scratch.index).map_err(too_large)?;
         let method = message.method();
@@ -70,6 +71,7 @@ impl<O: Copy + Debug> Transactions<O> {
             before_upgrade,
             owner,
             is_internal: false,
+            is_repeated: false,
             cancel: Cancel::None,
             timers: RunningTimers::default(),
             trace_id: trace::trace_id_of(&message),
@@ -130,6 +132,7 @@ impl<O: Copy + Debug> Transactions<O> {
             before_upgrade: None,
             owner: tx.owner,
             is_internal: true,
+            is_repeated: false,
             cancel: Cancel::None,
             timers: RunningTimers::default(),
             trace_id: tx.trace_id,
@@ -142,33 +145,6 @@ impl<O: Copy + Debug> Transactions<O> {
         }
     }
 
-    /// Sends a request that went by TCP for its length by UDP, as a new transaction of the same id: another branch, since the
-    /// first may have been read (RFC 3261 18.1.1, RFC 3263 4.3).
-    pub(super) fn fall_back_to_udp(&mut self, cx: &mut Cx<'_>, id: Id<ClientTx<O>>, udp: Flow) {
-        let branch = self.keys.token();
-        let Some(tx) = self.clients.get_mut(id) else { return };
-        let is_waiting = matches!(
-            tx.machine,
-            ClientMachine::Invite(client_invite::State::Calling)
-                | ClientMachine::Other(super::client::State::Trying)
-        );
-        if !is_waiting {
-            return;
-        }
-        self.scratch.message.clear();
-        self.scratch.message.extend_from_slice(tx.request.message().octets());
-        set_via(&mut self.scratch.message, Transport::Udp, Some(&branch));
-        let message = Message::parse(&self.scratch.message, &mut self.scratch.index)
-            .expect("the request was parsed before, and its length is the same");
-        self.client_ids.remove(&tx.key);
-        tx.key = self.keys.client(&branch_of(&branch), message.method_token());
-        self.client_ids.insert(tx.key, id);
-        tx.request = Stored::new(&message);
-        tx.flow = udp;
-        trace::warn(cx, tx.trace_id, format_args!("no TCP to {}: request goes by UDP", udp.remote));
-        self.begin(cx, id);
-    }
-
     fn start_client(&mut self, cx: &mut Cx<'_>, entry: ClientTx<O>) -> Result<Id<ClientTx<O>>, Overload> {
         let key = entry.key;
         let id = self.clients.insert(entry).map_err(|_| Overload::Transactions)?;
@@ -178,7 +154,7 @@ impl<O: Copy + Debug> Transactions<O> {
     }
 
     /// Sends the request for the first time and starts its timers.
-    fn begin(&mut self, cx: &mut Cx<'_>, id: Id<ClientTx<O>>) {
+    pub(super) fn begin(&mut self, cx: &mut Cx<'_>, id: Id<ClientTx<O>>) {
         let Some(tx) = self.clients.get_mut(id) else { return };
         let (repeat, end) = match tx.machine {
             ClientMachine::Invite(_) => (Timer::A, Timer::B),
@@ -189,6 +165,9 @@ impl<O: Copy + Debug> Transactions<O> {
             if let Some(interval) = self.timers.first(timer, reliable) {
                 tx.timers.start(timer, cx.now, interval);
             }
+        }
+        if tx.before_upgrade.is_some() {
+            tx.timers.start(repeat, cx.now, UPGRADE_PATIENCE);
         }
         let at = tx.timers.next_deadline();
         self.alarms.set(&mut tx.timers.alarm, super::layer::AlarmKey::Client(id), at);
@@ -242,22 +221,10 @@ fn branch_of(token: &Token) -> [u8; BRANCH_COOKIE.len() + Token::LEN] {
     branch
 }
 
-/// Rewrites transport and branch of the Via that [`Transactions::write_request`] wrote as the first header; both have the length
-/// of what was there.
-fn set_via(message: &mut [u8], transport: Transport, branch: Option<&Token>) {
-    let Some((transport_at, branch_at)) = via_places(message) else { return };
-    message[transport_at].copy_from_slice(transport.via_token().as_bytes());
-    if let Some(branch) = branch {
-        message[branch_at].copy_from_slice(branch);
-    }
-}
-
-fn via_places(message: &[u8]) -> Option<(Range<usize>, Range<usize>)> {
-    const BEFORE_TRANSPORT: usize = "\nVia: SIP/2.0/".len();
-    let line = memchr::memchr(b'\n', message)?;
-    let transport = line + BEFORE_TRANSPORT;
-    let line_end = line + 1 + memchr::memchr(b'\n', &message[line + 1..])?;
-    let cookie = memchr::memmem::find(&message[line..line_end], BRANCH_COOKIE)?;
-    let branch = line + cookie + BRANCH_COOKIE.len();
-    Some((transport..transport + 3, branch..branch + Token::LEN))
+/// Rewrites the transport of the Via that [`Transactions::write_request`] wrote as the first header; both have the same length.
+pub(super) fn set_via_transport(message: &mut [u8], transport: Transport) {
+    const BEFORE: usize = "\nVia: SIP/2.0/".len();
+    let Some(line_end) = memchr::memchr(b'\n', message) else { return };
+    let at = line_end + BEFORE;
+    message[at..at + 3].copy_from_slice(transport.via_token().as_bytes());
 }

@@ -5,6 +5,7 @@ use super::machine::{Action, Input, Machine};
 use super::timers::RunningTimers;
 use super::{client, client_invite, server, server_invite};
 use crate::proto::flow::Flow;
+use crate::proto::sip::transport;
 use crate::wire::sip::{Message, Method, Stored};
 use smallvec::SmallVec;
 
@@ -69,6 +70,15 @@ impl ClientMachine {
         }
     }
 
+    /// Whether no response has come.
+    pub fn is_unanswered(self) -> bool {
+        matches!(
+            self,
+            ClientMachine::Invite(client_invite::State::Calling)
+                | ClientMachine::Other(client::State::Trying)
+        )
+    }
+
     pub fn is_terminated(self) -> bool {
         matches!(
             self,
@@ -129,6 +139,11 @@ impl<O: Copy> ServerTx<O> {
         self.flow
     }
 
+    /// The path of the next response: [`ServerTx::flow`], and where to connect should its connection have gone.
+    pub(super) fn response_path(&self) -> Flow {
+        transport::with_fallback(self.flow, self.fallback)
+    }
+
     /// The TU's name for it, once it has given one.
     pub fn owner(&self) -> Option<O> {
         self.owner
@@ -172,11 +187,13 @@ pub struct ClientTx<O> {
     /// The ACK of the non-2xx final response, once there is one.
     pub(super) ack: Vec<u8>,
     pub(super) flow: Flow,
-    /// The UDP flow that the request would have taken had it been shorter; taken when TCP fails.
+    /// The UDP flow that the request would have taken had it been shorter; taken when TCP fails or is answered.
     pub(super) before_upgrade: Option<Flow>,
     pub(super) owner: O,
     /// Whether it is a CANCEL of the layer's own, of which the TU hears nothing.
     pub(super) is_internal: bool,
+    /// Whether it was sent a second time because its first connection had gone.
+    pub(super) is_repeated: bool,
     pub(super) cancel: Cancel,
     pub(super) timers: RunningTimers,
     pub(super) trace_id: u32,

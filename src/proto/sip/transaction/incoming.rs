@@ -5,7 +5,7 @@ use super::entry::{Cancel, ClientMachine, ServerMachine, ServerTx};
 use super::key::Key;
 use super::layer::{Answer, Transactions, Verdict};
 use super::machine::Input;
-use super::timers::RunningTimers;
+use super::timers::{RunningTimers, Timer};
 use super::trace;
 use crate::base::arena::Id;
 use crate::base::time::Duration;
@@ -62,6 +62,11 @@ impl<O: Copy + Debug> Transactions<O> {
         let input = Input::response(msg.status());
         if input == Input::Failure && tx.ack.is_empty() && tx.method == Method::Invite {
             write_ack(&mut tx.ack, &tx.request.message(), msg);
+        }
+        if tx.before_upgrade.take().is_some() {
+            // TCP works: no need for UDP
+            tx.timers.stop(Timer::A);
+            tx.timers.stop(Timer::E);
         }
         let (owner, is_internal) = (tx.owner, tx.is_internal);
         let deliver = self.drive_client(cx, id, input, Duration::ZERO);

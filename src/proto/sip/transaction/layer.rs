@@ -11,7 +11,7 @@ use crate::base::rng::Rng;
 use crate::base::time::{Duration, Instant};
 use crate::base::timer::AlarmQueue;
 use crate::proto::cx::Cx;
-use crate::proto::flow::{Flow, LocalId};
+use crate::proto::flow::LocalId;
 use crate::wire::sip::{Index, Method};
 use std::collections::VecDeque;
 use std::fmt::Debug;
@@ -133,7 +133,11 @@ pub enum TxEvent<O> {
 }
 
 /// Marks a tag of the outbox as a server transaction's. Slots are far below 2^31.
-const SERVER_TAG: u64 = 1 << 31;
+pub(super) const SERVER_TAG: u64 = 1 << 31;
+
+/// Timers that one [`Transactions::tick`] runs, at some 3 us with what they send; the rest is due at once again, after the sockets
+/// had their turn.
+pub const MAX_TIMERS_PER_TICK: usize = 1024;
 
 #[derive(Clone, Copy, Debug)]
 pub(super) enum AlarmKey<O> {
@@ -178,7 +182,8 @@ impl<O: Copy + Debug> Transactions<O> {
         rng: &mut Rng,
     ) -> Self {
         // a retransmission timer of zero would fire without end in one tick
-        assert!(!timers.t1.is_zero() && !timers.t2.is_zero(), "T1 and T2 are longer than nothing");
+        let repeating = [timers.t1, timers.t2, timers.c];
+        assert!(repeating.iter().all(|t| !t.is_zero()), "T1, T2 and timer C are longer than nothing");
         Transactions {
             locals,
             timers,
@@ -242,9 +247,10 @@ impl<O: Copy + Debug> Transactions<O> {
         self.clients.iter().any(|(_, tx)| tx.machine.is_waiting())
     }
 
-    /// Runs the timers that are due.
+    /// Runs the timers that are due, up to [`MAX_TIMERS_PER_TICK`].
     pub fn tick(&mut self, cx: &mut Cx<'_>) {
-        while let Some(key) = self.alarms.due(cx.now) {
+        for _ in 0..MAX_TIMERS_PER_TICK {
+            let Some(key) = self.alarms.due(cx.now) else { break };
             match key {
                 AlarmKey::Server(id) => {
                     let due = self.servers.get_mut(id).and_then(|tx| tx.timers.take_due(cx.now));
@@ -254,48 +260,10 @@ impl<O: Copy + Debug> Transactions<O> {
                 AlarmKey::Client(id) => {
                     let due = self.clients.get_mut(id).and_then(|tx| tx.timers.take_due(cx.now));
                     let (timer, interval) = due.expect("an alarm stands for a timer that is due");
-                    self.drive_client(cx, id, Input::Fired(timer), interval);
+                    if !self.lose_patience_with_tcp(cx, id, timer) {
+                        self.drive_client(cx, id, Input::Fired(timer), interval);
+                    }
                 }
-            }
-        }
-    }
-
-    /// A message could not be sent; `flow` and `tag` are those that the outbox was given.
-    ///
-    /// A request that went by TCP for its length goes by UDP once (RFC 3261 18.1.1); a response whose connection has gone goes
-    /// to sent-by's port once (18.2.2). Otherwise it is a transport error of the transaction.
-    pub fn on_send_failed(&mut self, cx: &mut Cx<'_>, flow: Flow, tag: u64) {
-        if tag == 0 {
-            return;
-        }
-        if tag & SERVER_TAG != 0 {
-            self.on_response_failed(cx, flow, Id::from_bits(tag & !SERVER_TAG));
-        } else {
-            self.on_request_failed(cx, flow, Id::from_bits(tag));
-        }
-    }
-
-    fn on_response_failed(&mut self, cx: &mut Cx<'_>, flow: Flow, id: Id<ServerTx<O>>) {
-        let Some(tx) = self.servers.get_mut(id).filter(|tx| same_path(tx.flow, flow)) else { return };
-        match tx.fallback.take() {
-            Some(fallback) => {
-                tx.flow = fallback;
-                trace::send(cx, tx.flow, &tx.response, server_tag(id), tx.trace_id);
-            }
-            None => {
-                trace::warn(cx, tx.trace_id, format_args!("cannot send a response to {flow:?}"));
-                self.drive_server(cx, id, Input::TransportError, Duration::ZERO);
-            }
-        }
-    }
-
-    fn on_request_failed(&mut self, cx: &mut Cx<'_>, flow: Flow, id: Id<ClientTx<O>>) {
-        let Some(tx) = self.clients.get_mut(id).filter(|tx| same_path(tx.flow, flow)) else { return };
-        match tx.before_upgrade.take() {
-            Some(udp) => self.fall_back_to_udp(cx, id, udp),
-            None => {
-                trace::warn(cx, tx.trace_id, format_args!("cannot send a request to {flow:?}"));
-                self.drive_client(cx, id, Input::TransportError, Duration::ZERO);
             }
         }
     }
@@ -314,7 +282,9 @@ impl<O: Copy + Debug> Transactions<O> {
             match action {
                 // RFC 4320 4.2: a transaction that must not say 408 ends without a word
                 Action::Send if tx.response.is_empty() => {}
-                Action::Send => trace::send(cx, tx.flow, &tx.response, server_tag(id), tx.trace_id),
+                Action::Send => {
+                    trace::send(cx, tx.response_path(), &tx.response, server_tag(id), tx.trace_id);
+                }
                 Action::Deliver => deliver = true,
                 Action::TimedOut => {
                     trace::warn(cx, tx.trace_id, format_args!("no ACK from {:?}", tx.flow));
@@ -422,13 +392,8 @@ impl<O: Copy + Debug> Transactions<O> {
 }
 
 /// The outbox's tag for a response.
-fn server_tag<O>(id: Id<ServerTx<O>>) -> u64 {
+pub(super) fn server_tag<O>(id: Id<ServerTx<O>>) -> u64 {
     id.to_bits() | SERVER_TAG
-}
-
-/// Whether both flows are the same path, whatever connection carries it.
-fn same_path(a: Flow, b: Flow) -> bool {
-    (a.local, a.transport, a.remote) == (b.local, b.transport, b.remote)
 }
 
 /// Does one timer action.

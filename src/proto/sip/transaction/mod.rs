@@ -11,6 +11,7 @@ pub mod client;
 pub mod client_invite;
 mod client_side;
 mod entry;
+mod failure;
 mod incoming;
 pub mod key;
 mod layer;
@@ -22,8 +23,9 @@ pub mod timers;
 mod trace;
 
 pub use entry::{ClientTx, ServerTx};
+pub use failure::UPGRADE_PATIENCE;
 pub use key::Token;
-pub use layer::{Answer, Limits, Overload, Transactions, TxEvent, Verdict};
+pub use layer::{Answer, Limits, MAX_TIMERS_PER_TICK, Overload, Transactions, TxEvent, Verdict};
 pub use timers::Timers;
 pub use trace::trace_id;
 

@@ -112,7 +112,12 @@ impl<O: Copy + Debug> Transactions<O> {
         }
         let via = msg.via();
         // without a readable Via the source is all that is known
-        let to = via.as_ref().map_or(flow, |via| transport::response_flow(flow, via));
+        let to = via.as_ref().map_or(flow, |via| {
+            transport::with_fallback(
+                transport::response_flow(flow, via),
+                transport::response_fallback(flow, via),
+            )
+        });
         let stamped = via.as_ref().zip(transport::top_via_text(msg)).map(|(via, text)| {
             transport::stamp_received(&mut self.scratch.via, text, via, flow.remote);
             self.scratch.via.as_slice()

@@ -2,7 +2,7 @@
 
 use super::fixture::*;
 use crate::base::time::Duration;
-use crate::proto::flow::{Flow, LocalId, Transport};
+use crate::proto::flow::{Flow, LocalId};
 use crate::proto::sip::transaction::*;
 use crate::wire::sip::Method;
 
@@ -190,75 +190,6 @@ fn message_over_the_limits_is_refused() {
     });
     assert_eq!((refused, sent), (Err(Overload::Message), vec![]));
     f.assert_empty();
-}
-
-#[test]
-fn unreachable_peer_fails_the_request() {
-    let mut f = Fixture::new();
-    let (_, sent) = f.request(udp(), Method::Message, true, 0);
-    let elsewhere = Flow::udp(LocalId(0), "127.0.0.9:1".parse().unwrap());
-    f.run(|t, cx| t.on_send_failed(cx, elsewhere, sent.tag));
-    assert_eq!(f.events(), []);
-    f.run(|t, cx| t.on_send_failed(cx, sent.flow, sent.tag));
-    assert_eq!(f.events(), [TxEvent::ClientFailed { owner: 7, method: Method::Message }]);
-    f.assert_empty();
-    f.run(|t, cx| t.on_send_failed(cx, sent.flow, sent.tag));
-    assert_eq!(f.events(), []);
-}
-
-#[test]
-fn failure_of_the_ack_is_not_reported() {
-    let mut f = Fixture::new();
-    let (_, invite) = f.request(udp(), Method::Invite, false, 0);
-    let ack = f.answer(udp(), &response(&invite, 486)).1.remove(0);
-    f.run(|t, cx| t.on_send_failed(cx, ack.flow, ack.tag));
-    assert_eq!(f.events(), []);
-    f.assert_empty();
-}
-
-#[test]
-fn long_request_goes_by_tcp_and_falls_back_to_udp_once() {
-    let mut f = Fixture::new();
-    let (id, sent) = f.request(udp(), Method::Invite, true, 1300);
-    let to_phone = Flow::tcp(LocalId(0), PHONE.parse().unwrap(), None);
-    assert_eq!((sent.flow, &sent.header("Via")[..26]), (to_phone, "SIP/2.0/TCP 127.0.0.1:5060"));
-    assert_eq!(f.pass(Duration::from_secs(2)), vec![], "no retransmission over TCP");
-    let (_, again) = f.run(|t, cx| t.on_send_failed(cx, sent.flow, sent.tag));
-    assert_eq!((again[0].flow, again[0].tag), (udp(), id.to_bits()));
-    assert!(again[0].header("Via").starts_with("SIP/2.0/UDP 127.0.0.1:5060;branch=z9hG4bK"));
-    assert_ne!(again[0].branch(), sent.branch());
-    let body = |s: &Sent| s.text.lines().skip(2).collect::<String>();
-    assert_eq!(body(&again[0]), body(&sent));
-    // a late failure of the first attempt changes nothing, and the first branch is nobody's
-    assert_eq!(f.run(|t, cx| t.on_send_failed(cx, sent.flow, sent.tag)).1, vec![]);
-    assert_eq!(f.answer(udp(), &response(&sent, 180)).0, Answer::Stray);
-    assert_eq!(f.pass_lines(millis(500)).len(), 1);
-    assert_eq!(f.answer(udp(), &response(&again[0], 180)).0, Answer::Provisional { id, owner: 7 });
-    // CANCEL takes the branch of the attempt that was answered
-    let (_, cancel) = f.run(|t, cx| t.cancel(cx, id, None));
-    assert_eq!((cancel[0].branch(), cancel[0].flow), (again[0].branch(), udp()));
-}
-
-#[test]
-fn udp_failure_after_the_fallback_is_final() {
-    let mut f = Fixture::new();
-    let (_, sent) = f.request(udp(), Method::Message, true, 1300);
-    let (_, again) = f.run(|t, cx| t.on_send_failed(cx, sent.flow, sent.tag));
-    f.run(|t, cx| t.on_send_failed(cx, again[0].flow, again[0].tag));
-    assert_eq!(f.events(), [TxEvent::ClientFailed { owner: 7, method: Method::Message }]);
-    f.assert_empty();
-}
-
-#[test]
-fn length_alone_does_not_make_it_tcp() {
-    let mut f = Fixture::new();
-    assert_eq!(f.request(udp(), Method::Message, false, 1300).1.flow, udp());
-    assert_eq!(f.request(udp(), Method::Message, true, 0).1.flow, udp());
-    let (_, sent) = f.request(tcp(), Method::Message, true, 1300);
-    assert_eq!((sent.flow, sent.flow.transport), (tcp(), Transport::Tcp));
-    // a request that was to go by TCP has no UDP to fall back to
-    f.run(|t, cx| t.on_send_failed(cx, sent.flow, sent.tag));
-    assert_eq!(f.events(), [TxEvent::ClientFailed { owner: 7, method: Method::Message }]);
 }
 
 #[test]

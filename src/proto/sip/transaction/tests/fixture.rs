@@ -53,6 +53,7 @@ pub struct Fixture {
     pub rng: Rng,
     pub out: Outbox,
     index: Index,
+    given_up: Vec<Flow>,
 }
 
 pub const LOCAL: &str = "127.0.0.1:5060";
@@ -79,7 +80,8 @@ impl Fixture {
         let mut rng = Rng::from_seed(42);
         let locals: Vec<SocketAddr> = vec![LOCAL.parse().unwrap(), "[::1]:5070".parse().unwrap()];
         let txs = Transactions::new(locals, Timers::default(), limits, 1300, &mut rng);
-        Fixture { txs, now: Instant::from_nanos(1_000), rng, out: Outbox::new(), index: Index::new() }
+        let now = Instant::from_nanos(1_000);
+        Fixture { txs, now, rng, out: Outbox::new(), index: Index::new(), given_up: Vec::new() }
     }
 
     /// Runs one call of the layer; returns what it gave and what it sent.
@@ -96,15 +98,18 @@ impl Fixture {
         };
         let given = call(&mut self.txs, &mut cx);
         self.txs.check_invariants();
-        let sent = self.out.items().iter().map(|item| match item {
-            Output::Send { flow, range, tag } => Sent {
-                flow: *flow,
-                text: String::from_utf8(self.out.bytes(range).to_vec()).unwrap(),
-                tag: *tag,
-            },
-            other => panic!("unexpected {other:?}"),
-        });
-        let sent = sent.collect();
+        let mut sent = Vec::new();
+        for item in self.out.items() {
+            match item {
+                Output::Send { flow, range, tag } => sent.push(Sent {
+                    flow: *flow,
+                    text: String::from_utf8(self.out.bytes(range).to_vec()).unwrap(),
+                    tag: *tag,
+                }),
+                Output::GiveUpConnecting(flow) => self.given_up.push(*flow),
+                other => panic!("unexpected {other:?}"),
+            }
+        }
         self.out.clear();
         (given, sent)
     }
@@ -180,6 +185,11 @@ impl Fixture {
 
     pub fn events(&mut self) -> Vec<TxEvent<Owner>> {
         std::iter::from_fn(|| self.txs.pop_event()).collect()
+    }
+
+    /// The flows whose connections the layer has given up, since it was asked last.
+    pub fn given_up(&mut self) -> Vec<Flow> {
+        std::mem::take(&mut self.given_up)
     }
 
     pub fn assert_empty(&self) {

@@ -124,8 +124,12 @@ impl World {
         layer.check_invariants();
         let mut out = std::mem::take(&mut self.out);
         for item in out.items() {
-            let Output::Send { flow, range, tag } = item else { panic!("{item:?}") };
-            self.carry(is_server, *flow, out.bytes(range), *tag);
+            match item {
+                Output::Send { flow, range, tag } => self.carry(is_server, *flow, out.bytes(range), *tag),
+                // every connection is up at once, or refused
+                Output::GiveUpConnecting(_) => {}
+                other => panic!("{other:?}"),
+            }
         }
         out.clear();
         self.out = out;

@@ -200,21 +200,7 @@ fn request_repeated_over_a_new_connection_is_answered_there() {
     // a copy from elsewhere does not draw the answer to itself
     let thief = Flow::tcp(LocalId(0), "127.0.0.66:40001".parse().unwrap(), Some(ConnId(3)));
     assert_eq!(f.receive(thief, &text), (Verdict::Absorbed, vec![]));
-    assert_eq!(f.respond(id, 200)[0].flow, again);
-}
-
-#[test]
-fn response_without_connection_goes_to_sent_by_once() {
-    let mut f = Fixture::new();
-    let id = f.receive_new(tcp(), &incoming("INVITE", BRANCH));
-    let sent = f.respond(id, 180).remove(0);
-    let (_, again) = f.run(|t, cx| t.on_send_failed(cx, sent.flow, sent.tag));
-    assert_eq!(again[0].text, sent.text);
-    assert_eq!(again[0].flow, Flow::tcp(LocalId(0), PHONE.parse().unwrap(), None));
-    // RFC 6026 7.1: the INVITE's transaction stays
-    let (_, none) = f.run(|t, cx| t.on_send_failed(cx, again[0].flow, again[0].tag));
-    assert_eq!(none, vec![]);
-    assert!(f.txs.server(id).is_some());
+    assert_eq!(f.respond(id, 200)[0].flow.conn, again.conn);
 }
 
 #[test]
@@ -292,4 +278,19 @@ fn bare_cookie_does_not_make_two_requests_one() {
     let other = text.replace("CSeq: 8 OPTIONS", "CSeq: 9 OPTIONS");
     assert_ne!(other, text);
     f.receive_new(udp(), &other);
+}
+
+#[test]
+fn a_flood_of_due_timers_leaves_the_sockets_their_turn() {
+    let mut f = Fixture::new();
+    for n in 0..MAX_TIMERS_PER_TICK + 1 {
+        let text =
+            incoming("INVITE", &format!("z9hG4bK{n}")).replace("Call-ID: in-1", &format!("Call-ID: {n}"));
+        let id = f.receive_new(udp(), &text);
+        f.respond(id, 486);
+    }
+    f.now = f.now + millis(500);
+    assert_eq!(f.run(|t, cx| t.tick(cx)).1.len(), MAX_TIMERS_PER_TICK);
+    assert_eq!(f.txs.next_deadline(), Some(f.now), "the rest is due at once");
+    assert_eq!(f.run(|t, cx| t.tick(cx)).1.len(), 1);
 }
