@@ -15,7 +15,8 @@ use std::collections::BTreeMap;
 
 /// Checks the whole document. `complete` is false after a mistake in the syntax: what is missing is then not reported.
 pub(super) fn check(document: &Object, complete: bool, sources: &Sources, diagnostics: &mut Diagnostics) {
-    let mut checker = Checker { sources, diagnostics, complete, pending: BTreeMap::new(), muted: 0 };
+    let mut checker =
+        Checker { sources, diagnostics, complete, pending: BTreeMap::new(), muted: 0, in_echo: false };
     checker.object(document, Scope::Global, Origin::default());
     checker.report_pending();
 }
@@ -28,6 +29,8 @@ struct Checker<'a> {
     pending: BTreeMap<&'static str, (Origin, Vec<String>)>,
     /// Inside a property of a feature that is reported as a whole.
     muted: usize,
+    /// Inside `echo`.
+    in_echo: bool,
 }
 
 impl Checker<'_> {
@@ -82,32 +85,46 @@ impl Checker<'_> {
         if member.name != property.name {
             self.old_spelling(member, property, object);
         }
-        if member.value.data == Data::Null {
+        if member.value.data == Data::Null || property.status == Status::Mme {
             return;
         }
-        let muted = match property.status {
-            Status::Mme => return,
+        let built_here = self.in_echo && property.echo_built;
+        let muted = !built_here && self.say_status(member, property);
+        self.in_echo |= property.name == "echo";
+        self.muted += usize::from(muted);
+        self.value(&member.value, property, &property.kind);
+        self.muted -= usize::from(muted);
+        self.in_echo &= property.name != "echo";
+        let held = if is_off(&member.value.data) { Some("off") } else { member.value.data.as_str() };
+        let waits = property.pending_values.iter().find(|(word, _)| !built_here && held == Some(*word));
+        if let Some((_, feature)) = waits {
+            let value = print::one_line(&member.value.data);
+            self.pending(feature, member.at, format!("`{}: {value}`", property.name));
+        }
+    }
+
+    /// Says that a property does nothing, or nothing yet; whether what is in it waits with it.
+    fn say_status(&mut self, member: &Member, property: &'static Property) -> bool {
+        let is_off = is_off(&member.value.data);
+        match property.status {
             Status::Needless(why) => {
                 self.say(Severity::Info, member.at, format!("`{}` has no effect: {why}", property.name));
                 true
             }
             Status::Pending(feature) => {
                 // What is off anyway waits for nothing.
-                let asks = !matches!(&member.value.data, Data::Bool(false) | Data::Number(0.0))
-                    && !matches!(&member.value.data, Data::String(text) if text.is_empty());
-                if asks {
+                if !is_off {
                     self.pending(feature, member.at, format!("`{}`", property.name));
                 }
                 true
             }
-            Status::Built => false,
-        };
-        self.muted += usize::from(muted);
-        self.value(&member.value, property, &property.kind);
-        self.muted -= usize::from(muted);
-        let held = member.value.data.as_str();
-        if let Some((word, feature)) = property.pending_values.iter().find(|(word, _)| held == Some(*word)) {
-            self.pending(feature, member.at, format!("`{}: \"{word}\"`", property.name));
+            Status::PendingOff(feature) => {
+                if is_off {
+                    self.pending(feature, member.at, format!("`{}: false`", property.name));
+                }
+                false
+            }
+            Status::Built | Status::Mme => false,
         }
     }
 
@@ -182,6 +199,11 @@ impl Checker<'_> {
         };
         self.say(Severity::Error, value.at, message);
     }
+}
+
+/// Whether a value turns something off.
+fn is_off(data: &Data) -> bool {
+    matches!(data, Data::Bool(false) | Data::Number(0.0)) || data.as_str() == Some("")
 }
 
 /// Where an unknown property would be known.

@@ -54,9 +54,13 @@ fn describe(out: &mut String, property: &Property) {
     let _ = writeln!(out, "  {}", print::property_name(property.name));
     wrap(out, &facts, 6);
     let mut doc = property.doc.to_owned();
+    let whose = if property.echo_built { " for users" } else { "" };
     match property.status {
         Status::Pending(feature) => {
-            let _ = write!(doc, " Not built yet: {feature}.");
+            let _ = write!(doc, " Not built yet{whose}: {feature}.");
+        }
+        Status::PendingOff(feature) => {
+            let _ = write!(doc, " False is not built yet{whose}: {feature}.");
         }
         Status::Needless(why) => {
             let _ = write!(doc, " No effect: {why}.");
@@ -64,7 +68,7 @@ fn describe(out: &mut String, property: &Property) {
         Status::Built | Status::Mme => {}
     }
     for (word, feature) in property.pending_values {
-        let _ = write!(doc, " \"{word}\" is not built yet ({feature}).");
+        let _ = write!(doc, " \"{word}\" is not built yet{whose} ({feature}).");
     }
     for alias in property.aliases {
         let _ = write!(doc, " Old spelling: {alias}.");
@@ -228,10 +232,10 @@ impl Writer<'_> {
 
 fn status(property: &Property) -> &'static str {
     match property.status {
-        Status::Pending(_) => "not built yet",
+        Status::Pending(_) if !property.echo_built => "not built yet",
         Status::Needless(_) => "no effect",
         Status::Mme => "the MME's",
-        Status::Built => "",
+        Status::Built | Status::Pending(_) | Status::PendingOff(_) => "",
     }
 }
 

@@ -121,6 +121,8 @@ pub struct Property {
     pub unit: Unit,
     /// Whether it does something.
     pub status: Status,
+    /// Whether echo numbers have it built, whatever the status is for users.
+    pub echo_built: bool,
     /// Values that are taken but do nothing yet, and the feature that they wait for.
     pub pending_values: &'static [(&'static str, &'static str)],
     /// Old spellings.
@@ -219,6 +221,8 @@ pub enum Status {
     Built,
     /// It is taken and will do something with this feature, which is said once.
     Pending(&'static str),
+    /// What it is when true is done always; turning it off will come with this feature, which is said once.
+    PendingOff(&'static str),
     /// It will never do anything, which is said with this reason.
     Needless(&'static str),
     /// It belongs to the MME, which may share the file; nothing is said.
@@ -228,8 +232,8 @@ pub enum Status {
 impl Property {
     /// A property that works.
     pub const fn new(name: &'static str, kind: Kind, default: Fallback, doc: &'static str) -> Self {
-        let (unit, status) = (Unit::None, Status::Built);
-        Property { name, kind, default, unit, status, pending_values: &[], aliases: &[], doc }
+        let (unit, status, echo_built) = (Unit::None, Status::Built, false);
+        Property { name, kind, default, unit, status, echo_built, pending_values: &[], aliases: &[], doc }
     }
 
     /// The same with a unit.
@@ -241,6 +245,18 @@ impl Property {
     /// The same, waiting for a feature.
     pub const fn pending(mut self, feature: &'static str) -> Self {
         self.status = Status::Pending(feature);
+        self
+    }
+
+    /// The same, of which being off waits for a feature.
+    pub const fn pending_off(mut self, feature: &'static str) -> Self {
+        self.status = Status::PendingOff(feature);
+        self
+    }
+
+    /// The same, which waits for nothing where an echo number has it.
+    pub const fn but_echo(mut self) -> Self {
+        self.echo_built = true;
         self
     }
 
@@ -302,12 +318,16 @@ pub mod feature {
     pub const EMERGENCY: &str = "emergency calls";
     /// Media control in calls.
     pub const MEDIA: &str = "media control";
-    /// The TUAK algorithm.
-    pub const TUAK: &str = "TUAK";
-    /// Digest AKA version 2.
-    pub const AKA2: &str = "AKAv2";
     /// A forced resynchronisation of the SIM's sequence number.
     pub const RESYNC: &str = "forced SQN resynchronisation";
     /// Bearers whatever the SDP says.
     pub const QOS: &str = "dedicated bearers";
+    /// Preconditions taken out of calls between users.
+    pub const PRECONDITION: &str = "taking preconditions out of calls between phones";
+    /// Session timers that we start.
+    pub const SESSION_TIMER: &str = "session timers of our own";
+    /// What happens before the answer.
+    pub const EARLY: &str = "control of early media";
+    /// 100rel by identity.
+    pub const RELIABLE: &str = "100rel by identity";
 }

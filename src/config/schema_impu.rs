@@ -65,41 +65,53 @@ pub const IMPU: &[Property] = &[
         Nothing,
         "P-Called-Party-ID to send, whatever the global property says.",
     ),
-    property("100rel", Kind::Bool, Bool(true), "Support reliable provisional responses."),
-    property("use183", Kind::Bool, Bool(true), "Send 183 Session Progress."),
-    property("early_media", Kind::Bool, Bool(true), "Handle early media."),
+    property("100rel", Kind::Bool, Bool(true), "Support reliable provisional responses.")
+        .pending_off(feature::RELIABLE)
+        .but_echo(),
+    property("use183", Kind::Bool, Bool(true), "Send 183 Session Progress.").pending_off(feature::EARLY),
+    property("early_media", Kind::Bool, Bool(true), "Handle early media.").pending_off(feature::EARLY),
     property(
         "precondition",
         Kind::Any(&[Kind::Bool, Kind::Word(&["on", "off", "silent"])]),
         Said("the global one"),
         "Preconditions and dedicated bearers: on, off or silent.",
     )
-    .pending_values(&[("silent", feature::QOS)]),
+    .pending_values(&[("silent", feature::QOS), ("off", feature::PRECONDITION)])
+    .but_echo(),
     property(
         "session_expires",
         Kind::Any(&[Kind::Int(90, 86_400), Kind::Object(Scope::SessionExpires)]),
         Said("the global one"),
         "Session timer of this identity's calls.",
     )
-    .unit(Unit::Seconds),
-    property("audio", Kind::Bool, Bool(true), "False rejects audio."),
-    property("video", Kind::Bool, Bool(true), "False rejects video."),
-    property("text", Kind::Bool, Bool(true), "False rejects real-time text."),
-    property("code", Kind::Int(-2, 699), Nothing, "Echo: answer with this code instead of 200."),
+    .unit(Unit::Seconds)
+    .pending(feature::SESSION_TIMER),
+    property("audio", Kind::Bool, Bool(true), "False rejects audio.").pending_off(feature::MEDIA).but_echo(),
+    property("video", Kind::Bool, Bool(true), "False rejects video.").pending_off(feature::MEDIA).but_echo(),
+    property("text", Kind::Bool, Bool(true), "False rejects real-time text.")
+        .pending_off(feature::MEDIA)
+        .but_echo(),
+    property("code", Kind::Int(-2, 699), Nothing, "Echo: answer with this code instead of 200.")
+        .pending(feature::MODIFIER)
+        .but_echo(),
     property(
         "content",
         Kind::Any(&[Kind::File, Kind::Null]),
         Nothing,
         "Echo: file that is the body of that answer.",
-    ),
-    property("content_type", Kind::Text, Nothing, "Echo: its Content-Type."),
+    )
+    .pending(feature::MODIFIER)
+    .but_echo(),
+    property("content_type", Kind::Text, Nothing, "Echo: its Content-Type.")
+        .pending(feature::MODIFIER)
+        .but_echo(),
     property("answer_delay", Kind::Number(0.0, HOUR), Number(0.0), "Echo: delay of the answer.")
         .unit(Unit::Seconds),
     property("media_delay", Kind::Number(0.0, 60.0), Number(0.0), "Delay of media packets.")
         .unit(Unit::Seconds)
         .pending(feature::MEDIA),
-    property("rtp", Kind::Bool, Bool(true), "False does not forward RTP.").pending(feature::MEDIA),
-    property("rtcp", Kind::Bool, Bool(true), "False does not forward RTCP.").pending(feature::MEDIA),
+    property("rtp", Kind::Bool, Bool(true), "False does not forward RTP.").pending_off(feature::MEDIA),
+    property("rtcp", Kind::Bool, Bool(true), "False does not forward RTCP.").pending_off(feature::MEDIA),
     property("sdp_file", Kind::File, Nothing, "Echo: file that forces the media offered and answered.")
         .pending(feature::MEDIA)
         .aliases(&["sip_file"]),

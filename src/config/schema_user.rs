@@ -18,8 +18,7 @@ const SIM_ALGO: Property = property(
     Kind::Word(&["xor", "milenage", "tuak"]),
     Text("xor"),
     "Authentication functions of the SIM: xor (the test algorithm of TS 34.108), milenage (TS 35.206), tuak (TS 35.231).",
-)
-.pending_values(&[("tuak", feature::TUAK)]);
+);
 const K: Property = property("K", KEY_OR_TUAK_KEY, Nothing, "Secret key; 64 digits with tuak only.");
 const OP: Property =
     property("op", KEY, Nothing, "Milenage operator code, the same for all SIMs of an operator.");
@@ -41,7 +40,7 @@ const TOP: Property = property("top", TUAK_CODE, Nothing, "TUAK operator code.")
 const TOPC: Property =
     property("topc", TUAK_CODE, Nothing, "TUAK operator code made from top and K; wins over top.");
 const KECCAK_ITER: Property =
-    property("keccak_iter", Kind::Int(1, 2_147_483_647), Number(1.0), "TUAK Keccak permutations.");
+    property("keccak_iter", Kind::Int(1, 255), Number(1.0), "TUAK Keccak permutations.");
 const RES_LEN: Property = property(
     "res_len",
     Kind::Int(4, 16),
@@ -72,8 +71,7 @@ pub const USER: &[Property] = &[
         Kind::Word(&["none", "MD5", "AKAv1", "AKAv2", "AKAv2-SHA-256"]),
         Said("AKAv1, or MD5 with pwd"),
         "The weakest authentication that is accepted: none < MD5 < AKAv1 < AKAv2 < AKAv2-SHA-256.",
-    )
-    .pending_values(&[("AKAv2", feature::AKA2), ("AKAv2-SHA-256", feature::AKA2)]),
+    ),
     property(
         "authent_qop",
         Kind::Word(&["none", "auth", "auth-int", "auth,auth-int"]),

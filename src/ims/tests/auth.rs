@@ -4,7 +4,7 @@ use super::phone::{Phone, Secret};
 use super::{K, Lab, OP, Sent, config, sim};
 use crate::base::time::Duration;
 use crate::base::trace::Level;
-use crate::config::model::{AuthentType, OperatorCode, SimAlgo};
+use crate::config::model::{AuthentType, OperatorCode, OperatorCodeTuak, SimAlgo};
 use crate::crypto::aka::{Sim, Vector, generate};
 use crate::crypto::milenage::{Constants, Milenage, derive_opc};
 use crate::crypto::sqn;
@@ -303,6 +303,35 @@ fn the_weakest_sufficient_algorithm_is_the_default_and_a_stronger_wish_is_grante
     let v2 = phone.ask(&mut strict, &wish("AKAv2-MD5"));
     assert!(v2.text.contains("algorithm=AKAv2-MD5"));
     assert_eq!(phone.answer(&mut strict, &v2, "").status(), 200);
+}
+
+#[test]
+fn every_algorithm_of_a_sim_registers_with_every_version_of_aka() {
+    let (r, c) = match sim(OperatorCode::Op(OP)).algo {
+        SimAlgo::Milenage { r, c, .. } => (r, c),
+        other => panic!("{other:?}"),
+    };
+    let milenage = SimAlgo::Milenage { op: OperatorCode::Opc(OP), r, c };
+    let tuak = SimAlgo::Tuak { top: OperatorCodeTuak::Top([7; 32]), keccak_iter: 2 };
+    let algorithms = [(milenage, 16), (SimAlgo::Xor, 16), (tuak.clone(), 16), (tuak, 32)];
+    for (algo, key_length) in algorithms {
+        for (authent_type, name) in [
+            (AuthentType::AkaV1, "AKAv1-MD5"),
+            (AuthentType::AkaV2, "AKAv2-MD5"),
+            (AuthentType::AkaV2Sha256, "AKAv2-SHA-256"),
+        ] {
+            let mut config = config();
+            let card = config.users[1].sim.as_mut().expect("bob has a SIM");
+            (card.algo, card.k) = (algo.clone(), vec![0x5a; key_length]);
+            let secret = Secret::Sim(policy::sim(card).expect("usable keys"));
+            config.users[1].authent_type = authent_type;
+            let mut lab = Lab::new(config);
+            let mut phone = Phone { secret, ..bob() };
+            let challenge = phone.ask(&mut lab, "");
+            assert!(challenge.text.contains(&format!("algorithm={name}\r\n")), "{}", challenge.text);
+            assert_eq!(phone.answer(&mut lab, &challenge, "").status(), 200, "{algo:?} {name}");
+        }
+    }
 }
 
 #[test]
