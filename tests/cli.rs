@@ -289,7 +289,10 @@ fn an_address_in_use_is_reported_with_code_3() {
     let folder = Folder::new("bind");
     let taken = UdpSocket::bind("127.0.0.1:0").unwrap();
     let SocketAddr::V4(addr) = taken.local_addr().unwrap() else { unreachable!("bound to IPv4") };
-    let config = folder.config(&format!("sip_addr: \"{addr}\", monitor_socket: \"monitor.sock\", ue_db: []"));
+    let config = folder.config(&format!(
+        "sip_addr: \"{addr}\", monitor_socket: \"monitor.sock\", log_filename: \"ims.log\", ue_db: []"
+    ));
+    fs::write(folder.file("ims.log"), "somebody else's").unwrap();
     let output = run(&[&config]);
     assert_eq!(output.status.code(), Some(3));
     let text = stderr(&output);
@@ -298,6 +301,7 @@ fn an_address_in_use_is_reported_with_code_3() {
         "{text}"
     );
     assert!(!folder.file("monitor.sock").exists());
+    assert_eq!(fs::read_to_string(folder.file("ims.log")).unwrap(), "somebody else's");
 }
 
 #[test]
@@ -387,10 +391,12 @@ fn a_terminal_gets_a_prompt() {
     wait_for("(ims) ");
     typed.write_all(b"us\t\r").unwrap();
     wait_for("0 registered");
+    typed.write_all(b"quit now\x03help\r").unwrap();
+    wait_for("Ends the program");
     typed.write_all(b"quit\r").unwrap();
     wait_for("Ending ...");
     assert_eq!(terminal.wait().unwrap().code(), Some(0));
     assert!(!folder.file("monitor.sock").exists());
     let history = fs::read_to_string(folder.file(".local/state/imsbox/history")).unwrap();
-    assert!(history.ends_with("users \nquit\n"), "{history}");
+    assert!(history.ends_with("users \nhelp\nquit\n"), "{history}");
 }

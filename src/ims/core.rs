@@ -282,6 +282,11 @@ impl Core {
         all.into_iter().flatten().min()
     }
 
+    /// Whether a clean end has been started.
+    pub fn is_ending(&self) -> bool {
+        self.end != End::Running
+    }
+
     /// Starts a clean end: ends the calls, stores the state, and pushes `Output::Exit` when that is done or has taken too long.
     pub fn shutdown(&mut self, cx: &mut Cx<'_>) {
         if self.end != End::Running {

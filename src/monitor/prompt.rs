@@ -9,7 +9,10 @@ use rustyline::highlight::Highlighter;
 use rustyline::hint::Hinter;
 use rustyline::history::FileHistory;
 use rustyline::validate::Validator;
-use rustyline::{CompletionType, Config, Context, Editor, Helper};
+use rustyline::{
+    Cmd, CompletionType, ConditionalEventHandler, Config, Context, Editor, Event, EventContext, EventHandler,
+    Helper, KeyEvent, Movement, RepeatCount,
+};
 use serde_json::json;
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
@@ -17,7 +20,7 @@ use std::path::{Path, PathBuf};
 /// Lines that the history keeps.
 const HISTORY_LINES: usize = 1000;
 
-/// What leaving the prompt with Ctrl-C or Ctrl-D leaves.
+/// What leaving the prompt with Ctrl-C or Ctrl-D on an empty line leaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Leave {
     /// The monitor: the program goes on.
@@ -37,6 +40,7 @@ pub fn run(session: &mut Session, leave: Leave) -> bool {
             return false;
         }
     };
+    editor.bind_sequence(KeyEvent::ctrl('C'), EventHandler::Conditional(Box::new(ClearLine)));
     let history = history_file();
     if let Some(file) = &history {
         // the first time there is none
@@ -86,6 +90,15 @@ fn history_file() -> Option<PathBuf> {
     let absolute = |name| std::env::var_os(name).map(PathBuf::from).filter(|p| p.is_absolute());
     let state = absolute("XDG_STATE_HOME").or_else(|| Some(absolute("HOME")?.join(".local/state")))?;
     Some(state.join("imsbox/history"))
+}
+
+/// Ctrl-C takes back what has been typed; on an empty line it leaves.
+struct ClearLine;
+
+impl ConditionalEventHandler for ClearLine {
+    fn handle(&self, _: &Event, _: RepeatCount, _: bool, context: &EventContext<'_>) -> Option<Cmd> {
+        (!context.line().is_empty()).then_some(Cmd::Kill(Movement::WholeBuffer))
+    }
 }
 
 /// Completes from the catalogue, and from the server where the catalogue does not do.

@@ -5,7 +5,7 @@
 mod client;
 mod place;
 
-pub use place::{default_socket, make_folder};
+pub use place::{client_socket, default_socket, make_folder};
 
 use crate::api::cx::ApiCx;
 use crate::api::message;

@@ -33,10 +33,8 @@ pub(super) const EXIT_TIMEOUT: Duration = Duration::from_secs(1);
 /// Whether the loop goes on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Stage {
-    /// All is served.
+    /// The core works, be it on its clean end.
     Running,
-    /// The core was told to end, and ends its calls.
-    Stopping,
     /// The core is done; what is queued on streams may leave until then.
     Leaving {
         /// The end of patience.
@@ -172,7 +170,7 @@ impl Node {
         }
         let leaving = match self.stage {
             Stage::Leaving { until } => Some(until),
-            Stage::Running | Stage::Stopping => None,
+            Stage::Running => None,
         };
         let deadlines =
             [self.core.next_deadline(), self.streams.next_deadline(), self.service.deadline(), leaving];
@@ -183,7 +181,7 @@ impl Node {
     fn is_over(&self) -> bool {
         match self.stage {
             Stage::Leaving { until } => self.world.now >= until || !self.streams.has_queued(),
-            Stage::Running | Stage::Stopping => false,
+            Stage::Running => false,
         }
     }
 
@@ -249,14 +247,12 @@ impl Node {
         }
     }
 
-    /// Asks the core for a clean end; the second time, ends at once.
+    /// Asks the core for a clean end; while it is on its way, by a signal or by a command, ends at once.
     fn stop(&mut self) {
-        match self.stage {
-            Stage::Running => {
-                self.stage = Stage::Stopping;
-                self.core.shutdown(&mut self.world.cx());
-            }
-            Stage::Stopping | Stage::Leaving { .. } => self.stage = Stage::Leaving { until: self.world.now },
+        if self.core.is_ending() {
+            self.stage = Stage::Leaving { until: self.world.now };
+        } else {
+            self.core.shutdown(&mut self.world.cx());
         }
     }
 }
@@ -291,7 +287,16 @@ mod tests {
     fn the_first_request_to_stop_is_clean_and_the_second_is_at_once() {
         let mut node = node();
         node.stop();
-        assert!(matches!(node.stage, Stage::Stopping));
+        assert!(!node.is_over());
+        node.stop();
+        assert!(node.is_over());
+    }
+
+    #[test]
+    fn a_request_to_stop_after_the_command_is_at_once() {
+        let mut node = node();
+        let quit = serde_json::json!({ "message": "quit" });
+        crate::api::message::respond(&mut node.world.api_cx(&mut node.core), &quit);
         assert!(!node.is_over());
         node.stop();
         assert!(node.is_over());

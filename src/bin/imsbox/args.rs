@@ -21,13 +21,13 @@ Options:
                      monitor: print the answer as JSON
   --effective        check: print every property with its value
   --socket PATH      monitor: the server's socket. Without it, and without monitor_socket in the configuration, it is
-                     /run/imsbox/monitor.sock for root, else $XDG_RUNTIME_DIR/imsbox.sock if that folder exists,
-                     else /tmp/imsbox-UID/monitor.sock
+                     /run/imsbox/monitor.sock for root and for the service, else $XDG_RUNTIME_DIR/imsbox.sock if that
+                     folder exists, else /tmp/imsbox-UID/monitor.sock
   -h, --help         print this
   -V, --version      print the version
 
 Signals:
-  SIGTERM, SIGINT    end the calls, store the state, exit; the second one exits at once
+  SIGTERM, SIGINT    end the calls, store the state, exit; while that goes on, exit at once
   SIGUSR1            rotate the log file; so does SIGHUP when there is no terminal
 
 Exit codes:

@@ -39,7 +39,7 @@ fn main() -> ExitCode {
         Ok(Invocation::Check(what, path)) => check::check(what, &path),
         Ok(Invocation::Properties) => check::properties(),
         Ok(Invocation::Monitor { socket, json, command }) => {
-            let socket = socket.unwrap_or_else(imsbox::node::control::default_socket);
+            let socket = socket.unwrap_or_else(imsbox::node::control::client_socket);
             match imsbox::monitor::run(&imsbox::monitor::Options { socket, json, command }) {
                 true => Exit::Ok,
                 false => Exit::Failed,

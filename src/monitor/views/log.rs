@@ -15,7 +15,8 @@ pub(super) fn render(answer: &Value, look: &Look) -> String {
         [("dropped", "dropped, the queue was full"), ("failed", "lost, they could not be written")]
     {
         if let Some(lines) = answer[member].as_u64().filter(|n| *n > 0) {
-            out += &look.paint(Tone::Bad, &format!("          {lines} lines {what}"));
+            let plural = if lines == 1 { "" } else { "s" };
+            out += &look.paint(Tone::Bad, &format!("          {lines} line{plural} {what}"));
             out.push('\n');
         }
     }
