@@ -5,7 +5,8 @@ import signal
 import subprocess
 import time
 
-ERROR = 0x0080_0000  # the severity that Wireshark calls error
+# Severities of Wireshark's expert.
+WARNING, ERROR = 0x0060_0000, 0x0080_0000
 FIELDS = ["frame.number", "ip.version", "frame.protocols", "ip.src", "udp.srcport", "tcp.srcport", "udp.dstport", "tcp.dstport",
           "sip.Method", "sip.Status-Code", "_ws.malformed", "_ws.expert.severity", "_ws.expert.message"]
 
@@ -57,8 +58,9 @@ class Capture:
             return False
         source, destination = int(source.split(",")[0]), int(destination.split(",")[0])
         own = lambda port: any(port == s.port or s.media_min <= port <= s.media_max for s in servers)
-        # A connection that the server opens comes from a port outside the block.
-        return own(source) or (not self.ports.first <= source <= self.ports.last and not own(destination))
+        # A connection that the server opens to a phone comes from a port outside the block.
+        opened = frame["tcp.srcport"] and not self.ports.first <= source <= self.ports.last and destination in self.ports.phones
+        return own(source) or opened
 
 
 def faults(frame):
@@ -70,6 +72,12 @@ def faults(frame):
     if any(severity >= ERROR for severity in severities):
         found.append(f"expert error: {frame['_ws.expert.message']}")
     return [f"frame {frame['frame.number']}: {words} ({frame['frame.protocols']})" for words in found]
+
+
+def warnings(frame):
+    """What tshark finds strange in the frame, but not wrong."""
+    severities = [value for value in frame["_ws.expert.severity"].split(",") if value]
+    return {frame["_ws.expert.message"]} if str(WARNING) in severities else set()
 
 
 def kind_of(frame):

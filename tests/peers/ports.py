@@ -4,8 +4,8 @@ import random
 import socket
 import threading
 
-BLOCK = 3000
-LOWEST, HIGHEST = 10000, 28000
+BLOCK = 8000
+LOWEST, HIGHEST = 10000, 32000
 
 
 def is_free(port):
@@ -21,11 +21,12 @@ def is_free(port):
 
 
 class Ports:
-    """Hands out each port once. `first` and `last` are the block's bounds."""
+    """Hands out each port once. `first` and `last` are the block's bounds, `phones` the ports that phones take SIP on."""
 
     def __init__(self):
         self.first = random.randrange(LOWEST, HIGHEST - BLOCK, 100)
         self.last = self.first + BLOCK - 1
+        self.phones = set()
         self._next = self.first
         self._lock = threading.Lock()
 

@@ -11,7 +11,7 @@ import time
 from template import fill
 from users import DOMAIN, Users
 
-MEDIA_PORTS = 200
+MEDIA_PORTS = 100
 HERE = pathlib.Path(__file__).parent
 
 
