@@ -7,6 +7,7 @@ use super::forward;
 use super::history::History;
 use super::limits::{MAX_FORKS, RETRY_AFTER_SECS};
 use super::media::description;
+use super::rules::Rules;
 use super::session::{Ack, Bridge, Call, Kind, Leg, LegState, Party, ServerId, Waiting};
 use super::setup::new_tag;
 use super::state::State;
@@ -14,6 +15,7 @@ use super::tag::Side;
 use crate::base::arena::Id;
 use crate::base::timer::Alarm;
 use crate::base::trace::{Level, Subject};
+use crate::config::model::Impu;
 use crate::ims::core::View;
 use crate::ims::dispatch::Caller;
 use crate::ims::registrar::binding::Binding;
@@ -32,6 +34,8 @@ pub(super) struct Refusal {
     text: &'static str,
     /// Warn-code (RFC 3261 20.43).
     warning: Option<u16>,
+    /// What the caller requires and may not have.
+    unsupported: Option<&'static str>,
 }
 
 impl Refusal {
@@ -39,7 +43,14 @@ impl Refusal {
     pub(super) const NO_ROOM: Refusal = Refusal::new(503, "there is no room for another call");
 
     const fn new(status: u16, text: &'static str) -> Self {
-        Refusal { status, text, warning: None }
+        Refusal { status, text, warning: None, unsupported: None }
+    }
+
+    /// The caller requires an extension that the configuration forbids.
+    fn extension(option: &[u8]) -> Self {
+        let name = if option.eq_ignore_ascii_case(b"100rel") { "100rel" } else { "precondition" };
+        let text = "it requires an extension that the configuration forbids";
+        Refusal { unsupported: Some(name), ..Refusal::new(420, text) }
     }
 
     /// Answers the INVITE.
@@ -61,6 +72,9 @@ impl Refusal {
             if let Some(code) = self.warning {
                 w.header_fmt("Warning", format_args!("{code} {agent} \"{}\"", self.text));
             }
+            if let Some(option) = self.unsupported {
+                w.header("Unsupported", option);
+            }
             forward::end_own_response(w, settings, b"INVITE", self.status);
         });
     }
@@ -72,6 +86,7 @@ pub(super) struct Draft {
     kind: Kind,
     caller: Party,
     callee: Party,
+    rules: Rules,
 }
 
 impl Draft {
@@ -98,7 +113,16 @@ impl Draft {
                 (echo(view, cx, msg, flow, number)?, Party { uri, ..Party::default() })
             }
         };
-        Ok(Draft { kind, caller: calling_party(view, msg, caller, flow), callee })
+        let (calling, from) = calling_party(view, msg, caller, flow);
+        let called = match target {
+            Target::Echo(number) => view.config.echo.get(number),
+            _ => callee.impu(view.subs),
+        };
+        let rules = Rules::of(&view.config.call, called.into_iter().chain(from));
+        match rules.refused_option(msg) {
+            Some(option) => Err(Refusal::extension(option)),
+            None => Ok(Draft { kind, caller: calling, callee, rules }),
+        }
     }
 
     /// The call; its id is not known yet.
@@ -117,6 +141,7 @@ impl Draft {
             history: History::new(index, view.txs.new_token()),
             legs: SmallVec::new(),
             kind: self.kind,
+            rules: self.rules,
             accepted: SmallVec::new(),
             alarm: Alarm::default(),
             idle_deadline: None,
@@ -169,8 +194,13 @@ fn echo(
     Ok(Kind::Echo(Box::new(Echo::new(number, local, Origin { id, version: 0, address }))))
 }
 
-/// The caller as views show it: the identity it is known by, else what From says.
-fn calling_party(view: &View<'_>, msg: &Message<'_>, caller: Caller, flow: Flow) -> Party {
+/// The caller as views show it: the identity it is known by, with its settings, else what From says.
+fn calling_party<'v>(
+    view: &View<'v>,
+    msg: &Message<'_>,
+    caller: Caller,
+    flow: Flow,
+) -> (Party, Option<&'v Impu>) {
     let from = msg.from();
     let user = caller.user;
     let preferred = msg.values(HeaderId::PPreferredIdentity).next().and_then(NameAddr::parse);
@@ -178,13 +208,14 @@ fn calling_party(view: &View<'_>, msg: &Message<'_>, caller: Caller, flow: Flow)
         .into_iter()
         .flatten()
         .find_map(|uri| view.subs.lookup_user(&uri).filter(|(id, _)| Some(*id) == user));
+    let known = known.map(|(user, impu)| &view.subs.user(user).impus[impu]);
     let uri = match known {
-        Some((user, impu)) => view.subs.user(user).impus[impu].uri.clone(),
+        Some(impu) => impu.uri.clone(),
         None => from.map_or_else(String::new, |f| lossy(f.uri_text).into_owned()),
     };
     let binding = caller.binding;
     let follows_binding = binding.is_some_and(|id| is_registered_at(view, id, msg, flow));
-    Party { user, impu_index: None, uri, binding, follows_binding }
+    (Party { user, impu_index: None, uri, binding, follows_binding }, known)
 }
 
 /// Whether an INVITE that came over this flow comes from the phone that registered this contact: over the same connection, from

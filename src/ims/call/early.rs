@@ -46,6 +46,9 @@ pub(super) fn on_provisional(
     if new {
         call.idle_deadline = Some(cx.now + view.config.call.dialog_timeout);
     }
+    if msg.status() == 183 && !call.rules.use183 && msg.header(HeaderId::RSeq).is_none() {
+        return;
+    }
     pass::response(call, view, cx, Onward { tx, leg: number, to: Side::Caller, status: msg.status() }, msg);
     if call.state == State::Init {
         call.become_state(cx.now, State::Ringing);

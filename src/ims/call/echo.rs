@@ -15,7 +15,7 @@ use super::session::{Call, Kind, ServerId};
 use super::state::State;
 use super::tag::Side;
 use crate::base::time::{Duration, Instant};
-use crate::config::model::{AnswerBody, Impu, Precondition};
+use crate::config::model::{AnswerBody, Impu};
 use crate::ims::core::View;
 use crate::proto::cx::Cx;
 use crate::proto::flow::LocalId;
@@ -124,11 +124,6 @@ fn allowed(impu: &Impu) -> Allowed {
     Allowed { audio: impu.audio, video: impu.video, text: impu.text }
 }
 
-/// Whether precondition lines are answered.
-fn with_qos(view: &View<'_>, impu: &Impu) -> bool {
-    impu.precondition.unwrap_or(view.config.call.precondition) != Precondition::Off
-}
-
 /// Starts an echo call: answers it, refuses it, lets it ring for ever, or asks for its ports.
 pub(super) fn start(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, msg: &Message<'_>) {
     call.idle_deadline = Some(cx.now + view.config.call.dialog_timeout);
@@ -143,7 +138,7 @@ pub(super) fn start(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, msg: 
         return ring(call, view, cx);
     }
     let cseq = msg.cseq().map_or(0, |c| c.number);
-    let offer = description(msg).map(<[u8]>::to_vec);
+    let offer = description(msg).map(|d| call.rules.description(d, true).unwrap_or_else(|| d.to_vec()));
     echo.pending = Some(Pending { tx, method: Method::Invite, cseq, offer });
     prepare(call, view, cx);
 }
@@ -232,7 +227,7 @@ fn proceed(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>) {
     let mut waits = false;
     match pending.offer.as_deref().map(Sdp::parse) {
         Some(Ok(offer)) => {
-            let qos = with_qos(view, impu);
+            let qos = call.rules.preconditions;
             echo.streams.answer(view.media, cx.out, &offer, allowed(impu), qos);
             waits = qos && echo_sdp::waits_for_resources(&offer, allowed(impu));
         }
@@ -253,8 +248,7 @@ fn begin_answering(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, waits:
     let (Kind::Echo(echo), Some(invite)) = (&mut call.kind, &call.invite) else { return };
     let msg = invite.request.message();
     let lists = |tag| msg.lists(HeaderId::Supported, tag) || msg.lists(HeaderId::Require, tag);
-    let reliable =
-        lists("100rel") && impu(view, echo).reliable_provisional && view.config.call.reliable_provisional;
+    let reliable = lists("100rel") && call.rules.reliable && call.rules.use183;
     if call.legs[0].up.is_none() {
         let tag = call.legs[0].tag(Side::Caller);
         call.legs[0].up = Some(Dialog::uas(&msg, tag, invite.flow));

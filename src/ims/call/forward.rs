@@ -2,9 +2,11 @@
 //!
 //! Unknown headers and most known ones are copied by span, in their order and under the name they came with. What belongs to a
 //! dialog, a hop, the trust domain (RFC 3325, TS 24.229 5.2.6) or the security agreement (RFC 3329) is ours: written anew for
-//! the other side, or left out. The body is never touched.
+//! the other side, or left out. The body is not touched but by
+//! the configuration (`rules`).
 
 use super::custom::Custom;
+use super::rules::Rules;
 use crate::config::model::SipSettings;
 use crate::proto::flow::Transport;
 use crate::wire::sip::{HeaderId, Message, NameAddr, Writer};
@@ -53,8 +55,10 @@ pub struct Additions<'a> {
     pub identities: &'a [String],
     /// Value of P-Called-Party-ID.
     pub called_party: Option<&'a [u8]>,
-    /// Whether `100rel` is taken out of the option tags.
-    pub without_100rel: bool,
+    /// What the configuration changes.
+    pub rules: Rules,
+    /// Whether the message begins the call.
+    pub begins: bool,
 }
 
 /// Copies a request's headers to the other dialog and ends it with its body. The start line, Via, Max-Forwards, From, To,
@@ -72,7 +76,7 @@ pub fn end_request(mut w: Writer<'_>, msg: &Message<'_>, with: &Additions<'_>) {
     if let Some(called) = with.called_party {
         w.header_parts("P-Called-Party-ID", &[b"<", called, b">"]);
     }
-    finish(w, msg, &custom);
+    finish(w, msg, with, &custom);
 }
 
 /// Copies a response's headers to the other dialog and ends it with its body. The status line, Via, From, To, Call-ID, CSeq,
@@ -85,7 +89,7 @@ pub fn end_response(mut w: Writer<'_>, msg: &Message<'_>, with: &Additions<'_>) 
     if with.settings.force_user_agent && !custom.removes(b"Server") {
         w.header("Server", &with.settings.user_agent);
     }
-    finish(w, msg, &custom);
+    finish(w, msg, with, &custom);
 }
 
 /// The reason phrase of a response, when it has one that can be shown.
@@ -124,7 +128,7 @@ fn copy(
     custom: &Custom<'_>,
     exempt: impl Fn(HeaderId) -> bool,
 ) {
-    for field in msg.fields() {
+    for field in msg.fields().filter(|f| !with.rules.removes_header(f.id)) {
         let agent = with.settings.force_user_agent && is_agent(field.id);
         let ours = is_ours(field.id) && !exempt(field.id);
         if !agent && !ours && !custom.removes(field.name) && !custom.removes(field.id.name().as_bytes()) {
@@ -133,7 +137,7 @@ fn copy(
     }
     for id in [HeaderId::Require, HeaderId::ProxyRequire, HeaderId::Supported] {
         if !custom.removes(id.name().as_bytes()) {
-            options(w, msg, id, with.without_100rel);
+            options(w, msg, id, &with.rules);
         }
     }
     for identity in with.identities {
@@ -142,10 +146,9 @@ fn copy(
 }
 
 /// Writes the option tags of a header, without those that end here.
-fn options(w: &mut Writer<'_>, msg: &Message<'_>, id: HeaderId, without_100rel: bool) {
+fn options(w: &mut Writer<'_>, msg: &Message<'_>, id: HeaderId, rules: &Rules) {
     let is_hop = |tag: &[u8]| {
-        HOP_OPTIONS.iter().any(|o| tag.eq_ignore_ascii_case(o.as_bytes()))
-            || (without_100rel && tag.eq_ignore_ascii_case(b"100rel"))
+        HOP_OPTIONS.iter().any(|o| tag.eq_ignore_ascii_case(o.as_bytes())) || rules.removes_option(tag)
     };
     let mut parts: SmallVec<[&[u8]; 32]> = SmallVec::new();
     for tag in msg.values(id).filter(|t| !is_hop(t)) {
@@ -159,9 +162,10 @@ fn options(w: &mut Writer<'_>, msg: &Message<'_>, id: HeaderId, without_100rel: 
     }
 }
 
-fn finish(mut w: Writer<'_>, msg: &Message<'_>, custom: &Custom<'_>) {
+fn finish(mut w: Writer<'_>, msg: &Message<'_>, with: &Additions<'_>, custom: &Custom<'_>) {
     custom.add_to(&mut w);
-    match msg.body() {
+    let changed = with.rules.body(msg, with.begins);
+    match changed.as_deref().unwrap_or(msg.body()) {
         [] => w.finish(),
         body => w.body(msg.header(HeaderId::ContentType).unwrap_or(b"application/octet-stream"), body),
     }
@@ -284,7 +288,7 @@ mod tests {
     }
 
     fn additions(settings: &SipSettings) -> Additions<'_> {
-        Additions { settings, identities: &[], called_party: None, without_100rel: false }
+        Additions { settings, identities: &[], called_party: None, rules: Rules::default(), begins: false }
     }
 
     #[test]
@@ -319,10 +323,12 @@ mod tests {
             custom_headers: vec![custom("X-Odd", Some("new")), custom("Supported", None)],
             ..SipSettings::default()
         };
-        let with = Additions { without_100rel: true, ..additions(&settings) };
+        let rules = Rules { reliable: false, early_media: false, ..Rules::default() };
+        let with = Additions { rules, ..additions(&settings) };
         let got = written(|w| end_request(w, &msg, &with));
         assert!(got.contains("User-Agent: phone\r\n") && got.contains("X-Odd: new\r\n"), "{got}");
         assert!(!got.contains("X-Odd: kept") && !got.contains("Supported"), "{got}");
+        assert!(!got.contains("P-Early-Media"), "{got}");
     }
 
     #[test]

@@ -21,6 +21,7 @@ mod media;
 mod pass;
 mod reinvite;
 mod release;
+mod rules;
 mod session;
 mod setup;
 pub mod state;

@@ -1,6 +1,7 @@
 //! Passing one message of a call to the other side: the frame that belongs to that side's dialog, then what is copied.
 
 use super::forward::{self, Additions, Privacy};
+use super::rules::Rules;
 use super::session::{Call, ClientId, Role, ServerId};
 use super::tag::Side;
 use crate::config::model::SipSettings;
@@ -42,7 +43,8 @@ pub(super) fn response(call: &Call, view: &mut View<'_>, cx: &mut Cx<'_>, onward
         settings: &view.config.protocol,
         identities: &identities,
         called_party: None,
-        without_100rel: false,
+        rules: call.rules,
+        begins: false,
     };
     let refreshes = onward.status < 300 && msg.header(HeaderId::Contact).is_some();
     let phrase = (onward.status == msg.status()).then(|| forward::phrase(msg)).flatten();
@@ -70,7 +72,7 @@ pub(super) fn request(
     let owner = call.owner(role);
     let dialog = call.legs[usize::from(leg)].dialog(to)?;
     let local = view.config.sip[usize::from(flow.local.0)].addr;
-    let settings = &view.config.protocol;
+    let (settings, rules) = (&view.config.protocol, call.rules);
     let (method, target) = (msg.method_token(), dialog.request_uri());
     let sent = view.txs.request(cx, flow, method, target, tcp_allowed, owner, |mut w| {
         dialog.write_head(&mut w, method, cseq);
@@ -80,7 +82,7 @@ pub(super) fn request(
         if let Some((rseq, invite)) = rack {
             w.header_fmt("RAck", format_args!("{rseq} {invite} INVITE"));
         }
-        forward::end_request(w, msg, &additions(settings));
+        forward::end_request(w, msg, &additions(settings, rules));
     });
     let since = cx.now.since(call.created);
     call.history_of(leg, to).sent(since, msg.method(), 0);
@@ -110,11 +112,11 @@ pub(super) fn ack(
     call.history_of(leg, to).sent(since, Method::Ack, 0);
     let Some((flow, _)) = flow(call, view, leg, to) else { return };
     let Some(dialog) = call.legs[usize::from(leg)].dialog(to) else { return };
-    let settings = &view.config.protocol;
+    let (settings, rules) = (&view.config.protocol, call.rules);
     view.txs.send_stateless(cx, flow, b"ACK", dialog.request_uri(), |mut w| {
         dialog.write_head(&mut w, b"ACK", cseq);
         match msg {
-            Some(msg) => forward::end_request(w, msg, &additions(settings)),
+            Some(msg) => forward::end_request(w, msg, &additions(settings, rules)),
             None => {
                 forward::own_request(&mut w, settings, b"ACK");
                 w.finish();
@@ -165,6 +167,6 @@ pub(super) fn flow(call: &Call, view: &View<'_>, leg: u8, side: Side) -> Option<
     })
 }
 
-fn additions(settings: &SipSettings) -> Additions<'_> {
-    Additions { settings, identities: &[], called_party: None, without_100rel: false }
+fn additions(settings: &SipSettings, rules: Rules) -> Additions<'_> {
+    Additions { settings, identities: &[], called_party: None, rules, begins: false }
 }

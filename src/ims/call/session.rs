@@ -6,6 +6,7 @@
 use super::echo::Echo;
 use super::history::History;
 use super::limits::MAX_FORKS;
+use super::rules::Rules;
 use super::state::State;
 use super::tag::{Place, Side, Tag};
 use crate::base::arena::Id;
@@ -53,6 +54,8 @@ pub(super) enum Role {
 pub struct Call {
     pub(super) id: Id<Call>,
     pub(super) state: State,
+    /// What the configuration changes in it.
+    pub(super) rules: Rules,
     /// The caller's binding, for the trace.
     pub(super) subject: Subject,
     pub(super) created: Instant,

@@ -3,6 +3,7 @@
 use super::fork;
 use super::forward::{self, Additions, Privacy};
 use super::history::History;
+use super::rules::Rules;
 use super::session::{Ack, Call, Failure, Leg, LegState, Party, Role};
 use super::tag::{self, Place, Side, Tag};
 use crate::base::arena::Id;
@@ -42,6 +43,7 @@ pub(super) fn start_leg(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, c
         config: view.config,
         caller: &call.caller,
         callee: &call.callee,
+        rules: call.rules,
     };
     let owner = call.owner(Role::Leg(number));
     let uri = &binding.contact.uri;
@@ -85,6 +87,7 @@ struct Plan<'a> {
     config: &'a Config,
     caller: &'a Party,
     callee: &'a Party,
+    rules: Rules,
 }
 
 impl Plan<'_> {
@@ -117,7 +120,8 @@ impl Plan<'_> {
             settings: &self.config.protocol,
             identities: &identities,
             called_party: self.called_party(msg),
-            without_100rel: !self.config.call.reliable_provisional,
+            rules: self.rules,
+            begins: true,
         };
         forward::end_request(w, msg, &with);
     }

@@ -6,6 +6,7 @@ mod echo;
 mod faults;
 mod forks;
 mod inside;
+mod settings;
 mod streams;
 mod views;
 

@@ -1,0 +1,141 @@
+//! What the configuration changes in the calls of its users: reliable answers, 183, early media, preconditions, calls that begin
+//! on hold. Everything else passes as the phones have it.
+
+use crate::config::model::{CallSettings, Impu, Precondition};
+use crate::wire::sdp::precondition::QosLine;
+use crate::wire::sdp::session::Line;
+use crate::wire::sdp::{Direction, Sdp};
+use crate::wire::sip::{HeaderId, Message};
+
+/// The rules of one call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rules {
+    /// `100rel`: reliable provisional answers (RFC 3262).
+    pub reliable: bool,
+    /// `use183`: 183 Session Progress, where it is not reliable.
+    pub use183: bool,
+    /// `early_media`: P-Early-Media (RFC 5009).
+    pub early_media: bool,
+    /// `precondition` is not `off` (RFC 3312).
+    pub preconditions: bool,
+    /// `allow_held_invite`: a call may begin on hold.
+    pub held_start: bool,
+}
+
+impl Default for Rules {
+    /// Everything passes.
+    fn default() -> Self {
+        Rules { reliable: true, use183: true, early_media: true, preconditions: true, held_start: true }
+    }
+}
+
+impl Rules {
+    /// The rules for a call in which these identities take part: what the global settings or one of them forbids is forbidden;
+    /// the first identity with a `precondition` of its own decides on that.
+    pub fn of<'i>(settings: &CallSettings, impus: impl Iterator<Item = &'i Impu> + Clone) -> Rules {
+        let own = impus.clone().find_map(|i| i.precondition);
+        Rules {
+            reliable: settings.reliable_provisional && impus.clone().all(|i| i.reliable_provisional),
+            use183: settings.use183 && impus.clone().all(|i| i.use183),
+            early_media: settings.early_media && impus.clone().all(|i| i.early_media),
+            preconditions: own.unwrap_or(settings.precondition) != Precondition::Off,
+            held_start: settings.allow_held_invite,
+        }
+    }
+
+    /// Whether an option tag is taken out of what passes.
+    pub fn removes_option(&self, tag: &[u8]) -> bool {
+        (!self.reliable && tag.eq_ignore_ascii_case(b"100rel"))
+            || (!self.preconditions && tag.eq_ignore_ascii_case(b"precondition"))
+    }
+
+    /// Whether a header is taken out of what passes.
+    pub fn removes_header(&self, id: HeaderId) -> bool {
+        !self.early_media && id == HeaderId::PEarlyMedia
+    }
+
+    /// An option tag that the INVITE requires and the rules forbid: 420 (RFC 3261 8.2.2.3).
+    pub fn refused_option<'m>(&self, invite: &Message<'m>) -> Option<&'m [u8]> {
+        invite.values(HeaderId::Require).find(|tag| self.removes_option(tag))
+    }
+
+    /// The body of a message as it passes, where that is not as it came. `begins` says that it is the offer which begins a call.
+    pub fn body(&self, msg: &Message<'_>, begins: bool) -> Option<Vec<u8>> {
+        let changes = !self.preconditions || (begins && !self.held_start);
+        if !changes || !msg.has_content_type("application/sdp") {
+            return None;
+        }
+        self.description(msg.body(), begins)
+    }
+
+    /// A description as it passes, where that is not as it came.
+    pub fn description(&self, sdp: &[u8], begins: bool) -> Option<Vec<u8>> {
+        let parsed = Sdp::parse(sdp).ok()?;
+        let streams = || parsed.medias().filter(|m| m.port != 0);
+        let has_qos = streams().any(|m| m.qos_lines().next().is_some());
+        let drops_qos = !self.preconditions && has_qos;
+        let is_held = streams().next().is_some() && streams().all(|m| m.direction() != Direction::SendRecv);
+        // phones wait for their resources with inactive streams: without preconditions there is nothing to wait for
+        let unholds = begins && is_held && (!self.held_start || drops_qos);
+        if !drops_qos && !unholds {
+            return None;
+        }
+        let keeps = |line: &Line<'_>| {
+            let attribute = line.letter == b'a';
+            let qos = attribute && drops_qos && QosLine::parse(line.value).is_some();
+            let direction = attribute && unholds && Direction::parse(line.value).is_some();
+            !qos && !direction
+        };
+        let mut out = Vec::with_capacity(sdp.len());
+        let lines = parsed.session_lines().chain(parsed.medias().flat_map(|m| m.lines()));
+        for line in lines.filter(keeps) {
+            out.extend_from_slice(&[line.letter, b'=']);
+            out.extend_from_slice(line.value);
+            out.extend_from_slice(b"\r\n");
+        }
+        Some(out)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OFFER: &[u8] = b"v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n\
+        a=inactive\r\na=curr:qos local none\r\na=des:qos mandatory local sendrecv\r\na=ptime:20\r\n";
+
+    fn passed(rules: Rules, begins: bool, sdp: &[u8]) -> Option<String> {
+        rules.description(sdp, begins).map(|d| String::from_utf8(d).unwrap())
+    }
+
+    #[test]
+    fn one_who_forbids_is_enough() {
+        let settings = CallSettings { use183: false, ..CallSettings::default() };
+        let mut impus = [Impu::new("sip:a@x"), Impu::new("sip:b@x")];
+        impus[1].reliable_provisional = false;
+        impus[1].precondition = Some(Precondition::Off);
+        let rules = Rules::of(&settings, impus.iter());
+        assert_eq!(rules, Rules { reliable: false, use183: false, preconditions: false, ..Rules::default() });
+        assert!(rules.removes_option(b"100REL") && rules.removes_option(b"precondition"));
+        assert!(!rules.removes_option(b"timer") && !Rules::default().removes_option(b"100rel"));
+        assert_eq!(Rules::of(&CallSettings::default(), impus[..1].iter()), Rules::default());
+    }
+
+    #[test]
+    fn descriptions_lose_what_is_forbidden_and_nothing_else() {
+        assert_eq!(passed(Rules::default(), true, OFFER), None);
+        let text = String::from_utf8(OFFER.to_vec()).unwrap();
+        let plain = text
+            .replace("a=curr:qos local none\r\n", "")
+            .replace("a=des:qos mandatory local sendrecv\r\n", "");
+        let off = Rules { preconditions: false, ..Rules::default() };
+        assert_eq!(passed(off, true, OFFER), Some(plain.replace("a=inactive\r\n", "")));
+        assert_eq!(passed(off, false, OFFER), Some(plain.clone()), "hold inside a call is hold");
+        assert_eq!(passed(off, true, plain.as_bytes()), None, "a call that begins on hold may");
+        let unhold = Rules { held_start: false, ..Rules::default() };
+        assert_eq!(passed(unhold, true, OFFER), Some(text.replace("a=inactive\r\n", "")));
+        assert_eq!(passed(unhold, false, OFFER), None);
+        assert_eq!(passed(unhold, true, text.replace("inactive", "sendrecv").as_bytes()), None);
+        assert_eq!(passed(off, true, b"no description"), None);
+    }
+}
