@@ -159,7 +159,7 @@ pub(super) fn on_ack(
         pass::ack(call, view, cx, (leg, side.other()), accepted.far_cseq, Some(msg));
         super::media::note(call, cx, msg, side);
     } else {
-        super::echo::on_ack(call, view, cx, msg);
+        super::echo_inside::on_ack(call, view, cx, msg);
     }
 }
 

@@ -5,11 +5,11 @@
 //! `proto::media`; here is the signalling. Bodies of `code` answers come from the configuration.
 
 use super::answer;
+use super::echo_inside;
 use super::echo_media::{Prepared, Streams};
 use super::echo_sdp::{self, Allowed, Origin};
 use super::forward;
 use super::media::description;
-use super::reinvite;
 use super::release::{self, End};
 use super::session::{Call, Kind, ServerId};
 use super::state::State;
@@ -21,11 +21,10 @@ use crate::proto::cx::Cx;
 use crate::proto::flow::LocalId;
 use crate::proto::sip::dialog::Dialog;
 use crate::wire::sdp::Sdp;
-use crate::wire::sip::text::decimal;
 use crate::wire::sip::{HeaderId, Message, Method};
 
 /// The methods that an echo call takes.
-const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, PRACK, UPDATE, INFO, MESSAGE, OPTIONS";
+pub(super) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, PRACK, UPDATE, INFO, MESSAGE, OPTIONS";
 
 /// The echo service's side of a call.
 #[derive(Debug)]
@@ -33,20 +32,20 @@ pub(super) struct Echo {
     /// Its number, in the configuration's order.
     number: usize,
     pub(super) streams: Streams,
-    stage: Stage,
+    pub(super) stage: Stage,
     /// The request whose answer waits for ports.
-    pending: Option<Pending>,
+    pub(super) pending: Option<Pending>,
     /// Our offer is out and its answer comes in the ACK.
-    has_offered: bool,
+    pub(super) has_offered: bool,
     /// The answer to the INVITE has gone in a reliable provisional response.
     has_answered_early: bool,
-    reliable: Option<Reliable>,
+    pub(super) reliable: Option<Reliable>,
     next_rseq: u32,
 }
 
 /// What an echo call waits for before its 200.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stage {
+pub(super) enum Stage {
     /// The ports.
     Ports,
     /// The caller's PRACK, and its resources.
@@ -64,18 +63,19 @@ enum Stage {
 
 /// A request that waits for ports: the INVITE, a re-INVITE or an UPDATE.
 #[derive(Debug)]
-struct Pending {
-    tx: ServerId,
-    method: Method,
-    cseq: u32,
+pub(super) struct Pending {
+    pub(super) tx: ServerId,
+    pub(super) method: Method,
+    /// CSeq number.
+    pub(super) cseq: u32,
     /// The offer; `None` asks for ours.
-    offer: Option<Vec<u8>>,
+    pub(super) offer: Option<Vec<u8>>,
 }
 
 /// A reliable provisional response that waits for its PRACK.
 #[derive(Clone, Copy, Debug)]
-struct Reliable {
-    rseq: u32,
+pub(super) struct Reliable {
+    pub(super) rseq: u32,
     next_at: Instant,
     interval: Duration,
     give_up_at: Instant,
@@ -116,11 +116,11 @@ impl Echo {
 }
 
 /// The configuration of the echo number of a call.
-fn impu<'c>(view: &View<'c>, echo: &Echo) -> &'c Impu {
+pub(super) fn impu<'c>(view: &View<'c>, echo: &Echo) -> &'c Impu {
     &view.config.echo[echo.number]
 }
 
-fn allowed(impu: &Impu) -> Allowed {
+pub(super) fn allowed(impu: &Impu) -> Allowed {
     Allowed { audio: impu.audio, video: impu.video, text: impu.text }
 }
 
@@ -144,7 +144,7 @@ pub(super) fn start(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, msg: 
 }
 
 /// Asks for the ports that the pending request needs, and goes on at once when none is missing.
-fn prepare(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>) {
+pub(super) fn prepare(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>) {
     let Kind::Echo(echo) = &mut call.kind else { return };
     let Some(pending) = &echo.pending else { return };
     let allowed = allowed(impu(view, echo));
@@ -239,7 +239,7 @@ fn proceed(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>) {
     if call.invite.is_some() && pending.method == Method::Invite {
         begin_answering(call, view, cx, waits);
     } else {
-        finish_reoffer(call, view, cx, &pending, waits);
+        echo_inside::finish_reoffer(call, view, cx, &pending, waits);
     }
 }
 
@@ -342,7 +342,7 @@ fn accept(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>) {
     super::media::set_held(call, cx, held);
 }
 
-fn respond_success(
+pub(super) fn respond_success(
     call: &mut Call,
     view: &mut View<'_>,
     cx: &mut Cx<'_>,
@@ -371,124 +371,12 @@ fn respond_success(
     });
 }
 
-/// Answers the UPDATE, PRACK or re-INVITE that has waited for its ports.
-fn finish_reoffer(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, pending: &Pending, waits: bool) {
-    respond_success(call, view, cx, pending.tx, pending.method, true);
-    if pending.method == Method::Invite {
-        answer::await_ack(call, view, cx, pending.tx, (0, Side::Caller), (pending.cseq, 0));
-    }
-    let Some(echo) = call.echo_mut() else { return };
-    let held = super::media::is_held(&echo.streams.medias());
-    if let Stage::Resources { ready } = &mut echo.stage {
-        *ready |= !waits;
-    }
-    super::media::set_held(call, cx, held);
-    alert_if_ready(call, view, cx);
-}
-
 /// RFC 3262 3, RFC 3312 5: no 2xx before the reliable answer is acknowledged, no alerting before the resources are there.
-fn alert_if_ready(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>) {
+pub(super) fn alert_if_ready(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>) {
     let Some(echo) = call.echo_mut() else { return };
     if echo.stage == (Stage::Resources { ready: true }) && echo.reliable.is_none() {
         ring(call, view, cx);
         alert(call, view, cx);
-    }
-}
-
-/// A request other than BYE in the call's dialog; its CSeq has been checked.
-pub(super) fn on_request(
-    call: &mut Call,
-    view: &mut View<'_>,
-    cx: &mut Cx<'_>,
-    tx: ServerId,
-    msg: &Message<'_>,
-) {
-    call.history.received(cx.now.since(call.created), msg.method(), 0);
-    if call.state == State::Stop {
-        return reinvite::refuse(view, cx, tx, msg, 481);
-    }
-    if let Some(deadline) = &mut call.idle_deadline {
-        *deadline = (*deadline).max(cx.now + view.config.call.dialog_timeout);
-    }
-    match msg.method() {
-        Method::Invite | Method::Update => on_offer(call, view, cx, tx, msg),
-        Method::Prack => on_prack(call, view, cx, tx, msg),
-        Method::Info | Method::Message | Method::Options => {
-            respond_success(call, view, cx, tx, msg.method(), false);
-        }
-        // no subscription of ours lives in this dialog (RFC 6665 4.1.3)
-        Method::Notify => reinvite::refuse(view, cx, tx, msg, 481),
-        _ => {
-            let settings = &view.config.protocol;
-            view.txs.respond(cx, tx, 405, None, &[], |mut w| {
-                w.header("Allow", ALLOW);
-                forward::end_own_response(w, settings, msg.method_token(), 405);
-            });
-        }
-    }
-}
-
-/// A re-INVITE or an UPDATE: a new offer, a wish for one of ours, or only a sign of life.
-fn on_offer(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, tx: ServerId, msg: &Message<'_>) {
-    let is_invite = msg.method() == Method::Invite;
-    let unacknowledged = !call.accepted.is_empty();
-    let open = call.invite.is_some();
-    let Some(echo) = call.echo_mut() else { return };
-    // RFC 3261 14.2 and RFC 3311 5.2: an offer of theirs is being answered; RFC 3264 4: one of ours is
-    if echo.pending.is_some() || (is_invite && open) {
-        return reinvite::refuse(view, cx, tx, msg, 500);
-    }
-    if echo.has_offered || (is_invite && unacknowledged) {
-        return reinvite::refuse(view, cx, tx, msg, 491);
-    }
-    let offer = description(msg).map(<[u8]>::to_vec);
-    if offer.is_none() && !is_invite {
-        return respond_success(call, view, cx, tx, Method::Update, false);
-    }
-    let cseq = msg.cseq().map_or(0, |c| c.number);
-    echo.pending = Some(Pending { tx, method: msg.method(), cseq, offer });
-    prepare(call, view, cx);
-}
-
-fn on_prack(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, tx: ServerId, msg: &Message<'_>) {
-    let invite = call.invite.as_ref().and_then(|i| i.request.message().cseq()).map(|c| c.number);
-    let Some(echo) = call.echo_mut() else { return };
-    let rack = msg.header(HeaderId::RAck).unwrap_or_default();
-    let mut words = rack.split(|&o| crate::wire::sip::text::is_lws(o)).filter(|w| !w.is_empty());
-    let (rseq, cseq) = (words.next().and_then(decimal), words.next().and_then(decimal));
-    let fits = echo.reliable.is_some_and(|r| Some(r.rseq) == rseq) && cseq.is_some() && cseq == invite;
-    if !fits || words.next() != Some(b"INVITE") {
-        return reinvite::refuse(view, cx, tx, msg, 481);
-    }
-    echo.reliable = None;
-    match description(msg) {
-        Some(offer) if echo.pending.is_none() => {
-            let cseq = msg.cseq().map_or(0, |c| c.number);
-            echo.pending = Some(Pending { tx, method: Method::Prack, cseq, offer: Some(offer.to_vec()) });
-            prepare(call, view, cx);
-        }
-        _ => {
-            respond_success(call, view, cx, tx, Method::Prack, false);
-            alert_if_ready(call, view, cx);
-        }
-    }
-}
-
-/// The ACK of a 2xx: with the answer, when the offer was ours.
-pub(super) fn on_ack(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, msg: &Message<'_>) {
-    let Kind::Echo(echo) = &mut call.kind else { return };
-    if !std::mem::take(&mut echo.has_offered) {
-        return;
-    }
-    let allowed = allowed(impu(view, echo));
-    let answer = description(msg).and_then(|d| Sdp::parse(d).ok());
-    let taken = answer.is_some_and(|a| echo.streams.take_answer(view.media, cx.out, &a, allowed));
-    let held = super::media::is_held(&echo.streams.medias());
-    if taken {
-        super::media::set_held(call, cx, held);
-    } else {
-        // RFC 3261 13.2.1: the ACK must carry the answer
-        release::end(call, view, cx, &End::new("the ACK has no usable answer to the offer", 488));
     }
 }
 

@@ -11,6 +11,7 @@ mod answer;
 pub mod custom;
 mod early;
 mod echo;
+mod echo_inside;
 mod echo_media;
 mod echo_sdp;
 mod fork;
@@ -134,7 +135,7 @@ impl Calls {
             match (order, msg.method()) {
                 (Err(status), _) => reinvite::refuse(view, cx, tx, msg, status),
                 (Ok(()), Method::Bye) => release::on_bye(call, view, cx, tx, msg, at),
-                (Ok(()), _) if call.echo_mut().is_some() => echo::on_request(call, view, cx, tx, msg),
+                (Ok(()), _) if call.echo_mut().is_some() => echo_inside::on_request(call, view, cx, tx, msg),
                 (Ok(()), _) => reinvite::on_request(call, view, cx, tx, msg, at),
             }
         });
