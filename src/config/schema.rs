@@ -322,12 +322,6 @@ pub mod feature {
     pub const RESYNC: &str = "forced SQN resynchronisation";
     /// Bearers whatever the SDP says.
     pub const QOS: &str = "dedicated bearers";
-    /// Preconditions taken out of calls between users.
-    pub const PRECONDITION: &str = "taking preconditions out of calls between phones";
     /// Session timers that we start.
     pub const SESSION_TIMER: &str = "session timers of our own";
-    /// What happens before the answer.
-    pub const EARLY: &str = "control of early media";
-    /// 100rel by identity.
-    pub const RELIABLE: &str = "100rel by identity";
 }

@@ -100,9 +100,9 @@ pub const GLOBAL: &[Property] = &[
     .unit(Unit::Seconds)
     .pending(feature::SESSION_TIMER),
     property("100rel", Kind::Bool, Bool(true), "Support reliable provisional responses."),
-    property("use183", Kind::Bool, Bool(true), "Send 183 Session Progress.").pending_off(feature::EARLY),
-    property("early_media", Kind::Bool, Bool(true), "Handle early media.").pending_off(feature::EARLY),
-    property("allow_held_invite", Kind::Bool, Bool(true), "A call may start on hold; false un-holds it.").pending_off(feature::MEDIA),
+    property("use183", Kind::Bool, Bool(true), "Send 183 Session Progress."),
+    property("early_media", Kind::Bool, Bool(true), "Handle early media."),
+    property("allow_held_invite", Kind::Bool, Bool(true), "A call may start on hold; false un-holds it."),
     property(
         "precondition",
         PRECONDITION,
@@ -110,7 +110,7 @@ pub const GLOBAL: &[Property] = &[
         "Preconditions and dedicated bearers: on (as the phone asks), off, silent (a bearer whatever the SDP says). \
          true is on, false is off.",
     )
-    .pending_values(&[("silent", feature::QOS), ("off", feature::PRECONDITION)]),
+    .pending_values(&[("silent", feature::QOS)]),
     property(
         "echo",
         Kind::Any(&[Kind::Identity, Kind::Object(Scope::Impu), Kind::List(&IMPU_ITEM, 0, 10_000)]),

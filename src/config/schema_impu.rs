@@ -65,18 +65,16 @@ pub const IMPU: &[Property] = &[
         Nothing,
         "P-Called-Party-ID to send, whatever the global property says.",
     ),
-    property("100rel", Kind::Bool, Bool(true), "Support reliable provisional responses.")
-        .pending_off(feature::RELIABLE)
-        .but_echo(),
-    property("use183", Kind::Bool, Bool(true), "Send 183 Session Progress.").pending_off(feature::EARLY),
-    property("early_media", Kind::Bool, Bool(true), "Handle early media.").pending_off(feature::EARLY),
+    property("100rel", Kind::Bool, Bool(true), "Support reliable provisional responses.").but_echo(),
+    property("use183", Kind::Bool, Bool(true), "Send 183 Session Progress."),
+    property("early_media", Kind::Bool, Bool(true), "Handle early media."),
     property(
         "precondition",
         Kind::Any(&[Kind::Bool, Kind::Word(&["on", "off", "silent"])]),
         Said("the global one"),
         "Preconditions and dedicated bearers: on, off or silent.",
     )
-    .pending_values(&[("silent", feature::QOS), ("off", feature::PRECONDITION)])
+    .pending_values(&[("silent", feature::QOS)])
     .but_echo(),
     property(
         "session_expires",
