@@ -2,8 +2,8 @@
 
 use crate::base::time::Duration;
 
-/// Bindings of all users; over it a REGISTER is answered 503 with Retry-After. At about 1 KB each: 32 MB.
-pub const MAX_BINDINGS: usize = 32_768;
+/// Bindings of all users; over it a REGISTER is answered 503 with Retry-After. At about 1 KB each: 128 MB.
+pub const MAX_BINDINGS: usize = 131_072;
 
 /// Bindings of one user; over it 503 with Retry-After. A test SIM whose number many phones share needs the most.
 pub const MAX_BINDINGS_PER_USER: usize = 64;
@@ -27,8 +27,8 @@ pub const MAX_WRONG_ANSWERS: u8 = 1;
 /// Re-synchronisations of SQN in one attempt, before 403: a SIM needs one.
 pub const MAX_RESYNCS: u8 = 2;
 
-/// Server transactions; over it 503 with Retry-After. At 2 KB each with its request and answer: 64 MB. With timer J of 128 s
-/// and two transactions a registration that is 128 registrations a second.
+/// Server transactions; over it those that only absorb repetitions end early, the first answered first, and when there is none
+/// the request is answered 503 with Retry-After. At 2 KB each with its request and answer: 64 MB.
 pub const MAX_SERVER_TRANSACTIONS: usize = 32_768;
 
 /// Client transactions; over it what would start one fails with 503.

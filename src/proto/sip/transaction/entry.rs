@@ -33,6 +33,11 @@ impl ServerMachine {
         }
     }
 
+    /// Whether it has answered and waits only for repetitions of the request (RFC 3261 17.2.2, Completed).
+    pub fn only_absorbs(self) -> bool {
+        self == ServerMachine::Other(server::State::Completed)
+    }
+
     pub fn is_terminated(self) -> bool {
         matches!(
             self,

@@ -118,7 +118,7 @@ impl<O: Copy + Debug> Transactions<O> {
         tx.is_cancelled = true;
         // the To tag is that of the INVITE's responses
         let to_tag = tx.to_tag.clone();
-        match self.admit(flow, msg, via, key, None) {
+        match self.admit(cx, flow, msg, via, key, None) {
             Some(cancel) => self.respond(cx, cancel, 200, None, &to_tag, |w| w.finish()),
             None => {
                 let to_tag = (!to_tag.is_empty()).then_some(&to_tag[..]);
@@ -141,7 +141,7 @@ impl<O: Copy + Debug> Transactions<O> {
             self.respond_stateless(cx, flow, msg, 482, Some("Request merged"), |w| w.finish());
             return Verdict::Rejected(482);
         }
-        match self.admit(flow, msg, via, key, merged) {
+        match self.admit(cx, flow, msg, via, key, merged) {
             Some(id) => Verdict::New(id),
             None => {
                 self.respond_stateless(cx, flow, msg, 503, None, |mut w| {
@@ -156,13 +156,14 @@ impl<O: Copy + Debug> Transactions<O> {
     /// Founds a server transaction, if there is room.
     fn admit(
         &mut self,
+        cx: &mut Cx<'_>,
         flow: Flow,
         msg: &Message<'_>,
         via: &Via<'_>,
         key: Key,
         merged: Option<Key>,
     ) -> Option<Id<ServerTx<O>>> {
-        if self.servers.is_full() {
+        if !self.make_room(cx) {
             return None;
         }
         let text = transport::top_via_text(msg).unwrap_or_default();

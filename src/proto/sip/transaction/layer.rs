@@ -156,6 +156,9 @@ pub struct Transactions<O: Copy + Debug> {
     pub(super) servers: Arena<ServerTx<O>>,
     pub(super) server_ids: HashedMap<Id<ServerTx<O>>>,
     pub(super) merged_ids: HashedMap<Id<ServerTx<O>>>,
+    /// Non-INVITE server transactions in Completed, the first answered first; may name some that have ended.
+    answered: VecDeque<Id<ServerTx<O>>>,
+    evicted: u64,
     pub(super) clients: Arena<ClientTx<O>>,
     pub(super) client_ids: HashedMap<Id<ClientTx<O>>>,
     pub(super) alarms: AlarmQueue<AlarmKey<O>>,
@@ -193,6 +196,8 @@ impl<O: Copy + Debug> Transactions<O> {
             servers: Arena::with_cap(limits.server),
             server_ids: HashedMap::default(),
             merged_ids: HashedMap::default(),
+            answered: VecDeque::new(),
+            evicted: 0,
             // every INVITE may be cancelled at the cap, too
             clients: Arena::with_cap(limits.client.saturating_mul(2)),
             client_ids: HashedMap::default(),
@@ -302,8 +307,35 @@ impl<O: Copy + Debug> Transactions<O> {
         } else {
             let at = tx.timers.next_deadline();
             self.alarms.set(&mut tx.timers.alarm, AlarmKey::Server(id), at);
+            if tx.machine.only_absorbs() && matches!(input, Input::Success | Input::Failure) {
+                self.answered.push_back(id);
+            }
         }
         deliver
+    }
+
+    /// Makes room for a server transaction at the cap: the one that was answered first and is kept only to absorb repetitions
+    /// ends before its timer J. A repetition that comes all the same is a new request. Returns whether there is room.
+    pub(super) fn make_room(&mut self, cx: &mut Cx<'_>) -> bool {
+        if !self.servers.is_full() {
+            return true;
+        }
+        while let Some(id) = self.answered.pop_front() {
+            let Some(tx) = self.servers.get(id) else { continue };
+            self.evicted += 1;
+            // told at 1, 2, 4, 8 … of them: a flood does not fill the log
+            if self.evicted.is_power_of_two() {
+                let (cap, count) = (self.limits.server, self.evicted);
+                trace::warn(
+                    cx,
+                    tx.trace_id,
+                    format_args!("{cap} server transactions: {count} answered ones ended early to make room"),
+                );
+            }
+            self.remove_server(id);
+            return true;
+        }
+        false
     }
 
     /// Gives a client transaction an input and does what its machine asks. Returns whether the TU is to be told.
@@ -354,6 +386,10 @@ impl<O: Copy + Debug> Transactions<O> {
         self.server_ids.remove(&tx.key);
         if let Some(merged) = tx.merged {
             self.merged_ids.remove(&merged);
+        }
+        // timer J is the same for all, so they mostly end in the order in which they were answered
+        while self.answered.front().is_some_and(|&first| self.servers.get(first).is_none()) {
+            self.answered.pop_front();
         }
     }
 

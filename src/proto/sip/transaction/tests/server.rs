@@ -175,6 +175,29 @@ fn over_the_cap_is_503_with_retry_after_and_no_state() {
 }
 
 #[test]
+fn at_the_cap_the_first_answered_makes_room_and_unanswered_ones_never_do() {
+    let mut f = Fixture::with_limits(Limits { server: 3, client: 1 });
+    let open = f.receive_new(udp(), &incoming("INFO", "z9hG4bKopen"));
+    let [first, second] = ["z9hG4bK1", "z9hG4bK2"].map(|branch| {
+        let id = f.receive_new(udp(), &incoming("REGISTER", branch));
+        f.respond(id, 200);
+        id
+    });
+    let third = f.receive_new(udp(), &incoming("REGISTER", "z9hG4bK3"));
+    assert!(f.txs.server(first).is_none() && f.txs.server(second).is_some());
+    let fourth = f.receive_new(udp(), &incoming("REGISTER", "z9hG4bK4"));
+    assert!(f.txs.server(second).is_none());
+    // the three that are left wait for their answers: they stay, whatever comes
+    let (verdict, _) = f.receive(udp(), &incoming("OPTIONS", "z9hG4bKo"));
+    assert_eq!(verdict, Verdict::Rejected(503));
+    for id in [open, third, fourth] {
+        f.respond(id, 200);
+    }
+    f.pass(Duration::from_secs(32));
+    f.assert_empty();
+}
+
+#[test]
 fn over_tcp_nothing_is_repeated_and_nothing_lingers() {
     let mut f = Fixture::new();
     let id = f.receive_new(tcp(), &incoming("MESSAGE", "z9hG4bKm"));
