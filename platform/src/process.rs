@@ -6,6 +6,16 @@ pub fn effective_uid() -> u32 {
     unsafe { libc::geteuid() }
 }
 
+/// Gives memory that is free, but still the allocator's, back to the kernel; for after a start that needed much. No effect with
+/// an allocator that has no such call.
+pub fn return_free_memory() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: malloc_trim takes a number, touches free memory only, and may be called from any thread.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -85,8 +85,9 @@ pub struct View<'a> {
 }
 
 impl Service {
-    fn new(config: Config, rng: &mut Rng) -> (Self, Vec<String>) {
-        let (subscribers, complaints) = Subscribers::new(&config);
+    fn new(mut config: Config, rng: &mut Rng) -> (Self, Vec<String>) {
+        let users = std::mem::take(&mut config.users);
+        let (subscribers, complaints) = Subscribers::new(users, &config.echo);
         let protocol = &config.protocol;
         let timers = Timers {
             t1: protocol.timer_t1,
@@ -186,7 +187,7 @@ impl Core {
         &mut self.service.media
     }
 
-    /// The configuration.
+    /// The configuration, but for its users, whom the subscriber index has taken over.
     pub fn config(&self) -> &Config {
         &self.service.config
     }

@@ -122,7 +122,6 @@ fn push_new(values: &mut Vec<String>, value: String) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::model::Config;
     use crate::wire::sip::Index;
 
     fn subscribers() -> Subscribers {
@@ -137,7 +136,7 @@ mod tests {
         let impus = vec![imsi, name, number, Impu::new("tel:0600"), hidden];
         let alice = User { impi: "alice".into(), domain: "ims.test".into(), impus, ..User::default() };
         let bob = User { impi: "bob".into(), impus: vec![Impu::new("sip:bob@ims.test")], ..User::default() };
-        Subscribers::new(&Config { users: vec![alice, bob], ..Config::default() }).0
+        Subscribers::new(vec![alice, bob], &[]).0
     }
 
     fn asserted_for(preferred: &str) -> Vec<String> {

@@ -5,7 +5,7 @@
 //! the `match` patterns in the order of the configuration. Users come before echo numbers.
 
 use crate::base::ere::Ere;
-use crate::config::model::{Config, Impu, User};
+use crate::config::model::{Impu, User};
 use crate::ims::identity::default_impu;
 use crate::wire::identities::{Number, Telephone, user_and_params};
 use crate::wire::sip::{Scheme, Uri};
@@ -49,9 +49,9 @@ pub struct Subscribers {
 impl Subscribers {
     /// Indexes the users and echo numbers of a configuration. Where two share an identity, the first has it; both that and
     /// a pattern that cannot be compiled are told in the list of complaints.
-    pub fn new(config: &Config) -> (Self, Vec<String>) {
+    pub fn new(users: Vec<User>, echo: &[Impu]) -> (Self, Vec<String>) {
         let mut subscribers = Subscribers {
-            users: config.users.clone(),
+            users: Vec::new(),
             by_impi: BTreeMap::new(),
             by_impi_user: BTreeMap::new(),
             by_address: BTreeMap::new(),
@@ -60,7 +60,7 @@ impl Subscribers {
             patterns: Vec::new(),
         };
         let mut complaints = Vec::new();
-        for (index, user) in config.users.iter().enumerate() {
+        for (index, user) in users.iter().enumerate() {
             let id = UserId(u32::try_from(index).expect("the configuration's size is limited"));
             subscribers.index_private(id, user, &mut complaints);
             for (impu, identity) in user.impus.iter().enumerate() {
@@ -68,9 +68,10 @@ impl Subscribers {
             }
             subscribers.index_msisdn(id, user);
         }
-        for (index, identity) in config.echo.iter().enumerate() {
+        for (index, identity) in echo.iter().enumerate() {
             subscribers.index_public(identity, Target::Echo(index), &mut complaints);
         }
+        subscribers.users = users;
         (subscribers, complaints)
     }
 
@@ -288,6 +289,7 @@ fn edit_distance(a: &[u8], b: &[u8], limit: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::model::Config;
 
     fn user(impi: &str, imsi: &str, impus: &[&str]) -> User {
         let impus = impus.iter().map(|uri| Impu::new(*uri)).collect();
@@ -306,7 +308,7 @@ mod tests {
             echo: vec![Impu::new("tel:666"), Impu::new("urn:service:sos"), barring],
             ..Config::default()
         };
-        let (subscribers, complaints) = Subscribers::new(&config);
+        let (subscribers, complaints) = Subscribers::new(config.users, &config.echo);
         assert_eq!(complaints, [""; 0]);
         subscribers
     }
@@ -381,7 +383,7 @@ mod tests {
             echo: vec![odd],
             ..Config::default()
         };
-        let (s, complaints) = Subscribers::new(&config);
+        let (s, complaints) = Subscribers::new(config.users, &config.echo);
         assert_eq!(complaints.len(), 3, "{complaints:?}");
         assert_eq!(found(&s, "tel:1"), Target::User { user: UserId(0), impu: 0 });
     }

@@ -12,6 +12,8 @@ pub struct Banner<'a> {
     pub listening: Vec<String>,
     /// The configuration.
     pub config: &'a Config,
+    /// How many users it has.
+    pub users: usize,
     /// The records that the state file gave.
     pub restored: Option<usize>,
     /// Whether a prompt follows.
@@ -40,7 +42,7 @@ impl Banner<'_> {
 
     fn users(&self) -> String {
         let uris: Vec<&str> = self.config.echo.iter().map(|echo| echo.uri.as_str()).collect();
-        let users = count(self.config.users.len(), "user");
+        let users = count(self.users, "user");
         if uris.is_empty() {
             return format!("{users}, no echo number");
         }
@@ -64,16 +66,15 @@ pub fn count(n: usize, what: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use imsbox::config::model::{Impu, User};
+    use imsbox::config::model::Impu;
 
     #[test]
     fn the_banner_tells_what_one_needs() {
-        let mut config = Config::default();
-        config.users.push(User::default());
-        config.echo = (1..=6).map(|n| Impu::new(format!("tel:{n}"))).collect();
+        let echo = (1..=6).map(|n| Impu::new(format!("tel:{n}"))).collect();
+        let mut config = Config { echo, ..Config::default() };
         config.log.filename = Some("/tmp/ims.log".into());
         let listening = vec!["SIP on UDP 127.0.0.1:5060".to_owned(), "monitor on /run/m".to_owned()];
-        let mut banner = Banner { listening, config: &config, restored: None, prompt: false };
+        let mut banner = Banner { listening, config: &config, users: 1, restored: None, prompt: false };
         let version = env!("CARGO_PKG_VERSION");
         assert_eq!(
             banner.text(),

@@ -28,16 +28,17 @@ pub fn run(path: &Path) -> Exit {
     if let Err(e) = platform::signal::block(&signals::TAKEN) {
         return cannot_start(&format!("signals cannot be blocked: {e}"));
     }
-    let loaded = check::read(path);
+    let mut loaded = check::read(path);
     check::print_diagnostics(&loaded.diagnostics);
-    let Some(config) = &loaded.config else {
+    let Some(config) = loaded.config.take() else {
         eprintln!("{}", check::summary_of_errors(&loaded, path));
         return Exit::Failed;
     };
+    drop(loaded);
     // many phones over TCP need many descriptors; with fewer, fewer phones are served
     let _ = platform::limits::raise_open_files();
     match start(config) {
-        Ok(started) => started.run(config),
+        Ok(started) => started.run(),
         Err(problem) => cannot_start(&problem),
     }
 }
@@ -46,14 +47,14 @@ pub fn run(path: &Path) -> Exit {
 struct Started {
     node: Node,
     socket: std::path::PathBuf,
+    users: usize,
     restored: Option<usize>,
 }
 
 /// Opens everything. What tells that another program runs comes first: before that one's log is touched.
-fn start(config: &Config) -> Result<Started, String> {
-    let control = open_control(config)?;
+fn start(mut config: Config) -> Result<Started, String> {
+    let control = open_control(&config)?;
     let socket = control.path().to_owned();
-    let mut config = config.clone();
     let sockets = Sockets::open(&mut config.sip).map_err(|e| e.to_string())?;
     let (storage, records) = open_storage(&config)?;
     let log = open_log(&config)?;
@@ -71,16 +72,20 @@ fn start(config: &Config) -> Result<Started, String> {
     for (key, value) in records.into_iter().flatten() {
         core.restore(&mut cx, &key, &value);
     }
-    Ok(Started { node, socket, restored })
+    // the text of a large configuration has left as much behind as all its users take
+    platform::process::return_free_memory();
+    Ok(Started { node, socket, users, restored })
 }
 
 impl Started {
     /// Prints the banner, offers the prompt, and turns the loop until the end.
-    fn run(self, config: &Config) -> Exit {
-        let Started { node, socket, restored } = self;
+    fn run(self) -> Exit {
+        let Started { mut node, socket, users, restored } = self;
         let prompt =
             stdin().is_terminal() && stdout().is_terminal() && terminal::is_foreground(stdin().as_fd());
-        say(&Banner { listening: node.listening(), config, restored, prompt }.text());
+        let listening = node.listening();
+        let config = node.core_cx().0.config();
+        say(&Banner { listening, config, users, restored, prompt }.text());
         // dropped last: the line editor may have been in the middle of a line
         let _saved = prompt.then(|| SavedTerminal::save(stdin().as_fd()));
         if prompt {

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::base::time::Duration;
-use crate::config::model::{Config, Impu, User};
+use crate::config::model::{Impu, User};
 use crate::proto::flow::LocalId;
 use crate::wire::sip::Index;
 
@@ -16,7 +16,7 @@ fn subscribers() -> Subscribers {
         impus: vec![Impu::new(format!("sip:{name}@ims.test"))],
         ..User::default()
     };
-    Subscribers::new(&Config { users: vec![user("alice"), user("bob")], ..Config::default() }).0
+    Subscribers::new(vec![user("alice"), user("bob")], &[]).0
 }
 
 fn udp(remote: &str) -> Flow {
