@@ -12,7 +12,7 @@ use std::time::Duration;
 /// What a UDP socket is for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct UdpOptions {
-    /// Octets asked for in each kernel buffer; the kernel caps them (`net.core.rmem_max`).
+    /// Octets asked for in each kernel buffer; the kernel caps them (`net.core.rmem_max`) without CAP_NET_ADMIN.
     pub buffer: usize,
     /// Whether ICMP errors come back, see [`crate::icmp`].
     pub errors: bool,
@@ -24,8 +24,13 @@ pub struct UdpOptions {
 pub fn bind_udp(addr: SocketAddr, options: UdpOptions) -> io::Result<UdpSocket> {
     let fd = open(addr, libc::SOCK_DGRAM)?;
     let buffer = i32::try_from(options.buffer).unwrap_or(i32::MAX);
-    sockopt::set(fd.as_fd(), libc::SOL_SOCKET, libc::SO_RCVBUF, buffer)?;
-    sockopt::set(fd.as_fd(), libc::SOL_SOCKET, libc::SO_SNDBUF, buffer)?;
+    for (forced, capped) in [(libc::SO_RCVBUFFORCE, libc::SO_RCVBUF), (libc::SO_SNDBUFFORCE, libc::SO_SNDBUF)]
+    {
+        // only a program that may administer the network gets what it asks for
+        if sockopt::set(fd.as_fd(), libc::SOL_SOCKET, forced, buffer).is_err() {
+            sockopt::set(fd.as_fd(), libc::SOL_SOCKET, capped, buffer)?;
+        }
+    }
     let (errors, local_address) = (i32::from(options.errors), i32::from(options.local_address));
     match addr {
         SocketAddr::V4(_) => {
@@ -94,6 +99,12 @@ pub fn is_out_of_descriptors(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
 }
 
+/// Whether the kernel has no memory or no room in a queue just now: what was to be sent is lost as on the way, and more of it
+/// may go through later. An `ENOBUFS` of a full device queue is told to sockets that ask for ICMP errors only.
+pub fn is_congestion(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::ENOBUFS | libc::ENOMEM))
+}
+
 /// Octets that the kernel's receive buffer holds, its own bookkeeping included.
 pub fn receive_buffer(fd: BorrowedFd<'_>) -> io::Result<usize> {
     Ok(sockopt::get(fd, libc::SOL_SOCKET, libc::SO_RCVBUF)? as usize)
@@ -139,6 +150,13 @@ mod tests {
         assert_eq!(mtu, libc::IP_PMTUDISC_DONT);
         let error = socket.recv_from(&mut [0; 1]).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
+    }
+
+    #[test]
+    fn a_full_queue_is_congestion_and_a_closed_port_is_not() {
+        let is = |code| is_congestion(&io::Error::from_raw_os_error(code));
+        assert!([libc::EAGAIN, libc::ENOBUFS, libc::ENOMEM].into_iter().all(is));
+        assert!(![libc::ECONNREFUSED, libc::EHOSTUNREACH, libc::EMSGSIZE, libc::EPERM].into_iter().any(is));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The loop: sockets feed the core, the core's outputs go to sockets, and between turns the program sleeps in the poll.
 //!
 //! One turn: sleep until a socket is ready or a deadline has come; read the clocks; drain the ready sockets, media first and each
-//! within its share; let the core's timers run; carry out the outbox; hand the log and the storage what they have. Without a
+//! within its share and the turn's time; let the core's timers run; carry out the outbox; hand the log and the storage what they have. Without a
 //! deadline and without a packet nothing wakes the program.
 
 use crate::base::time::{Duration, Instant};
@@ -27,6 +27,9 @@ use std::net::SocketAddr;
 
 /// Poll events taken at once: more come with the next turn.
 const MAX_EVENTS: usize = 1024;
+/// How long media waits at most while other sources, be they thousands, are drained: a quarter of what is between two packets of a
+/// voice stream.
+const TURN_TIME: Duration = Duration::from_millis(5);
 /// How long what is queued on streams may take to leave after the core said that it is done.
 pub(super) const EXIT_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -146,12 +149,7 @@ impl Node {
         for event in events.iter() {
             self.on_event(event);
         }
-        while let Some(source) = self.ready.next() {
-            if self.drain(source) {
-                self.ready.keep(source);
-            }
-        }
-        self.ready.end_turn();
+        self.drain_ready();
         self.core.tick(&mut self.world.cx());
         self.streams.tick(&mut self.core, &mut self.world);
         self.flush();
@@ -220,6 +218,28 @@ impl Node {
                     storage.on_wake(&mut self.world.api_cx(&mut self.core));
                 }
             }
+        }
+    }
+
+    /// Gives every ready media source its share of the turn, and the others as far as the turn's time reaches.
+    fn drain_ready(&mut self) {
+        self.streams.ready_again(self.world.now).for_each(|listener| self.ready.add(listener));
+        while let Some(source) = self.ready.next_media() {
+            self.drain_one(source);
+        }
+        let until = self.world.clock() + TURN_TIME;
+        while let Some(source) = self.ready.next_other() {
+            self.drain_one(source);
+            if self.world.clock() >= until {
+                break;
+            }
+        }
+        self.ready.end_turn();
+    }
+
+    fn drain_one(&mut self, source: Source) {
+        if self.drain(source) {
+            self.ready.keep(source);
         }
     }
 

@@ -8,6 +8,7 @@ use crate::node::event_loop::{EXIT_TIMEOUT, Node, Stage};
 use crate::proto::flow::{Flow, LocalId, Transport};
 use crate::proto::outbox::{Outbox, Output};
 use platform::batch::{BATCH, SendBatch};
+use platform::socket::is_congestion;
 use std::io;
 
 /// Rounds of one turn; what the core wants beyond them is done in the next turn, after the sockets had theirs.
@@ -71,8 +72,8 @@ impl Node {
     fn on_datagram_refused(&mut self, flow: Flow, tag: u64, error: &io::Error) {
         let text = format_args!("sending to {} by UDP failed: {error}", flow.remote);
         self.world.trace(Layer::Sip, Level::Warn, Subject::None, text);
-        // a full buffer is loss, against which the transaction layer retransmits; all else will fail again
-        if tag != 0 && error.kind() != io::ErrorKind::WouldBlock {
+        // congestion is loss, against which the transaction layer retransmits; all else will fail again
+        if tag != 0 && !is_congestion(error) {
             self.core.on_send_failed(&mut self.world.cx(), flow, tag);
         }
     }

@@ -56,6 +56,9 @@ impl Listener {
 
     /// The next connection, if there is one.
     pub fn accept(&mut self) -> io::Result<Accepted> {
+        if self.spare.is_none() {
+            self.spare = spare();
+        }
         loop {
             match self.socket.accept() {
                 Ok((stream, remote)) => return Ok(Accepted::Stream(stream, remote)),

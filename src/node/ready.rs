@@ -3,49 +3,54 @@
 use crate::node::token::{Kind, Source};
 use std::collections::{HashSet, VecDeque};
 
-/// Ready sources, in the order in which they get their turn: media first, then the rest, each once a turn.
+/// Ready sources: media, and the rest, each in the order in which it became ready.
 #[derive(Debug, Default)]
 pub struct ReadySet {
     media: VecDeque<Source>,
     rest: VecDeque<Source>,
-    /// What the last turn left over: already queued, and a new event must not queue it twice.
+    /// Who waits in one of the two.
     queued: HashSet<Source>,
-    /// What this turn leaves over.
+    /// What has had its share of this turn and wants more.
     left: Vec<Source>,
 }
 
 impl ReadySet {
-    /// Adds a source that the poll told of; one poll tells of a source once.
+    /// Adds a source that the poll told of, unless it waits already.
     pub fn add(&mut self, source: Source) {
-        if self.queued.is_empty() || !self.queued.contains(&source) {
+        if self.queued.insert(source) {
             self.queue(source);
         }
     }
 
-    /// The next source to be drained in this turn.
-    pub fn next(&mut self) -> Option<Source> {
-        self.media.pop_front().or_else(|| self.rest.pop_front())
+    /// The next media source to be drained in this turn.
+    pub fn next_media(&mut self) -> Option<Source> {
+        let next = self.media.pop_front()?;
+        self.queued.remove(&next);
+        Some(next)
     }
 
-    /// The source has more than its share of a turn: it comes again in the next one.
+    /// The next other source to be drained in this turn. Those that are not asked for wait for the next turn.
+    pub fn next_other(&mut self) -> Option<Source> {
+        let next = self.rest.pop_front()?;
+        self.queued.remove(&next);
+        Some(next)
+    }
+
+    /// The source has more than its share of a turn: it comes again in the next one, behind those that had nothing yet.
     pub fn keep(&mut self, source: Source) {
         self.left.push(source);
     }
 
-    /// Ends the turn, after [`ReadySet::next`] gave `None`.
+    /// Ends the turn.
     pub fn end_turn(&mut self) {
-        self.queued.clear();
         let mut left = std::mem::take(&mut self.left);
-        for source in left.drain(..) {
-            self.queued.insert(source);
-            self.queue(source);
-        }
+        left.drain(..).for_each(|source| self.add(source));
         self.left = left;
     }
 
     /// Whether nothing waits, so that the poll may sleep.
     pub fn is_empty(&self) -> bool {
-        self.media.is_empty() && self.rest.is_empty()
+        self.queued.is_empty()
     }
 
     fn queue(&mut self, source: Source) {
@@ -61,21 +66,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn media_goes_first_and_what_is_left_comes_once_in_the_next_turn() {
-        let (sip, rtp) = (Source::fixed(Kind::Udp, 0), Source::fixed(Kind::Rtp, 3));
+    fn what_is_left_comes_once_in_the_next_turn_and_behind_who_had_no_turn() {
+        let (one, two, rtp) =
+            (Source::fixed(Kind::Stream, 0), Source::fixed(Kind::Stream, 1), Source::fixed(Kind::Rtp, 3));
         let mut ready = ReadySet::default();
-        ready.add(sip);
-        ready.add(rtp);
-        assert_eq!((ready.next(), ready.next(), ready.next()), (Some(rtp), Some(sip), None));
-        ready.keep(rtp);
+        [one, two, rtp].into_iter().for_each(|source| ready.add(source));
+        assert_eq!((ready.next_media(), ready.next_media()), (Some(rtp), None));
+        assert_eq!(ready.next_other(), Some(one));
+        ready.keep(one);
+        // the turn's time is over
         ready.end_turn();
         assert!(!ready.is_empty());
-        ready.add(rtp);
-        ready.add(sip);
-        assert_eq!((ready.next(), ready.next(), ready.next()), (Some(rtp), Some(sip), None));
+        [one, two, rtp].into_iter().for_each(|source| ready.add(source));
+        assert_eq!((ready.next_media(), ready.next_media()), (Some(rtp), None));
+        assert_eq!(
+            (ready.next_other(), ready.next_other(), ready.next_other()),
+            (Some(two), Some(one), None)
+        );
         ready.end_turn();
         assert!(ready.is_empty());
         ready.add(rtp);
-        assert_eq!(ready.next(), Some(rtp));
+        assert_eq!(ready.next_media(), Some(rtp));
     }
 }

@@ -22,6 +22,8 @@ use std::os::fd::AsFd;
 pub const MAX_CONNECTIONS: usize = 8192;
 /// A connection that was idle for less is never closed to make room: 64*T1, the life of a transaction (TS 24.229 table 7.7.1).
 const EVICTION_AGE: Duration = Duration::from_secs(128);
+/// How long connections wait after the kernel would not give us one.
+const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 /// Connections taken from one listener before another source has its turn.
 const ACCEPT_LIMIT: usize = 64;
 
@@ -38,6 +40,8 @@ pub struct StreamPlane {
     /// Those that have something new to write.
     dirty: Vec<Id<Stream>>,
     keepalive: (Duration, u32),
+    /// When the listeners are to be tried again after one of them failed.
+    accept_again: Option<Instant>,
 }
 
 impl StreamPlane {
@@ -61,6 +65,7 @@ impl StreamPlane {
             alarms: AlarmQueue::new(),
             dirty: Vec::new(),
             keepalive: (settings.tcp_keepalive, settings.tcp_keepcount),
+            accept_again: None,
         })
     }
 
@@ -87,11 +92,20 @@ impl StreamPlane {
                 Err(e) => {
                     let text = format_args!("accepting a TCP connection failed: {e}");
                     world.trace(Layer::Sip, Level::Error, Subject::None, text);
+                    // those that wait give no further edge
+                    self.accept_again = Some(world.now + ACCEPT_PAUSE);
                     return false;
                 }
             }
         }
         true
+    }
+
+    /// The listeners, if it is time to try them again.
+    pub fn ready_again(&mut self, now: Instant) -> impl Iterator<Item = Source> + use<> {
+        let is_time = self.accept_again.take_if(|at| *at <= now).is_some();
+        let count = if is_time { self.listeners.len() as u32 } else { 0 };
+        (0..count).map(|slot| Source::fixed(Kind::Listener, slot))
     }
 
     /// Reads one connection up to a limit. Whether there may be more.
@@ -175,9 +189,9 @@ impl StreamPlane {
         self.dirty = dirty;
     }
 
-    /// When a peer will have taken too long.
+    /// When a peer will have taken too long, or listeners are to be tried again.
     pub fn next_deadline(&self) -> Option<Instant> {
-        self.alarms.next_deadline()
+        self.alarms.next_deadline().into_iter().chain(self.accept_again).min()
     }
 
     /// Closes the connections whose peers have taken too long.
@@ -379,6 +393,19 @@ mod tests {
         assert_eq!([&first, &second, &third].map(is_closed), [true, false, false]);
         assert_eq!(f.plane.streams.len(), 2);
         assert_eq!((f.plane.by_peer.len(), f.plane.alarms.len()), (2, 2));
+    }
+
+    #[test]
+    fn listeners_that_failed_are_tried_again_after_a_pause() {
+        let mut f = Fixture::new();
+        let at = f.world.now + ACCEPT_PAUSE;
+        f.plane.accept_again = Some(at);
+        assert_eq!(f.plane.next_deadline(), Some(at));
+        assert_eq!(f.plane.ready_again(f.world.now).count(), 0);
+        f.pass(ACCEPT_PAUSE);
+        let listeners: Vec<Source> = f.plane.ready_again(f.world.now).collect();
+        assert_eq!(listeners, [Source::fixed(Kind::Listener, 0)]);
+        assert_eq!((f.plane.next_deadline(), f.plane.ready_again(f.world.now).count()), (None, 0));
     }
 
     #[test]

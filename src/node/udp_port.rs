@@ -13,7 +13,7 @@ use crate::proto::flow::{Flow, LocalId};
 use mio::unix::SourceFd;
 use mio::{Interest, Registry};
 use platform::batch::{BATCH, RecvBatch, SendBatch};
-use platform::icmp::take_error;
+use platform::icmp::{Returned, take_error};
 use platform::socket::{UdpOptions, bind_udp};
 use recent::Recent;
 use source_memory::SourceMemory;
@@ -29,6 +29,8 @@ const KERNEL_BUFFER: usize = 2 << 20;
 const STUN_COOKIE: [u8; 4] = [0x21, 0x12, 0xa4, 0x42];
 /// Datagrams taken from one socket before another source has its turn.
 const DRAIN_LIMIT: usize = 2 * BATCH;
+/// Errors without a known cause after which a turn does not try to receive any more.
+const RECEIVE_ATTEMPTS: usize = 3;
 
 /// One SIP UDP socket.
 #[derive(Debug)]
@@ -71,7 +73,7 @@ impl UdpPort {
 
     /// Gives the core what has come in, up to a limit. Whether there may be more.
     pub fn drain(&mut self, buffers: &mut RecvBatch, core: &mut Core, world: &mut World) -> bool {
-        let mut taken = 0;
+        let (mut taken, mut failed) = (0, 0);
         while taken < DRAIN_LIMIT {
             match buffers.recv(self.socket.as_fd(), BATCH) {
                 Ok(n) => {
@@ -86,7 +88,10 @@ impl UdpPort {
                     if !self.take_errors(core, world) {
                         let text = format_args!("{}: receiving failed: {e}", self.addr);
                         world.trace(Layer::Sip, Level::Error, Subject::None, text);
-                        return false;
+                        failed += 1;
+                        if failed == RECEIVE_ATTEMPTS {
+                            return false; // until the next datagram comes
+                        }
                     }
                 }
             }
@@ -130,8 +135,13 @@ impl UdpPort {
     /// Tells the core about datagrams that came back as ICMP errors. Whether there were any.
     pub fn take_errors(&mut self, core: &mut Core, world: &mut World) -> bool {
         let mut any = false;
-        while let Some((remote, error)) = take_error(self.socket.as_fd()) {
+        while let Some(Returned { to: remote, error, is_final }) = take_error(self.socket.as_fd()) {
             any = true;
+            if !is_final {
+                let text = format_args!("a datagram to {remote} was lost: {error}");
+                world.trace(Layer::Sip, Level::Info, Subject::None, text);
+                continue;
+            }
             let text = format_args!("{remote} cannot be reached by UDP: {error}");
             world.trace(Layer::Sip, Level::Warn, Subject::None, text);
             // RFC 3261 18.4: a fatal ICMP error is a transport failure of what was sent there

@@ -6,6 +6,11 @@ use crate::proto::flow::{ConnId, Flow, LocalId};
 use std::net::SocketAddr;
 use std::ops::Range;
 
+/// Octets that the buffer keeps from turn to turn: two batches of 64 datagrams, answered with 4 KiB each.
+const KEPT_OCTETS: usize = 512 * 1024;
+/// Outputs that the list keeps room for.
+const KEPT_ITEMS: usize = 1024;
+
 /// One thing to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Output {
@@ -109,9 +114,31 @@ impl Outbox {
         self.items.is_empty()
     }
 
-    /// Forgets everything, keeping the buffers.
+    /// Forgets everything, keeping the buffers but for what a flood made them grow to.
     pub fn clear(&mut self) {
         self.items.clear();
+        self.items.shrink_to(KEPT_ITEMS);
         self.bytes.clear();
+        self.bytes.shrink_to(KEPT_OCTETS);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flood_leaves_no_memory_behind_and_usual_turns_allocate_nothing() {
+        let mut out = Outbox::new();
+        let flow = Flow::udp(LocalId(0), "127.0.0.1:5060".parse().unwrap());
+        for _ in 0..10_000 {
+            out.send(flow, &[b'x'; 1000], 0);
+        }
+        out.clear();
+        let kept = (out.items.capacity(), out.bytes.capacity());
+        assert_eq!(kept, (KEPT_ITEMS, KEPT_OCTETS));
+        out.send(flow, &[b'x'; 1000], 0);
+        out.clear();
+        assert_eq!((out.items.capacity(), out.bytes.capacity()), kept);
     }
 }
