@@ -92,7 +92,7 @@ pub(super) fn give_up(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>) {
         (None, _) if rang => "nobody took the call".to_owned(),
         (None, _) => "the callee's phone cannot be reached".to_owned(),
     };
-    release::refuse(call, view, cx, status, response.as_ref());
+    release::refuse(call, view, cx, status, Some(&text), response.as_ref());
     release::end(call, view, cx, &End::new(&text, status));
 }
 

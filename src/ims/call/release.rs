@@ -48,7 +48,7 @@ pub(super) fn end(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, end: &E
         return;
     }
     let reason = end.reason();
-    refuse(call, view, cx, end.status, None);
+    refuse(call, view, cx, end.status, end.by.is_none().then_some(end.text), None);
     fork::cancel_open(call, view, cx, None, &reason);
     finish_relays(call, view, cx, &reason);
     if let Some(leg) = call.answered_leg() {
@@ -68,12 +68,14 @@ pub(super) fn end(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, end: &E
     super::trace(cx, call, format_args!("ended: {}", end.text));
 }
 
-/// Answers the INVITE of the caller, if it is still open, with a final failure: the callee's response, or our own.
+/// Answers the INVITE of the caller, if it is still open, with a final failure: the callee's response, or our own with these
+/// words as Warning.
 pub(super) fn refuse(
     call: &mut Call,
     view: &mut View<'_>,
     cx: &mut Cx<'_>,
     status: u16,
+    words: Option<&str>,
     response: Option<&Message<'_>>,
 ) {
     let Some(invite) = call.invite.take() else { return };
@@ -90,6 +92,12 @@ pub(super) fn refuse(
             view.txs.respond(cx, invite.tx, status, None, &tag, |mut w| {
                 if status == 503 {
                     w.header_fmt("Retry-After", format_args!("{RETRY_AFTER_SECS}"));
+                }
+                if let Some(words) = words {
+                    w.header_fmt(
+                        "Warning",
+                        format_args!("399 imsbox \"{}\"", words.replace(['"', '\\'], "'")),
+                    );
                 }
                 forward::end_own_response(w, settings, b"INVITE", status);
             });

@@ -37,7 +37,8 @@ fn nobody_takes_the_call() {
     w.pass(Duration::from_secs(1));
     let cancel = w.expect(BOB, "CANCEL");
     assert!(header(&cancel, HeaderId::Reason).contains("cause=408"), "{cancel}");
-    w.expect(ALICE, "SIP/2.0 480");
+    let refused = w.expect(ALICE, "SIP/2.0 480");
+    assert_eq!(header(&refused, HeaderId::Warning), "399 imsbox \"nobody took the call\"");
     assert_eq!(w.reason(), "nobody took the call");
     w.quiet();
 }
