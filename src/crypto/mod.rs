@@ -7,6 +7,7 @@ pub mod aka;
 pub mod compare;
 pub mod hash;
 pub mod hex;
+pub mod ipsec_keys;
 pub mod milenage;
 pub mod sqn;
 pub mod tuak;

@@ -3,5 +3,6 @@
 pub mod dialog;
 pub mod digest;
 pub mod framer;
+pub mod sec_agree;
 pub mod transaction;
 pub mod transport;
