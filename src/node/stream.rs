@@ -94,6 +94,8 @@ pub struct Stream {
     last_used: Instant,
     /// The alarm for [`Stream::deadline`].
     pub alarm: Alarm,
+    /// Octets of [`Stream::queued_len`] that are counted among those of all connections.
+    pub counted: usize,
 }
 
 impl Stream {
@@ -123,6 +125,7 @@ impl Stream {
             waiting_since: None,
             last_used: now,
             alarm: Alarm::default(),
+            counted: 0,
         }
     }
 
@@ -166,6 +169,11 @@ impl Stream {
     /// Whether something waits to be written.
     pub fn has_queued(&self) -> bool {
         !self.queue.is_empty()
+    }
+
+    /// Octets that wait to be written.
+    pub fn queued_len(&self) -> usize {
+        self.queue.len()
     }
 
     /// When somebody will have taken too long, and for what.

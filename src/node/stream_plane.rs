@@ -20,6 +20,9 @@ use std::os::fd::AsFd;
 
 /// Most connections at a time, of all listeners together: one for each of as many phones, at some 20 KiB each.
 pub const MAX_CONNECTIONS: usize = 8192;
+/// Most octets that may wait for all peers together; beyond it the connection is closed for which most waits, whose peer does not
+/// read.
+const MAX_QUEUED_IN_ALL: usize = 64 << 20;
 /// A connection that was idle for less is never closed to make room: 64*T1, the life of a transaction (TS 24.229 table 7.7.1).
 const EVICTION_AGE: Duration = Duration::from_secs(128);
 /// How long connections wait after the kernel would not give us one.
@@ -39,6 +42,9 @@ pub struct StreamPlane {
     alarms: AlarmQueue<Id<Stream>>,
     /// Those that have something new to write.
     dirty: Vec<Id<Stream>>,
+    /// Octets that wait to be written, on all connections.
+    queued: usize,
+    max_queued: usize,
     keepalive: (Duration, u32),
     /// When the listeners are to be tried again after one of them failed.
     accept_again: Option<Instant>,
@@ -64,6 +70,8 @@ impl StreamPlane {
             by_peer: HashMap::new(),
             alarms: AlarmQueue::new(),
             dirty: Vec::new(),
+            queued: 0,
+            max_queued: MAX_QUEUED_IN_ALL,
             keepalive: (settings.tcp_keepalive, settings.tcp_keepcount),
             accept_again: None,
         })
@@ -84,7 +92,7 @@ impl StreamPlane {
                     let local = LocalId(slot as u8);
                     let stream = Stream::accepted(socket, local, remote, world.now);
                     if let Some(id) = self.admit(stream, registry, core, world) {
-                        self.set_alarm(id);
+                        self.refresh(id);
                         let text = format_args!("TCP connection {} from {remote}", id.to_bits());
                         world.trace(Layer::Sip, Level::Debug, Subject::None, text);
                     }
@@ -119,7 +127,7 @@ impl StreamPlane {
                 if stream.wants_write() {
                     self.dirty.push(id);
                 }
-                self.set_alarm(id);
+                self.refresh(id);
                 more
             }
             Err(why) => {
@@ -158,6 +166,8 @@ impl StreamPlane {
         match stream.push(octets, tag) {
             Ok(()) => {
                 self.dirty.push(id);
+                self.refresh(id);
+                self.relieve(core, world);
                 Ok(())
             }
             Err(why) => {
@@ -222,15 +232,28 @@ impl StreamPlane {
     ) {
         let Some(stream) = self.streams.get_mut(id) else { return };
         match what(stream, world.now) {
-            Ok(()) => self.set_alarm(id),
+            Ok(()) => self.refresh(id),
             Err(why) => self.close_now(id, &why, core, world),
         }
     }
 
-    fn set_alarm(&mut self, id: Id<Stream>) {
+    /// Brings what the plane keeps about a connection up to date: its alarm and its part of what is queued.
+    fn refresh(&mut self, id: Id<Stream>) {
         if let Some(stream) = self.streams.get_mut(id) {
             let at = stream.deadline().map(|(at, _)| at);
             self.alarms.set(&mut stream.alarm, id, at);
+            self.queued = self.queued - stream.counted + stream.queued_len();
+            stream.counted = stream.queued_len();
+        }
+    }
+
+    /// Closes connections, those first for which most waits, until no more waits than may.
+    fn relieve(&mut self, core: &mut Core, world: &mut World) {
+        while self.queued > self.max_queued {
+            let Some((_, most)) = self.streams.iter().map(|(id, s)| (s.queued_len(), id)).max() else {
+                return;
+            };
+            self.close_now(most, &Closed::QueueFull, core, world);
         }
     }
 
@@ -246,7 +269,7 @@ impl StreamPlane {
         let stream = Stream::connecting(socket, flow.local, flow.remote, world.now);
         let id = self.admit(stream, registry, core, world);
         let id = id.ok_or_else(|| io::Error::other("too many connections"))?;
-        self.set_alarm(id);
+        self.refresh(id);
         let text = format_args!("TCP connection {} to {}", id.to_bits(), flow.remote);
         world.trace(Layer::Sip, Level::Debug, Subject::None, text);
         Ok(id)
@@ -300,6 +323,7 @@ impl StreamPlane {
     fn close_now(&mut self, id: Id<Stream>, why: &Closed, core: &mut Core, world: &mut World) {
         let Some(mut stream) = self.streams.remove(id) else { return };
         self.alarms.set(&mut stream.alarm, id, None);
+        self.queued -= stream.counted;
         let (peer, conn) = ((stream.local(), stream.remote()), ConnId(id.to_bits()));
         if self.by_peer.get(&peer) == Some(&id) {
             self.by_peer.remove(&peer);
@@ -393,6 +417,26 @@ mod tests {
         assert_eq!([&first, &second, &third].map(is_closed), [true, false, false]);
         assert_eq!(f.plane.streams.len(), 2);
         assert_eq!((f.plane.by_peer.len(), f.plane.alarms.len()), (2, 2));
+    }
+
+    #[test]
+    fn who_does_not_read_gives_way_when_too_much_waits_for_all() {
+        let mut f = Fixture::new();
+        f.plane.max_queued = 500_000;
+        let phones = [f.connect(), f.connect()];
+        let send = |f: &mut Fixture, phone: &StdStream, len| {
+            let flow = Flow::tcp(LocalId(0), phone.local_addr().unwrap(), None);
+            let octets = vec![b'x'; len];
+            f.plane.send(flow, &octets, 0, f.poll.registry(), &mut f.core, &mut f.world).unwrap();
+            f.plane.queued
+        };
+        assert_eq!(send(&mut f, &phones[0], 300_000), 300_000);
+        assert_eq!(send(&mut f, &phones[1], 200_000), 500_000);
+        assert_eq!(send(&mut f, &phones[1], 1), 200_001);
+        assert_eq!(phones.each_ref().map(is_closed), [true, false]);
+        f.plane.write_queued(&mut f.core, &mut f.world);
+        let waits: usize = f.plane.streams.iter().map(|(_, s)| s.queued_len()).sum();
+        assert!(f.plane.queued == waits && waits < 200_001);
     }
 
     #[test]

@@ -5,8 +5,8 @@ use std::io::{self, Write};
 
 /// Most octets that may wait for one peer: some 500 messages.
 pub const MAX_QUEUED: usize = 1 << 20;
-/// Memory that an empty queue keeps.
-const KEPT: usize = 64 * 1024;
+/// Memory that an empty queue keeps: some messages' worth, so that most turns allocate nothing.
+const KEPT: usize = 8 * 1024;
 
 /// Tags of written messages that are remembered until the connection goes: more than requests to one peer wait for an answer.
 const REMEMBERED: usize = 16;
@@ -30,12 +30,17 @@ pub struct WriteQueue {
 impl WriteQueue {
     /// Whether nothing waits.
     pub fn is_empty(&self) -> bool {
-        self.written == self.octets.len()
+        self.len() == 0
+    }
+
+    /// Octets that wait.
+    pub fn len(&self) -> usize {
+        self.octets.len() - self.written
     }
 
     /// Adds a message. `tag` is whom its loss concerns, 0 for nobody.
     pub fn push(&mut self, message: &[u8], tag: u64) -> Result<(), Full> {
-        if self.octets.len() - self.written + message.len() > MAX_QUEUED {
+        if self.len() + message.len() > MAX_QUEUED {
             return Err(Full);
         }
         self.octets.extend_from_slice(message);
