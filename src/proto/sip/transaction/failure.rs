@@ -79,12 +79,13 @@ impl<O: Copy + Debug> Transactions<O> {
         if flow.transport == Transport::Tcp && tx.method != Method::Invite && !is_unanswered {
             return; // it was read, and its final response may come by another connection (RFC 3261 18.2.2)
         }
-        if self.fall_back_to_udp(cx, id) {
+        let may_be_read = was_written && tx.method != Method::Invite;
+        if !may_be_read && self.fall_back_to_udp(cx, id) {
             return;
         }
         let Some(tx) = self.clients.get_mut(id) else { return };
-        let may_repeat = if was_written { tx.method == Method::Invite } else { tx.flow.conn.is_some() };
-        if is_unanswered && may_repeat && !tx.is_repeated {
+        let had_connection = was_written || tx.flow.conn.is_some();
+        if is_unanswered && !may_be_read && had_connection && !tx.is_repeated {
             tx.is_repeated = true;
             tx.flow.conn = None;
             trace::warn(cx, tx.trace_id, format_args!("{flow:?} has gone: request goes by a new connection"));

@@ -27,6 +27,8 @@ struct Link {
     loss: u64,
     repeat: u64,
     refuse_tcp: u64,
+    /// The connection breaks after a message was written on it; it is read all the same every other time.
+    break_tcp: u64,
 }
 
 enum Happening {
@@ -38,6 +40,8 @@ enum Happening {
     Packet { to_server: bool, flow: Flow, octets: Vec<u8> },
     /// A packet could not be sent.
     Refused { by_server: bool, flow: Flow, tag: u64 },
+    /// The connection of a packet that was sent has gone.
+    Broken { flow: Flow, tag: u64 },
     /// The server's TU says something.
     Say { id: Server, number: u32, status: u16 },
     /// The server's TU repeats its 2xx.
@@ -142,8 +146,13 @@ impl World {
         if is_tcp && !by_server && self.percent(self.link.refuse_tcp) {
             return self.after(millis(3), Happening::Refused { by_server, flow, tag });
         }
+        let is_broken = is_tcp && !by_server && self.percent(self.link.break_tcp);
+        if is_broken {
+            let delay = millis(self.rng.below(2 * MAX_DELAY_MS));
+            self.after(delay, Happening::Broken { flow, tag });
+        }
         let copies = match is_tcp {
-            true => 1,
+            true => u32::from(!is_broken || self.percent(50)),
             false if self.percent(self.link.loss) => 0,
             false if self.percent(self.link.repeat) => 2,
             false => 1,
@@ -182,6 +191,9 @@ impl World {
             }
             Happening::Refused { by_server, flow, tag } => {
                 self.call(by_server, |t, cx| t.on_send_failed(cx, flow, tag));
+            }
+            Happening::Broken { flow, tag } => {
+                self.call(false, |t, cx| t.on_connection_lost(cx, flow, tag));
             }
             Happening::Packet { to_server, flow, octets } => {
                 let mut index = Index::new();
@@ -342,7 +354,12 @@ fn every_request_gets_one_outcome_over_a_lossy_link() {
     let mut answered = 0;
     for seed in 0..48 {
         let mut rng = Rng::from_seed(seed);
-        let link = Link { loss: rng.below(60), repeat: rng.below(30), refuse_tcp: rng.below(101) };
+        let link = Link {
+            loss: rng.below(60),
+            repeat: rng.below(30),
+            refuse_tcp: rng.below(101),
+            break_tcp: rng.below(101),
+        };
         let world = run(seed, link);
         answered += REQUESTS as usize - world.timeouts();
     }
@@ -353,19 +370,23 @@ fn every_request_gets_one_outcome_over_a_lossy_link() {
 #[test]
 fn over_a_good_link_nothing_times_out() {
     for seed in 0..8 {
-        assert_eq!(run(seed, Link { loss: 0, repeat: 20, refuse_tcp: 50 }).timeouts(), 0, "seed {seed}");
+        assert_eq!(
+            run(seed, Link { loss: 0, repeat: 20, refuse_tcp: 50, break_tcp: 0 }).timeouts(),
+            0,
+            "seed {seed}"
+        );
     }
 }
 
 #[test]
 fn over_a_dead_link_everything_times_out() {
-    let world = run(1, Link { loss: 100, repeat: 0, refuse_tcp: 100 });
+    let world = run(1, Link { loss: 100, repeat: 0, refuse_tcp: 100, break_tcp: 0 });
     assert_eq!(world.timeouts(), REQUESTS as usize);
 }
 
 #[test]
 fn one_seed_gives_the_same_run_twice() {
-    let link = Link { loss: 30, repeat: 10, refuse_tcp: 50 };
+    let link = Link { loss: 30, repeat: 10, refuse_tcp: 50, break_tcp: 20 };
     let (a, b) = (run(9, link), run(9, link));
     assert_eq!((a.packets, a.now), (b.packets, b.now));
     assert_ne!(a.packets, run(10, link).packets);
