@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, UdpSocket};
 use std::path::PathBuf;
-use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Output, Stdio};
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
@@ -358,45 +358,91 @@ fn the_monitor_takes_commands_from_a_pipe() {
     assert_eq!(running.exit_code(), Some(0));
 }
 
+/// The program in a terminal of its own.
+struct Terminal {
+    child: Child,
+    typed: ChildStdin,
+    receive: mpsc::Receiver<String>,
+    text: String,
+}
+
+impl Terminal {
+    /// script(1) runs a command in a terminal, types what it reads, and prints what is shown.
+    fn start(folder: &Folder, command: &str) -> Terminal {
+        let mut child = Command::new("script")
+            .args(["-qec", command, "/dev/null"])
+            .env("HOME", &folder.0)
+            .env("TERM", "xterm")
+            .env_remove("XDG_STATE_HOME")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let typed = child.stdin.take().unwrap();
+        let (send, receive) = mpsc::channel();
+        let mut shown = child.stdout.take().unwrap();
+        thread::spawn(move || {
+            let mut octets = [0; 4096];
+            while let Ok(n @ 1..) = shown.read(&mut octets) {
+                let _ = send.send(String::from_utf8_lossy(&octets[..n]).into_owned());
+            }
+        });
+        Terminal { child, typed, receive, text: String::new() }
+    }
+
+    fn type_in(&mut self, octets: &[u8]) {
+        self.typed.write_all(octets).unwrap();
+    }
+
+    /// Waits for the words, and forgets what was shown up to them.
+    fn wait_for(&mut self, words: &str) {
+        let found = loop {
+            match self.text.find(words) {
+                Some(at) => break at + words.len(),
+                None => {
+                    let more = self.receive.recv_timeout(DEADLINE);
+                    self.text += &more.unwrap_or_else(|_| panic!("no {words:?} in {:?}", self.text));
+                }
+            }
+        };
+        self.text.drain(..found);
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
 #[test]
 fn a_terminal_gets_a_prompt() {
     let folder = Folder::new("prompt");
     let config = folder.runnable("");
-    let command = format!("{} {config}", env!("CARGO_BIN_EXE_imsbox"));
-    // script(1) runs its command in a terminal of its own, and types what it reads
-    let mut terminal = Command::new("script")
-        .args(["-qec", &command, "/dev/null"])
-        .env("HOME", &folder.0)
-        .env("TERM", "xterm")
-        .env_remove("XDG_STATE_HOME")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut typed = terminal.stdin.take().unwrap();
-    let (send, receive) = mpsc::channel();
-    let mut shown = terminal.stdout.take().unwrap();
-    thread::spawn(move || {
-        let mut octets = [0; 4096];
-        while let Ok(n @ 1..) = shown.read(&mut octets) {
-            let _ = send.send(String::from_utf8_lossy(&octets[..n]).into_owned());
-        }
-    });
-    let mut text = String::new();
-    let mut wait_for = |words: &str| {
-        while !text.contains(words) {
-            text += &receive.recv_timeout(DEADLINE).unwrap_or_else(|_| panic!("no {words} in {text}"));
-        }
-    };
-    wait_for("(ims) ");
-    typed.write_all(b"us\t\r").unwrap();
-    wait_for("0 registered");
-    typed.write_all(b"quit now\x03help\r").unwrap();
-    wait_for("Ends the program");
-    typed.write_all(b"quit\r").unwrap();
-    wait_for("Ending ...");
-    assert_eq!(terminal.wait().unwrap().code(), Some(0));
+    let mut terminal = Terminal::start(&folder, &format!("{} {config}", env!("CARGO_BIN_EXE_imsbox")));
+    terminal.wait_for("(ims) ");
+    terminal.type_in(b"us\t\r");
+    terminal.wait_for("0 registered");
+    // only at the prompt Ctrl-C is the line editor's
+    terminal.wait_for("(ims) ");
+    terminal.type_in(b"quit now\x03help\r");
+    terminal.wait_for("Ends the program");
+    terminal.type_in(b"quit\r");
+    terminal.wait_for("Ending ...");
+    assert_eq!(terminal.child.wait().unwrap().code(), Some(0));
     assert!(!folder.file("monitor.sock").exists());
     let history = fs::read_to_string(folder.file(".local/state/imsbox/history")).unwrap();
     assert!(history.ends_with("users \nhelp\nquit\n"), "{history}");
+}
+
+#[test]
+fn a_prompt_that_is_ended_from_elsewhere_leaves_a_clean_line() {
+    let folder = Folder::new("clean-line");
+    let config = folder.runnable("");
+    let command = format!("{} {config}; echo after", env!("CARGO_BIN_EXE_imsbox"));
+    let mut terminal = Terminal::start(&folder, &command);
+    terminal.wait_for("(ims) ");
+    assert_eq!(folder.monitor(&["quit"]).status.code(), Some(0));
+    terminal.wait_for("\r\nafter\r\n");
 }

@@ -10,7 +10,7 @@ pub fn is_foreground(fd: BorrowedFd<'_>) -> bool {
     unsafe { libc::tcgetpgrp(fd.as_raw_fd()) == libc::getpgrp() }
 }
 
-/// The modes a terminal had; put back when dropped.
+/// The modes a terminal had; put back when dropped. A line that a line editor has begun is ended.
 #[derive(Debug)]
 pub struct SavedTerminal {
     fd: OwnedFd,
@@ -30,28 +30,34 @@ impl SavedTerminal {
     /// The present modes of the terminal `fd`; fails when it is none.
     pub fn save(fd: BorrowedFd<'_>) -> io::Result<SavedTerminal> {
         let fd = fd.try_clone_to_owned()?;
+        let modes = Modes::of(&fd)?;
+        Ok(SavedTerminal { fd, modes })
+    }
+}
+
+impl Modes {
+    fn of(fd: &OwnedFd) -> io::Result<Modes> {
         let mut modes = MaybeUninit::<libc::termios>::uninit();
         // SAFETY: the kernel writes one termios to the pointer, which is valid for that; the descriptor is open.
         if unsafe { libc::tcgetattr(fd.as_raw_fd(), modes.as_mut_ptr()) } != 0 {
             return Err(io::Error::last_os_error());
         }
         // SAFETY: tcgetattr succeeded, so it has filled the structure in.
-        let modes = Modes(unsafe { modes.assume_init() });
-        Ok(SavedTerminal { fd, modes })
+        Ok(Modes(unsafe { modes.assume_init() }))
     }
 }
 
 impl Drop for SavedTerminal {
     fn drop(&mut self) {
+        let in_a_line = Modes::of(&self.fd).is_ok_and(|now| now.0.c_lflag != self.modes.0.c_lflag);
         // SAFETY: the termios was filled in by tcgetattr and lives through the call; the descriptor is open.
         let rc = unsafe { libc::tcsetattr(self.fd.as_raw_fd(), libc::TCSADRAIN, &raw const self.modes.0) };
-        if rc == 0 {
+        if rc == 0
+            && let Ok(fd) = self.fd.try_clone()
+        {
             // line editors switch bracketed paste on; off is harmless when it was not
-            let _ = std::fs::File::from(match self.fd.try_clone() {
-                Ok(fd) => fd,
-                Err(_) => return,
-            })
-            .write_all(b"\x1b[?2004l");
+            let end: &[u8] = if in_a_line { b"\x1b[?2004l\r\n" } else { b"\x1b[?2004l" };
+            let _ = std::fs::File::from(fd).write_all(end);
         }
     }
 }
