@@ -94,7 +94,9 @@ class Phone:
 
     def _spawn(self):
         self.starts_left -= 1
-        self.path("errors").unlink(missing_ok=True)
+        # A scenario that is run again must not be judged by what the first run left.
+        for what in ("errors", "log", "messages"):
+            self.path(what).unlink(missing_ok=True)
         with open(self.path("output"), "wb") as output:
             self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=self.case.folder)
 
