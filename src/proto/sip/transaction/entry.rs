@@ -122,6 +122,8 @@ pub struct ServerTx<O> {
     /// The To tag of the last response that had one of ours.
     pub(super) to_tag: SmallVec<[u8; 24]>,
     pub(super) flow: Flow,
+    /// Whether every copy of the request and the ACK came over TCP: one over UDP may be late, and others be later still.
+    pub(super) is_reliable: bool,
     /// Where responses go when the connection has gone; taken when it is used.
     pub(super) fallback: Option<Flow>,
     pub(super) owner: Option<O>,

@@ -33,6 +33,9 @@ impl<O: Copy + Debug> Transactions<O> {
         };
         let key = self.keys.server(msg, &via);
         let found = self.server_ids.get(&key).copied();
+        if let Some(tx) = found.and_then(|id| self.servers.get_mut(id)) {
+            tx.is_reliable &= flow.transport.is_reliable();
+        }
         match (msg.method(), found) {
             (Method::Ack, Some(id)) => match self.drive_server(cx, id, Input::Ack, Duration::ZERO) {
                 true => Verdict::Ack,
@@ -176,6 +179,7 @@ impl<O: Copy + Debug> Transactions<O> {
             via: self.scratch.via.as_slice().into(),
             to_tag: SmallVec::new(),
             flow: transport::response_flow(flow, via),
+            is_reliable: flow.transport.is_reliable(),
             fallback: transport::response_fallback(flow, via),
             owner: None,
             response: Vec::new(),

@@ -297,8 +297,7 @@ impl<O: Copy + Debug> Transactions<O> {
                 }
                 Action::SendAck | Action::Expired | Action::Failed => {}
                 Action::Start(_) | Action::Again(_) | Action::Slow(_) | Action::Stop(_) => {
-                    let reliable = tx.flow.transport.is_reliable();
-                    set_timer(&mut tx.timers, action, &self.timers, reliable, cx.now, last);
+                    set_timer(&mut tx.timers, action, &self.timers, tx.is_reliable, cx.now, last);
                 }
             }
         }

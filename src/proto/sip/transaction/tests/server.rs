@@ -213,6 +213,20 @@ fn over_tcp_nothing_is_repeated_and_nothing_lingers() {
     f.assert_empty();
 }
 
+/// A peer whose connection breaks repeats an INVITE by UDP, and the ACK of what it hears meanwhile may overtake it.
+#[test]
+fn a_late_copy_over_udp_is_absorbed_by_a_transaction_over_tcp() {
+    let mut f = Fixture::new();
+    let text = incoming("INVITE", BRANCH);
+    let id = f.receive_new(tcp(), &text);
+    f.respond(id, 486);
+    assert_eq!(f.receive(udp(), &incoming("ACK", BRANCH)), (Verdict::Absorbed, vec![]));
+    f.pass(millis(4999));
+    assert_eq!(f.receive(udp(), &text), (Verdict::Absorbed, vec![]));
+    f.pass(millis(1));
+    f.assert_empty();
+}
+
 #[test]
 fn request_repeated_over_a_new_connection_is_answered_there() {
     let mut f = Fixture::new();
