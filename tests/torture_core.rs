@@ -88,7 +88,7 @@ const TABLE: &[(&str, u16, &str)] = &[
     ("volte/22_reinvite_hold_zero_addr.sip", 481, "no such dialog"),
     ("volte/30_message_sms_mo.sip", 405, "MESSAGE is not served"),
     ("volte/32_message_sms_mt.sip", 405, "MESSAGE is not served"),
-    ("volte/33_subscribe_reg.sip", 489, "SUBSCRIBE is not served"),
+    ("volte/33_subscribe_reg.sip", 480, "the user is not registered"),
     ("volte/34_notify_reg_full.sip", 481, "no such dialog"),
     ("volte/35_notify_reg_deactivated.sip", 481, "no such dialog"),
     ("volte/37_bye_reason.sip", 481, "no such dialog"),
@@ -278,5 +278,49 @@ fn registers_of_real_phones_are_bound_with_everything_they_said() {
         let view = &core.user_views(Instant::from_nanos(1))[0].bindings[0];
         assert_eq!(view.smsip, theirs.params.has("+g.3gpp.smsip"), "{name}");
         assert_eq!(view.transport, flow.transport.via_token(), "{name}");
+    }
+}
+
+/// The REGISTER of a phone that this SUBSCRIBE could have come from: same identity, same contact, same address.
+fn register_before(subscribe: &Message<'_>, address: &str) -> String {
+    let to = String::from_utf8_lossy(subscribe.to().expect("To").uri_text).into_owned();
+    let contact = String::from_utf8_lossy(subscribe.header(HeaderId::Contact).expect("Contact")).into_owned();
+    format!(
+        "REGISTER sip:ims.test SIP/2.0\r\nVia: SIP/2.0/UDP {address};branch=z9hG4bKreg\r\nMax-Forwards: 70\r\nFrom: <{to}>;tag=1\r\n\
+         To: <{to}>\r\nCall-ID: reg\r\nCSeq: 1 REGISTER\r\nContact: {contact}\r\nContent-Length: 0\r\n\r\n"
+    )
+}
+
+#[test]
+fn subscribes_of_real_phones_are_taken_and_answered_with_a_notify() {
+    let all = vectors::messages("phones").into_iter().filter(|(name, _)| name.contains("subscribe"));
+    let all: Vec<_> = all.collect();
+    assert!(all.len() >= 2);
+    for (name, octets) in all {
+        let mut index = Index::new();
+        let subscribe = Message::parse(&octets, &mut index).expect("a message");
+        let via = subscribe.via().expect("a Via");
+        let address = format!("{}:{}", via.host, via.port.unwrap_or(5060));
+        let flow = Flow::udp(LocalId(0), address.parse().expect("an address"));
+        let mut core = core_for(&octets, AuthentType::None);
+        let ok = sent(&mut core, flow, register_before(&subscribe, &address).as_bytes());
+        assert!(ok[0].1.starts_with(b"SIP/2.0 200 "), "{name}");
+        let messages = sent(&mut core, flow, &octets);
+        assert_eq!(messages.len(), 2, "{name}");
+        let (mut ok_index, mut notify_index) = (Index::new(), Index::new());
+        let ok = Message::parse(&messages[0].1, &mut ok_index).expect("what we send parses");
+        let notify = Message::parse(&messages[1].1, &mut notify_index).expect("what we send parses");
+        assert_eq!((ok.status(), ok.check(), ok.expires()), (200, Ok(()), Some(600_000)), "{name}");
+        assert_eq!((notify.method_token(), notify.check()), (&b"NOTIFY"[..], Ok(())), "{name}");
+        let contact = subscribe.contacts().flatten().next().expect("a contact");
+        assert_eq!(notify.request_uri(), contact.uri_text, "{name}");
+        assert_eq!(notify.from().and_then(|f| f.tag()), ok.to().and_then(|t| t.tag()), "{name}");
+        assert_eq!(notify.header(HeaderId::Event), Some(&b"reg"[..]), "{name}");
+        let state = notify.subscription_state().expect("a state");
+        assert_eq!(state.expires_secs(), Some(600_000), "{name}");
+        assert!(notify.has_content_type("application/reginfo+xml"), "{name}");
+        let body = String::from_utf8_lossy(notify.body()).into_owned();
+        let uri = format!("<uri>{}</uri>", String::from_utf8_lossy(contact.uri_text));
+        assert!(body.contains("version=\"0\" state=\"full\"") && body.contains(&uri), "{name}: {body}");
     }
 }

@@ -310,8 +310,6 @@ pub mod feature {
     pub const API: &str = "the remote API";
     /// Callflow modifiers.
     pub const MODIFIER: &str = "the callflow modifier";
-    /// Subscriptions.
-    pub const SUBSCRIBE: &str = "event subscriptions";
     /// Calls that the network starts.
     pub const MT_CALL: &str = "network-started calls";
     /// Emergency calls.

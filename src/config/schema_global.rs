@@ -170,9 +170,8 @@ pub const GLOBAL: &[Property] = &[
     property("n5", Kind::Object(Scope::N5), Nothing, "The PCF that N5 speaks to.").pending(feature::N5),
     property("trunk", Kind::Object(Scope::Trunk), Nothing, "The SIP trunk to which unknown callees go.")
         .pending(feature::TRUNK),
-    property("subscribe_expires", Kind::Int(0, 864_000), Number(0.0), "Duration of subscriptions; 0 takes the phone's.")
-        .unit(Unit::Seconds)
-        .pending(feature::SUBSCRIBE),
+    property("subscribe_expires", Kind::Int(0, 864_000), Number(0.0), "Longest duration of subscriptions; 0 takes the phone's.")
+        .unit(Unit::Seconds),
     property("mt_call_sdp_file", Kind::File, Nothing, "SDP offered in calls that the network starts.")
         .pending(feature::MT_CALL),
     property("com_addr", Kind::Address(9003), Nothing, "Where the remote API (WebSocket) listens.")

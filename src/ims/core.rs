@@ -16,10 +16,12 @@ use crate::ims::limits::{
 };
 use crate::ims::owner::Owner;
 use crate::ims::persist;
+use crate::ims::reg_event::RegEvents;
 use crate::ims::registrar::response::describe;
 use crate::ims::registrar::{Gone, Registrar, Removed};
+use crate::ims::registration;
 use crate::ims::stranger::Strangers;
-use crate::ims::subscriber::Subscribers;
+use crate::ims::subscriber::{Subscribers, UserId};
 use crate::ims::tokens::Tokens;
 use crate::ims::trouble::Troubles;
 use crate::ims::view::{DialogView, UserView};
@@ -62,6 +64,7 @@ pub(super) struct Service {
     pub(super) auth: Auth,
     pub(super) txs: Transactions<Owner>,
     pub(super) calls: Calls,
+    pub(super) reg_events: RegEvents,
     pub(super) media: MediaTable,
     pub(super) tokens: Tokens,
     pub(super) troubles: Troubles,
@@ -103,6 +106,7 @@ impl Service {
             auth: Auth::default(),
             txs: Transactions::new(locals, timers, limits, protocol.tcp_threshold, rng),
             calls: Calls::default(),
+            reg_events: RegEvents::default(),
             media: MediaTable::new(MAX_MEDIA_SESSIONS, config.sip.iter().map(|s| (s.port_min, s.port_max))),
             tokens: Tokens::new(rng),
             troubles: Troubles::default(),
@@ -116,6 +120,12 @@ impl Service {
     pub(super) fn calls(&mut self) -> (&mut Calls, View<'_>) {
         let Service { calls, txs, subscribers, registrar, media, tokens, config, .. } = self;
         (calls, View { txs, subs: subscribers, registrar, media, tokens, config })
+    }
+
+    /// The subscriptions, and the tables that they touch.
+    pub(super) fn reg_events(&mut self) -> (&mut RegEvents, View<'_>) {
+        let Service { reg_events, txs, subscribers, registrar, media, tokens, config, .. } = self;
+        (reg_events, View { txs, subs: subscribers, registrar, media, tokens, config })
     }
 
     /// The authentication, the users, and what a check writes on.
@@ -143,6 +153,18 @@ impl Service {
         persist::forget_binding(cx, removed.number);
         let (calls, mut view) = self.calls();
         calls.on_binding_removed(&mut view, cx, removed);
+        let (events, view) = self.reg_events();
+        events.on_removed(&view, cx, removed);
+    }
+
+    fn on_changed(&mut self, cx: &Cx<'_>, user: UserId) {
+        let (events, view) = self.reg_events();
+        events.on_changed(&view, cx, user);
+    }
+
+    fn notify_next(&mut self, cx: &mut Cx<'_>) -> bool {
+        let (events, mut view) = self.reg_events();
+        events.notify_next(&mut view, cx)
     }
 
     fn on_tx_event(&mut self, cx: &mut Cx<'_>, event: TxEvent<Owner>) {
@@ -152,9 +174,16 @@ impl Service {
             | TxEvent::ServerTimeout { owner }
             | TxEvent::ProceedingTimeout { owner, .. } => owner,
         };
-        if let Owner::Call(part) = owner {
-            let (calls, mut view) = self.calls();
-            calls.on_tx_event(&mut view, cx, part, event);
+        match owner {
+            Owner::Call(part) => {
+                let (calls, mut view) = self.calls();
+                calls.on_tx_event(&mut view, cx, part, event);
+            }
+            Owner::Subscription(part) => {
+                let (events, view) = self.reg_events();
+                events.on_tx_event(&view, cx, part, event);
+            }
+            Owner::None => {}
         }
     }
 
@@ -192,13 +221,14 @@ impl Core {
         &self.service.config
     }
 
-    /// How many bindings, challenges, calls and transactions there are: what must be none when all is quiet.
+    /// How many bindings, challenges, calls, subscriptions and transactions there are: what must be none when all is quiet.
     pub fn load(&self) -> Load {
-        let Service { registrar, auth, txs, calls, .. } = &self.service;
+        let Service { registrar, auth, txs, calls, reg_events, .. } = &self.service;
         Load {
             bindings: registrar.len(),
             challenges: auth.pending(),
             calls: calls.len(),
+            subscriptions: reg_events.len(),
             server_transactions: txs.server_count(),
             client_transactions: txs.client_count(),
         }
@@ -260,12 +290,13 @@ impl Core {
         self.service.expire_bindings(cx);
         let (calls, mut view) = self.service.calls();
         calls.tick(&mut view, cx);
+        self.service.reg_events.tick(cx);
         self.settle(cx);
     }
 
     /// When [`Core::tick`] must be called next, if ever.
     pub fn next_deadline(&self) -> Option<Instant> {
-        let Service { txs, auth, registrar, calls, .. } = &self.service;
+        let Service { txs, auth, registrar, calls, reg_events, .. } = &self.service;
         let end = match self.end {
             End::Stopping(at) => Some(at),
             End::Running | End::Done => None,
@@ -278,6 +309,7 @@ impl Core {
             auth.next_deadline(),
             registrar.next_deadline(),
             calls.next_deadline(),
+            reg_events.next_deadline(),
             end,
         ];
         all.into_iter().flatten().min()
@@ -318,6 +350,14 @@ impl Core {
         stopped
     }
 
+    /// Takes away the binding whose contact this URI is, or all bindings of the user whose identity it is, and tells the phones
+    /// why (TS 24.229 5.4.1.5). How many there were; the error says in words that there are none.
+    pub fn unregister(&mut self, cx: &mut Cx<'_>, uri: &str, why: Gone) -> Result<usize, String> {
+        let removed = registration::unregister(&mut self.service, cx, uri, why);
+        self.settle(cx);
+        removed
+    }
+
     /// Routes what the input brought up, a bounded number of steps; the rest stays for the next input, which is due at once.
     fn settle(&mut self, cx: &mut Cx<'_>) {
         self.is_unsettled = true;
@@ -326,7 +366,9 @@ impl Core {
                 self.service.on_tx_event(cx, event);
             } else if let Some(removed) = self.service.registrar.pop_removed() {
                 self.service.on_removed(cx, removed);
-            } else {
+            } else if let Some(user) = self.service.registrar.pop_changed() {
+                self.service.on_changed(cx, user);
+            } else if !self.service.notify_next(cx) {
                 self.is_unsettled = false;
                 break;
             }
@@ -376,6 +418,8 @@ pub struct Load {
     pub challenges: usize,
     /// Calls, those that ended a short while ago among them.
     pub calls: usize,
+    /// Subscriptions, those whose last NOTIFY is under way among them.
+    pub subscriptions: usize,
     /// Server transactions.
     pub server_transactions: usize,
     /// Client transactions.

@@ -12,6 +12,8 @@ use crate::ims::call::forward;
 use crate::ims::core::Service;
 use crate::ims::limits::RETRY_AFTER_SECS;
 use crate::ims::owner::Owner;
+use crate::ims::reg_event;
+use crate::ims::reg_event::reginfo::MEDIA_TYPE;
 use crate::ims::registrar::{Binding, claimed_user};
 use crate::ims::registration;
 use crate::ims::subscriber::{Target, UserId};
@@ -20,9 +22,10 @@ use crate::proto::flow::Flow;
 use crate::proto::sip::transaction::{Answer, ServerTx, Verdict, trace_id};
 use crate::wire::sip::text::{lossy, trim};
 use crate::wire::sip::{Defect, HeaderId, Message, Method, Scheme, Uri, Writer};
+use std::fmt;
 
 /// The methods that are served, for Allow.
-pub const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, REGISTER, OPTIONS, PRACK, UPDATE, INFO";
+pub const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, REGISTER, SUBSCRIBE, OPTIONS, PRACK, UPDATE, INFO";
 
 /// The extensions that are served, for Supported.
 pub const SUPPORTED: &str = "100rel, timer, precondition, path";
@@ -77,9 +80,16 @@ pub(super) fn on_response(service: &mut Service, cx: &mut Cx<'_>, flow: Flow, ms
         }
         Answer::Absorbed | Answer::Stray => return,
     };
-    if let Owner::Call(part) = owner {
-        let (calls, mut view) = service.calls();
-        calls.on_answer(&mut view, cx, part, answer, msg);
+    match owner {
+        Owner::Call(part) => {
+            let (calls, mut view) = service.calls();
+            calls.on_answer(&mut view, cx, part, answer, msg);
+        }
+        Owner::Subscription(part) => {
+            let (events, view) = service.reg_events();
+            events.on_answer(&view, cx, part, answer, msg);
+        }
+        Owner::None => {}
     }
 }
 
@@ -100,28 +110,24 @@ fn on_new(service: &mut Service, cx: &mut Cx<'_>, id: ServerId, flow: Flow, msg:
     }
     let in_dialog = msg.to().is_some_and(|to| to.tag().is_some());
     match msg.method() {
-        Method::Register | Method::Invite if service.is_stopping && !in_dialog => {
+        Method::Register | Method::Invite | Method::Subscribe if service.is_stopping && !in_dialog => {
             let refusal = Refusal::new(503, "shutting down");
             refuse(service, cx, id, &refusal);
         }
         Method::Register => registration::on_register(service, cx, id, flow, msg),
         Method::Options if !in_dialog => reply(service, cx, id, 200, None, |w| {
             w.header("Allow", ALLOW).header("Accept", "application/sdp").header("Supported", SUPPORTED);
+            w.header("Allow-Events", "reg");
         }),
+        Method::Subscribe if service.reg_events.find(msg).is_some() => {
+            reg_event::on_refresh(service, cx, id, flow, msg);
+        }
         _ if in_dialog => {
             let (calls, mut view) = service.calls();
             calls.on_in_dialog(&mut view, cx, id, msg, flow);
         }
         Method::Invite => on_invite(service, cx, id, flow, msg),
-        Method::Subscribe => {
-            let event = msg.header(HeaderId::Event).map(lossy).unwrap_or_default();
-            cx.ims(
-                Level::Info,
-                Subject::None,
-                format_args!("SUBSCRIBE from {}: event package \"{event}\" is not served", flow.remote),
-            );
-            refuse(service, cx, id, &Refusal::new(489, "event package not served"));
-        }
+        Method::Subscribe => reg_event::on_subscribe(service, cx, id, flow, msg),
         Method::Message | Method::Publish | Method::Refer => {
             let method = msg.method().name();
             let what = if method == "MESSAGE" { "SMS over IMS is not built yet" } else { "not served" };
@@ -156,7 +162,7 @@ fn on_invite(service: &mut Service, cx: &mut Cx<'_>, id: ServerId, flow: Flow, m
 
 /// Who sent the request: a registered user; else a user who need not prove anything or will be challenged; else nobody
 /// in particular, towards an echo number that takes such callers.
-fn identify(service: &Service, flow: Flow, msg: &Message<'_>) -> Option<Caller> {
+pub(super) fn identify(service: &Service, flow: Flow, msg: &Message<'_>) -> Option<Caller> {
     let Service { registrar, subscribers, config, .. } = service;
     if let Some((user, binding)) = registrar.caller(subscribers, flow, msg) {
         return Some(Caller { user: Some(user), binding: Some(binding) });
@@ -176,7 +182,7 @@ fn identify(service: &Service, flow: Flow, msg: &Message<'_>) -> Option<Caller> 
 
 /// Whether requests other than REGISTER prove themselves too: where the user's settings say so, and the identity they
 /// come under does not say otherwise.
-fn is_challenged(service: &Service, user: UserId, msg: &Message<'_>) -> bool {
+pub(super) fn is_challenged(service: &Service, user: UserId, msg: &Message<'_>) -> bool {
     !service.subscribers.user(user).auth_on_register_only && from_authentication(service, msg)
 }
 
@@ -203,7 +209,9 @@ pub(super) enum Extra {
     None,
     Allow,
     Accept,
+    AcceptReginfo,
     AcceptEncoding,
+    AllowEvents,
     Unsupported(String),
     MinExpires(u64),
 }
@@ -215,6 +223,12 @@ impl Refusal {
 
     pub(super) fn with(self, extra: Extra) -> Self {
         Refusal { extra, ..self }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, {}", self.status, self.words)
     }
 }
 
@@ -287,6 +301,8 @@ pub(super) fn refuse(service: &mut Service, cx: &mut Cx<'_>, id: ServerId, refus
             Extra::None => {}
             Extra::Allow => drop(w.header("Allow", ALLOW)),
             Extra::Accept => drop(w.header("Accept", "application/sdp")),
+            Extra::AcceptReginfo => drop(w.header("Accept", MEDIA_TYPE)),
+            Extra::AllowEvents => drop(w.header("Allow-Events", "reg")),
             Extra::AcceptEncoding => drop(w.header("Accept-Encoding", "identity")),
             Extra::Unsupported(list) => drop(w.header("Unsupported", list)),
             Extra::MinExpires(secs) => drop(w.header_fmt("Min-Expires", format_args!("{secs}"))),

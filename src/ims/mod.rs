@@ -8,6 +8,7 @@ pub mod identity;
 pub mod limits;
 pub mod owner;
 pub mod persist;
+pub mod reg_event;
 pub mod registrar;
 mod registration;
 pub mod stranger;

@@ -52,9 +52,11 @@ fn binding_key(number: u32) -> String {
 fn write_binding(cx: &Cx<'_>, subscribers: &Subscribers, binding: &Binding) -> Value {
     let mut contact = Vec::new();
     binding.contact.write(&mut contact);
-    let Origin { call_id, cseq, source, at, path, user_agent, auth } = &binding.origin;
+    let Origin { impu, call_id, cseq, source, at, path, user_agent, auth } = &binding.origin;
+    let profile = subscribers.user(binding.user);
     json!({
-        "impi": subscribers.user(binding.user).impi,
+        "impi": profile.impi,
+        "impu": profile.impus.get(*impu).map(|i| i.uri.as_str()),
         "contact": lossy(&contact),
         "expires": binding.expires_wall(cx.now, cx.wall).as_micros(),
         "local": binding.flow.local.0,
@@ -96,11 +98,14 @@ pub fn read_binding(
         "TCP" => Flow::tcp(local, address("remote")?, None),
         _ => Flow::udp(local, address("remote")?),
     };
+    let impus = &subscribers.user(user).impus;
     let draft = Draft {
         contact: Contact::new(&contact),
         route: Route { flow, tcp_allowed: record["tcp_allowed"].as_bool().unwrap_or(false) },
         expires_at: cx.now + Duration::from_micros(left),
         origin: Origin {
+            // it may have gone from the configuration
+            impu: impus.iter().position(|i| Some(i.uri.as_str()) == record["impu"].as_str()).unwrap_or(0),
             call_id: text("call_id")?.as_bytes().into(),
             cseq: u32::try_from(whole("cseq")?).unwrap_or(0),
             source: address("source")?,

@@ -1,6 +1,7 @@
 //! REGISTER from end to end: whose it is, whether that is proven, what it changes, and the answer (RFC 3261 10.3, TS 24.229
 //! 5.4.1.2).
 
+use crate::base::arena::Id;
 use crate::base::trace::{Level, Subject};
 use crate::config::model::User;
 use crate::ims::auth::{Family, Outcome, credentials};
@@ -8,6 +9,8 @@ use crate::ims::call::forward;
 use crate::ims::core::Service;
 use crate::ims::dispatch::{Extra, Refusal, ServerId, challenge, refuse};
 use crate::ims::persist;
+use crate::ims::registrar::Gone;
+use crate::ims::registrar::binding::Binding;
 use crate::ims::registrar::expires::shortest;
 use crate::ims::registrar::register;
 use crate::ims::registrar::register::{Circumstances, Done, Plan};
@@ -15,8 +18,8 @@ use crate::ims::registrar::response::{Granted, describe};
 use crate::ims::subscriber::{Subscribers, Target, UserId};
 use crate::proto::cx::Cx;
 use crate::proto::flow::Flow;
-use crate::wire::sip::Message;
 use crate::wire::sip::text::lossy;
+use crate::wire::sip::{Message, Uri};
 
 /// A REGISTER that names nobody, or two users.
 #[derive(Debug, PartialEq, Eq)]
@@ -53,7 +56,7 @@ pub(super) fn on_register(
     };
     match proven {
         Outcome::Passed { how, info } => {
-            on_proven(service, cx, id, msg, Proven { user, flow, how, info: info.as_deref() });
+            on_proven(service, cx, id, msg, Proven { user, impu, flow, how, info: info.as_deref() });
         }
         Outcome::Challenge(value) => {
             let proxy = service.subscribers.user(user).proxy_auth;
@@ -63,23 +66,53 @@ pub(super) fn on_register(
     }
 }
 
+/// Takes bindings away in the network's name (TS 24.229 5.4.1.5): the one whose contact is `uri`, or all of the user whose
+/// identity it is. How many there were; the error says in words that there are none.
+pub(super) fn unregister(
+    service: &mut Service,
+    cx: &mut Cx<'_>,
+    uri: &str,
+    why: Gone,
+) -> Result<usize, String> {
+    let Service { registrar, subscribers, .. } = service;
+    let has_uri = registrar.iter().filter(|(_, b)| b.contact.has_uri(uri.as_bytes()));
+    let mut ids: Vec<Id<Binding>> = has_uri.map(|(id, _)| id).collect();
+    if ids.is_empty() {
+        let named = Uri::parse(uri.as_bytes()).and_then(|uri| subscribers.lookup_user(&uri));
+        let user = named.map(|(user, _)| user).or_else(|| subscribers.by_impi(uri.as_bytes()));
+        let user = user.ok_or_else(|| format!("no contact and no user is {uri}"))?;
+        ids.extend(registrar.of_user(user).map(|(id, _)| id));
+        if ids.is_empty() {
+            return Err(format!("{} is not registered", subscribers.user(user).impi));
+        }
+    }
+    for id in &ids {
+        let Some(binding) = registrar.remove(*id, why) else { continue };
+        let (impi, text) = (&subscribers.user(binding.user).impi, describe(&binding));
+        let subject = Subject::Id(binding.number);
+        cx.ims(Level::Info, subject, format_args!("Unregister {impi}: {text} by command, {}", why.name()));
+    }
+    Ok(ids.len())
+}
+
 /// A REGISTER whose sender is known.
 struct Proven<'a> {
     user: UserId,
+    impu: usize,
     flow: Flow,
     how: &'static str,
     info: Option<&'a str>,
 }
 
 fn on_proven(service: &mut Service, cx: &mut Cx<'_>, id: ServerId, msg: &Message<'_>, proven: Proven<'_>) {
-    let Proven { user, flow, how, info } = proven;
+    let Proven { user, impu, flow, how, .. } = proven;
     let Service { registrar, subscribers, config, troubles, .. } = service;
     let profile = subscribers.user(user);
     if how != "none" {
         cx.ims(Level::Info, Subject::None, format_args!("{} authenticated ({how})", profile.impi));
     }
     let settings = &config.registration;
-    let plan = match Plan::new(registrar, cx, Circumstances { user, auth: how, flow, settings }, msg) {
+    let plan = match Plan::new(registrar, cx, Circumstances { user, impu, auth: how, flow, settings }, msg) {
         Ok(plan) => plan,
         Err(why) => {
             let (impi, status) = (&profile.impi, why.status());
@@ -97,7 +130,7 @@ fn on_proven(service: &mut Service, cx: &mut Cx<'_>, id: ServerId, msg: &Message
     for step in &done {
         tell(cx, service, service.subscribers.user(user), step);
     }
-    answer(service, cx, id, msg, Proven { user, flow, how, info });
+    answer(service, cx, id, msg, proven);
 }
 
 /// Traces a change, and stores it.

@@ -245,11 +245,11 @@ impl Calls {
         }
     }
 
-    /// A contact is no longer registered. Its calls end if that is the user's own will; a registration that merely ran out
-    /// ends no call.
+    /// A contact is no longer registered. Its calls end if that is somebody's will, the user's or the network's (TS 24.229
+    /// 5.4.1.5); a registration that merely ran out ends no call.
     pub fn on_binding_removed(&mut self, view: &mut View<'_>, cx: &mut Cx<'_>, removed: Removed) {
         let binding = removed.id;
-        if removed.why != Gone::Unregistered {
+        if removed.why == Gone::Expired {
             return;
         }
         let uses = |c: &Call| {
@@ -260,7 +260,7 @@ impl Calls {
             self.calls.iter().filter(|(_, c)| c.state != State::Stop && uses(c)).map(|(id, _)| id).collect();
         for id in ids {
             self.with(view, cx, id, |call, view, cx| {
-                release::end(call, view, cx, &End::new("a party has unregistered", 480));
+                release::end(call, view, cx, &End::new("a party is no longer registered", 480));
             });
         }
     }

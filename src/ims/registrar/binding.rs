@@ -6,7 +6,7 @@ use crate::ims::subscriber::UserId;
 use crate::proto::flow::Flow;
 use crate::wire::identities::imei_of_instance;
 use crate::wire::sip::text::decimal;
-use crate::wire::sip::{NameAddr, Uri};
+use crate::wire::sip::{NameAddr, Params, Uri};
 use arrayvec::ArrayString;
 use std::net::SocketAddr;
 
@@ -61,6 +61,9 @@ pub struct Contact {
 /// Where a binding comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin {
+    /// The public identity in its To, as an index into `User::impus`: the one that was registered by name, all others came with
+    /// it.
+    pub impu: usize,
     /// Call-ID of the REGISTER.
     pub call_id: Box<[u8]>,
     /// CSeq of the REGISTER.
@@ -109,6 +112,19 @@ impl Contact {
         Uri::parse(&self.uri)
     }
 
+    /// The header parameters, without `expires`.
+    pub fn params(&self) -> Params<'_> {
+        Params::new(&self.params)
+    }
+
+    /// Whether its URI is this one (RFC 3261 19.1.4).
+    pub fn has_uri(&self, text: &[u8]) -> bool {
+        match (self.uri(), Uri::parse(text)) {
+            (Some(own), Some(other)) => same_uri(&own, &other),
+            _ => *self.uri == *text,
+        }
+    }
+
     /// The value without `expires`: display name, URI in angle brackets, parameters.
     pub fn write(&self, out: &mut Vec<u8>) {
         if !self.display.is_empty() {
@@ -129,10 +145,7 @@ impl Contact {
         if let (Some(mine), Some(others)) = (&self.instance, &other.instance) {
             return mine.eq_ignore_ascii_case(others) && self.reg_id == other.reg_id;
         }
-        match (self.uri(), other.uri()) {
-            (Some(a), Some(b)) => same_uri(&a, &b),
-            _ => self.uri == other.uri,
-        }
+        self.has_uri(&other.uri)
     }
 }
 

@@ -32,6 +32,29 @@ pub enum Gone {
     Unregistered,
     /// It was not refreshed in time.
     Expired,
+    /// The network took it away; the phone is to register again at once.
+    Deactivated,
+    /// The network took it away; the phone is to register again later.
+    Probation,
+    /// The network took it away; the phone need not try again.
+    Rejected,
+}
+
+impl Gone {
+    /// All reasons.
+    pub const ALL: [Gone; 5] =
+        [Gone::Deactivated, Gone::Rejected, Gone::Probation, Gone::Unregistered, Gone::Expired];
+
+    /// The event of the contact's state machine that it is (RFC 3680 4.7.1).
+    pub const fn name(self) -> &'static str {
+        match self {
+            Gone::Unregistered => "unregistered",
+            Gone::Expired => "expired",
+            Gone::Deactivated => "deactivated",
+            Gone::Probation => "probation",
+            Gone::Rejected => "rejected",
+        }
+    }
 }
 
 /// Something that happened to a binding, for the rest of the service.
@@ -45,6 +68,8 @@ pub struct Removed {
     pub user: UserId,
     /// Why it went.
     pub why: Gone,
+    /// Where requests for it went.
+    pub route: route::Route,
 }
 
 /// A binding to be made or refreshed.
@@ -75,6 +100,7 @@ pub struct Registrar {
     by_conn: BTreeSet<(ConnId, Id<Binding>)>,
     alarms: AlarmQueue<Id<Binding>>,
     removed: VecDeque<Removed>,
+    changed: VecDeque<UserId>,
     next_number: u32,
     cap: usize,
 }
@@ -96,6 +122,7 @@ impl Registrar {
             by_conn: BTreeSet::new(),
             alarms: AlarmQueue::new(),
             removed: VecDeque::new(),
+            changed: VecDeque::new(),
             next_number: 1,
             cap,
         }
@@ -114,6 +141,11 @@ impl Registrar {
     /// Whether nobody is registered.
     pub fn is_empty(&self) -> bool {
         self.bindings.is_empty()
+    }
+
+    /// All bindings.
+    pub fn iter(&self) -> impl Iterator<Item = (Id<Binding>, &Binding)> {
+        self.bindings.iter()
     }
 
     /// The user's bindings, in the order in which they were made.
@@ -183,6 +215,7 @@ impl Registrar {
     pub fn add(&mut self, user: UserId, draft: Draft) -> Result<Id<Binding>, NoRoom> {
         let number = self.next_number;
         self.next_number = self.next_number.wrapping_add(1).max(1);
+        self.changed.push_back(user);
         self.add_numbered(user, number, draft)
     }
 
@@ -217,6 +250,7 @@ impl Registrar {
             binding.tcp_allowed = draft.route.tcp_allowed && !tcp_failed;
             binding.expires_at = draft.expires_at;
             binding.origin = draft.origin;
+            self.changed.push_back(binding.user);
         }
         self.link(id);
     }
@@ -232,7 +266,8 @@ impl Registrar {
                 self.by_user.remove(&binding.user);
             }
         }
-        self.removed.push_back(Removed { id, number: binding.number, user: binding.user, why });
+        let route = route::Route { flow: binding.flow, tcp_allowed: binding.tcp_allowed };
+        self.removed.push_back(Removed { id, number: binding.number, user: binding.user, why, route });
         Some(binding)
     }
 
@@ -249,6 +284,11 @@ impl Registrar {
     /// News of a binding that has gone.
     pub fn pop_removed(&mut self) -> Option<Removed> {
         self.removed.pop_front()
+    }
+
+    /// A user for whom a binding was made or refreshed.
+    pub fn pop_changed(&mut self) -> Option<UserId> {
+        self.changed.pop_front()
     }
 
     /// A connection has gone: its bindings stay (a phone that goes idle closes it), reached by a new one.

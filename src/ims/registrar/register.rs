@@ -88,6 +88,8 @@ impl fmt::Display for Refusal {
 pub struct Circumstances<'a> {
     /// Whose registration it is.
     pub user: UserId,
+    /// Which of the user's public identities is registered by name.
+    pub impu: usize,
     /// How the user authenticated.
     pub auth: &'static str,
     /// Where the request came from.
@@ -209,6 +211,7 @@ fn in_order(binding: &Binding, call_id: &[u8], cseq: u32) -> Result<(), Refusal>
 fn origin(cx: &Cx<'_>, circumstances: Circumstances<'_>, message: &Message<'_>) -> Origin {
     let path: Vec<&[u8]> = message.values(HeaderId::Path).collect();
     Origin {
+        impu: circumstances.impu,
         call_id: message.call_id().unwrap_or_default().into(),
         cseq: message.cseq().map_or(0, |c| c.number),
         source: circumstances.flow.remote,

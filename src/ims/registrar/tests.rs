@@ -35,6 +35,7 @@ fn bind(registrar: &mut Registrar, user: UserId, source: Flow, contact: &str) ->
         route: route::choose(source, &address.uri.expect("a URI")),
         expires_at: NOW + Duration::from_secs(60),
         origin: Origin {
+            impu: 0,
             call_id: [].into(),
             cseq: 1,
             source: source.remote,

@@ -3,8 +3,12 @@
 mod auth;
 mod dispatch;
 mod phone;
+mod reg_event;
 mod register;
 mod restore;
+mod subscribe;
+pub(in crate::ims) mod tree;
+mod watcher;
 
 use crate::base::rng::Rng;
 use crate::base::time::{Duration, Instant, UnixTime};
