@@ -137,6 +137,20 @@ pub const COMMANDS: &[Command] = &[
         handler: handlers::dialog_stop,
     },
     Command {
+        message: "unregister",
+        command: Some("unregister"),
+        args: &[
+            Arg { name: "uri", kind: ArgKind::Word, optional: false, complete: Complete::None },
+            Arg { name: "event", kind: ArgKind::Word, optional: true, complete: Complete::None },
+        ],
+        help: "Takes a phone's registration away",
+        details: "The URI is a contact, as the command users shows it, or an identity of a user, which means all its contacts. \
+                  The event tells phones that have subscribed to it why: deactivated (register again at once; the default), \
+                  probation (later), rejected (do not try), unregistered or expired. Calls of that phone are ended, except \
+                  with expired.",
+        handler: handlers::unregister,
+    },
+    Command {
         message: "quit",
         command: Some("quit"),
         args: &[],
@@ -197,7 +211,7 @@ mod tests {
                 assert!(c.details.ends_with('.'), "{name} has no long help");
             }
         }
-        let named = ["help", "log", "users", "dialog", "dialog_stop", "quit"];
+        let named = ["help", "log", "users", "dialog", "dialog_stop", "unregister", "quit"];
         assert!(named.iter().all(|n| by_command(n).is_some()));
     }
 

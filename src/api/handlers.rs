@@ -5,6 +5,7 @@ use crate::api::cx::{ApiCx, apply_log_options};
 use crate::api::log_options::{LAYERS, LogConfig, parse_level, parse_rotate};
 use crate::api::snapshot;
 use crate::base::trace::{Dir, Layer, Level, Record, Subject};
+use crate::ims::registrar::Gone;
 use serde_json::{Map, Value, json};
 use std::path::PathBuf;
 
@@ -56,6 +57,18 @@ pub fn dialog_stop(cx: &mut ApiCx<'_>, request: &Value) -> Result<Value, String>
     };
     let (core, mut core_cx) = cx.core_cx();
     core.stop_dialog(&mut core_cx, index)?;
+    Ok(json!({}))
+}
+
+/// `unregister`: takes the binding with this contact `uri` away, or all of a user; `event` tells the phone why.
+pub fn unregister(cx: &mut ApiCx<'_>, request: &Value) -> Result<Value, String> {
+    let uri = text(request, "uri")?.ok_or("uri is missing")?;
+    let event = text(request, "event")?.unwrap_or(Gone::Deactivated.name());
+    let why = Gone::ALL.into_iter().find(|gone| gone.name() == event);
+    let why =
+        why.ok_or_else(|| format!("event {event}: it is one of {}", Gone::ALL.map(Gone::name).join(", ")))?;
+    let (core, mut core_cx) = cx.core_cx();
+    core.unregister(&mut core_cx, uri, why)?;
     Ok(json!({}))
 }
 

@@ -68,8 +68,10 @@ mod tests {
     use crate::base::rng::Rng;
     use crate::base::time::{Instant, UnixTime};
     use crate::base::trace::{Layer, Level, Record, Sink};
-    use crate::config::model::{Config, Impu, User};
+    use crate::config::model::{AuthentType, Config, Impu, SipSocket, User};
     use crate::ims::core::Core;
+    use crate::proto::cx::Cx;
+    use crate::proto::flow::{Flow, LocalId};
     use crate::proto::outbox::{Outbox, Output};
 
     #[derive(Default)]
@@ -121,9 +123,11 @@ mod tests {
             let user = User {
                 impi: "001010123456789@ims.mnc001.mcc001.3gppnetwork.org".to_owned(),
                 impus: vec![Impu::new("tel:600")],
+                authent_type: AuthentType::None,
                 ..User::default()
             };
-            let config = Config { users: vec![user], ..Config::default() };
+            let sip = vec![SipSocket::new("10.0.0.254".parse().unwrap(), 5060)];
+            let config = Config { users: vec![user], sip, ..Config::default() };
             World {
                 core: Core::new(config, &mut Rng::from_seed(0)),
                 log: FakeLog::default(),
@@ -272,6 +276,28 @@ mod tests {
                 .contains("unknown layer")
         );
         assert_eq!(w.error(r#"{"message":"log_set","cut":"yes"}"#), "cut must be a boolean");
+    }
+
+    #[test]
+    fn unregister_takes_a_binding_away_and_says_why_it_cannot() {
+        let mut w = World::new();
+        let from = "10.0.0.1:5060".parse().unwrap();
+        let (now, wall) = (Instant::ZERO, UnixTime::from_micros(0));
+        let mut cx = Cx { now, wall, rng: &mut w.rng, out: &mut w.out, sink: &mut w.log };
+        let register = "REGISTER sip:x SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.0.1;branch=z9hG4bK1\r\nFrom: <tel:600>;tag=1\r\n\
+                        To: <tel:600>\r\nCall-ID: 1\r\nCSeq: 1 REGISTER\r\nContact: <sip:10.0.0.1>\r\n\r\n";
+        w.core.on_sip(&mut cx, Flow::udp(LocalId(0), from), register.as_bytes());
+        let ask = |event: &str, uri: &str| format!(r#"{{"message":"unregister","uri":"{uri}"{event}}}"#);
+        assert_eq!(w.error(r#"{"message":"unregister"}"#), "uri is missing");
+        let events = "deactivated, rejected, probation, unregistered, expired";
+        let error = w.error(&ask(r#","event":"shortened""#, "sip:10.0.0.1"));
+        assert_eq!(error, format!("event shortened: it is one of {events}"));
+        assert_eq!(w.error(&ask("", "sip:10.0.0.2")), "no contact and no user is sip:10.0.0.2");
+        assert_eq!(w.core.load().bindings, 1);
+        assert_eq!(w.one(&ask(r#","event":"rejected""#, "sip:10.0.0.1")).get("error"), None);
+        assert_eq!(w.core.load().bindings, 0);
+        let error = w.error(&ask("", "tel:600"));
+        assert_eq!(error, "001010123456789@ims.mnc001.mcc001.3gppnetwork.org is not registered");
     }
 
     #[test]

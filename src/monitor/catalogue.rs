@@ -148,7 +148,7 @@ mod tests {
     fn the_servers_help_is_understood() {
         let c = catalogue();
         let names: Vec<&str> = c.commands.iter().map(|c| c.name.as_str()).collect();
-        assert_eq!(names, ["help", "log", "users", "dialog", "dialog_stop", "quit"]);
+        assert_eq!(names, ["help", "log", "users", "dialog", "dialog_stop", "unregister", "quit"]);
         assert_eq!(c.find("dialog_stop").unwrap().usage(), "dialog_stop <index>");
         assert_eq!(c.find("log").unwrap().usage(), "log [options]");
         assert!(c.log_layers.contains(&"sip".to_owned()) && c.log_settings.contains(&"level".to_owned()));

@@ -87,7 +87,7 @@ mod tests {
     #[test]
     fn commands_and_their_arguments_are_completed() {
         assert_eq!(candidates("di"), (0, vec!["dialog ".to_owned(), "dialog_stop ".to_owned()]));
-        assert_eq!(words("").len(), 6);
+        assert_eq!(words("").len(), 7);
         assert_eq!(candidates("help us"), (5, vec!["users".to_owned()]));
         assert_eq!(candidates("dialog_stop 3"), (12, vec!["3".to_owned(), "31".to_owned()]));
         assert_eq!(words("dialog_stop 3 "), [""; 0]);
