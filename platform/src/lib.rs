@@ -14,6 +14,7 @@ pub mod clock;
 mod cmsg;
 pub mod counting;
 pub mod icmp;
+pub mod lab;
 pub mod limits;
 pub mod netlink;
 pub mod notify;
