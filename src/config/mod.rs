@@ -33,7 +33,7 @@ mod schema_impu;
 mod schema_user;
 mod section;
 mod source;
-mod suggest;
+pub mod suggest;
 mod value;
 mod words;
 

@@ -17,7 +17,7 @@ use crate::ims::limits::{
 use crate::ims::owner::Owner;
 use crate::ims::persist;
 use crate::ims::reg_event::RegEvents;
-use crate::ims::registrar::response::describe;
+use crate::ims::registrar::response::Described;
 use crate::ims::registrar::{Gone, Registrar, Removed};
 use crate::ims::registration;
 use crate::ims::stranger::Strangers;
@@ -191,7 +191,7 @@ impl Service {
         while let Some(id) = self.registrar.due(cx.now) {
             let Some(binding) = self.registrar.remove(id, Gone::Expired) else { continue };
             let impi = &self.subscribers.user(binding.user).impi;
-            let text = describe(&binding);
+            let text = Described(&binding);
             cx.ims(Level::Info, Subject::Id(binding.number), format_args!("Register {impi}: {text} expired"));
         }
     }
@@ -286,7 +286,7 @@ impl Core {
     pub fn tick(&mut self, cx: &mut Cx<'_>) {
         self.tell_complaints(cx);
         self.service.txs.tick(cx);
-        self.service.auth.tick(cx, &self.service.subscribers);
+        self.service.auth.tick(cx, &self.service.subscribers, &mut self.service.troubles);
         self.service.expire_bindings(cx);
         let (calls, mut view) = self.service.calls();
         calls.tick(&mut view, cx);
@@ -395,15 +395,16 @@ impl Service {
         if let Some(impi) = key.strip_prefix(persist::SQN) {
             let user = self.subscribers.by_impi(impi.as_bytes()).ok_or("no such user any more")?;
             let sqn = persist::read_sqn(value).ok_or("no sequence number in it")?;
-            let configured = self.subscribers.user(user).sim.as_ref().map_or(0, |sim| sim.sqn);
-            self.auth.restore_sqn(user, sqn.max(configured));
+            self.auth.restore_sqn(cx, &self.subscribers, user, sqn);
             return Ok(());
         }
         if !key.starts_with(persist::BINDING) {
             return Ok(());
         }
-        let (user, number, draft) =
-            persist::read_binding(cx, &self.subscribers, self.config.sip.len(), key, value)?;
+        let (user, number, mut draft) =
+            persist::read_binding(cx, &self.subscribers, &self.config.sip, key, value)?;
+        // the wall clock may have been set back meanwhile, and the limit lowered
+        draft.expires_at = draft.expires_at.min(cx.now + self.config.registration.binding_expires);
         self.registrar.add_numbered(user, number, draft).map_err(|_| "no room for another binding")?;
         Ok(())
     }

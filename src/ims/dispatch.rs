@@ -52,6 +52,9 @@ pub(super) fn on_request(service: &mut Service, cx: &mut Cx<'_>, flow: Flow, msg
     if let Err(defect) = msg.check() {
         return on_defect(service, cx, flow, msg, defect);
     }
+    if msg.method() == Method::Invite && turned_away(service, cx, flow, msg) {
+        return;
+    }
     match service.txs.on_request(cx, flow, msg) {
         Verdict::New(id) => on_new(service, cx, id, flow, msg),
         Verdict::Ack => {
@@ -64,6 +67,22 @@ pub(super) fn on_request(service: &mut Service, cx: &mut Cx<'_>, flow: Flow, msg
         }
         Verdict::Absorbed | Verdict::Rejected(_) => {}
     }
+}
+
+/// An INVITE of a stranger gets no transaction, which would stay until an ACK comes or has been waited for: strangers could take
+/// all room. Whether it was one, and has its answer.
+fn turned_away(service: &mut Service, cx: &mut Cx<'_>, flow: Flow, msg: &Message<'_>) -> bool {
+    let in_dialog = msg.to().is_some_and(|to| to.tag().is_some());
+    if in_dialog || service.txs.knows(msg) || identify(service, flow, msg).is_some() {
+        return false;
+    }
+    let refusal = admissible(msg).err().unwrap_or_else(|| {
+        let words = format!("{} has no registration; REGISTER comes first", flow.remote);
+        service.troubles.tell(cx, None, || format!("INVITE refused: {words}"));
+        Refusal { reason: Some("Not registered".to_owned()), ..Refusal::new(403, &words) }
+    });
+    reply_stateless(service, cx, flow, msg, refusal.status, refusal.reason.as_deref(), |w| refusal.write(w));
+    true
 }
 
 /// Takes a response that parses.
@@ -97,11 +116,8 @@ pub(super) fn on_response(service: &mut Service, cx: &mut Cx<'_>, flow: Flow, ms
 fn on_defect(service: &mut Service, cx: &mut Cx<'_>, flow: Flow, msg: &Message<'_>, defect: Defect) {
     trace_odd(cx, flow, msg, format_args!("request with a defect: {defect}"));
     let reason = (defect.status() == 400).then(|| defect.to_string());
-    let settings = &service.config.protocol;
-    service.txs.respond_stateless(cx, flow, msg, defect.status(), reason.as_deref(), |mut w| {
-        warning(&mut w, &defect.to_string());
-        forward::end_own_response(w, settings, msg.method_token(), defect.status());
-    });
+    let words = defect.to_string();
+    reply_stateless(service, cx, flow, msg, defect.status(), reason.as_deref(), |w| warning(w, &words));
 }
 
 fn on_new(service: &mut Service, cx: &mut Cx<'_>, id: ServerId, flow: Flow, msg: &Message<'_>) {
@@ -131,7 +147,8 @@ fn on_new(service: &mut Service, cx: &mut Cx<'_>, id: ServerId, flow: Flow, msg:
         Method::Message | Method::Publish | Method::Refer => {
             let method = msg.method().name();
             let what = if method == "MESSAGE" { "SMS over IMS is not built yet" } else { "not served" };
-            cx.ims(Level::Warn, Subject::None, format_args!("{method} from {}: {what}", flow.remote));
+            let words = format_args!("{method} from {}: {what}", flow.remote);
+            service.troubles.mention(cx, Level::Warn, words);
             refuse(service, cx, id, &Refusal::new(405, "method not served").with(Extra::Allow));
         }
         // BYE, PRACK, UPDATE, INFO, NOTIFY belong to a dialog (RFC 3261 12.2.2)
@@ -141,10 +158,7 @@ fn on_new(service: &mut Service, cx: &mut Cx<'_>, id: ServerId, flow: Flow, msg:
 
 fn on_invite(service: &mut Service, cx: &mut Cx<'_>, id: ServerId, flow: Flow, msg: &Message<'_>) {
     let Some(caller) = identify(service, flow, msg) else {
-        let words = format!("{} has no registration; REGISTER comes first", flow.remote);
-        cx.ims(Level::Error, Subject::None, format_args!("INVITE refused: {words}"));
-        let refusal = Refusal { reason: Some("Not registered".to_owned()), ..Refusal::new(403, &words) };
-        return refuse(service, cx, id, &refusal);
+        return refuse(service, cx, id, &Refusal::new(403, "not registered"));
     };
     if let Some(user) = caller.user.filter(|&user| is_challenged(service, user, msg)) {
         let (auth, subscribers, mut to) = service.auth(cx);
@@ -224,6 +238,23 @@ impl Refusal {
     pub(super) fn with(self, extra: Extra) -> Self {
         Refusal { extra, ..self }
     }
+
+    fn write(&self, w: &mut Writer<'_>) {
+        match &self.extra {
+            Extra::None => {}
+            Extra::Allow => drop(w.header("Allow", ALLOW)),
+            Extra::Accept => drop(w.header("Accept", "application/sdp")),
+            Extra::AcceptReginfo => drop(w.header("Accept", MEDIA_TYPE)),
+            Extra::AllowEvents => drop(w.header("Allow-Events", "reg")),
+            Extra::AcceptEncoding => drop(w.header("Accept-Encoding", "identity")),
+            Extra::Unsupported(list) => drop(w.header("Unsupported", list)),
+            Extra::MinExpires(secs) => drop(w.header_fmt("Min-Expires", format_args!("{secs}"))),
+        }
+        if self.status == 503 {
+            w.header_fmt("Retry-After", format_args!("{RETRY_AFTER_SECS}"));
+        }
+        warning(w, &self.words);
+    }
 }
 
 impl fmt::Display for Refusal {
@@ -296,21 +327,23 @@ fn starts_with(text: &[u8], prefix: &[u8]) -> bool {
 
 /// Answers with a refusal.
 pub(super) fn refuse(service: &mut Service, cx: &mut Cx<'_>, id: ServerId, refusal: &Refusal) {
-    reply(service, cx, id, refusal.status, refusal.reason.as_deref(), |w| {
-        match &refusal.extra {
-            Extra::None => {}
-            Extra::Allow => drop(w.header("Allow", ALLOW)),
-            Extra::Accept => drop(w.header("Accept", "application/sdp")),
-            Extra::AcceptReginfo => drop(w.header("Accept", MEDIA_TYPE)),
-            Extra::AllowEvents => drop(w.header("Allow-Events", "reg")),
-            Extra::AcceptEncoding => drop(w.header("Accept-Encoding", "identity")),
-            Extra::Unsupported(list) => drop(w.header("Unsupported", list)),
-            Extra::MinExpires(secs) => drop(w.header_fmt("Min-Expires", format_args!("{secs}"))),
-        }
-        if refusal.status == 503 {
-            w.header_fmt("Retry-After", format_args!("{RETRY_AFTER_SECS}"));
-        }
-        warning(w, &refusal.words);
+    reply(service, cx, id, refusal.status, refusal.reason.as_deref(), |w| refusal.write(w));
+}
+
+/// Sends a final response to a request that has no transaction.
+fn reply_stateless(
+    service: &mut Service,
+    cx: &mut Cx<'_>,
+    flow: Flow,
+    msg: &Message<'_>,
+    status: u16,
+    reason: Option<&str>,
+    fill: impl FnOnce(&mut Writer<'_>),
+) {
+    let settings = &service.config.protocol;
+    service.txs.respond_stateless(cx, flow, msg, status, reason, |mut w| {
+        fill(&mut w);
+        forward::end_own_response(w, settings, msg.method_token(), status);
     });
 }
 

@@ -4,7 +4,7 @@
 
 use crate::config::model::{Impu, User};
 use crate::ims::subscriber::{Subscribers, UserId};
-use crate::wire::identities::Telephone;
+use crate::wire::identities::{Number, Telephone, same_imei};
 use crate::wire::sip::{HeaderId, Message, NameAddr, Scheme, Uri};
 use smallvec::SmallVec;
 
@@ -32,30 +32,40 @@ pub fn default_impu(user: &User) -> Option<usize> {
     marked(|i| i.asserted).or_else(|| marked(|i| i.preferred)).or_else(|| shown().next()).map(|(at, _)| at)
 }
 
-/// Header values for P-Associated-URI: the default identity, then the others that are `associated`, in configuration order;
-/// a number known in SIP form is given in tel form too, because phones take their number from there.
-pub fn associated(user: &User) -> Vec<String> {
+/// The URIs for P-Associated-URI: the default identity, then the others that are `associated`, in configuration order; a number
+/// known in SIP form is given in tel form too, because phones take their number from there. Where phones share a SIM, one with
+/// this IMEI is not shown what is tied to another.
+pub fn associated(user: &User, imei: Option<&str>) -> Vec<String> {
+    let is_for = |impu: &&Impu| {
+        let tied = impu.imei.as_deref().filter(|_| user.multi_sim);
+        tied.is_none_or(|tied| imei.is_some_and(|imei| same_imei(tied, imei)))
+    };
     let default = default_impu(user);
     let others = (0..user.impus.len()).filter(|&at| Some(at) != default && user.impus[at].associated);
-    let mut values: Vec<String> = Vec::new();
-    for impu in default.into_iter().chain(others).map(|at| &user.impus[at]).filter(|impu| is_shown(impu)) {
-        push_new(&mut values, format!("<{}>", impu.uri));
-        if let Some(tel) = Uri::parse(impu.uri.as_bytes()).as_ref().and_then(tel_form) {
-            push_new(&mut values, format!("<{tel}>"));
+    let mut uris: Vec<String> = Vec::with_capacity(4);
+    for impu in default.into_iter().chain(others).map(|at| &user.impus[at]).filter(is_for) {
+        let Some(uri) = shown_uri(impu) else { continue };
+        push_new(&mut uris, impu.uri.clone());
+        if let Some(number) = tel_number(&uri) {
+            push_new(&mut uris, format!("tel:{number}"));
         }
     }
     // the MSISDN is the user's number even when no identity says so, but only where somebody calling it would find the user
-    let has_tel = values.iter().any(|value| value.starts_with("<tel:"));
-    if let Some(msisdn) = user.msisdn.as_deref().filter(|_| !has_tel && !values.is_empty()) {
-        let digits = msisdn.trim_start_matches('+');
-        push_new(&mut values, format!("<tel:+{digits}>"));
+    let has_tel = uris.iter().any(|uri| uri.starts_with("tel:"));
+    if let Some(msisdn) = user.msisdn.as_deref().filter(|_| !has_tel && !uris.is_empty()) {
+        push_new(&mut uris, format!("tel:+{}", msisdn.trim_start_matches('+')));
     }
-    values
+    uris
 }
 
 /// Whether an identity may be seen by others.
 pub fn is_shown(impu: &Impu) -> bool {
-    !impu.barred && !impu.uri.is_empty() && Uri::parse(impu.uri.as_bytes()).is_some()
+    shown_uri(impu).is_some()
+}
+
+/// The URI of an identity that may be seen by others.
+fn shown_uri(impu: &Impu) -> Option<Uri<'_>> {
+    if impu.barred { None } else { Uri::parse(impu.uri.as_bytes()) }
 }
 
 /// The index of the identity that the URI names, when it is the user's and may be shown.
@@ -70,7 +80,9 @@ fn asserted_forms(impu: &Impu, domain: &str) -> SmallVec<[String; 2]> {
     let verstat = impu.verstat.as_deref().map(|v| format!(";verstat={v}")).unwrap_or_default();
     let (sip, tel) = match uri.scheme {
         Scheme::Tel => (sip_form(&uri, domain), Some(impu.uri.clone())),
-        Scheme::Sip | Scheme::Sips => (Some(with_phone(&uri, impu)), tel_form(&uri)),
+        Scheme::Sip | Scheme::Sips => {
+            (Some(with_phone(&uri, impu)), tel_number(&uri).map(|number| format!("tel:{number}")))
+        }
         Scheme::Urn | Scheme::Other => (Some(impu.uri.clone()), None),
     };
     // RFC 8224: verstat is a parameter of the telephone number, so it stands inside the user part
@@ -95,11 +107,10 @@ fn sip_form(uri: &Uri<'_>, domain: &str) -> Option<String> {
     Some(format!("sip:{}@{domain};user=phone", escaped(number.as_str())))
 }
 
-/// The tel URI of a global number in a SIP URI.
-fn tel_form(uri: &Uri<'_>) -> Option<String> {
+/// The global number in a SIP URI.
+fn tel_number(uri: &Uri<'_>) -> Option<Number> {
     let sip = matches!(uri.scheme, Scheme::Sip | Scheme::Sips);
-    let number = Telephone::of(uri).filter(|_| sip)?.global()?;
-    Some(format!("tel:{number}"))
+    Telephone::of(uri).filter(|_| sip)?.global()
 }
 
 /// `#` cannot stand in a SIP user part as it is (RFC 3261 25.1).
@@ -113,9 +124,9 @@ fn quoted(display: &str) -> String {
     format!("\"{clean}\" ")
 }
 
-fn push_new(values: &mut Vec<String>, value: String) {
-    if !values.contains(&value) {
-        values.push(value);
+fn push_new(uris: &mut Vec<String>, uri: String) {
+    if !uris.contains(&uri) {
+        uris.push(uri);
     }
 }
 
@@ -160,19 +171,19 @@ mod tests {
     fn associated_identities_start_with_the_default_and_leave_out_the_barred() {
         let s = subscribers();
         assert_eq!(
-            associated(s.user(UserId(0))),
-            ["<sip:+33600000001@ims.test>", "<tel:+33600000001>", "<sip:alice@ims.test>", "<tel:0600>"]
+            associated(s.user(UserId(0)), None),
+            ["sip:+33600000001@ims.test", "tel:+33600000001", "sip:alice@ims.test", "tel:0600"]
         );
-        assert_eq!(associated(s.user(UserId(1))), ["<sip:bob@ims.test>"]);
+        assert_eq!(associated(s.user(UserId(1)), None), ["sip:bob@ims.test"]);
     }
 
     #[test]
     fn msisdn_gives_the_tel_form_where_no_identity_has_one() {
         let mut user = subscribers().user(UserId(1)).clone();
         user.msisdn = Some("33612".into());
-        assert_eq!(associated(&user), ["<sip:bob@ims.test>", "<tel:+33612>"]);
+        assert_eq!(associated(&user, None), ["sip:bob@ims.test", "tel:+33612"]);
         user.impus.iter_mut().for_each(|impu| impu.barred = true);
-        assert_eq!(associated(&user), [""; 0]);
+        assert_eq!(associated(&user, None), [""; 0]);
         assert_eq!(default_impu(&user), None);
     }
 }

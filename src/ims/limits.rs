@@ -5,7 +5,8 @@ use crate::base::time::Duration;
 /// Bindings of all users; over it a REGISTER is answered 503 with Retry-After. At about 1 KB each: 128 MB.
 pub const MAX_BINDINGS: usize = 131_072;
 
-/// Bindings of one user; over it 503 with Retry-After. A test SIM whose number many phones share needs the most.
+/// Bindings of one user; beyond it the oldest of the same host makes room, else 503 with Retry-After. A test SIM whose number
+/// many phones share needs the most.
 pub const MAX_BINDINGS_PER_USER: usize = 64;
 
 /// Contacts in one REGISTER; more are answered 413. Real ones hold one or two.
@@ -14,9 +15,19 @@ pub const MAX_CONTACTS_PER_REGISTER: usize = 16;
 /// Longest Contact value that is kept, octets; longer ones are answered 413. Push parameters of soft clients reach 700.
 pub const MAX_CONTACT: usize = 2048;
 
-/// Challenges of one user that wait for their answer; the oldest is forgotten for a new one. As many phones as may share a
-/// SIM, each within one round trip. About 300 octets each.
-pub const MAX_CHALLENGES_PER_USER: usize = 16;
+/// Longest Call-ID or Path of a REGISTER, octets; longer ones are answered 413.
+pub const MAX_ORIGIN: usize = 1024;
+
+/// What is kept of User-Agent, octets.
+pub const MAX_USER_AGENT: usize = 200;
+
+/// Challenges of one user that wait for their answer; for a new one the oldest is forgotten, and known again by its seal. At
+/// about 300 octets each, for 100,000 users: 240 MB, should somebody have challenges made for all of them.
+pub const MAX_CHALLENGES_PER_USER: usize = 8;
+
+/// Served challenges of one user that are remembered for as long as their seals hold; with as many, no seal counts. Sixteen
+/// registrations a minute.
+pub const MAX_SPENT_PER_USER: usize = 64;
 
 /// How long a challenge waits for its answer (TS 24.229 table 7.8.1, reg-await-auth and request-await-auth).
 pub const AWAIT_AUTH: Duration = Duration::from_secs(240);
@@ -27,9 +38,18 @@ pub const MAX_WRONG_ANSWERS: u8 = 1;
 /// Re-synchronisations of SQN in one attempt, before 403: a SIM needs one.
 pub const MAX_RESYNCS: u8 = 2;
 
+/// Sequence numbers that are skipped after a restart: more than a user can have used before the disk has stored one of them.
+pub const SQN_SKIPPED: u32 = 64;
+
 /// Server transactions; over it those that only absorb repetitions end early, the first answered first, and when there is none
 /// the request is answered 503 with Retry-After. At 2 KB each with its request and answer: 64 MB.
 pub const MAX_SERVER_TRANSACTIONS: usize = 32_768;
+
+/// Troubles that may be told in the log at once, and after that one for each [`TROUBLE_GAP`]; the rest is counted.
+pub const TROUBLE_BURST: u32 = 50;
+
+/// See [`TROUBLE_BURST`].
+pub const TROUBLE_GAP: Duration = Duration::from_millis(100);
 
 /// Client transactions; over it what would start one fails with 503.
 pub const MAX_CLIENT_TRANSACTIONS: usize = 16_384;

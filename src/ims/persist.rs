@@ -3,18 +3,21 @@
 //! Keys are `binding/NUMBER` (eight hexadecimal digits) and `sqn/IMPI`. A record names users by IMPI and times by the wall
 //! clock, so that it means the same after a restart with another order of users and another start of the monotonic clock.
 
-use crate::base::arena::Id;
 use crate::base::time::{Duration, UnixTime};
+use crate::config::model::SipSocket;
+use crate::ims::registrar::Draft;
 use crate::ims::registrar::binding::{Binding, Contact, Origin};
 use crate::ims::registrar::route::Route;
-use crate::ims::registrar::{Draft, Registrar};
 use crate::ims::subscriber::{Subscribers, UserId};
 use crate::proto::cx::Cx;
 use crate::proto::flow::{Flow, LocalId};
 use crate::proto::outbox::Output;
 use crate::wire::sip::NameAddr;
 use crate::wire::sip::text::lossy;
-use serde_json::{Value, json};
+use serde_json::Value;
+use std::fmt;
+use std::io::Write as _;
+use std::net::SocketAddr;
 
 /// Prefix of the keys of bindings.
 pub const BINDING: &str = "binding/";
@@ -23,7 +26,7 @@ pub const SQN: &str = "sqn/";
 
 /// Stores the SQN of a user's last vector.
 pub fn store_sqn(cx: &mut Cx<'_>, impi: &str, sqn: u64) {
-    let value = Some(json!({ "sqn": format!("{sqn:012x}") }).to_string());
+    let value = Some(format!("{{\"sqn\":\"{sqn:012x}\"}}"));
     cx.out.push(Output::Persist { key: format!("{SQN}{impi}"), value });
 }
 
@@ -34,9 +37,8 @@ pub fn read_sqn(value: &str) -> Option<u64> {
 }
 
 /// Stores a binding as it is now.
-pub fn store_binding(cx: &mut Cx<'_>, subscribers: &Subscribers, registrar: &Registrar, id: Id<Binding>) {
-    let Some(binding) = registrar.binding(id) else { return };
-    let value = Some(write_binding(cx, subscribers, binding).to_string());
+pub fn store_binding(cx: &mut Cx<'_>, subscribers: &Subscribers, sockets: &[SipSocket], binding: &Binding) {
+    let value = Some(write_binding(cx, subscribers, sockets, binding));
     cx.out.push(Output::Persist { key: binding_key(binding.number), value });
 }
 
@@ -49,35 +51,57 @@ fn binding_key(number: u32) -> String {
     format!("{BINDING}{number:08x}")
 }
 
-fn write_binding(cx: &Cx<'_>, subscribers: &Subscribers, binding: &Binding) -> Value {
-    let mut contact = Vec::new();
+fn write_binding(cx: &Cx<'_>, subscribers: &Subscribers, sockets: &[SipSocket], binding: &Binding) -> String {
+    let mut contact = Vec::with_capacity(256);
     binding.contact.write(&mut contact);
     let Origin { impu, call_id, cseq, source, at, path, user_agent, auth } = &binding.origin;
+    let local = sockets.get(usize::from(binding.flow.local.0)).map(|socket| socket.addr);
+    let mut record = Record(Vec::with_capacity(768));
     let profile = subscribers.user(binding.user);
-    json!({
-        "impi": profile.impi,
-        "impu": profile.impus.get(*impu).map(|i| i.uri.as_str()),
-        "contact": lossy(&contact),
-        "expires": binding.expires_wall(cx.now, cx.wall).as_micros(),
-        "local": binding.flow.local.0,
-        "transport": binding.flow.transport.via_token(),
-        "remote": binding.flow.remote.to_string(),
-        "tcp_allowed": binding.tcp_allowed,
-        "call_id": lossy(call_id),
-        "cseq": cseq,
-        "source": source.to_string(),
-        "at": at.as_micros(),
-        "path": lossy(path),
-        "user_agent": user_agent,
-        "auth": auth,
-    })
+    record.text("impi", &profile.impi);
+    record.text("impu", profile.impus.get(*impu).map_or("", |impu| &impu.uri));
+    record.text("contact", &lossy(&contact));
+    record.plain("expires", format_args!("{}", binding.expires_wall(cx.now, cx.wall).as_micros()));
+    record.plain("local", format_args!("\"{}\"", local.expect("a flow is of one of our sockets")));
+    record.text("transport", binding.flow.transport.via_token());
+    record.plain("remote", format_args!("\"{}\"", binding.flow.remote));
+    record.plain("tcp_allowed", format_args!("{}", binding.tcp_allowed));
+    record.text("call_id", &lossy(call_id));
+    record.plain("cseq", format_args!("{cseq}"));
+    record.plain("source", format_args!("\"{source}\""));
+    record.plain("at", format_args!("{}", at.as_micros()));
+    record.text("path", &lossy(path));
+    record.text("user_agent", user_agent);
+    record.text("auth", auth);
+    record.end()
+}
+
+/// A JSON object that is being written.
+struct Record(Vec<u8>);
+
+impl Record {
+    fn text(&mut self, name: &str, value: &str) {
+        self.plain(name, format_args!(""));
+        serde_json::to_writer(&mut self.0, value).expect("writing to a Vec cannot fail");
+    }
+
+    /// A value that is JSON already.
+    fn plain(&mut self, name: &str, value: fmt::Arguments<'_>) {
+        let before = if self.0.is_empty() { '{' } else { ',' };
+        write!(self.0, "{before}\"{name}\":{value}").expect("writing to a Vec cannot fail");
+    }
+
+    fn end(mut self) -> String {
+        self.0.push(b'}');
+        String::from_utf8(self.0).expect("made of texts")
+    }
 }
 
 /// A binding read from a record: its user and number, and what to make it from. The error says what does not fit.
 pub fn read_binding(
     cx: &Cx<'_>,
     subscribers: &Subscribers,
-    sockets: usize,
+    sockets: &[SipSocket],
     key: &str,
     value: &str,
 ) -> Result<(UserId, u32, Draft), String> {
@@ -91,9 +115,10 @@ pub fn read_binding(
     let whole = |name: &str| record[name].as_i64().ok_or_else(|| format!("{name} is missing"));
     let left = whole("expires")?.saturating_sub(cx.wall.as_micros());
     let left = u64::try_from(left).ok().filter(|left| *left > 0).ok_or("it has expired meanwhile")?;
-    let local = u8::try_from(whole("local")?).ok().filter(|l| usize::from(*l) < sockets);
-    let local = LocalId(local.ok_or("its SIP address is not configured any more")?);
-    let address = |name: &str| text(name)?.parse().map_err(|_| format!("{name} is no address"));
+    let address = |name: &str| text(name)?.parse::<SocketAddr>().map_err(|_| format!("{name} is no address"));
+    let addr = address("local")?;
+    let local = sockets.iter().position(|socket| socket.addr == addr).and_then(|at| u8::try_from(at).ok());
+    let local = LocalId(local.ok_or_else(|| format!("{addr} is not configured any more"))?);
     let flow = match text("transport")? {
         "TCP" => Flow::tcp(local, address("remote")?, None),
         _ => Flow::udp(local, address("remote")?),

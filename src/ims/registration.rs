@@ -14,8 +14,8 @@ use crate::ims::registrar::binding::Binding;
 use crate::ims::registrar::expires::shortest;
 use crate::ims::registrar::register;
 use crate::ims::registrar::register::{Circumstances, Done, Plan};
-use crate::ims::registrar::response::{Granted, describe};
-use crate::ims::subscriber::{Subscribers, Target, UserId};
+use crate::ims::registrar::response::{Described, Granted};
+use crate::ims::subscriber::{Subscribers, UserId};
 use crate::proto::cx::Cx;
 use crate::proto::flow::Flow;
 use crate::wire::sip::text::lossy;
@@ -23,12 +23,49 @@ use crate::wire::sip::{Message, Uri};
 
 /// A REGISTER that names nobody, or two users.
 #[derive(Debug, PartialEq, Eq)]
-struct Misnamed {
-    status: u16,
-    /// For the client.
-    reason: &'static str,
+enum Misnamed<'m> {
+    /// Neither IMPI nor IMPU is known.
+    Impu(&'m [u8]),
+    /// The IMPI is nobody's.
+    Impi(&'m [u8]),
+    /// The IMPU is another user's than the IMPI.
+    Others { impu: &'m [u8], owner: UserId, user: UserId },
+    /// The IMPU is nobody's.
+    NotOf { impu: &'m [u8], user: UserId },
+}
+
+impl Misnamed<'_> {
+    /// The status, and the reason for the client.
+    const fn refusal(&self) -> (u16, &'static str) {
+        match self {
+            Misnamed::Impu(_) => (404, "unknown public identity"),
+            Misnamed::Impi(_) => (403, "unknown private identity"),
+            Misnamed::Others { .. } => (403, "public identity of another user"),
+            Misnamed::NotOf { .. } => (403, "unknown public identity"),
+        }
+    }
+
     /// For the log.
-    words: String,
+    fn words(&self, subscribers: &Subscribers) -> String {
+        let impi = |user| &subscribers.user(user).impi;
+        let hint = |name: &[u8]| {
+            let similar = subscribers.similar_impi(name);
+            similar.map(|similar| format!(" (did you mean {similar}?)")).unwrap_or_default()
+        };
+        match *self {
+            Misnamed::Impu(impu) => {
+                let name = impu.strip_prefix(b"sip:").unwrap_or(impu);
+                format!("IMPU {} is not in ue_db{}", lossy(impu), hint(name))
+            }
+            Misnamed::Impi(name) => format!("IMPI {} is not in ue_db{}", lossy(name), hint(name)),
+            Misnamed::Others { impu, owner, user } => {
+                format!("IMPU {} belongs to {}, not to {}", lossy(impu), impi(owner), impi(user))
+            }
+            Misnamed::NotOf { impu, user } => {
+                format!("IMPU {} is not among those of {}", lossy(impu), impi(user))
+            }
+        }
+    }
 }
 
 /// Takes a REGISTER.
@@ -41,8 +78,16 @@ pub(super) fn on_register(
 ) {
     let (user, impu) = match whose(&service.subscribers, msg) {
         Ok(found) => found,
-        Err(Misnamed { status, reason, words }) => {
-            service.troubles.tell(cx, None, format!("Register from {}: refused, {words}", flow.remote));
+        Err(misnamed) => {
+            let (status, reason) = misnamed.refusal();
+            let words = || {
+                format!(
+                    "Register from {}: refused with {status}: {}",
+                    flow.remote,
+                    misnamed.words(&service.subscribers)
+                )
+            };
+            service.troubles.tell(cx, None, words);
             return refuse(service, cx, id, &Refusal::new(status, reason));
         }
     };
@@ -59,8 +104,8 @@ pub(super) fn on_register(
             on_proven(service, cx, id, msg, Proven { user, impu, flow, how, info: info.as_deref() });
         }
         Outcome::Challenge(value) => {
-            let proxy = service.subscribers.user(user).proxy_auth;
-            challenge(service, cx, id, if proxy { Family::Proxy } else { Family::Www }, &value);
+            let family = Family::of(service.subscribers.user(user));
+            challenge(service, cx, id, family, &value);
         }
         Outcome::Refused { status, reason } => refuse(service, cx, id, &Refusal::new(status, reason)),
     }
@@ -88,7 +133,7 @@ pub(super) fn unregister(
     }
     for id in &ids {
         let Some(binding) = registrar.remove(*id, why) else { continue };
-        let (impi, text) = (&subscribers.user(binding.user).impi, describe(&binding));
+        let (impi, text) = (&subscribers.user(binding.user).impi, Described(&binding));
         let subject = Subject::Id(binding.number);
         cx.ims(Level::Info, subject, format_args!("Unregister {impi}: {text} by command, {}", why.name()));
     }
@@ -111,15 +156,17 @@ fn on_proven(service: &mut Service, cx: &mut Cx<'_>, id: ServerId, msg: &Message
     if how != "none" {
         cx.ims(Level::Info, Subject::None, format_args!("{} authenticated ({how})", profile.impi));
     }
-    let settings = &config.registration;
-    let plan = match Plan::new(registrar, cx, Circumstances { user, impu, auth: how, flow, settings }, msg) {
+    let shared = profile.multi_sim;
+    let circumstances = Circumstances { user, impu, shared, auth: how, flow, config };
+    let plan = match Plan::new(registrar, cx, circumstances, msg) {
         Ok(plan) => plan,
         Err(why) => {
             let (impi, status) = (&profile.impi, why.status());
-            troubles.tell(cx, Some(user), format!("Register {impi}: refused with {status}, {why}"));
+            troubles.tell(cx, Some(user), || format!("Register {impi}: refused with {status}: {why}"));
             let refusal = Refusal::new(status, &why.to_string());
+            let least = shortest(&config.registration).as_secs();
             let refusal = match why {
-                register::Refusal::TooBrief => refusal.with(Extra::MinExpires(shortest(settings).as_secs())),
+                register::Refusal::TooBrief => refusal.with(Extra::MinExpires(least)),
                 _ => refusal,
             };
             return refuse(service, cx, id, &refusal);
@@ -135,25 +182,23 @@ fn on_proven(service: &mut Service, cx: &mut Cx<'_>, id: ServerId, msg: &Message
 
 /// Traces a change, and stores it.
 fn tell(cx: &mut Cx<'_>, service: &Service, profile: &User, done: &Done) {
-    let Service { registrar, subscribers, .. } = service;
+    let Service { registrar, subscribers, config, .. } = service;
+    let impi = &profile.impi;
     let (id, lifetime, verb) = match done {
         Done::Added(id, lifetime) => (*id, lifetime, "bound"),
         Done::Refreshed(id, lifetime) => (*id, lifetime, "refreshed"),
-        Done::Removed(binding) => {
-            let text = describe(binding);
+        Done::Removed(binding) | Done::Displaced(binding) => {
+            let why = if matches!(done, Done::Displaced(_)) { " makes room for a newer one" } else { "" };
+            let text = Described(binding);
             let subject = Subject::Id(binding.number);
-            cx.ims(Level::Info, subject, format_args!("Unregister {}: {text}", profile.impi));
-            return;
+            return cx.ims(Level::Info, subject, format_args!("Unregister {impi}: {text}{why}"));
         }
     };
     let Some(binding) = registrar.binding(id) else { return };
-    let text = describe(binding);
-    cx.ims(
-        Level::Info,
-        Subject::Id(binding.number),
-        format_args!("Register {}: {verb} {text}, expires in {} s", profile.impi, lifetime.as_secs()),
-    );
-    persist::store_binding(cx, subscribers, registrar, id);
+    let (text, secs) = (Described(binding), lifetime.as_secs());
+    let subject = Subject::Id(binding.number);
+    cx.ims(Level::Info, subject, format_args!("Register {impi}: {verb} {text}, expires in {secs} s"));
+    persist::store_binding(cx, subscribers, &config.sip, binding);
 }
 
 fn answer(service: &mut Service, cx: &mut Cx<'_>, id: ServerId, msg: &Message<'_>, proven: Proven<'_>) {
@@ -178,44 +223,18 @@ fn answer(service: &mut Service, cx: &mut Cx<'_>, id: ServerId, msg: &Message<'_
 
 /// The user whom a REGISTER is of, by the IMPI in its credentials and the IMPU in To, which must belong together; without
 /// credentials the IMPU tells (TS 24.229 5.4.1.2.1). The index is that of the IMPU.
-fn whose(subscribers: &Subscribers, msg: &Message<'_>) -> Result<(UserId, usize), Misnamed> {
-    let to = msg.to().map(|to| to.uri_text).unwrap_or_default();
-    let registered = msg.to().and_then(|to| to.uri).map_or(Target::Unknown, |uri| subscribers.lookup(&uri));
-    let registered = match registered {
-        Target::User { user, impu } => Some((user, impu)),
-        Target::Echo(_) | Target::Unknown => None,
-    };
+fn whose<'m>(subscribers: &Subscribers, msg: &Message<'m>) -> Result<(UserId, usize), Misnamed<'m>> {
+    let to = msg.to();
+    let impu = to.as_ref().map(|to| to.uri_text).unwrap_or_default();
+    let registered = to.and_then(|to| to.uri).and_then(|uri| subscribers.lookup_user(&uri));
     let username = credentials(msg).map(|c| c.username).filter(|name| !name.is_empty());
     let Some(username) = username else {
-        return registered.ok_or_else(|| Misnamed {
-            status: 404,
-            reason: "unknown public identity",
-            words: format!("IMPU {} is not in ue_db", lossy(to)),
-        });
+        return registered.ok_or(Misnamed::Impu(impu));
     };
-    let Some(private) = subscribers.by_impi(username) else {
-        let hint = match subscribers.similar_impi(username) {
-            Some(similar) => format!(" (did you mean {similar}?)"),
-            None => String::new(),
-        };
-        return Err(Misnamed {
-            status: 403,
-            reason: "unknown private identity",
-            words: format!("IMPI {} is not in ue_db{hint}", lossy(username)),
-        });
-    };
-    let impi = &subscribers.user(private).impi;
+    let user = subscribers.by_impi(username).ok_or(Misnamed::Impi(username))?;
     match registered {
-        Some((user, impu)) if user == private => Ok((user, impu)),
-        Some((user, _)) => Err(Misnamed {
-            status: 403,
-            reason: "public identity of another user",
-            words: format!("IMPU {} belongs to {}, not to {impi}", lossy(to), subscribers.user(user).impi),
-        }),
-        None => Err(Misnamed {
-            status: 403,
-            reason: "unknown public identity",
-            words: format!("IMPU {} is not among those of {impi}", lossy(to)),
-        }),
+        Some((owner, at)) if owner == user => Ok((user, at)),
+        Some((owner, _)) => Err(Misnamed::Others { impu, owner, user }),
+        None => Err(Misnamed::NotOf { impu, user }),
     }
 }

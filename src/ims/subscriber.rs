@@ -6,10 +6,15 @@
 
 use crate::base::ere::Ere;
 use crate::config::model::{Impu, User};
+use crate::config::suggest::did_you_mean;
 use crate::ims::identity::default_impu;
 use crate::wire::identities::{Number, Telephone, user_and_params};
 use crate::wire::sip::{Scheme, Uri};
 use std::collections::BTreeMap;
+
+/// Longest name that slips are looked for in, and that patterns are tried on, octets: no identity is longer, and the work that
+/// a request can cause stays small.
+const MAX_NAME: usize = 256;
 
 /// A user: its place in the configuration.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -121,13 +126,15 @@ impl Subscribers {
         }
     }
 
-    /// The private identity that is closest to `impi`, when it is close enough to be a slip.
-    pub fn similar_impi(&self, impi: &[u8]) -> Option<&str> {
-        let limit = impi.len().min(64) / 6 + 1;
-        let near = self.users.iter().map(|user| (edit_distance(impi, user.impi.as_bytes(), limit), user));
-        near.filter(|(distance, _)| *distance <= limit)
-            .min_by_key(|(distance, _)| *distance)
-            .map(|(_, user)| user.impi.as_str())
+    /// The private identity whose user part is closest to that of a name that is none, when it is close enough to be a slip;
+    /// with many users only the first thousand are looked at, since anybody can ask.
+    pub fn similar_impi(&self, name: &[u8]) -> Option<&str> {
+        let user_part = |name: &str| name.split('@').next().unwrap_or_default().to_owned();
+        let name = std::str::from_utf8(name).ok().filter(|name| name.len() <= MAX_NAME)?;
+        let users: Vec<String> = self.users.iter().take(1000).map(|user| user_part(&user.impi)).collect();
+        let found = did_you_mean(&user_part(name), users.iter().map(String::as_str))?;
+        let at = users.iter().position(|user| user == found)?;
+        Some(&self.users[at].impi)
     }
 
     fn lookup_sip(&self, uri: &Uri<'_>) -> Target {
@@ -163,7 +170,7 @@ impl Subscribers {
 
     /// A pattern sees the number or user part, and the whole URI without parameters.
     fn lookup_pattern(&self, uri: &Uri<'_>) -> Target {
-        if self.patterns.is_empty() {
+        if self.patterns.is_empty() || uri.text.len() > MAX_NAME {
             return Target::Unknown;
         }
         let telephone = Telephone::of(uri).map(|t| t.global().unwrap_or(t.number));
@@ -268,24 +275,6 @@ fn before_at(identity: &[u8]) -> &[u8] {
     &identity[..memchr::memchr(b'@', identity).unwrap_or(identity.len())]
 }
 
-/// Levenshtein's distance of two texts, or something above `limit` when it is above.
-fn edit_distance(a: &[u8], b: &[u8], limit: usize) -> usize {
-    if a.len().abs_diff(b.len()) > limit || b.len() > 256 {
-        return limit + 1;
-    }
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.iter().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.iter().enumerate() {
-            let above = row[j + 1];
-            row[j + 1] = (diagonal + usize::from(x != y)).min(above + 1).min(row[j] + 1);
-            diagonal = above;
-        }
-    }
-    row[b.len()]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -350,6 +339,8 @@ mod tests {
             assert_eq!(found(&s, uri), Target::Echo(1), "{uri}");
         }
         assert_eq!(found(&s, "tel:+33891234"), Target::Echo(2));
+        let long = format!("sip:+3389{}@h", "1".repeat(MAX_NAME));
+        assert_eq!(found(&s, &long), Target::Unknown, "longer than any identity");
         for uri in ["tel:+33881234", "sip:carol@ims.test", "sip:ims.test", "urn:service:counseling", "http:x"]
         {
             assert_eq!(found(&s, uri), Target::Unknown, "{uri}");

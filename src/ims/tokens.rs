@@ -4,6 +4,7 @@
 //! leaves; what leaves is an HMAC, under a key drawn once, of a counter and a fresh draw.
 
 use crate::base::rng::Rng;
+use crate::crypto::compare::constant_time_eq;
 use crate::crypto::hash::Hash;
 use crate::crypto::hex;
 use arrayvec::ArrayString;
@@ -49,6 +50,29 @@ impl Tokens {
         u64::from_le_bytes(std::array::from_fn(|i| octets[i]))
     }
 
+    /// 16 octets that nobody can guess, half of which are a seal over the other half and `label`.
+    pub fn sealed(&mut self, rng: &mut Rng, label: &[u8; 16]) -> [u8; 16] {
+        let octets = self.octets(rng);
+        let free: [u8; 8] = std::array::from_fn(|i| octets[i]);
+        let seal = self.seal(&free, label);
+        std::array::from_fn(|i| if i < 8 { free[i] } else { seal[i - 8] })
+    }
+
+    /// Whether these octets were made by [`Tokens::sealed`] with this label.
+    pub fn is_sealed(&self, octets: &[u8; 16], label: &[u8; 16]) -> bool {
+        let (free, seal) = octets.split_at(8);
+        constant_time_eq(seal, &self.seal(free, label))
+    }
+
+    /// Of 24 octets, so that no input of [`Tokens::octets`], of 16, has the same output.
+    fn seal(&self, free: &[u8], label: &[u8; 16]) -> [u8; 8] {
+        let mut input = [0; 24];
+        input[..8].copy_from_slice(free);
+        input[8..].copy_from_slice(label);
+        let output = Hash::Sha256.hmac(&self.key, &input);
+        std::array::from_fn(|i| output[i])
+    }
+
     /// A tag for From or To.
     pub fn tag(&mut self, rng: &mut Rng) -> Tag {
         hex::encode(&self.octets(rng)[..8])
@@ -71,6 +95,22 @@ mod tests {
         assert!(tags.iter().all(|t| t.len() == 16));
         assert_eq!(tags, draw(1));
         assert_ne!(tags, draw(2));
+    }
+
+    #[test]
+    fn a_seal_holds_for_its_octets_and_its_label() {
+        let mut rng = Rng::from_seed(1);
+        let mut tokens = Tokens::new(&mut rng);
+        let (label, other) = ([1; 16], [2; 16]);
+        let sealed = tokens.sealed(&mut rng, &label);
+        assert!(tokens.is_sealed(&sealed, &label));
+        assert!(!tokens.is_sealed(&sealed, &other));
+        for bit in 0..128 {
+            let mut bent = sealed;
+            bent[bit / 8] ^= 1 << (bit % 8);
+            assert!(!tokens.is_sealed(&bent, &label), "{bit}");
+        }
+        assert!(!Tokens::new(&mut rng).is_sealed(&sealed, &label), "another key");
     }
 
     #[test]

@@ -6,7 +6,7 @@
 
 use super::sip::text::percent_decode;
 use super::sip::{Params, Scheme, Uri};
-use arrayvec::ArrayString;
+use arrayvec::{ArrayString, ArrayVec};
 use std::fmt;
 
 /// Longest number that is taken, `+` included; E.164 has 15 digits, dialled strings more.
@@ -57,6 +57,14 @@ pub fn imei_of_instance(instance: &[u8]) -> Option<ArrayString<16>> {
         }
     }
     (digits.len() >= 14).then_some(digits)
+}
+
+/// Whether two IMEIs, with dashes or without, are of one phone: the last digit does not count, as it is a check digit, a spare,
+/// or missing (TS 23.003 6.2).
+pub fn same_imei(a: &str, b: &str) -> bool {
+    let digits =
+        |text: &str| -> ArrayVec<u8, 14> { text.bytes().filter(u8::is_ascii_digit).take(14).collect() };
+    digits(a).len() == 14 && digits(a) == digits(b)
 }
 
 /// A telephone number: an optional `+`, then digits, `*`, `#` and the letters A to F in upper case; no separators.

@@ -1,9 +1,12 @@
 //! Challenges that wait for their answer: which nonces are ours, what they were made of, and how often each was used.
+//!
+//! Anybody can have challenges made for a user, so few of them are kept; one that was pushed out comes back by the seal in
+//! its nonce (`seal`). For that the RANDs that have served are remembered, and only the user's own keys can fill that memory.
 
 use crate::base::time::Instant;
 use crate::base::timer::{Alarm, AlarmQueue};
 use crate::crypto::aka::Vector;
-use crate::ims::limits::MAX_CHALLENGES_PER_USER;
+use crate::ims::limits::{AWAIT_AUTH, MAX_CHALLENGES_PER_USER, MAX_SPENT_PER_USER};
 use crate::ims::subscriber::UserId;
 use crate::proto::sip::digest::Algorithm;
 use arrayvec::ArrayString;
@@ -17,6 +20,8 @@ pub type NonceText = ArrayString<44>;
 pub struct Pending {
     /// Its nonce.
     pub nonce: NonceText,
+    /// What the nonce is made of: the RAND of AKA.
+    pub rand: [u8; 16],
     /// The algorithm it names.
     pub algorithm: Algorithm,
     /// The vector behind it, for AKA.
@@ -31,10 +36,30 @@ pub struct Pending {
     pub accepted_count: u32,
 }
 
+/// A challenge that has served, and until when its seal may hold.
+#[derive(Debug)]
+struct Spent {
+    rand: [u8; 16],
+    until: Instant,
+}
+
 #[derive(Debug, Default)]
 struct OfUser {
     pending: Vec<Pending>,
+    /// Oldest first.
+    spent: Vec<Spent>,
     alarm: Alarm,
+}
+
+impl OfUser {
+    /// Forgets the oldest one beyond the cap. Nothing comes back as long as there are that many (see
+    /// [`Challenges::may_return`]), and when there are fewer again, the forgotten one's time is over too.
+    fn spend(&mut self, rand: [u8; 16], until: Instant) {
+        if self.spent.len() >= MAX_SPENT_PER_USER {
+            self.spent.remove(0);
+        }
+        self.spent.push(Spent { rand, until });
+    }
 }
 
 /// The challenges of all users, few for each, oldest first.
@@ -45,11 +70,16 @@ pub struct Challenges {
 }
 
 impl Challenges {
-    /// Remembers a challenge; beyond the cap the user's oldest one is forgotten.
+    /// Remembers a challenge; beyond the cap the user's oldest one is forgotten, if there is one that nobody answered.
     pub fn add(&mut self, user: UserId, challenge: Pending) {
         let entry = self.of_user.entry(user).or_default();
         if entry.pending.len() >= MAX_CHALLENGES_PER_USER {
-            entry.pending.remove(0);
+            let unanswered = entry.pending.iter().position(|p| p.accepted_count == 0);
+            let oldest = entry.pending.remove(unanswered.unwrap_or(0));
+            if oldest.accepted_count > 0 {
+                // its counts are forgotten, so it must not come back
+                entry.spend(oldest.rand, oldest.expires_at);
+            }
         }
         entry.pending.push(challenge);
         self.set_alarm(user);
@@ -70,17 +100,34 @@ impl Challenges {
         Some(taken)
     }
 
-    /// Takes away a challenge whose time is over.
-    pub fn pop_expired(&mut self, now: Instant) -> Option<(UserId, Pending)> {
-        let user = self.alarms.due(now)?;
-        let entry = self.of_user.get_mut(&user)?;
-        let at = entry.pending.iter().position(|p| p.expires_at <= now)?;
-        let expired = entry.pending.remove(at);
+    /// Remembers that a challenge of the user's with this RAND has served.
+    pub fn spend(&mut self, user: UserId, rand: [u8; 16], now: Instant) {
+        self.of_user.entry(user).or_default().spend(rand, now + AWAIT_AUTH);
         self.set_alarm(user);
-        Some((user, expired))
     }
 
-    /// When the next challenge expires.
+    /// Whether a challenge with this RAND may come back by its seal: it has not served, as far as all that did are known.
+    pub fn may_return(&self, user: UserId, rand: &[u8; 16]) -> bool {
+        let spent = self.of_user.get(&user).map_or(&[][..], |entry| &entry.spent[..]);
+        spent.len() < MAX_SPENT_PER_USER && spent.iter().all(|s| s.rand != *rand)
+    }
+
+    /// Takes away a challenge whose time is over.
+    pub fn pop_expired(&mut self, now: Instant) -> Option<(UserId, Pending)> {
+        while let Some(user) = self.alarms.due(now) {
+            let entry = self.of_user.get_mut(&user)?;
+            entry.spent.retain(|s| s.until > now);
+            let at = entry.pending.iter().position(|p| p.expires_at <= now);
+            let expired = at.map(|at| entry.pending.remove(at));
+            self.set_alarm(user);
+            if let Some(expired) = expired {
+                return Some((user, expired));
+            }
+        }
+        None
+    }
+
+    /// When [`Challenges::pop_expired`] has something to do.
     pub fn next_deadline(&self) -> Option<Instant> {
         self.alarms.next_deadline()
     }
@@ -90,14 +137,15 @@ impl Challenges {
         self.of_user.values().map(|entry| entry.pending.len()).sum()
     }
 
-    /// Whether no challenge waits.
+    /// Whether nothing is remembered.
     pub fn is_empty(&self) -> bool {
         self.of_user.is_empty()
     }
 
     fn set_alarm(&mut self, user: UserId) {
         let Some(entry) = self.of_user.get_mut(&user) else { return };
-        let earliest = entry.pending.iter().map(|p| p.expires_at).min();
+        let ends = entry.pending.iter().map(|p| p.expires_at).chain(entry.spent.iter().map(|s| s.until));
+        let earliest = ends.min();
         self.alarms.set(&mut entry.alarm, user, earliest);
         if earliest.is_none() {
             self.of_user.remove(&user);
@@ -112,6 +160,7 @@ mod tests {
     fn pending(nonce: &str, expires_at: u64) -> Pending {
         Pending {
             nonce: NonceText::from(nonce).expect("short"),
+            rand: [0; 16],
             algorithm: Algorithm::Md5,
             vector: None,
             expires_at: Instant::from_nanos(expires_at),
@@ -147,5 +196,39 @@ mod tests {
         assert_eq!(challenges.len(), MAX_CHALLENGES_PER_USER);
         assert!(challenges.take(UserId(0), b"0").is_none());
         assert!(challenges.take(UserId(0), b"1").is_some());
+    }
+
+    #[test]
+    fn what_has_served_does_not_come_back_and_is_forgotten_in_time() {
+        let mut challenges = Challenges::default();
+        let (user, start) = (UserId(0), Instant::from_nanos(1));
+        let rand = |n: usize| [n as u8; 16];
+        challenges.spend(user, rand(1), start);
+        assert!(!challenges.may_return(user, &rand(1)) && challenges.may_return(user, &rand(2)));
+        assert!(challenges.may_return(UserId(1), &rand(1)));
+        for n in 2..=MAX_SPENT_PER_USER {
+            challenges.spend(user, rand(n), start + AWAIT_AUTH / 2);
+        }
+        assert!(!challenges.may_return(user, &rand(200)), "full: nothing comes back");
+        assert!(challenges.pop_expired(start + AWAIT_AUTH).is_none());
+        assert!(challenges.may_return(user, &rand(200)) && !challenges.may_return(user, &rand(2)));
+        assert!(challenges.pop_expired(start + AWAIT_AUTH * 2).is_none());
+        assert!(challenges.is_empty() && challenges.next_deadline().is_none());
+    }
+
+    #[test]
+    fn a_nonce_in_use_outlives_those_that_nobody_answers() {
+        let mut challenges = Challenges::default();
+        let user = UserId(0);
+        challenges.add(user, Pending { accepted_count: 3, rand: [7; 16], ..pending("used", 10) });
+        for i in 0..100 {
+            challenges.add(user, pending(&i.to_string(), 10));
+        }
+        let used = challenges.find(user, b"used", Instant::from_nanos(1)).map(|p| p.accepted_count);
+        assert_eq!((used, challenges.may_return(user, &[7; 16])), (Some(3), true));
+        for i in 0..MAX_CHALLENGES_PER_USER {
+            challenges.add(user, Pending { accepted_count: 1, ..pending(&format!("n{i}"), 10) });
+        }
+        assert!(!challenges.may_return(user, &[7; 16]), "pushed out by others in use");
     }
 }

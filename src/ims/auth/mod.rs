@@ -1,19 +1,20 @@
 //! Authentication of requests: digest with a password or with AKA (RFC 3261 22, RFC 2617, RFC 7616, RFC 3310, TS 24.229 5.4.1.2,
 //! TS 33.203 6.1).
 //!
-//! A nonce is ours only while the challenge that carried it waits in `challenge`: an AKA nonce serves one answer, another
-//! serves as long as its count rises. A wrong answer gets one fresh challenge, then 403, and a log line that says what is wrong.
+//! A nonce is ours while the challenge that carried it waits in `challenge`, or its seal tells so: an AKA nonce serves one
+//! answer, another serves as long as its count rises. A wrong answer gets one fresh challenge, then 403, and a log line that says what is wrong.
 
 pub mod challenge;
 mod diagnose;
 pub mod policy;
+mod seal;
 
 use crate::base::time::Instant;
 use crate::base::trace::{Level, Subject};
 use crate::config::model::{AuthentType, User};
 use crate::crypto::aka::{self, Vector};
 use crate::crypto::{hex, sqn};
-use crate::ims::limits::{AWAIT_AUTH, MAX_RESYNCS, MAX_WRONG_ANSWERS};
+use crate::ims::limits::{AWAIT_AUTH, MAX_RESYNCS, MAX_WRONG_ANSWERS, SQN_SKIPPED};
 use crate::ims::persist;
 use crate::ims::subscriber::{Subscribers, UserId};
 use crate::ims::tokens::Tokens;
@@ -35,6 +36,11 @@ pub enum Family {
 }
 
 impl Family {
+    /// The one that the user's REGISTER is challenged with.
+    pub const fn of(user: &User) -> Family {
+        if user.proxy_auth { Family::Proxy } else { Family::Www }
+    }
+
     /// The status of a challenge.
     pub const fn status(self) -> u16 {
         match self {
@@ -135,9 +141,13 @@ impl Auth {
             return self.challenge(to, user, profile, fresh);
         };
         let now = to.cx.now;
-        let Some(pending) = self.challenges.find(user, given.nonce, now) else {
-            return self.on_unknown_nonce(to, user, profile, &given, message);
-        };
+        if self.challenges.find(user, given.nonce, now).is_none() {
+            match self.returning(to.tokens, user, profile, &given, now) {
+                Some(pushed_out) => self.challenges.add(user, pushed_out),
+                None => return self.on_unknown_nonce(to, user, profile, &given, message),
+            }
+        }
+        let pending = self.challenges.find(user, given.nonce, now).expect("it was there, or came back");
         if let Some(auts) = given.auts.filter(|_| pending.vector.is_some()) {
             return self.on_auts(to, user, profile, &given, auts);
         }
@@ -161,24 +171,34 @@ impl Auth {
         let how = pending.algorithm.name();
         let info = secret.and_then(|secret| authentication_info(&given, pending.algorithm, &secret));
         if pending.vector.is_some() || count == 0 || fresh_each_time {
+            let rand = pending.rand;
             self.challenges.take(user, given.nonce);
+            self.challenges.spend(user, rand, now);
         } else {
             pending.accepted_count = count;
         }
         Outcome::Passed { how, info }
     }
 
-    /// The sequence number that a restart brings back; it never goes below the configured one.
-    pub fn restore_sqn(&mut self, user: UserId, sqn: u64) {
-        self.sqn.insert(user, sqn & sqn::MAX);
+    /// Takes the sequence number of a user that was stored before a restart: the last one that is known to have been used.
+    /// Those that were used while the disk lagged behind are not known, so the next ones are skipped; and since the skipping is
+    /// stored before any other input comes, a restart that ends as badly is no danger either. Never goes below the configured
+    /// number.
+    pub fn restore_sqn(&mut self, cx: &mut Cx<'_>, subscribers: &Subscribers, user: UserId, stored: u64) {
+        let profile = subscribers.user(user);
+        let configured = profile.sim.as_ref().map_or(0, |sim| sim.sqn);
+        let skipped = (0..SQN_SKIPPED).try_fold(stored & sqn::MAX, |sqn, _| sqn::next(sqn));
+        let sqn = skipped.unwrap_or(sqn::MAX).max(configured);
+        self.sqn.insert(user, sqn);
+        persist::store_sqn(cx, &profile.impi, sqn);
     }
 
     /// Forgets challenges whose time is over, and tells of those that nobody ever answered.
-    pub fn tick(&mut self, cx: &mut Cx<'_>, subscribers: &Subscribers) {
+    pub fn tick(&mut self, cx: &mut Cx<'_>, subscribers: &Subscribers, troubles: &mut Troubles) {
         while let Some((user, expired)) = self.challenges.pop_expired(cx.now) {
             if expired.accepted_count == 0 {
                 let impi = &subscribers.user(user).impi;
-                cx.ims(Level::Info, Subject::None, format_args!("{impi} has not answered its challenge"));
+                troubles.mention(cx, Level::Info, format_args!("{impi} has not answered its challenge"));
             }
         }
     }
@@ -191,6 +211,20 @@ impl Auth {
     /// How many challenges wait for an answer.
     pub fn pending(&self) -> usize {
         self.challenges.len()
+    }
+
+    /// The challenge with this nonce, when it is ours and was pushed out of the table before it served.
+    fn returning(
+        &self,
+        tokens: &Tokens,
+        user: UserId,
+        profile: &User,
+        given: &Credentials<'_>,
+        now: Instant,
+    ) -> Option<Pending> {
+        let rand = seal::open(tokens, user, given.nonce, now)?;
+        let may = self.challenges.may_return(user, &rand);
+        may.then(|| seal::challenge(profile, given, rand, now))?
     }
 
     /// A nonce that is not ours, or no longer: `stale` tells a client with the right password that it need not ask for it
@@ -226,14 +260,13 @@ impl Auth {
         let last = pending.wrong >= MAX_WRONG_ANSWERS;
         let words = diagnose::wrong_answer(profile, &pending, given, message);
         if last {
-            to.troubles.tell(to.cx, Some(user), format!("Register {}: refused, {words}", profile.impi));
+            to.troubles.tell(to.cx, Some(user), || format!("{}: refused with 403: {words}", profile.impi));
             return Outcome::Refused { status: 403, reason: "Authentication failed" };
         }
-        to.cx.ims(
-            Level::Warn,
-            Subject::None,
-            format_args!("{}: wrong answer, challenged once more: {words}", profile.impi),
-        );
+        // some give up here: what is wrong is said now, and stays with the user
+        let words = format!("{}: wrong answer, challenged once more: {words}", profile.impi);
+        to.troubles.mention(to.cx, Level::Warn, format_args!("{words}"));
+        to.troubles.note(to.cx.wall, user, words);
         let round = Round {
             wrong: pending.wrong + 1,
             resyncs: pending.resyncs,
@@ -262,7 +295,7 @@ impl Auth {
                 Some(_) => "the SIM asks for SQN again and again".to_owned(),
                 None => diagnose::wrong_auts(profile, &rand, auts.as_ref()),
             };
-            to.troubles.tell(to.cx, Some(user), format!("Register {}: refused, {words}", profile.impi));
+            to.troubles.tell(to.cx, Some(user), || format!("{}: refused with 403: {words}", profile.impi));
             return Outcome::Refused { status: 403, reason: "Authentication failed" };
         };
         to.cx.ims(
@@ -270,6 +303,7 @@ impl Auth {
             Subject::None,
             format_args!("{}: SQN re-synchronised to {sqn_ms:012x} of the SIM", profile.impi),
         );
+        self.challenges.spend(user, rand, to.cx.now);
         self.sqn.insert(user, sqn_ms);
         let round = Round {
             wrong: pending.wrong,
@@ -283,10 +317,10 @@ impl Auth {
     fn challenge(&mut self, to: &mut AuthCx<'_, '_>, user: UserId, profile: &User, round: Round) -> Outcome {
         let made = policy::algorithm(profile, round.proposed)
             .and_then(|algorithm| Ok((algorithm, self.nonce(to, user, profile, algorithm)?)));
-        let (algorithm, (nonce, vector)) = match made {
+        let (algorithm, (rand, nonce, vector)) = match made {
             Ok(made) => made,
             Err(NoKeys(words)) => {
-                to.troubles.tell(to.cx, Some(user), words);
+                to.troubles.tell(to.cx, Some(user), || words);
                 return Outcome::Refused { status: 500, reason: "User has no usable keys" };
             }
         };
@@ -304,6 +338,7 @@ impl Auth {
             user,
             Pending {
                 nonce,
+                rand,
                 algorithm,
                 vector,
                 expires_at: to.cx.now + AWAIT_AUTH,
@@ -321,17 +356,17 @@ impl Auth {
         user: UserId,
         profile: &User,
         algorithm: Algorithm,
-    ) -> Result<(NonceText, Option<Vector>), NoKeys> {
-        let octets = to.tokens.octets(to.cx.rng);
-        let rand: [u8; 16] = std::array::from_fn(|i| octets[i]);
+    ) -> Result<([u8; 16], NonceText, Option<Vector>), NoKeys> {
+        let rand = to.tokens.sealed(to.cx.rng, &seal::label(user, to.cx.now));
         if algorithm.aka().is_none() {
-            return Ok((hex::encode(&rand), None));
+            return Ok((rand, hex::encode(&rand), None));
         }
         let vector = self.vector(to.cx, user, profile, &rand)?;
-        Ok((aka_digest::nonce(&vector.rand, &vector.autn), Some(vector)))
+        Ok((rand, aka_digest::nonce(&rand, &vector.autn), Some(vector)))
     }
 
-    /// The next vector of the user's SIM. Its SQN is on its way to the disk before the challenge is on its way to the phone.
+    /// The next vector of the user's SIM. Its SQN is on its way to the disk before the challenge is on its way to the phone; what
+    /// a crash loses in between, [`Auth::restore_sqn`] makes up for.
     fn vector(
         &mut self,
         cx: &mut Cx<'_>,

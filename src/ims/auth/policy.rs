@@ -6,7 +6,7 @@ use crate::crypto::aka::{self, Functions};
 use crate::crypto::milenage::{Constants, derive_opc};
 use crate::crypto::tuak::{Key, derive_topc};
 use crate::proto::sip::digest::{AkaVersion, Algorithm, Qop};
-use smallvec::SmallVec;
+use smallvec::{SmallVec, smallvec};
 use std::num::NonZeroU8;
 
 /// Why a user cannot be challenged, in words for the log.
@@ -84,38 +84,54 @@ pub fn sim(sim: &Sim) -> Result<aka::Sim, NoKeys> {
     aka::Sim::new(functions, sim.amf, sim.res_len).map_err(|e| NoKeys(format!("res_len: {e}")))
 }
 
-/// What else the SIM may be, should its keys not fit: the usual slips in provisioning, each with its name.
-pub fn slips(sim: &Sim) -> Vec<(&'static str, Sim)> {
-    let mut found = Vec::new();
-    let with = |algo: SimAlgo| Sim { algo, ..sim.clone() };
+/// What the SIM may be, should its keys not fit: the usual slips in provisioning.
+pub struct Slip {
+    /// What it is taken for, as in "when the configured op is an OPc".
+    pub what: &'static str,
+    /// What to do about it.
+    pub remedy: &'static str,
+    /// The SIM as it would be.
+    pub sim: Sim,
+}
+
+/// The slips that are possible with what is configured.
+pub fn slips(sim: &Sim) -> SmallVec<[Slip; 2]> {
+    let slip = |what, remedy, algo| Slip { what, remedy, sim: Sim { algo, ..sim.clone() } };
+    let xor = || slip("the SIM uses XOR", "configure sim_algo \"xor\"", SimAlgo::Xor);
     match &sim.algo {
-        SimAlgo::Milenage { op: OperatorCode::Op(code), r, c } => {
-            let op = OperatorCode::Opc(*code);
-            found.push(("the configured op is an opc", with(SimAlgo::Milenage { op, r: *r, c: *c })));
-            found.push(("the SIM uses sim_algo xor", with(SimAlgo::Xor)));
+        SimAlgo::Milenage { op, r, c } => {
+            let milenage = |op| SimAlgo::Milenage { op, r: *r, c: *c };
+            let code = match op {
+                OperatorCode::Op(code) => slip(
+                    "the configured op is an OPc",
+                    "configure it as opc",
+                    milenage(OperatorCode::Opc(*code)),
+                ),
+                OperatorCode::Opc(code) => slip(
+                    "the configured opc is an OP",
+                    "configure it as op",
+                    milenage(OperatorCode::Op(*code)),
+                ),
+            };
+            smallvec![code, xor()]
         }
-        SimAlgo::Milenage { op: OperatorCode::Opc(code), r, c } => {
-            let op = OperatorCode::Op(*code);
-            found.push(("the configured opc is an op", with(SimAlgo::Milenage { op, r: *r, c: *c })));
-            found.push(("the SIM uses sim_algo xor", with(SimAlgo::Xor)));
+        SimAlgo::Tuak { top, keccak_iter } => {
+            let tuak = |top| SimAlgo::Tuak { top, keccak_iter: *keccak_iter };
+            smallvec![match top {
+                OperatorCodeTuak::Top(code) => slip(
+                    "the configured top is a TOPc",
+                    "configure it as topc",
+                    tuak(OperatorCodeTuak::Topc(*code)),
+                ),
+                OperatorCodeTuak::Topc(code) => slip(
+                    "the configured topc is a TOP",
+                    "configure it as top",
+                    tuak(OperatorCodeTuak::Top(*code)),
+                ),
+            }]
         }
-        SimAlgo::Tuak { top: OperatorCodeTuak::Top(code), keccak_iter } => {
-            let top = OperatorCodeTuak::Topc(*code);
-            found.push((
-                "the configured top is a topc",
-                with(SimAlgo::Tuak { top, keccak_iter: *keccak_iter }),
-            ));
-        }
-        SimAlgo::Tuak { top: OperatorCodeTuak::Topc(code), keccak_iter } => {
-            let top = OperatorCodeTuak::Top(*code);
-            found.push((
-                "the configured topc is a top",
-                with(SimAlgo::Tuak { top, keccak_iter: *keccak_iter }),
-            ));
-        }
-        SimAlgo::Xor => {}
+        SimAlgo::Xor => SmallVec::new(),
     }
-    found
 }
 
 fn k16(sim: &Sim) -> Result<[u8; 16], NoKeys> {

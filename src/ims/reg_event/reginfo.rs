@@ -59,9 +59,7 @@ fn state(contacts: &[Listed<'_>]) -> &'static str {
 
 /// The user's public identities, the default one first. Where the SIP form of a number has a tel form, that is an identity too.
 fn identities(user: &User) -> Vec<String> {
-    let associated = identity::associated(user);
-    let mut all: Vec<String> =
-        associated.iter().map(|value| value.trim_matches(['<', '>']).to_owned()).collect();
+    let mut all = identity::associated(user, None);
     for impu in user.impus.iter().filter(|impu| identity::is_shown(impu)) {
         if !all.contains(&impu.uri) {
             all.push(impu.uri.clone());

@@ -137,13 +137,15 @@ impl Contact {
     }
 
     /// Whether a new registration of `other` takes the place of this one: the same UA instance in the same registration
-    /// flow (RFC 5626 6), else an equal URI (RFC 3261 10.3). An emergency registration stands beside the normal one.
+    /// flow where both number theirs (RFC 5626 6), else an equal URI (RFC 3261 10.3). An emergency registration stands beside
+    /// the normal one.
     pub fn is_replaced_by(&self, other: &Contact) -> bool {
         if self.sos != other.sos {
             return false;
         }
         if let (Some(mine), Some(others)) = (&self.instance, &other.instance) {
-            return mine.eq_ignore_ascii_case(others) && self.reg_id == other.reg_id;
+            let same_flow = self.reg_id == other.reg_id || self.reg_id == 0 || other.reg_id == 0;
+            return mine.eq_ignore_ascii_case(others) && same_flow;
         }
         self.has_uri(&other.uri)
     }

@@ -18,6 +18,7 @@ use crate::base::timer::{Alarm, AlarmQueue};
 use crate::ims::limits::{MAX_BINDINGS, MAX_BINDINGS_PER_USER};
 use crate::ims::subscriber::{Subscribers, UserId};
 use crate::proto::flow::{ConnId, Flow, Transport};
+use crate::wire::identities::same_imei;
 use crate::wire::sip::{HeaderId, Message, NameAddr};
 pub use binding::Binding;
 use binding::{Contact, Origin};
@@ -206,9 +207,21 @@ impl Registrar {
         self.of_user(user).find(|(_, b)| b.contact.is_replaced_by(contact)).map(|(id, _)| id)
     }
 
-    /// Whether `more` new bindings of the user have room.
-    pub fn has_room(&self, user: UserId, more: usize) -> bool {
-        self.of_user(user).count() + more <= MAX_BINDINGS_PER_USER && self.bindings.len() + more <= self.cap
+    /// Whether `more` new bindings of the user, registered from `host`, have room, or get it from [`Registrar::make_room`].
+    pub fn has_room(&self, user: UserId, host: IpAddr, more: usize) -> bool {
+        let fixed = self.of_user(user).filter(|(_, b)| b.origin.source.ip() != host).count();
+        fixed + more <= MAX_BINDINGS_PER_USER && self.bindings.len() + more <= self.cap
+    }
+
+    /// Takes away the user's oldest binding of `host` when the user has as many as a user may have: a client that is started
+    /// again and again on new ports leaves contacts behind that nobody listens on.
+    pub fn make_room(&mut self, user: UserId, host: IpAddr) -> Option<Binding> {
+        if self.of_user(user).count() < MAX_BINDINGS_PER_USER {
+            return None;
+        }
+        let of_host = self.of_user(user).filter(|(_, b)| b.origin.source.ip() == host);
+        let (oldest, _) = of_host.min_by_key(|(_, b)| b.origin.at)?;
+        self.remove(oldest, Gone::Expired)
     }
 
     /// Makes a binding.
@@ -352,13 +365,9 @@ impl Binding {
         left.as_secs() + u64::from(left.subsec_nanos() > 0)
     }
 
-    /// Whether the phone behind it has this IMEI, compared without the last digit: that is a check digit, a spare, or
-    /// missing (TS 23.003 6.2).
+    /// Whether the phone behind it has this IMEI.
     pub fn has_imei(&self, imei: &str) -> bool {
-        let digits =
-            |text: &str| text.bytes().filter(u8::is_ascii_digit).take(14).collect::<SmallVec<[u8; 14]>>();
-        let wanted = digits(imei);
-        wanted.len() == 14 && self.contact.imei.is_some_and(|own| digits(&own) == wanted)
+        self.contact.imei.is_some_and(|own| same_imei(&own, imei))
     }
 
     /// When it ends by the wall clock.

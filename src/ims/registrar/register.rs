@@ -6,8 +6,8 @@ use super::expires::{Expires, granted};
 use super::{Draft, Gone, Registrar, route};
 use crate::base::arena::Id;
 use crate::base::time::Duration;
-use crate::config::model::RegistrationSettings;
-use crate::ims::limits::{MAX_CONTACT, MAX_CONTACTS_PER_REGISTER};
+use crate::config::model::Config;
+use crate::ims::limits::{MAX_CONTACT, MAX_CONTACTS_PER_REGISTER, MAX_ORIGIN, MAX_USER_AGENT};
 use crate::ims::subscriber::UserId;
 use crate::proto::cx::Cx;
 use crate::proto::flow::Flow;
@@ -24,8 +24,11 @@ pub struct Plan {
 
 #[derive(Debug)]
 enum Step {
-    Add(Box<Draft>, Duration),
-    Refresh(Id<Binding>, Box<Draft>, Duration),
+    /// Make a binding, or refresh the one of the same contact.
+    Bind(Box<Draft>, Duration),
+    /// Take away the binding of this contact, if there is one.
+    Unbind(Box<Contact>),
+    /// Take away this binding.
     Remove(Id<Binding>),
 }
 
@@ -38,6 +41,8 @@ pub enum Done {
     Refreshed(Id<Binding>, Duration),
     /// A binding that has gone: the binding as it was.
     Removed(Box<Binding>),
+    /// A binding of the same host that made room for a new one.
+    Displaced(Box<Binding>),
 }
 
 /// Why a REGISTER is refused; nothing has changed.
@@ -47,7 +52,10 @@ pub enum Refusal {
     Wildcard,
     /// A contact that is no address: 400.
     Contact,
-    /// More than [`MAX_CONTACTS_PER_REGISTER`] contacts, or one longer than [`MAX_CONTACT`]: 413.
+    /// A contact that leads to ourselves: 403. Calls to it would come back for ever.
+    OwnAddress,
+    /// More than [`MAX_CONTACTS_PER_REGISTER`] contacts, one longer than [`MAX_CONTACT`], or a Call-ID or Path longer than
+    /// [`MAX_ORIGIN`]: 413.
     TooLarge,
     /// A lifetime below `min_expires`: 423.
     TooBrief,
@@ -62,6 +70,7 @@ impl Refusal {
     pub const fn status(self) -> u16 {
         match self {
             Refusal::Wildcard | Refusal::Contact => 400,
+            Refusal::OwnAddress => 403,
             Refusal::TooLarge => 413,
             Refusal::TooBrief => 423,
             Refusal::OutOfOrder => 500,
@@ -75,7 +84,8 @@ impl fmt::Display for Refusal {
         f.write_str(match self {
             Refusal::Wildcard => "Contact * needs Expires 0 and no other contact",
             Refusal::Contact => "malformed Contact",
-            Refusal::TooLarge => "too many contacts or a contact too long",
+            Refusal::OwnAddress => "Contact is our own address, not the client's",
+            Refusal::TooLarge => "too many contacts, or Contact, Call-ID or Path too long",
             Refusal::TooBrief => "expires is too brief",
             Refusal::OutOfOrder => "CSeq not above the last one of this Call-ID",
             Refusal::NoRoom => "no room for another binding",
@@ -90,12 +100,14 @@ pub struct Circumstances<'a> {
     pub user: UserId,
     /// Which of the user's public identities is registered by name.
     pub impu: usize,
+    /// Whether several phones share the user's SIM (`multi_sim`).
+    pub shared: bool,
     /// How the user authenticated.
     pub auth: &'static str,
     /// Where the request came from.
     pub flow: Flow,
-    /// The limits.
-    pub settings: &'a RegistrationSettings,
+    /// The limits, and our addresses.
+    pub config: &'a Config,
 }
 
 impl Plan {
@@ -107,90 +119,95 @@ impl Plan {
         message: &Message<'_>,
     ) -> Result<Plan, Refusal> {
         let contacts = message.contacts().take(MAX_CONTACTS_PER_REGISTER + 1).count();
-        if contacts > MAX_CONTACTS_PER_REGISTER {
+        let path: usize = message.values(HeaderId::Path).map(|value| value.len() + 1).sum();
+        let call_id = message.call_id().unwrap_or_default();
+        if contacts > MAX_CONTACTS_PER_REGISTER || call_id.len().max(path) > MAX_ORIGIN {
             return Err(Refusal::TooLarge);
         }
-        let call_id = message.call_id().unwrap_or_default();
-        let cseq = message.cseq().map_or(0, |c| c.number);
-        let mut plan = Plan::default();
         if message.contact_star() {
             if contacts > 0 || message.expires() != Some(0) {
                 return Err(Refusal::Wildcard);
             }
-            for (id, binding) in registrar.of_user(circumstances.user) {
-                in_order(binding, call_id, cseq)?;
-                plan.steps.push(Step::Remove(id));
-            }
-            return Ok(plan);
+            return Plan::remove_all(registrar, circumstances, message);
         }
-        let origin = origin(cx, circumstances, message);
+        let mut plan = Plan::default();
+        let mut new = 0;
         for address in message.contacts() {
             let address = address.ok_or(Refusal::Contact)?;
-            plan.add_contact(registrar, cx, circumstances, &origin, &address, message.expires())?;
+            new += usize::from(plan.add_contact(registrar, cx, circumstances, &address, message)?);
         }
-        let added = plan.steps.iter().filter(|s| matches!(s, Step::Add(..))).count();
-        if added > 0 && !registrar.has_room(circumstances.user, added) {
+        if new > 0 && !registrar.has_room(circumstances.user, circumstances.flow.remote.ip(), new) {
             return Err(Refusal::NoRoom);
         }
         Ok(plan)
     }
 
+    /// `Contact: *`. A phone that shares its SIM with others takes away what it registered itself.
+    fn remove_all(
+        registrar: &Registrar,
+        circumstances: Circumstances<'_>,
+        message: &Message<'_>,
+    ) -> Result<Plan, Refusal> {
+        let Circumstances { user, shared, flow, .. } = circumstances;
+        let call_id = message.call_id().unwrap_or_default();
+        let mut plan = Plan::default();
+        for (id, binding) in registrar.of_user(user) {
+            let own = *binding.origin.call_id == *call_id || binding.origin.source == flow.remote;
+            if own || !shared {
+                in_order(binding, message)?;
+                plan.steps.push(Step::Remove(id));
+            }
+        }
+        Ok(plan)
+    }
+
+    /// Whether it takes a new binding.
     fn add_contact(
         &mut self,
         registrar: &Registrar,
         cx: &Cx<'_>,
         circumstances: Circumstances<'_>,
-        origin: &Origin,
         address: &NameAddr<'_>,
-        header: Option<u32>,
-    ) -> Result<(), Refusal> {
+        message: &Message<'_>,
+    ) -> Result<bool, Refusal> {
         let uri = address.uri.ok_or(Refusal::Contact)?;
         if address.uri_text.len() + address.params.as_bytes().len() + address.display.len() > MAX_CONTACT {
             return Err(Refusal::TooLarge);
         }
+        let Circumstances { user, flow, config, .. } = circumstances;
         let contact = Contact::new(address);
-        let existing = registrar.same_contact(circumstances.user, &contact);
-        if let Some(binding) = existing.and_then(|id| registrar.binding(id)) {
-            in_order(binding, &origin.call_id, origin.cseq)?;
+        let existing = registrar.same_contact(user, &contact).and_then(|id| registrar.binding(id));
+        if let Some(binding) = existing {
+            in_order(binding, message)?;
         }
-        let lifetime = match granted(address.params, header, circumstances.settings) {
+        let lifetime = match granted(address.params, message.expires(), &config.registration) {
             Expires::TooBrief => return Err(Refusal::TooBrief),
             Expires::Granted(lifetime) => lifetime,
             Expires::Remove => {
-                self.steps.extend(existing.map(Step::Remove));
-                return Ok(());
+                self.steps.push(Step::Unbind(Box::new(contact)));
+                return Ok(false);
             }
         };
-        let draft = Box::new(Draft {
-            route: route::choose(circumstances.flow, &uri),
-            expires_at: cx.now + lifetime,
-            origin: origin.clone(),
-            contact,
-        });
-        self.steps.push(match existing {
-            Some(id) => Step::Refresh(id, draft, lifetime),
-            None => Step::Add(draft, lifetime),
-        });
-        Ok(())
+        let route = route::choose(flow, &uri);
+        if config.sip.iter().any(|socket| socket.addr == route.flow.remote) {
+            return Err(Refusal::OwnAddress);
+        }
+        let origin = origin(cx, circumstances, message);
+        let draft = Draft { contact, route, expires_at: cx.now + lifetime, origin };
+        self.steps.push(Step::Bind(Box::new(draft), lifetime));
+        Ok(existing.is_none())
     }
 
-    /// Carries the plan out.
+    /// Carries the plan out, in the order of the contacts.
     pub fn carry_out(self, registrar: &mut Registrar, user: UserId) -> SmallVec<[Done; 2]> {
         let mut done = SmallVec::new();
         for step in self.steps {
             match step {
-                Step::Add(draft, lifetime) => {
-                    // two values for one contact in one request: the later one refreshes the earlier one
-                    if let Some(id) = registrar.same_contact(user, &draft.contact) {
-                        registrar.refresh(id, *draft);
-                        done.push(Done::Refreshed(id, lifetime));
-                    } else if let Ok(id) = registrar.add(user, *draft) {
-                        done.push(Done::Added(id, lifetime));
-                    }
-                }
-                Step::Refresh(id, draft, lifetime) => {
-                    registrar.refresh(id, *draft);
-                    done.push(Done::Refreshed(id, lifetime));
+                Step::Bind(draft, lifetime) => bind(registrar, user, *draft, lifetime, &mut done),
+                Step::Unbind(contact) => {
+                    let id = registrar.same_contact(user, &contact);
+                    let gone = id.and_then(|id| registrar.remove(id, Gone::Unregistered));
+                    done.extend(gone.map(|binding| Done::Removed(Box::new(binding))));
                 }
                 Step::Remove(id) => {
                     let gone = registrar.remove(id, Gone::Unregistered);
@@ -202,14 +219,34 @@ impl Plan {
     }
 }
 
+fn bind(
+    registrar: &mut Registrar,
+    user: UserId,
+    draft: Draft,
+    lifetime: Duration,
+    done: &mut SmallVec<[Done; 2]>,
+) {
+    if let Some(id) = registrar.same_contact(user, &draft.contact) {
+        registrar.refresh(id, draft);
+        return done.push(Done::Refreshed(id, lifetime));
+    }
+    let displaced = registrar.make_room(user, draft.origin.source.ip());
+    done.extend(displaced.map(|binding| Done::Displaced(Box::new(binding))));
+    if let Ok(id) = registrar.add(user, draft) {
+        done.push(Done::Added(id, lifetime));
+    }
+}
+
 /// RFC 3261 10.3 steps 6 and 7: within one Call-ID a REGISTER counts only with a higher CSeq.
-fn in_order(binding: &Binding, call_id: &[u8], cseq: u32) -> Result<(), Refusal> {
-    let older = *binding.origin.call_id == *call_id && cseq <= binding.origin.cseq;
-    if older { Err(Refusal::OutOfOrder) } else { Ok(()) }
+fn in_order(binding: &Binding, message: &Message<'_>) -> Result<(), Refusal> {
+    let same_call = Some(&*binding.origin.call_id) == message.call_id();
+    let is_older = message.cseq().is_none_or(|cseq| cseq.number <= binding.origin.cseq);
+    if same_call && is_older { Err(Refusal::OutOfOrder) } else { Ok(()) }
 }
 
 fn origin(cx: &Cx<'_>, circumstances: Circumstances<'_>, message: &Message<'_>) -> Origin {
-    let path: Vec<&[u8]> = message.values(HeaderId::Path).collect();
+    let path: SmallVec<[&[u8]; 4]> = message.values(HeaderId::Path).collect();
+    let user_agent = message.header(HeaderId::UserAgent).unwrap_or_default();
     Origin {
         impu: circumstances.impu,
         call_id: message.call_id().unwrap_or_default().into(),
@@ -217,7 +254,7 @@ fn origin(cx: &Cx<'_>, circumstances: Circumstances<'_>, message: &Message<'_>) 
         source: circumstances.flow.remote,
         at: cx.wall,
         path: path.join(&b","[..]).into(),
-        user_agent: message.header(HeaderId::UserAgent).map(lossy).unwrap_or_default().into_owned(),
+        user_agent: lossy(&user_agent[..user_agent.len().min(MAX_USER_AGENT)]).into_owned(),
         auth: circumstances.auth,
     }
 }

@@ -5,8 +5,11 @@ use crate::base::time::{Instant, UnixTime};
 use crate::config::model::Config;
 use crate::ims::identity;
 use crate::ims::subscriber::{Subscribers, UserId};
+use crate::wire::identities::imei_of_instance;
 use crate::wire::sip::text::lossy;
-use crate::wire::sip::{HeaderId, Message, Writer};
+use crate::wire::sip::{HeaderId, Message, NameAddr, Writer};
+use std::fmt;
+use std::io::Write as _;
 use std::net::SocketAddr;
 
 /// What the answer is made from.
@@ -35,20 +38,22 @@ impl Granted<'_> {
     pub fn write(&self, w: &mut Writer<'_>, request: &Message<'_>) {
         let mut registered = false;
         let mut value = Vec::with_capacity(256);
-        for (_, binding) in self.registrar.of_user(self.user) {
+        for (_, binding) in self.registrar.of_user(self.user).filter(|(_, b)| b.expires_at > self.now) {
             registered = true;
             if self.concerns(binding, request) {
                 value.clear();
                 binding.contact.write(&mut value);
-                let left = binding.remaining_secs(self.now);
-                w.header_parts("Contact", &[&value, b";expires=", left.to_string().as_bytes()]);
+                write!(value, ";expires={}", binding.remaining_secs(self.now))
+                    .expect("writing to a Vec cannot fail");
+                w.header("Contact", &value);
             }
         }
         self.write_path(w, request);
         if registered {
-            let identities = identity::associated(self.subscribers.user(self.user));
+            let imei = request.contacts().flatten().find_map(instance).and_then(imei_of_instance);
+            let identities = identity::associated(self.subscribers.user(self.user), imei.as_deref());
             if !identities.is_empty() {
-                w.header("P-Associated-URI", identities.join(", "));
+                w.header_fmt("P-Associated-URI", format_args!("<{}>", identities.join(">, <")));
             }
             // RFC 3608: the route of the UE's own requests leads here, and tells that they are originating
             w.header_fmt("Service-Route", format_args!("<sip:orig@{};lr>", self.local));
@@ -56,7 +61,7 @@ impl Granted<'_> {
         if let Some(info) = self.authentication_info {
             w.header("Authentication-Info", info);
         }
-        w.header("Date", http_date(self.wall));
+        w.header_fmt("Date", format_args!("{}", HttpDate(self.wall)));
         w.header("Supported", "path");
     }
 
@@ -80,38 +85,50 @@ impl Granted<'_> {
     /// Phones that share a test SIM each see their own contact.
     fn concerns(&self, binding: &Binding, request: &Message<'_>) -> bool {
         let shared = self.subscribers.user(self.user).multi_sim;
-        let instance = || {
-            let mut contacts = request.contacts().flatten();
-            contacts.find_map(|c| c.params.get("+sip.instance"))
-        };
+        let asking = || request.contacts().flatten().find_map(instance);
         !shared
             || request.call_id() == Some(&binding.origin.call_id)
-            || instance() == binding.contact.instance.as_deref()
+            || asking() == binding.contact.instance.as_deref()
     }
 }
 
+fn instance<'m>(contact: NameAddr<'m>) -> Option<&'m [u8]> {
+    contact.params.get("+sip.instance")
+}
+
 /// What the log says a binding is.
-pub fn describe(binding: &Binding) -> String {
-    let flow = binding.flow;
-    format!("{} at {} {}", lossy(&binding.contact.uri), flow.transport.via_token(), flow.remote)
+#[derive(Clone, Copy, Debug)]
+pub struct Described<'a>(pub &'a Binding);
+
+impl fmt::Display for Described<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Binding { contact, flow, .. } = self.0;
+        write!(f, "{} at {} {}", lossy(&contact.uri), flow.transport.via_token(), flow.remote)
+    }
 }
 
 /// A date as in `Sat, 13 Nov 2010 23:29:00 GMT` (RFC 3261 20.17).
-pub fn http_date(wall: UnixTime) -> String {
-    const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
-    const MONTHS: [&str; 12] =
-        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-    let secs = wall.as_secs();
-    let (days, second) = (secs.div_euclid(86_400), secs.rem_euclid(86_400));
-    let (year, month, day) = civil(days);
-    format!(
-        "{}, {day:02} {} {year:04} {:02}:{:02}:{:02} GMT",
-        DAYS[days.rem_euclid(7) as usize],
-        MONTHS[month - 1],
-        second / 3600,
-        second / 60 % 60,
-        second % 60
-    )
+#[derive(Clone, Copy, Debug)]
+pub struct HttpDate(pub UnixTime);
+
+impl fmt::Display for HttpDate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
+        const MONTHS: [&str; 12] =
+            ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+        let secs = self.0.as_secs();
+        let (days, second) = (secs.div_euclid(86_400), secs.rem_euclid(86_400));
+        let (year, month, day) = civil(days);
+        write!(
+            f,
+            "{}, {day:02} {} {year:04} {:02}:{:02}:{:02} GMT",
+            DAYS[days.rem_euclid(7) as usize],
+            MONTHS[month - 1],
+            second / 3600,
+            second / 60 % 60,
+            second % 60
+        )
+    }
 }
 
 /// Year, month and day of a day counted from 1970-01-01, in the Gregorian calendar: the days of 400 years are one cycle, and
@@ -143,7 +160,7 @@ mod tests {
             (4_107_542_400, "Mon, 01 Mar 2100 00:00:00 GMT"),
             (-1, "Wed, 31 Dec 1969 23:59:59 GMT"),
         ] {
-            assert_eq!(http_date(UnixTime::from_micros(secs * 1_000_000)), text);
+            assert_eq!(HttpDate(UnixTime::from_micros(secs * 1_000_000)).to_string(), text);
         }
     }
 }

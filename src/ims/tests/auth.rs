@@ -17,7 +17,7 @@ fn bob_with(op: OperatorCode) -> Phone {
     Phone::new("001010123456789@ims.test", "sip:001010123456789@ims.test", "10.0.0.2:5060", secret)
 }
 
-fn bob() -> Phone {
+pub(super) fn bob() -> Phone {
     bob_with(OperatorCode::Op(OP))
 }
 
@@ -134,13 +134,41 @@ fn wrong_password_gets_one_fresh_challenge_then_403_and_one_line_of_words() {
     assert_eq!(alice.answer(&mut lab, &second, "").status(), 403);
     let errors = lab.lines(Level::Error);
     assert_eq!(errors.len(), 1, "{errors:?}");
-    assert!(errors[0].contains("wrong password: pwd of IMPI alice@ims.test"), "{errors:?}");
+    assert!(
+        errors[0].contains("wrong password: the client's is not the pwd of IMPI alice@ims.test"),
+        "{errors:?}"
+    );
     assert!(!errors[0].contains("secret") && !errors[0].contains("guess"));
     let view = &lab.core.user_views(lab.now)[0];
     assert!(view.last_error.as_ref().is_some_and(|(_, words)| words.contains("wrong password")));
     assert_eq!(view.bindings.len(), 1, "the older registration stays");
     alice.secret = Secret::Password("secret");
     assert_eq!(alice.register(&mut lab, "").status(), 200, "and the right password still works");
+}
+
+#[test]
+fn a_client_that_computes_with_another_name_than_it_sends_is_told_apart_from_a_wrong_password() {
+    let mut lab = Lab::new(config());
+    let mut words = |name: &str, computed: &str| {
+        let mut alice = Phone::alice();
+        let first = alice.ask(&mut lab, "");
+        let (right, other) = match name {
+            "realm" => ("realm=\"ims.test\"", format!("realm=\"{computed}\"")),
+            _ => ("username=\"alice@ims.test\"", format!("username=\"{computed}\"")),
+        };
+        let bent = Sent { text: first.text.replace(right, &other), ..first };
+        alice.username = if name == "realm" { alice.username } else { computed.to_owned() };
+        let line = alice.authorization(&bent, "REGISTER", "sip:10.0.0.254").replace(&other, right);
+        let text = alice.register_text(&line).replace("REGISTER sip:ims.test", "REGISTER sip:10.0.0.254");
+        assert_eq!(lab.ask(alice.flow(), text).status(), 401);
+        lab.core.user_views(lab.now)[0].last_error.clone().expect("kept, should the client give up here").1
+    };
+    let realm = words("realm", "10.0.0.254");
+    assert!(realm.contains("the password is right, but the client computed with the realm"), "{realm}");
+    assert!(realm.contains("\"10.0.0.254\" instead of \"ims.test\""), "{realm}");
+    let username = words("username", "alice");
+    assert!(username.contains("computed with the username alice and sent alice@ims.test"), "{username}");
+    assert!(words("realm", "elsewhere").contains("wrong password"));
 }
 
 #[test]
@@ -155,18 +183,21 @@ fn wrong_keys_are_named_and_op_for_opc_is_recognised() {
     refused(&mut lab, bob_with(OperatorCode::Opc(OP)));
     assert!(lab.logged(&[
         "RES does not match",
-        "op of IMSI 001010123456789",
-        "the configured op is an opc, then it fits"
+        "but it does when the configured op is an OPc: configure it as opc for IMSI 001010123456789"
     ]));
     lab.log.0.clear();
     refused(&mut lab, bob_with(OperatorCode::Op([7; 16])));
-    assert!(lab.logged(&["RES does not match", "does not fit either if the configured op is an opc"]));
+    assert!(lab.logged(&[
+        "RES does not match",
+        "K or op of IMSI 001010123456789",
+        "nor does it when the configured op is an OPc"
+    ]));
     lab.log.0.clear();
     let xor = crate::config::model::Sim { algo: SimAlgo::Xor, ..sim(OperatorCode::Op(OP)) };
     let mut phone = bob();
     phone.secret = Secret::Sim(policy::sim(&xor).expect("keys"));
     refused(&mut lab, phone);
-    assert!(lab.logged(&["the SIM uses sim_algo xor, then it fits"]));
+    assert!(lab.logged(&["but it does when the SIM uses XOR: configure sim_algo"]));
 }
 
 #[test]
@@ -183,7 +214,10 @@ fn a_sim_that_rejects_autn_is_told_in_words() {
     let second = phone.ask(&mut lab, &empty(&first));
     assert_eq!(second.status(), 401);
     assert_eq!(phone.ask(&mut lab, &empty(&second)).status(), 403);
-    assert!(lab.logged(&["rejects our AUTN (MAC failure)", "K, op or AMF of IMSI 001010123456789"]));
+    assert!(lab.logged(&[
+        "rejects our AUTN (MAC failure)",
+        "K or op of IMSI 001010123456789 is not that of the SIM"
+    ]));
 }
 
 /// AUTS of a SIM with these keys whose SQN is `sqn_ms`.
@@ -232,7 +266,10 @@ fn auts_of_other_keys_and_endless_auts_are_refused() {
     let mut phone = bob();
     let first = phone.ask(&mut lab, "");
     assert_eq!(phone.ask(&mut lab, &with_auts(&first, 0x1000, &OP)).status(), 403);
-    assert!(lab.logged(&["MAC-S of AUTS does not match", "the configured op is an opc, then it fits"]));
+    assert!(lab.logged(&[
+        "MAC-S of AUTS does not match",
+        "but it does when the configured op is an OPc: configure it as opc"
+    ]));
     let opc = derive_opc(&K, &OP);
     let mut challenge = phone.ask(&mut lab, "");
     for round in 1..=3 {

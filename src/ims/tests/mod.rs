@@ -2,6 +2,7 @@
 
 mod auth;
 mod dispatch;
+mod hostile;
 mod phone;
 mod reg_event;
 mod register;

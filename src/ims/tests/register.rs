@@ -212,13 +212,13 @@ fn unknown_identities_are_refused_in_words() {
 fn no_room_is_503_with_retry_after_and_the_old_bindings_stay() {
     let mut lab = open_lab();
     for port in 0..MAX_BINDINGS_PER_USER {
-        assert_eq!(phone(&format!("10.0.0.1:{}", 1000 + port)).ask(&mut lab, "").status(), 200);
+        assert_eq!(phone(&format!("10.0.1.{port}:5060")).ask(&mut lab, "").status(), 200);
     }
     let full = phone("10.0.0.1:5060").ask(&mut lab, "");
     assert_eq!(full.status(), 503);
     assert!(full.one("Retry-After").parse::<u32>().is_ok_and(|secs| secs > 0));
     assert_eq!(contacts(&lab.core, lab.now).len(), MAX_BINDINGS_PER_USER);
-    assert_eq!(phone("10.0.0.1:1000").ask(&mut lab, "").status(), 200, "a refresh needs no room");
+    assert_eq!(phone("10.0.1.0:5060").ask(&mut lab, "").status(), 200, "a refresh needs no room");
     let mut more = phone("10.0.0.1:5060");
     more.contact = vec!["<sip:x@10.0.0.1>"; 17].join(",");
     assert_eq!(more.ask(&mut lab, "").status(), 413);
@@ -275,4 +275,98 @@ fn phones_that_share_a_test_sim_see_their_own_contact() {
     let ok = with("10.0.0.2:5060", "35693803-564380-0").ask(&mut lab, "");
     assert!(ok.one("Contact").contains("35693803"));
     assert_eq!(lab.core.load().bindings, 2);
+}
+
+#[test]
+fn phones_that_share_a_test_sim_take_away_their_own_contacts_only() {
+    let mut config = config();
+    config.users[0].authent_type = AuthentType::None;
+    config.users[0].multi_sim = true;
+    let mut lab = Lab::new(config);
+    let (mut one, mut two) = (phone("10.0.0.1:5060"), phone("10.0.0.2:5060"));
+    one.ask(&mut lab, "");
+    two.ask(&mut lab, "");
+    one.contact = "*".into();
+    assert_eq!(one.ask(&mut lab, "Expires: 0\r\n").status(), 200);
+    assert_eq!(contacts(&lab.core, lab.now), ["sip:phone@10.0.0.2:5060"]);
+}
+
+#[test]
+fn a_phone_sees_no_identity_that_is_tied_to_another_imei() {
+    let mut config = config();
+    config.users[0].authent_type = AuthentType::None;
+    config.users[0].multi_sim = true;
+    for (uri, imei) in [("tel:+1", "86130905-000038-0"), ("tel:+2", "35693803-564380-0")] {
+        config.users[0].impus.push(Impu { imei: Some(imei.into()), ..Impu::new(uri) });
+    }
+    let mut lab = Lab::new(config);
+    let mut alice = phone("10.0.0.1:5060");
+    alice.contact = "<sip:a@10.0.0.1>;+sip.instance=\"<urn:gsma:imei:35693803-564380-0>\"".into();
+    let seen = alice.ask(&mut lab, "").one("P-Associated-URI").to_owned();
+    assert_eq!(seen, "<sip:alice@ims.test>, <tel:+33600000001>, <tel:+2>");
+    let mut other = phone("10.0.0.2:5060");
+    let seen = other.ask(&mut lab, "").one("P-Associated-URI").to_owned();
+    assert_eq!(seen, "<sip:alice@ims.test>, <tel:+33600000001>");
+}
+
+#[test]
+fn a_phone_that_stops_numbering_its_flow_still_has_one_binding() {
+    let mut lab = open_lab();
+    let mut alice = phone("10.0.0.1:5060");
+    for (more, count) in [(";reg-id=1", 1), ("", 1), (";reg-id=1", 1)] {
+        alice.contact = format!("<sip:a@10.0.0.1:5060>;+sip.instance=\"<urn:uuid:1>\"{more}");
+        assert_eq!(alice.ask(&mut lab, "").all("Contact").len(), count);
+    }
+}
+
+#[test]
+fn contacts_of_one_request_count_in_their_order() {
+    let mut lab = open_lab();
+    let mut alice = phone("10.0.0.1:5060");
+    alice.ask(&mut lab, "");
+    alice.contact = "<sip:phone@10.0.0.1:5060>;expires=0, <sip:phone@10.0.0.1:5060>;expires=100".into();
+    assert_eq!(alice.ask(&mut lab, "").all("Contact"), ["<sip:phone@10.0.0.1:5060>;expires=100"]);
+    alice.contact = "<sip:phone@10.0.0.1:5060>;expires=100, <sip:phone@10.0.0.1:5060>;expires=0".into();
+    assert_eq!(alice.ask(&mut lab, "").all("Contact"), [""; 0]);
+}
+
+#[test]
+fn a_client_that_restarts_on_ever_new_ports_gets_the_place_of_its_oldest_contact() {
+    let mut lab = open_lab();
+    phone("10.0.0.2:5060").ask(&mut lab, "");
+    for port in 0..2 * MAX_BINDINGS_PER_USER {
+        lab.pass(SECOND);
+        assert_eq!(phone(&format!("10.0.0.1:{}", 1000 + port)).ask(&mut lab, "").status(), 200, "{port}");
+    }
+    let left = contacts(&lab.core, lab.now);
+    assert_eq!(left.len(), MAX_BINDINGS_PER_USER);
+    assert!(left.contains(&"sip:phone@10.0.0.2:5060".to_owned()), "the other host's stays");
+    assert!(
+        !left.contains(&"sip:phone@10.0.0.1:1000".to_owned())
+            && left.contains(&"sip:phone@10.0.0.1:1127".to_owned())
+    );
+    assert!(lab.logged(&["Unregister alice@ims.test", "sip:phone@10.0.0.1:1000", "makes room"]));
+}
+
+#[test]
+fn a_contact_that_is_our_own_address_is_refused_in_words() {
+    let mut lab = open_lab();
+    let mut alice = phone("10.0.0.254:40000");
+    alice.contact = "<sip:a@10.0.0.254>".into();
+    assert_eq!(alice.ask(&mut lab, "").status(), 403);
+    assert!(lab.logged(&["Register alice@ims.test: refused with 403", "own address"]));
+    alice.contact = "<sip:a@10.0.0.254:40000>".into();
+    assert_eq!(alice.ask(&mut lab, "").status(), 200);
+}
+
+#[test]
+fn slips_in_names_are_recognised() {
+    let mut lab = open_lab();
+    let mut slip = phone("10.0.0.1:5060");
+    slip.aor = "sip:001010123456798@ims.test".into();
+    assert_eq!(slip.ask(&mut lab, "").status(), 404);
+    assert!(lab.logged(&[
+        "IMPU sip:001010123456798@ims.test is not in ue_db",
+        "did you mean 001010123456789@ims.test?"
+    ]));
 }

@@ -71,7 +71,7 @@ fn sequence_numbers_never_go_back() {
     };
     let mut lab = Lab::new(config.clone());
     lab.with(|core, cx| core.restore(cx, key, "{\"sqn\":\"0000000a0000\"}"));
-    assert_eq!(challenged(&mut lab), "{\"sqn\":\"0000000a0021\"}");
+    assert_eq!(challenged(&mut lab), "{\"sqn\":\"0000000a0821\"}");
     config.users[1].sim.as_mut().expect("a SIM").sqn = 0xb0000;
     let mut raised = Lab::new(config);
     raised.with(|core, cx| core.restore(cx, key, "{\"sqn\":\"0000000a0000\"}"));
@@ -101,4 +101,66 @@ fn more_bindings_than_one_input_settles_end_without_another_input() {
     assert!(lab.core.next_deadline().is_some_and(|at| at <= lab.now), "some news waits");
     lab.with(|core, cx| core.tick(cx));
     assert_eq!(lab.core.next_deadline(), None);
+}
+
+#[test]
+fn a_clock_that_was_set_back_does_not_make_bindings_last_for_years() {
+    let mut lab = Lab::new(config());
+    Phone::alice().register(&mut lab, "");
+    let mut later = Lab::new(config());
+    later.wall = crate::base::time::UnixTime::from_micros(0);
+    for (key, value) in lab.records.clone() {
+        later.with(|core, cx| core.restore(cx, &key, &value));
+    }
+    assert_eq!(later.core.user_views(later.now)[0].bindings[0].expires, 3600);
+    later.pass(SECOND * 3601);
+    assert_eq!(later.core.load().bindings, 0);
+}
+
+#[test]
+fn a_number_that_was_used_but_not_stored_before_a_crash_is_not_used_again() {
+    let key = "sqn/001010123456789@ims.test";
+    let number =
+        |value: &str| u64::from_str_radix(&value["{\"sqn\":\"".len()..][..12], 16).expect("a number");
+    let challenged = |lab: &mut Lab| {
+        let mut phone = Phone::alice();
+        phone.aor = "sip:001010123456789@ims.test".into();
+        phone.ask(lab, "");
+        number(&lab.records[key])
+    };
+    let mut lab = Lab::new(config());
+    challenged(&mut lab);
+    let durable = lab.records.clone();
+    // these are sent, and their records never reach the disk
+    let used = (0..20).map(|_| challenged(&mut lab)).max().expect("some");
+    lab.records = durable;
+    let mut after = restarted(&lab, config(), SECOND);
+    let restored = after.records.clone();
+    let first = challenged(&mut after);
+    assert!(first > used, "{first:012x} {used:012x}");
+    after.records = restored;
+    let mut again = restarted(&after, config(), SECOND);
+    assert!(challenged(&mut again) > first, "nor after a second crash");
+}
+
+#[test]
+fn a_binding_finds_its_socket_although_others_came_before_it() {
+    let second = crate::config::model::SipSocket::new("10.0.1.254".parse().expect("an address"), 5060);
+    let mut lab = Lab::new(config());
+    Phone::alice().register(&mut lab, "");
+    let mut more = config();
+    more.sip.insert(0, second.clone());
+    let mut moved = restarted(&lab, more, SECOND);
+    let called_from = |lab: &mut Lab| {
+        let mut bob = super::auth::bob();
+        bob.register(lab, "");
+        let text = bob.request("INVITE", "sip:alice@ims.test", "sip:alice@ims.test", "");
+        let sent = lab.on_sip(bob.flow(), text);
+        sent.iter().find(|s| s.text.starts_with("INVITE")).expect("a call").flow.local.0
+    };
+    assert_eq!((called_from(&mut lab), called_from(&mut moved)), (0, 1));
+    let mut other = config();
+    other.sip = vec![second];
+    let gone = restarted(&lab, other, SECOND);
+    assert!(gone.core.load().bindings == 0 && gone.logged(&["10.0.0.254:5060 is not configured any more"]));
 }

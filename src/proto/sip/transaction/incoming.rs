@@ -52,6 +52,11 @@ impl<O: Copy + Debug> Transactions<O> {
         }
     }
 
+    /// Whether a request belongs to a transaction that there is: a retransmission.
+    pub fn knows(&self, msg: &Message<'_>) -> bool {
+        msg.via().is_some_and(|via| self.server_ids.contains_key(&self.keys.server(msg, &via)))
+    }
+
     /// Takes a response.
     pub fn on_response(&mut self, cx: &mut Cx<'_>, _flow: Flow, msg: &Message<'_>) -> Answer<O> {
         trace::received(cx, msg);
