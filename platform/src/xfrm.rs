@@ -322,6 +322,19 @@ impl Xfrm {
         Ok(())
     }
 
+    /// Tries whether this process may, and the kernel can, do IPsec at all: with the plainest algorithms, which every kernel with
+    /// ESP has. To be asked before [`Xfrm::probe`]: a kernel without ESP may lack an algorithm too, and says that first.
+    pub fn available(&mut self, family: Family) -> Result<(), Lack> {
+        let plainest = Algorithms::Separate {
+            integrity: "hmac(sha1)",
+            integrity_key: &[0; 20],
+            icv_bits: Some(96),
+            encryption: "ecb(cipher_null)",
+            encryption_key: &[],
+        };
+        self.probe(family, plainest)
+    }
+
     /// Tries whether this process may, and the kernel can, protect packets by the algorithms: adds a state between two addresses
     /// that nobody has, and removes it. The kernel loads the modules that it finds.
     pub fn probe(&mut self, family: Family, algorithms: Algorithms<'_>) -> Result<(), Lack> {

@@ -46,6 +46,7 @@ fn the_kernel_is_asked_for_every_pair_and_says_what_it_lacks() {
     let mut pair = Pair::new("probe");
     let xfrm = &mut pair.core.xfrm;
     for family in [Family::V4, Family::V6] {
+        assert_eq!(xfrm.available(family), Ok(()));
         for suite in Suite::all() {
             let keys = suite.keys(&CK, &IK);
             let algorithms = protection(suite, &keys, Lifetime::ENDLESS).algorithms;
