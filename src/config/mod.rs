@@ -24,6 +24,7 @@ pub mod limits;
 mod merge;
 pub mod model;
 mod ops;
+mod plain;
 mod preprocess;
 mod print;
 mod report;
@@ -38,6 +39,7 @@ mod value;
 mod words;
 
 pub use diagnostic::{Diagnostic, Severity};
+pub use plain::Document;
 pub use print::{to_config, to_json};
 pub use report::{effective, properties};
 pub use source::{Origin, Place, Span};
