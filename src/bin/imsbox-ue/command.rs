@@ -1,0 +1,404 @@
+//! What a person or a script tells the phone: one command a line, or several with `;` between them.
+
+use std::time::Duration;
+
+/// The time that `wait` waits when none is given.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What can be waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Awaited {
+    /// The registration.
+    Registered,
+    /// A call that comes in.
+    Incoming,
+    /// The other phone rings.
+    Ringing,
+    /// The call is answered.
+    Answered,
+    /// The other side holds the call.
+    Held,
+    /// The other side holds the call no longer.
+    Resumed,
+    /// The call has ended.
+    Ended,
+}
+
+/// The words for what can be waited for.
+const AWAITED: [(&str, Awaited); 7] = [
+    ("registered", Awaited::Registered),
+    ("incoming", Awaited::Incoming),
+    ("ringing", Awaited::Ringing),
+    ("answered", Awaited::Answered),
+    ("held", Awaited::Held),
+    ("resumed", Awaited::Resumed),
+    ("ended", Awaited::Ended),
+];
+
+impl Awaited {
+    /// Its word.
+    pub fn name(self) -> &'static str {
+        AWAITED.iter().find(|(_, a)| *a == self).map_or("", |(name, _)| name)
+    }
+}
+
+/// A number that can be expected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Metric {
+    /// The last final response of a registration or a call.
+    Code,
+    /// Packets sent.
+    RtpSent,
+    /// Packets received.
+    RtpReceived,
+    /// Packets lost.
+    RtpLost,
+    /// Packets lost, in percent.
+    RtpLoss,
+    /// Jitter in milliseconds.
+    Jitter,
+    /// Packets that came back as they were sent, in percent of those that came.
+    Echo,
+}
+
+/// The words for the numbers, and the unit that may follow their value.
+const METRICS: [(&str, Metric, &str); 7] = [
+    ("code", Metric::Code, ""),
+    ("rtp-sent", Metric::RtpSent, ""),
+    ("rtp-received", Metric::RtpReceived, ""),
+    ("rtp-lost", Metric::RtpLost, ""),
+    ("rtp-loss", Metric::RtpLoss, "%"),
+    ("jitter", Metric::Jitter, "ms"),
+    ("echo", Metric::Echo, "%"),
+];
+
+impl Metric {
+    /// Its word and unit.
+    pub fn name(self) -> (&'static str, &'static str) {
+        METRICS.iter().find(|(_, m, _)| *m == self).map_or(("", ""), |(name, _, unit)| (*name, *unit))
+    }
+}
+
+/// How a number is compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Relation {
+    /// `<`
+    Below,
+    /// `<=`
+    AtMost,
+    /// `=`
+    Equal,
+    /// `>=`
+    AtLeast,
+    /// `>`
+    Above,
+}
+
+const RELATIONS: [(&str, Relation); 5] = [
+    ("<=", Relation::AtMost),
+    (">=", Relation::AtLeast),
+    ("<", Relation::Below),
+    (">", Relation::Above),
+    ("=", Relation::Equal),
+];
+
+impl Relation {
+    /// Whether `a` stands so to `b`.
+    pub fn holds(self, a: f64, b: f64) -> bool {
+        match self {
+            Relation::Below => a < b,
+            Relation::AtMost => a <= b,
+            Relation::Equal => a == b,
+            Relation::AtLeast => a >= b,
+            Relation::Above => a > b,
+        }
+    }
+
+    /// Its sign.
+    pub fn sign(self) -> &'static str {
+        RELATIONS.iter().find(|(_, r)| *r == self).map_or("", |(sign, _)| sign)
+    }
+}
+
+/// What is expected now.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Expected {
+    /// Whether the phone is registered.
+    Registered(bool),
+    /// Whether there is a call that is answered.
+    InCall(bool),
+    /// A number.
+    Number(Metric, Relation, f64),
+}
+
+/// A command.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Command {
+    /// Register, for so many seconds.
+    Register(Option<u32>),
+    /// Give the registration back.
+    Deregister,
+    /// Call somebody, to hang up after so long.
+    Call(String, Option<Duration>),
+    /// Answer the call that rings.
+    Answer,
+    /// Answer calls by itself after so long, or not.
+    AutoAnswer(Option<Duration>),
+    /// Reject the call that rings.
+    Reject(u16),
+    /// End the call.
+    HangUp,
+    /// Hold the call, or no longer.
+    Hold(bool),
+    /// Tell how things stand.
+    Status,
+    /// Wait for something, no longer than this.
+    Wait(Awaited, Duration),
+    /// Fail unless it is so.
+    Expect(Expected),
+    /// Do nothing for so long.
+    Sleep(Duration),
+    /// A command whose failure does not matter.
+    Try(Box<Command>),
+    /// Tell what can be said.
+    Help,
+    /// End the call, give the registration back, end.
+    Quit,
+}
+
+/// The first words of all commands.
+pub const VERBS: &[&str] = &[
+    "register",
+    "deregister",
+    "call",
+    "answer",
+    "auto-answer",
+    "reject",
+    "hangup",
+    "hold",
+    "resume",
+    "status",
+    "wait",
+    "expect",
+    "sleep",
+    "try",
+    "help",
+    "quit",
+];
+
+/// What `help` prints.
+pub const HELP: &str = "\
+  register [SECONDS]        register, and wait for the answer
+  deregister                give the registration back
+  call WHO [SECONDS]        call a number, a name or a URI; with a time, wait for the call's end
+  answer, reject [CODE]     take or refuse the call that rings; 603 by default
+  auto-answer on|off|SECONDS
+                            answer calls at once, not, or after so long
+  hold, resume              hold the call, or no longer
+  hangup                    end the call
+  status                    registration, call, stream
+  wait EVENT [SECONDS]      registered, incoming, ringing, answered, held, resumed, ended; 30 s by default
+  expect registered|unregistered|in-call|idle
+  expect NAME OP VALUE      code, rtp-sent, rtp-received, rtp-lost, rtp-loss %, jitter ms, echo %; OP: = < <= > >=
+  sleep SECONDS
+  try COMMAND               do it, and go on if it fails
+  quit                      hang up, deregister, end
+";
+
+/// Reads all commands of a text: lines, or pieces between `;`. What follows `#` is a remark. The error names the line.
+pub fn parse_all(text: &str) -> Result<Vec<Command>, String> {
+    let mut commands = Vec::new();
+    for (number, line) in text.lines().enumerate() {
+        for piece in pieces(line) {
+            let command = parse(piece).map_err(|problem| match text.lines().count() {
+                1 => problem,
+                _ => format!("line {}: {problem}", number + 1),
+            })?;
+            commands.extend(command);
+        }
+    }
+    Ok(commands)
+}
+
+/// The commands of a line. A `#` begins a remark where a word begins, as numbers may hold one; a `;` inside a URI belongs to
+/// it.
+fn pieces(line: &str) -> impl Iterator<Item = &str> {
+    let remark = line
+        .match_indices('#')
+        .map(|(at, _)| at)
+        .find(|&at| at == 0 || line[..at].ends_with(|c: char| c.is_whitespace() || c == ';'));
+    let mut rest = &line[..remark.unwrap_or(line.len())];
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let end = rest.match_indices(';').map(|(at, _)| at).find(|&at| {
+            let word = rest[..at].rsplit(char::is_whitespace).next().unwrap_or_default();
+            let after = &rest[at + 1..];
+            !word.contains(':') || after.is_empty() || after.starts_with(char::is_whitespace)
+        });
+        let (piece, after) = end.map_or((rest, ""), |at| (&rest[..at], &rest[at + 1..]));
+        rest = after;
+        Some(piece)
+    })
+}
+
+/// Reads one command; `None` for an empty line.
+pub fn parse(line: &str) -> Result<Option<Command>, String> {
+    let mut words = line.split_whitespace();
+    let Some(verb) = words.next() else { return Ok(None) };
+    if verb == "try" {
+        let inner = line.trim_start().strip_prefix("try").unwrap_or_default();
+        return Ok(parse(inner)?.map(|c| Command::Try(Box::new(c))));
+    }
+    let words: Vec<&str> = words.collect();
+    let command = match (verb, words.as_slice()) {
+        ("register", []) => Command::Register(None),
+        ("register", [secs] | ["expires", secs]) => Command::Register(Some(number(secs)?)),
+        ("deregister", []) => Command::Deregister,
+        ("call", [who]) => Command::Call((*who).to_owned(), None),
+        ("call", [who, secs]) => Command::Call((*who).to_owned(), Some(seconds(secs)?)),
+        ("answer", []) => Command::Answer,
+        ("auto-answer", ["on"]) => Command::AutoAnswer(Some(Duration::ZERO)),
+        ("auto-answer", ["off"]) => Command::AutoAnswer(None),
+        ("auto-answer", [secs]) => Command::AutoAnswer(Some(seconds(secs)?)),
+        ("reject", []) => Command::Reject(603),
+        ("reject", [code]) => Command::Reject(number(code)? as u16),
+        ("hangup", []) => Command::HangUp,
+        ("hold", []) => Command::Hold(true),
+        ("resume", []) => Command::Hold(false),
+        ("status", []) => Command::Status,
+        ("wait", [what]) => Command::Wait(awaited(what)?, PATIENCE),
+        ("wait", [what, secs]) => Command::Wait(awaited(what)?, seconds(secs)?),
+        ("expect", words) => Command::Expect(expected(words)?),
+        ("sleep", [secs]) => Command::Sleep(seconds(secs)?),
+        ("help", []) => Command::Help,
+        ("quit" | "exit", []) => Command::Quit,
+        _ => return Err(format!("`{}` is no command; help shows all of them", line.trim())),
+    };
+    Ok(Some(command))
+}
+
+fn number(text: &str) -> Result<u32, String> {
+    text.parse().ok().filter(|n| *n < 604_801).ok_or_else(|| format!("`{text}` is no number that fits"))
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let secs: f64 =
+        text.trim_end_matches('s').parse().map_err(|_| format!("`{text}` is no time in seconds"))?;
+    match (0.0..=604_800.0).contains(&secs) {
+        true => Ok(Duration::from_secs_f64(secs)),
+        false => Err(format!("{text} is no time from 0 to 604800 seconds")),
+    }
+}
+
+fn awaited(word: &str) -> Result<Awaited, String> {
+    let found = AWAITED.iter().find(|(name, _)| *name == word);
+    found.map(|(_, awaited)| *awaited).ok_or_else(|| {
+        let names: Vec<&str> = AWAITED.iter().map(|(name, _)| *name).collect();
+        format!("`{word}` cannot be waited for: {}", names.join(", "))
+    })
+}
+
+fn expected(words: &[&str]) -> Result<Expected, String> {
+    match words {
+        ["registered"] => return Ok(Expected::Registered(true)),
+        ["unregistered"] => return Ok(Expected::Registered(false)),
+        ["in-call"] => return Ok(Expected::InCall(true)),
+        ["idle"] => return Ok(Expected::InCall(false)),
+        _ => {}
+    }
+    let text = words.concat();
+    let Some((_, metric, unit)) =
+        METRICS.iter().filter(|(name, ..)| text.starts_with(name)).max_by_key(|(name, ..)| name.len())
+    else {
+        return Err(format!("`{}` cannot be expected", words.join(" ")));
+    };
+    let rest = &text[metric.name().0.len()..];
+    let found = RELATIONS.iter().find_map(|(sign, relation)| Some((*relation, rest.strip_prefix(sign)?)));
+    let (relation, value) = found.unwrap_or((Relation::Equal, rest));
+    let value = value.strip_suffix(unit).unwrap_or(value);
+    let value = value.parse().map_err(|_| format!("`{}`: expected a number", words.join(" ")))?;
+    Ok(Expected::Number(*metric, relation, value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn one(line: &str) -> Command {
+        parse(line).unwrap().unwrap()
+    }
+
+    #[test]
+    fn every_command_is_understood() {
+        let secs = Duration::from_secs;
+        for (line, command) in [
+            ("register", Command::Register(None)),
+            ("register expires 60", Command::Register(Some(60))),
+            (" call  +15550002 1.5 ", Command::Call("+15550002".into(), Some(Duration::from_millis(1500)))),
+            ("call sip:bob@h", Command::Call("sip:bob@h".into(), None)),
+            ("auto-answer on", Command::AutoAnswer(Some(Duration::ZERO))),
+            ("auto-answer 2s", Command::AutoAnswer(Some(secs(2)))),
+            ("reject 486", Command::Reject(486)),
+            ("resume", Command::Hold(false)),
+            ("wait ended", Command::Wait(Awaited::Ended, PATIENCE)),
+            ("wait ringing 3", Command::Wait(Awaited::Ringing, secs(3))),
+            ("expect unregistered", Command::Expect(Expected::Registered(false))),
+            ("try deregister", Command::Try(Box::new(Command::Deregister))),
+            ("exit", Command::Quit),
+        ] {
+            assert_eq!(one(line), command, "{line}");
+        }
+    }
+
+    #[test]
+    fn numbers_are_expected_with_and_without_spaces_and_units() {
+        for (line, metric, relation, value) in [
+            ("expect code 486", Metric::Code, Relation::Equal, 486.0),
+            ("expect rtp-loss < 1%", Metric::RtpLoss, Relation::Below, 1.0),
+            ("expect rtp-lost=0", Metric::RtpLost, Relation::Equal, 0.0),
+            ("expect rtp-received >= 90", Metric::RtpReceived, Relation::AtLeast, 90.0),
+            ("expect jitter <=20ms", Metric::Jitter, Relation::AtMost, 20.0),
+            ("expect echo > 99.5 %", Metric::Echo, Relation::Above, 99.5),
+        ] {
+            assert_eq!(one(line), Command::Expect(Expected::Number(metric, relation, value)), "{line}");
+        }
+        assert!(Relation::AtMost.holds(1.0, 1.0) && !Relation::Below.holds(1.0, 1.0));
+    }
+
+    #[test]
+    fn a_text_has_lines_pieces_and_remarks() {
+        let text = "# a script\nregister; call *21# 2;status # and so on\n\ncall tel:1;phone-context=h;\n";
+        let commands = parse_all(text).unwrap();
+        assert_eq!(commands.len(), 4);
+        assert_eq!(commands[1], Command::Call("*21#".into(), Some(Duration::from_secs(2))));
+        assert_eq!(commands[3], Command::Call("tel:1;phone-context=h".into(), None));
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_with_its_line() {
+        for (text, problem) in [
+            ("fly", "`fly` is no command; help shows all of them"),
+            ("register\nwait rain", "line 2: `rain` cannot be waited for: registered, incoming,"),
+            ("sleep x", "`x` is no time in seconds"),
+            ("sleep -1", "-1 is no time from 0"),
+            ("expect rain", "`rain` cannot be expected"),
+            ("expect code x", "`code x`: expected a number"),
+            ("call", "`call` is no command"),
+        ] {
+            let error = parse_all(text).unwrap_err();
+            assert!(error.starts_with(problem), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn the_help_names_every_word() {
+        for name in AWAITED.iter().map(|a| a.0).chain(METRICS.iter().map(|m| m.0)) {
+            assert!(HELP.contains(name), "{name}");
+        }
+        for verb in VERBS.iter().filter(|verb| **verb != "help") {
+            assert!(HELP.contains(verb), "{verb}");
+        }
+    }
+}

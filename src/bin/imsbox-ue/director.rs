@@ -1,0 +1,379 @@
+//! The commands' run: one after the other, waiting where one asks for it, ending at the first that fails.
+//!
+//! At a prompt nothing is waited for but what `wait` and `sleep` say, and a failure is told and forgotten.
+
+use crate::command::{Awaited, Command, Expected, HELP, Metric};
+use crate::phone::Phone;
+use crate::phone::event::Event;
+use crate::words;
+use imsbox::base::time::{Duration, Instant};
+use std::collections::VecDeque;
+
+/// How long `quit` waits for the network.
+const PARTING: Duration = Duration::from_secs(5);
+/// How long a command of a script may take that the phone itself ends: longer than any transaction.
+const LONGEST: Duration = Duration::from_secs(180);
+
+/// What has happened that can be waited for, in order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Mark {
+    Registered,
+    NotRegistered(String),
+    Deregistered,
+    Incoming,
+    Ringing,
+    Answered,
+    Held,
+    HoldRefused,
+    HeldByThem(bool),
+    Ended(u16, String),
+}
+
+/// What the running command waits for.
+#[derive(Clone, Debug, PartialEq)]
+enum Doing {
+    Register(Instant),
+    Deregister(Instant),
+    /// A call with a time: its end, whatever leads there; whether it was answered.
+    Call(Instant, bool),
+    Hold(Instant),
+    Wait(Awaited, Instant),
+    Sleep(Instant),
+    /// The call is ending, then the registration, then the program.
+    Quit(Instant),
+}
+
+/// What the shell has to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Told {
+    /// Print this.
+    Say(String),
+    /// A command failed; a script ends.
+    Failed(String),
+    /// End the program.
+    End,
+}
+
+/// The run of commands.
+#[derive(Debug)]
+pub struct Director {
+    queue: VecDeque<Command>,
+    doing: Option<Doing>,
+    /// Whether the failure of the running command does not matter.
+    is_tried: bool,
+    /// Whether a person types.
+    is_interactive: bool,
+    /// Whether no more commands will come.
+    is_complete: bool,
+    marks: VecDeque<Mark>,
+    told: VecDeque<Told>,
+    has_ended: bool,
+}
+
+impl Director {
+    /// A run that waits for commands; `is_interactive` when a person types them.
+    pub fn new(is_interactive: bool) -> Director {
+        Director {
+            queue: VecDeque::new(),
+            doing: None,
+            is_tried: false,
+            is_interactive,
+            is_complete: false,
+            marks: VecDeque::new(),
+            told: VecDeque::new(),
+            has_ended: false,
+        }
+    }
+
+    /// Adds commands.
+    pub fn add(&mut self, commands: Vec<Command>) {
+        self.queue.extend(commands);
+    }
+
+    /// No more commands will come: the end follows the last one.
+    pub fn complete(&mut self) {
+        self.is_complete = true;
+    }
+
+    /// What the shell has to do next.
+    pub fn pop(&mut self) -> Option<Told> {
+        self.told.pop_front()
+    }
+
+    /// When something has to be looked at again.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        Some(match self.doing.as_ref()? {
+            Doing::Register(at)
+            | Doing::Deregister(at)
+            | Doing::Call(at, _)
+            | Doing::Hold(at)
+            | Doing::Wait(_, at)
+            | Doing::Sleep(at)
+            | Doing::Quit(at) => *at,
+        })
+    }
+
+    /// Takes note of what happened.
+    pub fn on_event(&mut self, event: &Event) {
+        let mark = match event {
+            Event::Registered { is_refresh: false, .. } => Mark::Registered,
+            Event::NotRegistered(_, words) => Mark::NotRegistered(words.clone()),
+            Event::Deregistered => Mark::Deregistered,
+            Event::Incoming(_) => Mark::Incoming,
+            Event::Ringing => Mark::Ringing,
+            Event::Answered(..) => Mark::Answered,
+            Event::Held(_) => Mark::Held,
+            Event::HoldRefused(_) => Mark::HoldRefused,
+            Event::HeldByThem(held) => Mark::HeldByThem(*held),
+            Event::Ended(ended) => Mark::Ended(ended.code, ended.words.clone()),
+            Event::Registered { .. } | Event::Notice(_) => return,
+        };
+        self.marks.push_back(mark);
+    }
+
+    /// Goes on as far as possible.
+    pub fn step(&mut self, now: Instant, phone: &mut Phone) {
+        while !self.has_ended {
+            match self.doing.clone() {
+                Some(doing) => match self.look(now, phone, doing) {
+                    None => return,
+                    Some(Ok(())) => self.doing = None,
+                    Some(Err(words)) => self.fail(now, phone, words),
+                },
+                None => match self.queue.pop_front() {
+                    Some(command) => self.start(now, phone, command),
+                    None if self.is_complete => self.quit(now, phone),
+                    None => return,
+                },
+            }
+        }
+    }
+
+    fn start(&mut self, now: Instant, phone: &mut Phone, command: Command) {
+        let (command, is_tried) = match command {
+            Command::Try(inner) => (*inner, true),
+            other => (other, false),
+        };
+        self.is_tried = is_tried;
+        if let Err(words) = self.execute(now, phone, command) {
+            self.fail(now, phone, words);
+        }
+    }
+
+    fn execute(&mut self, now: Instant, phone: &mut Phone, command: Command) -> Result<(), String> {
+        let by = now + LONGEST;
+        match command {
+            Command::Register(secs) => {
+                self.marks.clear();
+                phone.register(now, secs.unwrap_or_else(|| phone.asked_expires()))?;
+                self.wait_unless_typed(Doing::Register(by));
+            }
+            Command::Deregister => {
+                phone.register(now, 0)?;
+                self.wait_unless_typed(Doing::Deregister(by));
+            }
+            Command::Call(who, duration) => {
+                self.marks.clear();
+                phone.make_call(now, &who, duration)?;
+                self.say(format!("calling {who}"));
+                if let Some(duration) = duration {
+                    self.wait_unless_typed(Doing::Call(by + duration, false));
+                }
+            }
+            Command::Answer => phone.answer(now)?,
+            Command::AutoAnswer(after) => phone.set_auto_answer(after),
+            Command::Reject(code) => phone.reject(now, code)?,
+            Command::HangUp => phone.hang_up(now)?,
+            Command::Hold(hold) => {
+                phone.hold(now, hold)?;
+                self.wait_unless_typed(Doing::Hold(by));
+            }
+            Command::Status => self.say(words::of_status(phone, now)),
+            Command::Wait(what, limit) => self.doing = Some(Doing::Wait(what, now + limit)),
+            Command::Expect(what) => expect(phone, what)?,
+            Command::Sleep(limit) => self.doing = Some(Doing::Sleep(now + limit)),
+            Command::Try(inner) => return self.execute(now, phone, *inner),
+            Command::Help => self.say(HELP.trim_end().to_owned()),
+            Command::Quit => self.quit(now, phone),
+        }
+        Ok(())
+    }
+
+    fn wait_unless_typed(&mut self, doing: Doing) {
+        if !self.is_interactive {
+            self.doing = Some(doing);
+        }
+    }
+
+    /// Whether the running command is done: `None` when not yet.
+    fn look(&mut self, now: Instant, phone: &mut Phone, doing: Doing) -> Option<Result<(), String>> {
+        let late = |at: Instant, what: &str| (at <= now).then(|| Err(format!("waited in vain for {what}")));
+        match doing {
+            Doing::Register(at) => self
+                .find(|mark| match mark {
+                    Mark::Registered => Some(Ok(())),
+                    Mark::NotRegistered(words) => Some(Err(format!("not registered: {words}"))),
+                    _ => None,
+                })
+                .or(late(at, "the registration")),
+            Doing::Deregister(at) => self
+                .find(|mark| match mark {
+                    Mark::Deregistered => Some(Ok(())),
+                    Mark::NotRegistered(words) => Some(Err(words.clone())),
+                    _ => None,
+                })
+                .or(late(at, "the end of the registration")),
+            Doing::Call(at, was_answered) => self.look_at_call(was_answered).or(late(at, "the call's end")),
+            Doing::Hold(at) => self
+                .find(|mark| match mark {
+                    Mark::Held => Some(Ok(())),
+                    Mark::HoldRefused => Some(Err("hold or resume is refused".to_owned())),
+                    Mark::Ended(_, words) => Some(Err(format!("the call has ended: {words}"))),
+                    _ => None,
+                })
+                .or(late(at, "the answer to hold or resume")),
+            Doing::Wait(Awaited::Registered, _) if phone.registration().is_on() => Some(Ok(())),
+            Doing::Wait(what, at) => self.look_for(what).or(late(at, what.name())),
+            Doing::Sleep(at) => (at <= now).then_some(Ok(())),
+            Doing::Quit(at) => {
+                let is_over = at <= now || !phone.is_busy();
+                if is_over && at > now && phone.registration().is_on() {
+                    // the call is over: now the registration
+                    let _ = phone.register(now, 0);
+                    return None;
+                }
+                if is_over {
+                    self.has_ended = true;
+                    self.told.push_back(Told::End);
+                }
+                is_over.then_some(Ok(()))
+            }
+        }
+    }
+
+    /// Takes marks until one settles it.
+    fn find(
+        &mut self,
+        mut settles: impl FnMut(&Mark) -> Option<Result<(), String>>,
+    ) -> Option<Result<(), String>> {
+        while let Some(mark) = self.marks.pop_front() {
+            if let Some(result) = settles(&mark) {
+                return Some(result);
+            }
+        }
+        None
+    }
+
+    fn look_at_call(&mut self, mut was_answered: bool) -> Option<Result<(), String>> {
+        let result = self.find(|mark| match mark {
+            Mark::Answered => {
+                was_answered = true;
+                None
+            }
+            Mark::Ended(..) if was_answered => Some(Ok(())),
+            Mark::Ended(_, words) => Some(Err(format!("the call was not answered: {words}"))),
+            _ => None,
+        });
+        if let Some(Doing::Call(_, answered)) = &mut self.doing {
+            *answered = was_answered;
+        }
+        result
+    }
+
+    /// Looks for what is waited for; a call that has ended will neither ring nor be answered.
+    fn look_for(&mut self, what: Awaited) -> Option<Result<(), String>> {
+        while let Some(mark) = self.marks.pop_front() {
+            let is_it = match (&mark, what) {
+                (Mark::Registered, Awaited::Registered)
+                | (Mark::Incoming, Awaited::Incoming)
+                | (Mark::Ringing, Awaited::Ringing)
+                | (Mark::Answered, Awaited::Answered)
+                | (Mark::HeldByThem(true), Awaited::Held)
+                | (Mark::HeldByThem(false), Awaited::Resumed)
+                | (Mark::Ended(..), Awaited::Ended) => true,
+                // who waits for the ringing of a call that is answered at once has missed nothing
+                (Mark::Answered, Awaited::Ringing) => {
+                    self.marks.push_front(mark);
+                    return Some(Ok(()));
+                }
+                (Mark::NotRegistered(words), Awaited::Registered) => {
+                    return Some(Err(format!("not registered: {words}")));
+                }
+                (
+                    Mark::Ended(_, words),
+                    Awaited::Ringing | Awaited::Answered | Awaited::Held | Awaited::Resumed,
+                ) => {
+                    return Some(Err(format!("not {}, the call has ended: {words}", what.name())));
+                }
+                _ => false,
+            };
+            if is_it {
+                return Some(Ok(()));
+            }
+        }
+        None
+    }
+
+    fn fail(&mut self, now: Instant, phone: &mut Phone, words: String) {
+        self.doing = None;
+        if self.is_interactive || self.is_tried {
+            return self.say(words);
+        }
+        self.told.push_back(Told::Failed(words));
+        self.queue.clear();
+        self.quit(now, phone);
+    }
+
+    fn quit(&mut self, now: Instant, phone: &mut Phone) {
+        self.queue.clear();
+        self.is_tried = true;
+        if phone.current_call().is_some() {
+            let _ = phone.hang_up(now);
+        }
+        self.doing = Some(Doing::Quit(now + PARTING));
+    }
+
+    fn say(&mut self, text: String) {
+        self.told.push_back(Told::Say(text));
+    }
+}
+
+fn expect(phone: &Phone, what: Expected) -> Result<(), String> {
+    let wrong = |words: &str| Err(format!("expected otherwise: {words}"));
+    match what {
+        Expected::Registered(wanted) if phone.registration().is_on() != wanted => {
+            wrong(if wanted { "the phone is not registered" } else { "the phone is registered" })
+        }
+        Expected::InCall(wanted) if phone.current_call().is_some_and(|c| c.is_up()) != wanted => {
+            wrong(if wanted { "there is no call that is answered" } else { "there is a call" })
+        }
+        Expected::Number(metric, relation, value) => {
+            let (name, unit) = metric.name();
+            match measured(phone, metric) {
+                None => wrong(&format!("there is no {name} yet")),
+                Some(found) if !relation.holds(found, value) => {
+                    let sign = relation.sign();
+                    Err(format!("expected {name} {sign} {value}{unit}, it is {found}{unit}"))
+                }
+                Some(_) => Ok(()),
+            }
+        }
+        _ => Ok(()),
+    }
+}
+
+fn measured(phone: &Phone, metric: Metric) -> Option<f64> {
+    if metric == Metric::Code {
+        return phone.code().map(f64::from);
+    }
+    let report = phone.report()?;
+    Some(match metric {
+        Metric::RtpSent => report.sent as f64,
+        Metric::RtpReceived => report.received as f64,
+        Metric::RtpLost => report.lost as f64,
+        Metric::RtpLoss => report.loss_percent(),
+        Metric::Jitter => report.jitter_ms,
+        Metric::Echo => report.echo_percent(),
+        Metric::Code => return None,
+    })
+}

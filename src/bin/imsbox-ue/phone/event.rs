@@ -1,0 +1,60 @@
+//! What happens to the phone, in values; `words` makes sentences of them.
+
+use super::codec::Codec;
+use super::media::Report;
+
+/// Who did something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Party {
+    /// This phone.
+    We,
+    /// The other side, or the network for it.
+    They,
+}
+
+/// How a call ended.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ended {
+    /// Who ended it.
+    pub by: Party,
+    /// The final response to the INVITE, 200 for a call that was answered.
+    pub code: u16,
+    /// Why, in words.
+    pub words: String,
+    /// Its stream, when there was one.
+    pub report: Option<Report>,
+}
+
+/// Something that happened.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// The network has taken the registration, for so many seconds; a refresh tells nothing new.
+    Registered {
+        /// The identities that belong to it.
+        identities: Vec<String>,
+        /// How long.
+        secs: u32,
+        /// Whether it was there already.
+        is_refresh: bool,
+    },
+    /// The registration was refused or lost; the code, when the network gave one.
+    NotRegistered(Option<u16>, String),
+    /// The registration has been given back.
+    Deregistered,
+    /// Somebody calls.
+    Incoming(String),
+    /// The other phone rings.
+    Ringing,
+    /// A call begins; the codec and where media goes.
+    Answered(Option<Codec>, String),
+    /// We hold the call, or no longer.
+    Held(bool),
+    /// The other side holds the call, or no longer.
+    HeldByThem(bool),
+    /// Hold or resume was refused with this code.
+    HoldRefused(u16),
+    /// The call has ended.
+    Ended(Ended),
+    /// Something worth knowing.
+    Notice(String),
+}

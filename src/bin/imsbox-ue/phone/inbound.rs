@@ -1,0 +1,244 @@
+//! Requests that come in: told apart, answered; those inside a call (RFC 3261 12.2.2, 14.2, 15.1.2, RFC 3311, RFC 3262 3).
+
+use super::Phone;
+use super::event::{Event, Party};
+use super::message::{ALLOW, Peer, SDP, USER_AGENT, response_addr, text, via_received};
+use super::sdp;
+use super::server::{Came, Missed, ServerId};
+use imsbox::base::time::Instant;
+use imsbox::wire::sip::{HeaderId, Message, Method, Writer};
+
+/// What an answer says beside its status.
+#[derive(Debug, Default)]
+pub struct Reply {
+    /// Further headers.
+    pub headers: Vec<(&'static str, String)>,
+    /// A session description; empty for none.
+    pub body: Vec<u8>,
+    /// The tag for To.
+    pub tag: Option<String>,
+    /// The number of a reliable provisional response.
+    pub rseq: Option<u32>,
+}
+
+impl Reply {
+    /// An answer with a description.
+    pub fn described(body: Vec<u8>, headers: Vec<(&'static str, String)>) -> Reply {
+        Reply { headers, body, ..Reply::default() }
+    }
+}
+
+impl Phone {
+    pub(super) fn on_request(&mut self, now: Instant, peer: Peer, message: &Message<'_>) {
+        if message.check().is_err() {
+            // who sends that would not understand an answer either, and it may be no answer that is needed
+            return self.event(Event::Notice("a request with a defect came and was dropped".to_owned()));
+        }
+        let peer = match peer {
+            Peer::Udp(source) => Peer::Udp(response_addr(message, source)),
+            other => other,
+        };
+        let mut sent = Vec::new();
+        let came = self.servers.on_request(message, peer, &mut sent);
+        self.send_all(sent);
+        match came {
+            Some(Came::New(id)) => self.on_new_request(now, id, message),
+            Some(Came::Cancel(id, invite)) => {
+                self.respond(now, id, 200, Reply::default());
+                self.on_cancelled(now, invite);
+            }
+            Some(Came::Ack(_)) => self.on_ack(now, message),
+            Some(Came::Again) | None => {}
+        }
+    }
+
+    fn on_new_request(&mut self, now: Instant, id: ServerId, message: &Message<'_>) {
+        let is_inside = message.to().is_some_and(|t| t.tag().is_some());
+        match message.method() {
+            // RFC 3261 9.2
+            Method::Cancel => self.respond(now, id, 481, Reply::default()),
+            _ if is_inside => self.on_request_in_call(now, id, message),
+            Method::Invite => self.on_invite(now, id, message),
+            Method::Options => {
+                let headers = vec![("Allow", ALLOW.to_owned()), ("Accept", SDP.to_owned())];
+                self.respond(now, id, 200, Reply { headers, ..Reply::default() });
+            }
+            Method::Bye | Method::Prack | Method::Update | Method::Notify => {
+                self.respond(now, id, 481, Reply::default());
+            }
+            _ => self.refuse_method(now, id),
+        }
+    }
+
+    fn refuse_method(&mut self, now: Instant, id: ServerId) {
+        self.respond(now, id, 405, Reply { headers: vec![("Allow", ALLOW.to_owned())], ..Reply::default() });
+    }
+
+    fn on_request_in_call(&mut self, now: Instant, id: ServerId, message: &Message<'_>) {
+        let owner = self.call.as_mut().filter(|c| c.dialog.owns(message));
+        let Some(call) = owner else { return self.respond(now, id, 481, Reply::default()) };
+        if !call.dialog.take_number(message) {
+            // RFC 3261 12.2.2: out of order
+            return self.respond(now, id, 500, Reply::default());
+        }
+        match message.method() {
+            Method::Bye => {
+                self.respond(now, id, 200, Reply::default());
+                let reason = text(message, HeaderId::Reason);
+                let words = if reason.is_empty() { "the other side hung up".to_owned() } else { reason };
+                self.end_call(Party::They, 200, &words);
+            }
+            Method::Prack => {
+                let code = if self.servers.on_prack(message) { 200 } else { 481 };
+                self.respond(now, id, code, Reply::default());
+            }
+            Method::Invite | Method::Update => self.on_offer(now, id, message),
+            Method::Options => {
+                self.respond(
+                    now,
+                    id,
+                    200,
+                    Reply { headers: vec![("Allow", ALLOW.to_owned())], ..Reply::default() },
+                );
+            }
+            _ => self.refuse_method(now, id),
+        }
+    }
+
+    /// A re-INVITE or an UPDATE (RFC 3261 14.2, RFC 3311 5.2).
+    fn on_offer(&mut self, now: Instant, id: ServerId, message: &Message<'_>) {
+        let is_invite = message.method() == Method::Invite;
+        let contact = self.contact();
+        let codecs = self.settings.codecs.clone();
+        let Some(call) = self.call.as_mut() else { return };
+        // 14.2, RFC 3311 5.2: two offers at once
+        if call.wish.is_some_and(|(_, at)| at.is_none()) {
+            return self.respond(now, id, 491, Reply::default());
+        }
+        if is_invite && !call.is_up() {
+            return self.respond(now, id, 491, Reply::default());
+        }
+        call.dialog.refresh(message);
+        let headers = vec![("Contact", contact), ("Allow", ALLOW.to_owned())];
+        let Some(body) = message.body_of(SDP) else {
+            if !is_invite {
+                return self.respond(now, id, 200, Reply { headers, ..Reply::default() });
+            }
+            // 14.2: an INVITE without an offer asks for ours, and the ACK brings the answer
+            let willing = call.willing();
+            let origin = call.next_origin();
+            call.offers_in_answer = true;
+            return self.respond(
+                now,
+                id,
+                200,
+                Reply::described(sdp::offer(origin, &codecs, willing), headers),
+            );
+        };
+        let (willing, origin) = (call.willing(), call.next_origin());
+        match sdp::answer(body, origin, &codecs, willing) {
+            Err(code) => self.respond(now, id, code, Reply::default()),
+            Ok((answer, agreed)) => {
+                self.respond(now, id, 200, Reply::described(answer, headers));
+                self.agree(now, agreed);
+                self.note_held_by_them(body);
+            }
+        }
+    }
+
+    /// Tells when the other side begins or ends to hold.
+    fn note_held_by_them(&mut self, offer: &[u8]) {
+        let Some(call) = self.call.as_mut() else { return };
+        let media = imsbox::wire::sdp::Sdp::parse(offer).ok().and_then(|sdp| sdp.medias().next());
+        let is_held = media.is_some_and(|m| !m.direction().receives());
+        if call.is_held_by_them != is_held {
+            call.is_held_by_them = is_held;
+            self.event(Event::HeldByThem(is_held));
+        }
+    }
+
+    /// An ACK to a success: it may bring the answer to an offer that our 200 made.
+    fn on_ack(&mut self, now: Instant, message: &Message<'_>) {
+        let Some(call) = self.call.as_mut().filter(|c| c.dialog.owns(message) && c.offers_in_answer) else {
+            return;
+        };
+        call.offers_in_answer = false;
+        let was_up = call.media.is_some();
+        let read = message.body_of(SDP).ok_or("it has no description".to_owned()).and_then(sdp::read_answer);
+        match read {
+            Ok(agreed) => {
+                self.agree(now, agreed);
+                if !was_up {
+                    self.begin(now);
+                }
+            }
+            Err(words) => {
+                self.send_bye(now);
+                self.end_call(Party::We, 488, &format!("the ACK cannot be used: {words}"));
+            }
+        }
+    }
+
+    /// What an answer of ours has waited for in vain.
+    pub(super) fn on_missed(&mut self, now: Instant, missed: Missed) {
+        match missed {
+            // RFC 3261 13.3.1.4, 14.2: no ACK to a success ends the dialog
+            Missed::Ack(id, status) if status < 300 => {
+                let of_call = |call: &super::Call, phone: &Phone| {
+                    phone
+                        .servers
+                        .request(id)
+                        .is_none_or(|invite| super::server::call_id(&invite) == call.dialog.call_id)
+                };
+                if self.call.as_ref().is_some_and(|call| of_call(call, self)) {
+                    self.send_bye(now);
+                    self.end_call(Party::They, 408, "our answer was not acknowledged");
+                }
+            }
+            Missed::Ack(..) => {}
+            // RFC 3262 3: no PRACK
+            Missed::Prack(id) => self.give_up_ringing(now, id),
+        }
+    }
+
+    /// Answers a request. Every answer but 100 has a tag.
+    pub(super) fn respond(&mut self, now: Instant, id: ServerId, status: u16, reply: Reply) {
+        let (Some(peer), tag) =
+            (self.servers.peer(id), reply.tag.unwrap_or_else(|| super::token(&mut self.rng)))
+        else {
+            return;
+        };
+        let Some(request) = self.servers.request(id) else { return };
+        let via = match peer {
+            Peer::Udp(source) => via_received(&request, source),
+            _ => None,
+        };
+        let mut out = Vec::with_capacity(800);
+        let mut w = Writer::response_to(
+            &mut out,
+            &request,
+            status,
+            None,
+            via.as_deref().map(str::as_bytes),
+            Some(tag.as_bytes()),
+        );
+        // RFC 3261 12.1.1: what makes a dialog repeats the route
+        if request.method() == Method::Invite && (101..300).contains(&status) {
+            w.copy(&request, HeaderId::RecordRoute);
+        }
+        for (name, value) in &reply.headers {
+            w.header(name, value);
+        }
+        if let Some(rseq) = reply.rseq {
+            w.header("Require", "100rel").header_fmt("RSeq", format_args!("{rseq}"));
+        }
+        w.header("Server", USER_AGENT);
+        if reply.body.is_empty() {
+            w.finish()
+        } else {
+            w.body(SDP.as_bytes(), &reply.body)
+        }
+        self.send(peer, out.clone());
+        self.servers.answered(now, id, status, out, reply.rseq);
+    }
+}

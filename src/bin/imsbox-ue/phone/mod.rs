@@ -1,0 +1,337 @@
+//! The phone: a state machine that knows no socket and no clock.
+//!
+//! Messages, packets, the passing of time and a person's wishes are method calls; what is to be sent and what has happened
+//! come out of [`Phone::pop`]. One call at a time. The decisions of a SIP client are taken here and not shared with the
+//! server's, so that the mistakes of one are found by the other.
+//!
+//! Not here: IPsec, preconditions, session timers, messages, video.
+
+pub mod auth;
+pub mod call;
+pub mod client;
+pub mod codec;
+pub mod dialog;
+pub mod event;
+mod inbound;
+mod incoming;
+pub mod media;
+pub mod message;
+mod outgoing;
+pub mod register;
+pub mod rtp;
+pub mod sdp;
+pub mod server;
+pub mod sound;
+
+use crate::settings::{Settings, Transport};
+use crate::usim::Taken;
+use auth::{Prover, challenges};
+use call::Call;
+use client::{Clients, Heard, Passed, Purpose, Timers};
+use event::Event;
+use imsbox::base::rng::Rng;
+use imsbox::base::time::{Duration, Instant};
+use imsbox::crypto::hex;
+use imsbox::wire::sip::{Index, Message};
+use media::{Report, Wanted};
+use message::{Peer, Request, host};
+use register::Registration;
+use server::Servers;
+use sound::Sound;
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+
+/// Something for the shell to do.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Output {
+    /// Send a SIP message.
+    Send(Peer, Vec<u8>),
+    /// Send a packet of media or of reports.
+    Media(Wanted),
+    /// Keep the numbers that the card has taken, before anything that follows.
+    Keep(Taken),
+    /// Tell what happened.
+    Event(Event),
+}
+
+/// A phone.
+#[derive(Debug)]
+pub struct Phone {
+    settings: Settings,
+    /// Where SIP arrives.
+    local: SocketAddr,
+    /// Where media arrives.
+    media_addr: SocketAddr,
+    sound: Sound,
+    rng: Rng,
+    clients: Clients,
+    servers: Servers,
+    prover: Prover,
+    registration: Registration,
+    call: Option<Call>,
+    auto_answer: Option<Duration>,
+    /// The last final response that settled something: of a registration or a call.
+    code: Option<u16>,
+    last_report: Option<Report>,
+    out: VecDeque<Output>,
+}
+
+impl Phone {
+    /// A phone that listens for SIP at `local` and for media at `media_addr`.
+    pub fn new(
+        settings: Settings,
+        taken: Taken,
+        local: SocketAddr,
+        media_addr: SocketAddr,
+        sound: Sound,
+        mut rng: Rng,
+    ) -> Phone {
+        let timers = Timers { t1: settings.t1 };
+        let prover = Prover::new(&settings.secret, taken);
+        let call_id = format!("{}@{}", token(&mut rng), host(local.ip()));
+        let registration = Registration::new(call_id, token(&mut rng));
+        Phone {
+            settings,
+            local,
+            media_addr,
+            sound,
+            rng,
+            clients: Clients::new(timers),
+            servers: Servers::new(timers),
+            prover,
+            registration,
+            call: None,
+            auto_answer: None,
+            code: None,
+            last_report: None,
+            out: VecDeque::new(),
+        }
+    }
+
+    /// The next thing to do.
+    pub fn pop(&mut self) -> Option<Output> {
+        self.out.pop_front()
+    }
+
+    /// The registration time that the settings ask for, in seconds.
+    pub fn asked_expires(&self) -> u32 {
+        self.settings.expires_secs
+    }
+
+    /// The registration.
+    pub fn registration(&self) -> &Registration {
+        &self.registration
+    }
+
+    /// The call, if there is one.
+    pub fn current_call(&self) -> Option<&Call> {
+        self.call.as_ref()
+    }
+
+    /// The last final response that settled a registration or a call.
+    pub fn code(&self) -> Option<u16> {
+        self.code
+    }
+
+    /// What is known of the stream of this call, or of the last one.
+    pub fn report(&self) -> Option<Report> {
+        let running = self.call.as_ref().and_then(|c| c.media.as_ref()).map(media::Media::report);
+        running.or(self.last_report)
+    }
+
+    /// Whether something waits for the network: what `quit` waits for.
+    pub fn is_busy(&self) -> bool {
+        self.registration.is_busy() || self.call.is_some() || self.clients.has_open(Purpose::Bye)
+    }
+
+    /// Answers calls by itself after this long, or leaves them to a person.
+    pub fn set_auto_answer(&mut self, after: Option<Duration>) {
+        self.auto_answer = after;
+    }
+
+    /// A SIP message came.
+    pub fn on_message(&mut self, now: Instant, peer: Peer, octets: &[u8]) {
+        let mut index = Index::new();
+        let Ok(message) = Message::parse(octets, &mut index) else {
+            return self.event(Event::Notice("something that is no SIP message came".to_owned()));
+        };
+        if message.is_request() {
+            self.on_request(now, peer, &message);
+        } else {
+            self.on_response(now, &message);
+        }
+    }
+
+    /// A packet of media came.
+    pub fn on_rtp(&mut self, now: Instant, from: SocketAddr, octets: &[u8]) {
+        if let Some(media) = self.call.as_mut().and_then(|c| c.media.as_mut()) {
+            media.on_rtp(now, from, octets);
+        }
+    }
+
+    /// A packet of reports came.
+    pub fn on_rtcp(&mut self, octets: &[u8]) {
+        if let Some(media) = self.call.as_mut().and_then(|c| c.media.as_mut()) {
+            media.on_rtcp(octets);
+        }
+    }
+
+    /// The connection to the P-CSCF cannot be made or has gone.
+    pub fn on_server_lost(&mut self, now: Instant, words: &str) {
+        for purpose in self.clients.fail_all() {
+            self.on_failed(now, purpose, words);
+        }
+    }
+
+    /// Time has passed.
+    pub fn tick(&mut self, now: Instant) {
+        let mut sent = Vec::new();
+        let passed = self.clients.tick(now, &mut sent);
+        let missed = self.servers.tick(now, &mut sent);
+        self.send_all(sent);
+        let pcscf = self.settings.pcscf;
+        for passed in passed {
+            match passed {
+                Passed::TimedOut(purpose) => self.on_failed(now, purpose, &format!("no answer from {pcscf}")),
+                Passed::Silent(_) => {
+                    self.event(Event::Notice(format!("{pcscf} does not answer yet, trying on")));
+                }
+            }
+        }
+        for missed in missed {
+            self.on_missed(now, missed);
+        }
+        self.tick_registration(now);
+        self.tick_call(now);
+    }
+
+    /// When [`Phone::tick`] has something to do.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        let call = self.call.as_ref().and_then(Call::next_deadline);
+        let others = [self.clients.next_deadline(), self.servers.next_deadline()];
+        others.into_iter().chain([self.registration.next_deadline(), call]).flatten().min()
+    }
+
+    fn on_response(&mut self, now: Instant, message: &Message<'_>) {
+        let mut sent = Vec::new();
+        let transport = self.settings.transport;
+        let local = self.local;
+        let heard = self.clients.on_response(now, message, |branch| via(transport, local, branch), &mut sent);
+        self.send_all(sent);
+        match heard {
+            Heard::Nothing => {}
+            Heard::Provisional(Purpose::Invite) => self.on_provisional(now, message),
+            Heard::Provisional(_) => {}
+            Heard::Final(Purpose::Register, ..) => self.on_register_answer(now, message),
+            Heard::Final(purpose, request, branch) => {
+                let is_challenge = matches!(message.status(), 401 | 407);
+                if is_challenge && self.answer_challenge(now, purpose, (*request).clone(), message) {
+                    return;
+                }
+                match purpose {
+                    Purpose::Invite => self.on_invite_answer(now, &request, &branch, message),
+                    Purpose::Reinvite => self.on_reinvite_answer(now, &request, &branch, message),
+                    _ => {}
+                }
+            }
+            Heard::Fork(request, branch) => self.end_fork(now, &request, &branch, message),
+        }
+    }
+
+    fn on_failed(&mut self, now: Instant, purpose: Purpose, words: &str) {
+        match purpose {
+            Purpose::Register => self.on_register_failed(now, words.to_owned()),
+            Purpose::Invite => self.end_call(event::Party::They, 408, words),
+            Purpose::Reinvite => self.on_reinvite_failed(now),
+            Purpose::Bye | Purpose::Cancel | Purpose::Prack => {}
+        }
+    }
+
+    /// Sends a request once more with the answer to its challenge; false when it cannot be answered.
+    fn answer_challenge(
+        &mut self,
+        now: Instant,
+        purpose: Purpose,
+        mut request: Request,
+        message: &Message<'_>,
+    ) -> bool {
+        let still_wanted = purpose != Purpose::Invite || self.call.as_ref().is_some_and(Call::is_wanted);
+        // two, as one nonce may be stale
+        if request.challenged >= 2 || !still_wanted {
+            return false;
+        }
+        let chosen = self.prover.choose(challenges(message));
+        let proved = chosen.and_then(|challenge| Ok((self.prover.prove(&challenge)?, challenge)));
+        let (proof, challenge) = match proved {
+            Ok(proved) => proved,
+            Err(words) => {
+                self.event(Event::Notice(words));
+                return false;
+            }
+        };
+        self.save_card();
+        let mut credentials = auth::Credentials::new(challenge, proof);
+        let method = request.method.name();
+        let header =
+            credentials.header(&self.settings.impi, method, &request.uri, &request.body, &mut self.rng);
+        request.headers.retain(|(name, _)| *name != header.0);
+        request.headers.push(header);
+        request.challenged += 1;
+        // RFC 3261 22.2: a new request, so a new number
+        request.cseq += 1;
+        if let Some(call) = self.call.as_mut().filter(|c| c.dialog.call_id == request.call_id) {
+            call.dialog.local_cseq = call.dialog.local_cseq.max(request.cseq);
+        }
+        let branch = self.send_request(now, request, purpose);
+        if purpose == Purpose::Invite {
+            self.call_on(branch);
+        }
+        true
+    }
+
+    /// Sends a request and waits for its answer; its branch.
+    fn send_request(&mut self, now: Instant, request: Request, purpose: Purpose) -> String {
+        let branch = format!("z9hG4bK{}", token(&mut self.rng));
+        self.send_under(now, branch.clone(), request, purpose);
+        branch
+    }
+
+    fn send_under(&mut self, now: Instant, branch: String, request: Request, purpose: Purpose) {
+        let octets = request.octets(&self.via(&branch));
+        self.send(Peer::Server, octets.clone());
+        let reliable = self.settings.transport == Transport::Tcp;
+        self.clients.start(now, branch, request, octets, purpose, reliable);
+    }
+
+    fn via(&self, branch: &str) -> String {
+        via(self.settings.transport, self.local, branch)
+    }
+
+    fn send(&mut self, peer: Peer, octets: Vec<u8>) {
+        self.out.push_back(Output::Send(peer, octets));
+    }
+
+    fn send_all(&mut self, sent: Vec<(Peer, Vec<u8>)>) {
+        self.out.extend(sent.into_iter().map(|(peer, octets)| Output::Send(peer, octets)));
+    }
+
+    fn event(&mut self, event: Event) {
+        self.out.push_back(Output::Event(event));
+    }
+
+    /// Lets the shell keep the card's numbers before the answer goes out: none is ever taken twice.
+    fn save_card(&mut self) {
+        if let Some(card) = self.prover.card() {
+            self.out.push_back(Output::Keep(card.taken().clone()));
+        }
+    }
+}
+
+fn via(transport: Transport, local: SocketAddr, branch: &str) -> String {
+    format!("SIP/2.0/{} {}:{};rport;branch={branch}", transport.name(), host(local.ip()), local.port())
+}
+
+/// A text that nobody else has: 64 random bits.
+fn token(rng: &mut Rng) -> String {
+    hex::encode::<16>(&rng.next_u64().to_be_bytes()).to_string()
+}

@@ -1,0 +1,329 @@
+//! Registration: REGISTER, its challenges, its refreshes, its end (RFC 3261 10.2, TS 24.229 5.1.1).
+
+use super::Phone;
+use super::auth::{Credentials, Proof};
+use super::client::Purpose;
+use super::event::Event;
+use super::message::{Request, host, texts};
+use crate::settings::Transport;
+use imsbox::base::time::{Duration, Instant};
+use imsbox::wire::sip::text::lossy;
+use imsbox::wire::sip::{Contact, HeaderId, Message, Method, NameAddr};
+
+/// Challenges that are answered in one attempt: one, one more for a stale nonce or a wrong answer, and a synchronisation.
+const MOST_CHALLENGES: u8 = 4;
+/// TS 24.229 5.1.1.5.3: no more than two challenges in a row that the card refuses are answered.
+const MOST_WRONG_MACS: u8 = 2;
+/// The shortest time to wait before a refresh is tried again.
+const RETRY: Duration = Duration::from_secs(10);
+
+/// Where the registration stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// There is none.
+    Off,
+    /// It is there.
+    On,
+}
+
+/// An attempt under way.
+#[derive(Clone, Copy, Debug, Default)]
+struct Attempt {
+    expires_secs: u32,
+    challenges: u8,
+    wrong_macs: u8,
+}
+
+/// The registration.
+#[derive(Debug)]
+pub struct Registration {
+    state: State,
+    attempt: Option<Attempt>,
+    call_id: String,
+    tag: String,
+    cseq: u32,
+    credentials: Option<Credentials>,
+    refresh_at: Option<Instant>,
+    expires_at: Option<Instant>,
+    expires_secs: u32,
+    /// The public identities that the network named.
+    pub identities: Vec<String>,
+    /// The route of our requests (RFC 3608).
+    pub service_route: Vec<String>,
+}
+
+impl Registration {
+    /// None yet.
+    pub fn new(call_id: String, tag: String) -> Self {
+        Registration {
+            state: State::Off,
+            attempt: None,
+            call_id,
+            tag,
+            cseq: 0,
+            credentials: None,
+            refresh_at: None,
+            expires_at: None,
+            expires_secs: 0,
+            identities: Vec::new(),
+            service_route: Vec::new(),
+        }
+    }
+
+    /// Whether the network has it.
+    pub fn is_on(&self) -> bool {
+        self.state == State::On
+    }
+
+    /// Whether an attempt is under way.
+    pub fn is_busy(&self) -> bool {
+        self.attempt.is_some()
+    }
+
+    /// How long it lasts still.
+    pub fn remaining(&self, now: Instant) -> Option<Duration> {
+        self.expires_at.map(|at| at.since(now))
+    }
+
+    /// When [`Phone::tick_registration`] has something to do.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        let refresh = self.refresh_at.filter(|_| self.attempt.is_none());
+        [refresh, self.expires_at].into_iter().flatten().min()
+    }
+
+    fn forget(&mut self) {
+        self.state = State::Off;
+        (self.refresh_at, self.expires_at) = (None, None);
+        self.credentials = None;
+        self.identities.clear();
+        self.service_route.clear();
+    }
+}
+
+impl Phone {
+    /// Registers for so long, or gives the registration back with 0.
+    pub fn register(&mut self, now: Instant, expires_secs: u32) -> Result<(), String> {
+        if self.registration.is_busy() {
+            return Err("a registration is under way".to_owned());
+        }
+        if expires_secs == 0 && !self.registration.is_on() {
+            return Err("the phone is not registered".to_owned());
+        }
+        if expires_secs > 0 {
+            self.registration.expires_secs = expires_secs;
+        }
+        self.registration.attempt = Some(Attempt { expires_secs, ..Attempt::default() });
+        self.send_register(now);
+        Ok(())
+    }
+
+    fn send_register(&mut self, now: Instant) {
+        let Some(attempt) = self.registration.attempt else { return };
+        self.registration.cseq += 1;
+        let uri = format!("sip:{}", self.settings.domain);
+        let impu = self.settings.impu.clone();
+        let authorization = match &mut self.registration.credentials {
+            Some(credentials) => {
+                credentials.header(&self.settings.impi, "REGISTER", &uri, b"", &mut self.rng)
+            }
+            // TS 24.229 5.1.1.2.1: the first one says who it is
+            None => (
+                "Authorization",
+                format!(
+                    "Digest username=\"{}\",realm=\"{}\",nonce=\"\",uri=\"{uri}\",response=\"\"",
+                    self.settings.impi, self.settings.domain
+                ),
+            ),
+        };
+        let headers = vec![
+            authorization,
+            ("Contact", self.register_contact()),
+            ("Expires", attempt.expires_secs.to_string()),
+            ("Supported", "path".to_owned()),
+        ];
+        let request = Request {
+            method: Method::Register,
+            uri,
+            from: format!("<{impu}>;tag={}", self.registration.tag),
+            to: format!("<{impu}>"),
+            call_id: self.registration.call_id.clone(),
+            cseq: self.registration.cseq,
+            route: Vec::new(),
+            headers,
+            body: Vec::new(),
+            challenged: 0,
+        };
+        self.send_request(now, request, Purpose::Register);
+    }
+
+    /// The contact with what the phone can do (RFC 3840, TS 24.229 5.1.1.2.1).
+    fn register_contact(&self) -> String {
+        format!("{};+g.3gpp.icsi-ref=\"urn%3Aurn-7%3A3gpp-service.ims.icsi.mmtel\";audio", self.contact())
+    }
+
+    /// The contact alone: where requests for this phone go.
+    pub(super) fn contact(&self) -> String {
+        let user = self.settings.impi.split('@').next().unwrap_or_default();
+        let transport = if self.settings.transport == Transport::Tcp { ";transport=tcp" } else { "" };
+        format!("<sip:{user}@{}:{}{transport}>", host(self.local.ip()), self.local.port())
+    }
+
+    pub(super) fn on_register_answer(&mut self, now: Instant, answer: &Message<'_>) {
+        let Some(attempt) = self.registration.attempt else { return };
+        match answer.status() {
+            200..300 => self.on_registered(now, attempt, answer),
+            401 | 407 => self.on_register_challenge(now, attempt, answer),
+            423 => {
+                let least =
+                    lossy(answer.header(HeaderId::MinExpires).unwrap_or_default()).parse().unwrap_or(0);
+                if least <= attempt.expires_secs {
+                    return self.fail_registration(
+                        now,
+                        Some(423),
+                        "the time is too short for the network".into(),
+                    );
+                }
+                self.event(Event::Notice(format!("the network asks for at least {least} s")));
+                self.registration.expires_secs = least;
+                self.registration.attempt = Some(Attempt { expires_secs: least, ..attempt });
+                self.send_register(now);
+            }
+            code => {
+                let reason = lossy(answer.reason()).into_owned();
+                let words = self.why_refused(attempt, code, &reason);
+                self.fail_registration(now, Some(code), words);
+            }
+        }
+    }
+
+    fn why_refused(&self, attempt: Attempt, code: u16, reason: &str) -> String {
+        let answered = self.registration.credentials.as_ref().is_some_and(Credentials::is_answer);
+        let is_wrong_answer = answered && attempt.challenges > 0;
+        let why = if attempt.wrong_macs > 0 {
+            ": the network's key differs (K, OP or OPc): MAC of its AUTN is wrong for this SIM".to_owned()
+        } else if is_wrong_answer && self.prover.card().is_some() {
+            ": the network refuses the SIM's RES: K or the algorithm differs, or the length of RES".to_owned()
+        } else if is_wrong_answer {
+            ": the password is not the one that the network has".to_owned()
+        } else if matches!(code, 403 | 404) {
+            format!(": the network does not know {} as {}", self.settings.impu, self.settings.impi)
+        } else {
+            String::new()
+        };
+        format!("{code} {reason}{why}")
+    }
+
+    fn on_registered(&mut self, now: Instant, attempt: Attempt, answer: &Message<'_>) {
+        self.registration.attempt = None;
+        self.code = Some(answer.status());
+        if attempt.expires_secs == 0 {
+            self.registration.forget();
+            return self.event(Event::Deregistered);
+        }
+        let secs = self.granted(answer).unwrap_or(attempt.expires_secs);
+        let is_refresh = self.registration.is_on();
+        let uris = |id| texts(answer, id).iter().filter_map(|v| uri_of(v)).collect::<Vec<_>>();
+        let registration = &mut self.registration;
+        registration.identities = uris(HeaderId::PAssociatedUri);
+        registration.service_route = texts(answer, HeaderId::ServiceRoute);
+        registration.state = State::On;
+        let lifetime = Duration::from_secs(u64::from(secs));
+        registration.expires_at = Some(now + lifetime);
+        registration.refresh_at = Some(now + lifetime / 2);
+        if !registration.credentials.as_ref().is_some_and(Credentials::is_answer) {
+            registration.credentials = None;
+        }
+        let identities = registration.identities.clone();
+        self.event(Event::Registered { identities, secs, is_refresh });
+    }
+
+    /// How long the network keeps our contact: what it says of it, else Expires (RFC 3261 10.2.4).
+    fn granted(&self, answer: &Message<'_>) -> Option<u32> {
+        let own = NameAddr::parse(self.contact().as_bytes()).map(|c| lossy(c.uri_text).into_owned())?;
+        let is_ours =
+            |c: &Contact<'_>| lossy(c.addr.uri_text).starts_with(own.trim_end_matches(";transport=tcp"));
+        let contact = answer.registered_contacts().find(is_ours);
+        contact.and_then(|c| c.expires_secs()).or_else(|| answer.expires())
+    }
+
+    fn on_register_challenge(&mut self, now: Instant, mut attempt: Attempt, answer: &Message<'_>) {
+        attempt.challenges += 1;
+        self.registration.attempt = Some(attempt);
+        if attempt.challenges > MOST_CHALLENGES {
+            let words = "the network challenges again and again".to_owned();
+            return self.fail_registration(now, Some(answer.status()), words);
+        }
+        let chosen = self.prover.choose(super::auth::challenges(answer));
+        let proved = chosen.and_then(|challenge| Ok((self.prover.prove(&challenge)?, challenge)));
+        let (proof, challenge) = match proved {
+            Ok(proved) => proved,
+            Err(words) => return self.fail_registration(now, Some(answer.status()), words),
+        };
+        match &proof {
+            Proof::Password(_) => self.save_card(),
+            Proof::Synchronise(_, came, highest) => self.event(Event::Notice(format!(
+                "the network's SQN {came:012x} is not new, the SIM is at {highest:012x}: asking it to synchronise (AUTS)"
+            ))),
+            Proof::WrongMac => {
+                attempt.wrong_macs += 1;
+                self.event(Event::Notice(
+                    "the network's key differs: MAC of its AUTN is wrong for this SIM".to_owned(),
+                ));
+            }
+        }
+        if attempt.wrong_macs > MOST_WRONG_MACS {
+            let words = self.why_refused(attempt, answer.status(), &text_of_reason(answer));
+            return self.fail_registration(now, Some(answer.status()), words);
+        }
+        self.registration.attempt = Some(attempt);
+        self.registration.credentials = Some(Credentials::new(challenge, proof));
+        self.send_register(now);
+    }
+
+    /// A REGISTER came to nothing: nobody answered, or the connection was lost.
+    pub(super) fn on_register_failed(&mut self, now: Instant, words: String) {
+        self.fail_registration(now, None, words);
+    }
+
+    fn fail_registration(&mut self, now: Instant, code: Option<u16>, words: String) {
+        let Some(attempt) = self.registration.attempt.take() else { return };
+        self.code = code.or(self.code);
+        let left = self.registration.remaining(now).unwrap_or_default();
+        let was_refresh = self.registration.is_on() && attempt.expires_secs > 0;
+        // what may pass is tried again while the registration lasts (TS 24.229 5.1.1.4)
+        if was_refresh && left > RETRY * 2 && code.is_none_or(|c| c >= 500) {
+            self.registration.refresh_at = Some(now + (left / 2).max(RETRY));
+            return self.event(Event::Notice(format!("the registration is not refreshed: {words}")));
+        }
+        self.registration.forget();
+        self.event(Event::NotRegistered(code, words));
+    }
+
+    pub(super) fn tick_registration(&mut self, now: Instant) {
+        if self.registration.expires_at.is_some_and(|at| at <= now) {
+            self.registration.forget();
+            self.registration.attempt = None;
+            self.event(Event::NotRegistered(None, "it has expired".to_owned()));
+        }
+        if self.registration.refresh_at.is_some_and(|at| at <= now) && !self.registration.is_busy() {
+            self.registration.refresh_at = None;
+            let secs = self.registration.expires_secs;
+            self.registration.attempt = Some(Attempt { expires_secs: secs, ..Attempt::default() });
+            self.send_register(now);
+        }
+    }
+}
+
+fn text_of_reason(answer: &Message<'_>) -> String {
+    lossy(answer.reason()).into_owned()
+}
+
+/// The URI of a name-addr.
+fn uri_of(value: &str) -> Option<String> {
+    NameAddr::parse(value.as_bytes()).map(|a| lossy(a.uri_text).into_owned())
+}
+
+/// The identity that a call is made under: the default public user identity (TS 24.229 5.1.1.4), else the configured one.
+pub fn default_identity<'a>(registration: &'a Registration, impu: &'a str) -> &'a str {
+    registration.identities.first().map_or(impu, String::as_str)
+}

@@ -1,0 +1,235 @@
+//! The phone's sockets, each with a thread that reads it.
+
+use super::Input;
+use crate::phone::message::Peer;
+use crate::settings::{Settings, Transport};
+use imsbox::proto::sip::framer::{Frame, Framer};
+use std::collections::HashMap;
+use std::io::{Read as _, Write as _};
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::sync::mpsc::Sender;
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How often another port is tried where two have to be free at once.
+const TRIES: usize = 50;
+/// How long a connection may take to be made, or to take a message.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// The most octets of a datagram.
+const DATAGRAM: usize = 65_535;
+
+/// The sockets.
+#[derive(Debug)]
+pub struct Net {
+    /// Where SIP arrives, over UDP and TCP.
+    pub local: SocketAddr,
+    /// Where media arrives.
+    pub media: SocketAddr,
+    /// The socket of media.
+    pub rtp: UdpSocket,
+    /// The socket of reports, one port above.
+    pub rtcp: UdpSocket,
+    sip: UdpSocket,
+    pcscf: SocketAddr,
+    transport: Transport,
+}
+
+impl Net {
+    /// Opens everything and begins to read.
+    pub fn open(settings: &Settings, inputs: &Sender<Input>) -> Result<Net, String> {
+        let wanted = settings.local.filter(|local| !local.ip().is_unspecified());
+        let ip = match wanted {
+            Some(local) => local.ip(),
+            None => leading_to(settings.pcscf).map_err(|e| format!("no way to {}: {e}", settings.pcscf))?,
+        };
+        let port = settings.local.map_or(0, |local| local.port());
+        let (sip, listener) = signalling(ip, port).map_err(|e| format!("SIP at {ip} port {port}: {e}"))?;
+        let (rtp, rtcp) = media_pair(ip).map_err(|e| format!("media at {ip}: {e}"))?;
+        let addr = |socket: &UdpSocket| socket.local_addr().map_err(|e| e.to_string());
+        let (local, media) = (addr(&sip)?, addr(&rtp)?);
+        let clone = |socket: &UdpSocket| socket.try_clone().map_err(|e| e.to_string());
+        read_datagrams(clone(&sip)?, inputs, |_, from, octets| Input::Datagram(from, octets));
+        read_datagrams(clone(&rtp)?, inputs, Input::Rtp);
+        read_datagrams(clone(&rtcp)?, inputs, |_, _, octets| Input::Rtcp(octets));
+        let send = inputs.clone();
+        thread::spawn(move || {
+            for stream in listener.incoming().map_while(Result::ok) {
+                if send.send(Input::Connected(stream)).is_err() {
+                    return;
+                }
+            }
+        });
+        Ok(Net { local, media, rtp, rtcp, sip, pcscf: settings.pcscf, transport: settings.transport })
+    }
+
+    /// Sends a message; the error says what could not be reached.
+    pub fn send(&self, streams: &mut Streams, peer: Peer, octets: &[u8]) -> Result<(), String> {
+        let to = match (peer, self.transport) {
+            (Peer::Server, Transport::Tcp) => return streams.send_to_server(octets),
+            (Peer::Stream(number), _) => return streams.send(number, octets),
+            (Peer::Server, Transport::Udp) => self.pcscf,
+            (Peer::Udp(to), _) => to,
+        };
+        self.sip.send_to(octets, to).map(drop).map_err(|e| format!("{to}: {e}"))
+    }
+
+    /// The P-CSCF, for a person.
+    pub fn server_name(&self) -> String {
+        format!("{} ({})", self.pcscf, self.transport.name())
+    }
+}
+
+/// The own address on the way to another one. Nothing is sent for that.
+fn leading_to(to: SocketAddr) -> std::io::Result<IpAddr> {
+    let any: IpAddr = if to.is_ipv4() { [0; 4].into() } else { [0u16; 8].into() };
+    let socket = UdpSocket::bind((any, 0))?;
+    socket.connect(to)?;
+    Ok(socket.local_addr()?.ip())
+}
+
+/// UDP and TCP on one port: a request that is too long for UDP comes over TCP (RFC 3261 18.1.1).
+fn signalling(ip: IpAddr, port: u16) -> std::io::Result<(UdpSocket, TcpListener)> {
+    again(|| {
+        let udp = UdpSocket::bind((ip, port))?;
+        let tcp = TcpListener::bind(udp.local_addr()?)?;
+        Ok((udp, tcp))
+    })
+}
+
+/// An even port and the one above (RFC 3550 11).
+fn media_pair(ip: IpAddr) -> std::io::Result<(UdpSocket, UdpSocket)> {
+    again(|| {
+        let rtp = UdpSocket::bind((ip, 0))?;
+        let port = rtp.local_addr()?.port();
+        if port % 2 == 1 {
+            return Err(std::io::Error::other("no even port was free"));
+        }
+        let rtcp = UdpSocket::bind((ip, port + 1))?;
+        Ok((rtp, rtcp))
+    })
+}
+
+fn again<T>(mut what: impl FnMut() -> std::io::Result<T>) -> std::io::Result<T> {
+    let mut result = what();
+    for _ in 1..TRIES {
+        if result.is_ok() {
+            break;
+        }
+        result = what();
+    }
+    result
+}
+
+fn read_datagrams(
+    socket: UdpSocket,
+    inputs: &Sender<Input>,
+    make: impl Fn(Instant, SocketAddr, Vec<u8>) -> Input + Send + 'static,
+) {
+    let send = inputs.clone();
+    thread::spawn(move || {
+        let mut buffer = vec![0; DATAGRAM];
+        loop {
+            // an error of one datagram (ICMP) is none of the next
+            let Ok((len, from)) = socket.recv_from(&mut buffer) else { continue };
+            if send.send(make(Instant::now(), from, buffer[..len].to_vec())).is_err() {
+                return;
+            }
+        }
+    });
+}
+
+/// Connections, by number.
+#[derive(Debug)]
+pub struct Streams {
+    pcscf: SocketAddr,
+    inputs: Sender<Input>,
+    open: HashMap<u32, TcpStream>,
+    server: Option<u32>,
+    next: u32,
+}
+
+impl Streams {
+    /// None yet.
+    pub fn new(pcscf: SocketAddr, inputs: Sender<Input>) -> Streams {
+        Streams { pcscf, inputs, open: HashMap::new(), server: None, next: 0 }
+    }
+
+    /// Takes a connection that somebody has made to us.
+    pub fn accept(&mut self, stream: TcpStream) {
+        // one that breaks at once is as good as none
+        let _ = self.add(stream);
+    }
+
+    /// Forgets a connection; whether it was the one to the P-CSCF.
+    pub fn close(&mut self, number: u32) -> bool {
+        self.open.remove(&number);
+        self.server.take_if(|server| *server == number).is_some()
+    }
+
+    fn send_to_server(&mut self, octets: &[u8]) -> Result<(), String> {
+        let number = match self.server {
+            Some(number) => number,
+            None => {
+                let named = |e: std::io::Error| format!("no connection to {}: {e}", self.pcscf);
+                let stream = TcpStream::connect_timeout(&self.pcscf, PATIENCE).map_err(named)?;
+                let number = self.add(stream).map_err(|e| e.to_string())?;
+                self.server = Some(number);
+                number
+            }
+        };
+        self.send(number, octets)
+    }
+
+    fn send(&mut self, number: u32, octets: &[u8]) -> Result<(), String> {
+        let stream = self.open.get_mut(&number).ok_or("the connection has gone")?;
+        stream.write_all(octets).map_err(|e| {
+            self.close(number);
+            format!("the connection is lost: {e}")
+        })
+    }
+
+    fn add(&mut self, stream: TcpStream) -> std::io::Result<u32> {
+        stream.set_nodelay(true)?;
+        stream.set_write_timeout(Some(PATIENCE))?;
+        let number = self.next;
+        self.next = self.next.wrapping_add(1);
+        let (reader, send) = (stream.try_clone()?, self.inputs.clone());
+        self.open.insert(number, stream);
+        thread::spawn(move || read_stream(reader, number, &send));
+        Ok(number)
+    }
+}
+
+fn read_stream(mut stream: TcpStream, number: u32, inputs: &Sender<Input>) {
+    let mut framer = Framer::new();
+    let words = loop {
+        match stream.read(framer.room()) {
+            Ok(0) => break "the other side has closed the connection".to_owned(),
+            Ok(len) => framer.received(len),
+            Err(e) => break format!("the connection is lost: {e}"),
+        }
+        let ended = loop {
+            match framer.next_frame() {
+                Ok(Some(Frame::Message(octets))) => {
+                    if inputs.send(Input::Message(number, octets.to_vec())).is_err() {
+                        return;
+                    }
+                }
+                // RFC 5626 4.4.1
+                Ok(Some(Frame::Ping)) => {
+                    if stream.write_all(b"\r\n").is_err() {
+                        break Some("the connection is lost".to_owned());
+                    }
+                }
+                Ok(None) => break None,
+                Err(e) => break Some(format!("what comes on the connection is no SIP: {e}")),
+            }
+        };
+        if let Some(words) = ended {
+            let _ = stream.shutdown(std::net::Shutdown::Both);
+            break words;
+        }
+    };
+    // the shell may have ended
+    let _ = inputs.send(Input::Closed(number, words));
+}

@@ -1,0 +1,88 @@
+//! The prompt: a thread that reads lines, and a printer that does not disturb them.
+
+use super::Input;
+use crate::command;
+use platform::terminal::SavedTerminal;
+use rustyline::completion::Completer;
+use rustyline::error::ReadlineError;
+use rustyline::highlight::Highlighter;
+use rustyline::hint::Hinter;
+use rustyline::history::DefaultHistory;
+use rustyline::validate::Validator;
+use rustyline::{CompletionType, Config, Context, Editor, ExternalPrinter, Helper};
+use std::os::fd::AsFd as _;
+use std::sync::mpsc::Sender;
+use std::thread;
+
+/// What is written for a person.
+pub struct Printer {
+    beside_prompt: Option<Box<dyn ExternalPrinter + Send>>,
+    /// The terminal's modes, put back at the end.
+    _saved: Option<SavedTerminal>,
+}
+
+impl Printer {
+    /// One that writes to the standard output.
+    pub fn plain() -> Printer {
+        Printer { beside_prompt: None, _saved: None }
+    }
+
+    /// Writes lines.
+    pub fn say(&mut self, text: &str) {
+        let text = format!("{text}\n");
+        match &mut self.beside_prompt {
+            // when the editor has gone there is nobody to read
+            Some(printer) => _ = printer.print(text),
+            None => _ = crate::say(&text),
+        }
+    }
+}
+
+/// Begins to read lines; the printer writes above the line that is being typed.
+pub fn start(inputs: Sender<Input>) -> Result<Printer, String> {
+    let saved = SavedTerminal::save(std::io::stdin().as_fd()).ok();
+    let config = Config::builder().completion_type(CompletionType::List).auto_add_history(true).build();
+    let mut editor = Editor::<Words, DefaultHistory>::with_config(config).map_err(|e| e.to_string())?;
+    editor.set_helper(Some(Words));
+    let printer = editor.create_external_printer().map_err(|e| e.to_string())?;
+    thread::spawn(move || {
+        loop {
+            let input = match editor.readline("(ue) ") {
+                Ok(line) => Input::Line(line),
+                Err(ReadlineError::Interrupted | ReadlineError::Eof) => Input::Left,
+                Err(e) => {
+                    eprintln!("imsbox-ue: {e}");
+                    Input::Left
+                }
+            };
+            let has_left = matches!(input, Input::Left);
+            if inputs.send(input).is_err() || has_left {
+                return;
+            }
+        }
+    });
+    Ok(Printer { beside_prompt: Some(Box::new(printer)), _saved: saved })
+}
+
+/// Completes the first word.
+struct Words;
+
+impl Completer for Words {
+    type Candidate = String;
+
+    fn complete(&self, line: &str, pos: usize, _: &Context<'_>) -> rustyline::Result<(usize, Vec<String>)> {
+        let typed = &line[..pos];
+        if typed.contains(char::is_whitespace) {
+            return Ok((pos, Vec::new()));
+        }
+        let verbs = command::VERBS.iter().filter(|verb| verb.starts_with(typed));
+        Ok((0, verbs.map(|verb| format!("{verb} ")).collect()))
+    }
+}
+
+impl Hinter for Words {
+    type Hint = String;
+}
+impl Highlighter for Words {}
+impl Validator for Words {}
+impl Helper for Words {}

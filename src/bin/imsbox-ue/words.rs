@@ -1,0 +1,146 @@
+//! What happens, in sentences.
+
+use crate::phone::Phone;
+use crate::phone::call::State;
+use crate::phone::event::{Ended, Event, Party};
+use crate::phone::media::Report;
+use imsbox::base::time::Instant;
+
+/// Tells an event; `None` for one that is not worth a line.
+pub fn of_event(event: &Event) -> Option<String> {
+    Some(match event {
+        Event::Registered { is_refresh: true, secs, .. } => format!("registration refreshed for {secs} s"),
+        Event::Registered { identities, secs, .. } => {
+            let who =
+                if identities.is_empty() { String::new() } else { format!(" as {}", identities.join(", ")) };
+            format!("registered{who} for {secs} s")
+        }
+        Event::NotRegistered(_, words) => format!("not registered: {words}"),
+        Event::Deregistered => "deregistered".to_owned(),
+        Event::Incoming(party) => format!("incoming call from {party}"),
+        Event::Ringing => "ringing".to_owned(),
+        Event::Answered(codec, party) => {
+            let how = match codec {
+                Some(codec) if codec.is_encoded() => format!(", {}", codec.name()),
+                Some(codec) => {
+                    format!(", {} (there is no encoder: frames without sound are sent)", codec.name())
+                }
+                None => String::new(),
+            };
+            format!("call with {party} is answered{how}")
+        }
+        Event::Held(true) => "the call is held".to_owned(),
+        Event::Held(false) => "the call goes on".to_owned(),
+        Event::HeldByThem(true) => "the other side holds the call".to_owned(),
+        Event::HeldByThem(false) => "the other side goes on with the call".to_owned(),
+        Event::HoldRefused(code) => format!("hold or resume is refused: {code}"),
+        Event::Ended(ended) => of_end(ended),
+        Event::Notice(words) => words.clone(),
+    })
+}
+
+fn of_end(ended: &Ended) -> String {
+    let mut text = match (ended.by, ended.code) {
+        (_, 200) => format!("call ended: {}", ended.words),
+        (Party::We, code) => format!("call ended ({code}): {}", ended.words),
+        (Party::They, _) => format!("call ended: {}", ended.words),
+    };
+    if let Some(report) = &ended.report {
+        text += &format!("\n  {}", of_report(report));
+    }
+    text
+}
+
+/// Tells what is known of a stream.
+pub fn of_report(report: &Report) -> String {
+    let mut text = format!(
+        "{}: {} packets sent, {} received, {} lost ({:.1} %), jitter {:.1} ms",
+        report.codec.name(),
+        report.sent,
+        report.received,
+        report.lost,
+        report.loss_percent(),
+        report.jitter_ms
+    );
+    if report.echoed > 0 {
+        text += &match report.echoed == report.received {
+            true => ", an echo, bit by bit what was sent".to_owned(),
+            false => format!(", an echo, {} of {} bit by bit", report.echoed, report.received),
+        };
+    }
+    if let Some(lost) = report.peer_lost {
+        text += &format!("; the other side reports {lost} lost");
+    }
+    text
+}
+
+/// Tells how things stand.
+pub fn of_status(phone: &Phone, now: Instant) -> String {
+    let registration = phone.registration();
+    let mut text = match registration.remaining(now) {
+        Some(left) if registration.is_on() => {
+            let who = registration.identities.join(", ");
+            format!("registered for {} s more: {who}", left.as_secs())
+        }
+        _ if registration.is_busy() => "registering".to_owned(),
+        _ => "not registered".to_owned(),
+    };
+    match phone.current_call() {
+        None => text += "\nno call",
+        Some(call) => {
+            let state = match call.state {
+                State::Calling(_) => "calling",
+                State::Cancelling(..) => "giving up calling",
+                State::Ringing(_) => "ringing here:",
+                State::Up => "in a call with",
+            };
+            text += &format!("\n{state} {}", call.party);
+            if call.is_held {
+                text += ", held";
+            }
+            if call.is_held_by_them {
+                text += ", held by the other side";
+            }
+        }
+    }
+    match phone.report() {
+        Some(report) => text + &format!("\n  {}", of_report(&report)),
+        None => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::phone::codec::Codec;
+
+    #[test]
+    fn a_report_says_loss_jitter_and_echo() {
+        let mut report = Report {
+            codec: Codec::Pcma,
+            sent: 100,
+            received: 90,
+            lost: 10,
+            jitter_ms: 0.26,
+            echoed: 90,
+            peer_lost: Some(1),
+        };
+        assert_eq!(
+            of_report(&report),
+            "PCMA: 100 packets sent, 90 received, 10 lost (10.0 %), jitter 0.3 ms, an echo, bit by bit what was sent; \
+             the other side reports 1 lost"
+        );
+        (report.echoed, report.peer_lost) = (89, None);
+        assert!(of_report(&report).ends_with("an echo, 89 of 90 bit by bit"));
+    }
+
+    #[test]
+    fn ends_say_who_and_why() {
+        let end = |by, code, words: &str| {
+            of_event(&Event::Ended(Ended { by, code, words: words.to_owned(), report: None })).unwrap()
+        };
+        assert_eq!(end(Party::They, 486, "486 Busy Here"), "call ended: 486 Busy Here");
+        assert_eq!(end(Party::We, 487, "cancelled"), "call ended (487): cancelled");
+        assert_eq!(end(Party::We, 200, "we hung up"), "call ended: we hung up");
+    }
+}
