@@ -19,7 +19,15 @@ pub fn asserted(subscribers: &Subscribers, user: UserId, message: &Message<'_>) 
         .find_map(|uri| shown_identity(subscribers, user, &uri));
     let profile = subscribers.user(user);
     match preferred.or_else(|| default_impu(profile)) {
-        Some(impu) => asserted_forms(&profile.impus[impu], &profile.domain),
+        Some(impu) => {
+            let mut forms = asserted_forms(&profile.impus[impu], &profile.domain);
+            // TS 24.229 5.4.3.2: a name is accompanied by the user's number, which is what a phone shows of a caller
+            if !forms.iter().any(|form| form.contains("<tel:")) {
+                let number = associated(profile, None).into_iter().find(|uri| uri.starts_with("tel:"));
+                forms.extend(number.map(|uri| format!("<{uri}>")));
+            }
+            forms
+        }
         None => SmallVec::new(),
     }
 }
@@ -160,7 +168,8 @@ mod tests {
     #[test]
     fn preferred_identity_counts_only_if_it_is_the_users_and_not_barred() {
         let default = ["<sip:+33600000001@ims.test;user=phone>", "<tel:+33600000001>"];
-        assert_eq!(asserted_for("<sip:alice@10.0.0.1>"), ["\"Al \\\"Ice\\\"\" <sip:alice@ims.test>"]);
+        let with_number = ["\"Al \\\"Ice\\\"\" <sip:alice@ims.test>", "<tel:+33600000001>"];
+        assert_eq!(asserted_for("<sip:alice@10.0.0.1>"), with_number);
         assert_eq!(asserted_for("tel:0600"), ["<sip:0600@ims.test;user=phone>", "<tel:0600>"]);
         for not_hers in ["", "<sip:001010000000001@ims.test>", "<sip:bob@ims.test>", "<tel:+999>", "%%"] {
             assert_eq!(asserted_for(not_hers), default, "{not_hers}");
