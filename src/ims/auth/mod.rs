@@ -8,14 +8,14 @@ pub mod challenge;
 mod diagnose;
 pub mod policy;
 mod seal;
+mod sequence;
 
 use crate::base::time::Instant;
 use crate::base::trace::{Level, Subject};
 use crate::config::model::{AuthentType, User};
 use crate::crypto::aka::{self, Vector};
-use crate::crypto::{hex, sqn};
-use crate::ims::limits::{AWAIT_AUTH, MAX_RESYNCS, MAX_WRONG_ANSWERS, SQN_SKIPPED};
-use crate::ims::persist;
+use crate::crypto::hex;
+use crate::ims::limits::{AWAIT_AUTH, MAX_RESYNCS, MAX_WRONG_ANSWERS};
 use crate::ims::subscriber::{Subscribers, UserId};
 use crate::ims::tokens::Tokens;
 use crate::ims::trouble::Troubles;
@@ -24,7 +24,7 @@ use crate::proto::sip::digest::{Algorithm, Challenge, Credentials, aka as aka_di
 use crate::wire::sip::{HeaderId, Message};
 use challenge::{Challenges, NonceText, Pending};
 use policy::NoKeys;
-use std::collections::BTreeMap;
+use sequence::Sequences;
 
 /// Which pair of headers carries the challenge and its answer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -93,8 +93,7 @@ pub struct AuthCx<'a, 'b> {
 #[derive(Debug, Default)]
 pub struct Auth {
     challenges: Challenges,
-    /// The SQN of each user's last vector, when it is not the configured one.
-    sqn: BTreeMap<UserId, u64>,
+    sequences: Sequences,
 }
 
 /// A round of a user's attempt: what led to the next challenge.
@@ -180,17 +179,9 @@ impl Auth {
         Outcome::Passed { how, info }
     }
 
-    /// Takes the sequence number of a user that was stored before a restart: the last one that is known to have been used.
-    /// Those that were used while the disk lagged behind are not known, so the next ones are skipped; and since the skipping is
-    /// stored before any other input comes, a restart that ends as badly is no danger either. Never goes below the configured
-    /// number.
+    /// Takes the sequence number of a user that was stored before a restart.
     pub fn restore_sqn(&mut self, cx: &mut Cx<'_>, subscribers: &Subscribers, user: UserId, stored: u64) {
-        let profile = subscribers.user(user);
-        let configured = profile.sim.as_ref().map_or(0, |sim| sim.sqn);
-        let skipped = (0..SQN_SKIPPED).try_fold(stored & sqn::MAX, |sqn, _| sqn::next(sqn));
-        let sqn = skipped.unwrap_or(sqn::MAX).max(configured);
-        self.sqn.insert(user, sqn);
-        persist::store_sqn(cx, &profile.impi, sqn);
+        self.sequences.restore(cx, user, subscribers.user(user), stored);
     }
 
     /// Forgets challenges whose time is over, and tells of those that nobody ever answered.
@@ -304,7 +295,7 @@ impl Auth {
             format_args!("{}: SQN re-synchronised to {sqn_ms:012x} of the SIM", profile.impi),
         );
         self.challenges.spend(user, rand, to.cx.now);
-        self.sqn.insert(user, sqn_ms);
+        self.sequences.resynchronise(user, sqn_ms);
         let round = Round {
             wrong: pending.wrong,
             resyncs: pending.resyncs + 1,
@@ -365,8 +356,7 @@ impl Auth {
         Ok((rand, aka_digest::nonce(&rand, &vector.autn), Some(vector)))
     }
 
-    /// The next vector of the user's SIM. Its SQN is on its way to the disk before the challenge is on its way to the phone; what
-    /// a crash loses in between, [`Auth::restore_sqn`] makes up for.
+    /// The next vector of the user's SIM.
     fn vector(
         &mut self,
         cx: &mut Cx<'_>,
@@ -374,16 +364,11 @@ impl Auth {
         profile: &User,
         rand: &[u8; 16],
     ) -> Result<Vector, NoKeys> {
-        let configured =
-            profile.sim.as_ref().ok_or_else(|| NoKeys(format!("IMPI {} has no SIM keys", profile.impi)))?;
         let named = |NoKeys(words)| NoKeys(format!("IMPI {}: {words}", profile.impi));
+        let configured = profile.sim.as_ref().ok_or_else(|| named(NoKeys("it has no SIM keys".into())))?;
         let sim = policy::sim(configured).map_err(named)?;
-        let last = self.sqn.get(&user).copied().unwrap_or(configured.sqn);
-        let used_up = || NoKeys(format!("IMPI {}: SQN {last:012x} is the last one there is", profile.impi));
-        let next = sqn::next(last).ok_or_else(used_up)?;
-        self.sqn.insert(user, next);
-        persist::store_sqn(cx, &profile.impi, next);
-        Ok(aka::generate(&sim, rand, next))
+        let sqn = self.sequences.next(cx, user, profile, configured.sqn).map_err(named)?;
+        Ok(aka::generate(&sim, rand, sqn))
     }
 }
 

@@ -3,6 +3,7 @@
 mod auth;
 mod dispatch;
 mod hostile;
+mod loss;
 mod phone;
 mod reg_event;
 mod register;
