@@ -95,6 +95,11 @@ fn parses_strictly(octets: &[u8]) {
     let text = Text::read(octets);
     assert_eq!(text.get("Content-Length"), text.body.len().to_string(), "{}", shown());
     assert!(text.code() != 0 || message.max_forwards().is_some(), "no Max-Forwards: {}", shown());
-    let needs_contact = text.method() == "INVITE" && (text.code() == 0 || (200..300).contains(&text.code()));
+    let needs_contact = match text.method() {
+        "INVITE" => text.code() == 0 || (200..300).contains(&text.code()),
+        "NOTIFY" => text.code() == 0,
+        "SUBSCRIBE" => (200..300).contains(&text.code()),
+        _ => false,
+    };
     assert!(!needs_contact || bracketed(text.get("Contact")).starts_with("sip:"), "no Contact: {}", shown());
 }

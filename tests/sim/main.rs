@@ -45,6 +45,8 @@ fn invariants_hold_on_a_lossy_network() {
         assert!(total.answered > 300, "answered calls: {total:?}");
         assert!(total.cancelled > 30 && total.refused > 30, "cancelled and refused calls: {total:?}");
         assert!(total.echo_packets > 300, "echoed packets: {total:?}");
+        assert!(total.subscribed > 1000 && total.notified > 1000, "subscriptions: {total:?}");
+        assert!(total.missed * 100 < total.notified, "what is repeated for 128 s arrives: {total:?}");
         assert!(total.lost > 300 && total.duplicated > 300, "faults: {total:?}");
     }
 }
@@ -55,6 +57,8 @@ fn without_faults_every_phone_registers_and_every_call_ends_as_its_callee_wants(
         let outcome = run(seed, Faults::none());
         assert_eq!(outcome.timed_out, 0, "seed {seed}: requests without an answer: {outcome:?}");
         assert_eq!(outcome.failed, 0, "seed {seed}: calls that the server broke: {outcome:?}");
+        let late = (outcome.unnotified, outcome.missed);
+        assert_eq!(late, (0, 0), "seed {seed}: registration documents: {outcome:?}");
     }
 }
 

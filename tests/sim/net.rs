@@ -21,6 +21,11 @@ impl Faults {
         Faults { loss: 0, duplication: 0, reordering: 0, reset: 0, media_refused: 0 }
     }
 
+    /// Whether nothing goes wrong with messages.
+    pub fn is_none(&self) -> bool {
+        self.loss + self.duplication + self.reordering + self.reset == 0
+    }
+
     /// A fault mix of its own for each seed: some have one kind only, some all.
     pub fn drawn(rng: &mut Rng) -> Self {
         let mut up_to = |most| if rng.below(3) == 0 { 0 } else { rng.below(most) };

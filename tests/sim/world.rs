@@ -4,6 +4,7 @@ use crate::check::Checks;
 pub use crate::net::Faults;
 use crate::net::{Arrival, Net};
 use crate::phone::{DOMAIN, Order, Phone, Plan, Secret, Wants};
+use crate::text::bracketed;
 use imsbox::base::rng::Rng;
 use imsbox::base::time::{Duration, Instant, UnixTime};
 use imsbox::base::trace::{Layer, Level, Record, Sink};
@@ -41,6 +42,12 @@ pub struct Outcome {
     pub echo_packets: u64,
     pub lost: u64,
     pub duplicated: u64,
+    pub subscribed: u64,
+    pub notified: u64,
+    /// SUBSCRIBEs without a NOTIFY for so long that a strict phone gives up.
+    pub unnotified: u64,
+    /// Versions of registration documents that never came although later ones did.
+    pub missed: u64,
     /// All octets that the core sent, hashed.
     pub digest: u64,
 }
@@ -56,6 +63,10 @@ impl Outcome {
         self.echo_packets += other.echo_packets;
         self.lost += other.lost;
         self.duplicated += other.duplicated;
+        self.subscribed += other.subscribed;
+        self.notified += other.notified;
+        self.unnotified += other.unnotified;
+        self.missed += other.missed;
         self.digest ^= other.digest;
     }
 }
@@ -101,13 +112,19 @@ pub struct World {
     next_conn: u64,
     /// Open port pairs: the RTP port, its session.
     ports: HashMap<(LocalId, u16), u64>,
+    /// What could not be sent.
+    failed: Vec<(Flow, u64)>,
     outcome: Outcome,
     left: bool,
 }
 
 impl World {
     pub fn new(seed: u64, faults: Faults, verbose: bool) -> Self {
-        let phones = phones();
+        let mut phones = phones();
+        if faults.is_none() {
+            let desk = phones.iter_mut().find(|p| p.name == "desk").expect("there is one");
+            desk.watch_without_refresh();
+        }
         let mut core_rng = Rng::from_seed(seed.wrapping_mul(31));
         World {
             seed,
@@ -124,6 +141,7 @@ impl World {
             conns: HashMap::new(),
             next_conn: 0,
             ports: HashMap::new(),
+            failed: Vec::new(),
             outcome: Outcome::default(),
             left: false,
         }
@@ -151,6 +169,10 @@ impl World {
             outcome.refused += phone.seen.refused;
             outcome.cancelled += phone.seen.cancelled;
             outcome.timed_out += phone.seen.timed_out;
+            outcome.subscribed += phone.seen.subscribed;
+            outcome.notified += phone.seen.notified;
+            outcome.unnotified += phone.seen.unnotified;
+            outcome.missed += phone.missed_versions();
             let broken = phone.broken_plans();
             if self.verbose {
                 broken.iter().for_each(|b| eprintln!("{b}"));
@@ -194,26 +216,53 @@ impl World {
             }
             self.deliver();
             self.tick();
+            while let Some((flow, tag)) = self.failed.pop() {
+                self.with_core(|core, cx| core.on_send_failed(cx, flow, tag));
+            }
         }
     }
 
     fn leave(&mut self) {
         let want = self.phones.iter().filter(|p| p.name != "away");
-        let silent: Vec<_> = want.filter(|p| !p.is_registered()).map(|p| p.name.clone()).collect();
+        let silent: Vec<_> = want.filter(|p| p.is_silent()).map(|p| p.name.clone()).collect();
         assert!(silent.is_empty(), "not registered long after the faults have ended: {silent:?}");
+        self.watchers_know_everything();
         self.left = true;
         self.phones.iter_mut().filter(|p| p.name != "away").for_each(|p| p.leave(self.now));
     }
 
+    /// Long after the faults have ended every phone that subscribes knows who is registered: what the phones themselves say.
+    fn watchers_know_everything(&self) {
+        for phone in self.phones.iter().filter(|p| p.is_watching() && p.is_registered()) {
+            let of_user = self.phones.iter().filter(|p| p.user == phone.user && p.is_registered());
+            let mut expected: Vec<_> =
+                of_user.map(|p| (bracketed(&p.contact()).to_owned(), "active".to_owned())).collect();
+            expected.sort();
+            let known =
+                phone.known_contacts().unwrap_or_else(|| panic!("{} has no subscription", phone.name));
+            assert_eq!(known.len(), 2, "{}: both identities are listed", phone.name);
+            for (identity, contacts) in known {
+                // what has gone was told, and is still in the document that told it
+                let mut active: Vec<_> = contacts.iter().filter(|c| c.1 == "active").cloned().collect();
+                active.sort();
+                assert_eq!(active, expected, "{} knows something else of {identity}", phone.name);
+            }
+        }
+    }
+
     fn schedule(&mut self) -> VecDeque<Instant> {
-        let mut at: Vec<u64> = (0..30).map(|_| 20_000 + self.rng.below((FAULTS_END - 20) * 1000)).collect();
+        let mut at: Vec<u64> = (0..38).map(|_| 20_000 + self.rng.below((FAULTS_END - 20) * 1000)).collect();
         at.sort_unstable();
         at.into_iter().map(|ms| Instant::ZERO + Duration::from_millis(ms)).collect()
     }
 
     /// Does one thing that people do with phones.
     fn act(&mut self) {
-        let callers = self.phones.len() as u64 - 1;
+        if self.rng.below(5) == 0 {
+            let pad = self.phones.iter_mut().find(|p| p.name == "pad").expect("there is one");
+            return pad.toggle(self.now);
+        }
+        let callers = self.phones.iter().filter(|p| p.name.starts_with('u')).count() as u64;
         let caller = self.rng.below(callers) as usize;
         let callee = (caller + 1 + self.rng.below(callers - 1) as usize) % callers as usize;
         let to = match self.rng.below(10) {
@@ -357,7 +406,7 @@ impl World {
 
     fn carry_out(&mut self, output: &Output, out: &Outbox) {
         match output {
-            Output::Send { flow, range, tag: _ } => self.send(*flow, out.bytes(range)),
+            Output::Send { flow, range, tag } => self.send(*flow, out.bytes(range), *tag),
             Output::OpenMedia { session, local, port } => {
                 let taken = self.ports.insert((*local, *port), *session);
                 assert!(taken.is_none() && port % 2 == 0, "port {port} opened twice, or odd");
@@ -379,7 +428,7 @@ impl World {
         }
     }
 
-    fn send(&mut self, flow: Flow, octets: &[u8]) {
+    fn send(&mut self, flow: Flow, octets: &[u8], tag: u64) {
         self.checks.core_sent(self.now, octets, flow);
         let hash = |h: u64, o: &u8| (h ^ u64::from(*o)).wrapping_mul(0x0100_0000_01b3);
         self.outcome.digest = octets.iter().fold(self.outcome.digest, hash);
@@ -393,12 +442,12 @@ impl World {
                 assert!(!self.phones[phone].tcp, "UDP to {}, which is on TCP", self.phones[phone].name);
                 self.net.datagram(self.now, &mut self.rng, arrival);
             }
+            // too long for UDP, and nobody listens
+            Transport::Tcp if !self.phones[phone].tcp => {
+                assert!(octets.len() > 1300, "TCP to {}, which is on UDP", self.phones[phone].name);
+                self.failed.push((flow, tag));
+            }
             Transport::Tcp => {
-                assert!(
-                    self.phones[phone].tcp,
-                    "TCP to {}, which registered on UDP",
-                    self.phones[phone].name
-                );
                 self.connection(phone);
                 self.net.stream(self.now, arrival);
             }
@@ -424,6 +473,7 @@ impl World {
         assert!(dialogs.is_empty(), "dialogs left: {dialogs:?}");
         let users = self.core.user_views(self.now);
         assert!(users.iter().all(|u| u.bindings.is_empty()), "bindings left");
+        assert_eq!(self.core.load().subscriptions, 0, "subscriptions left");
     }
 }
 
@@ -433,11 +483,14 @@ fn phones() -> Vec<Phone> {
         (Secret::Password("secret"), Secret::Milenage { k: K, op: OP }, Secret::Xor { k: XOR_K });
     vec![
         Phone::new("u0", addr("10.0.0.10:5060"), false, password.clone()),
-        Phone::new("u1", addr("10.0.0.11:5061"), false, milenage.clone()),
-        Phone::new("u2", addr("[2001:db8::12]:5060"), false, xor.clone()),
-        Phone::new("u3", addr("10.0.0.13:5060"), true, password),
+        Phone::new("u1", addr("10.0.0.11:5061"), false, milenage.clone()).watching(),
+        Phone::new("u2", addr("[2001:db8::12]:5060"), false, xor.clone()).watching(),
+        Phone::new("u3", addr("10.0.0.13:5060"), true, password.clone()).watching(),
         Phone::new("u4", addr("10.0.0.14:6000"), false, xor),
-        Phone::new("u5", addr("[2001:db8::15]:5060"), true, milenage.clone()),
+        Phone::new("u5", addr("[2001:db8::15]:5060"), true, milenage.clone()).watching(),
+        // one user's two phones, which nobody calls; one of them comes and goes
+        Phone::new("desk", addr("10.0.0.16:5060"), false, password.clone()).of("duo").watching(),
+        Phone::new("pad", addr("10.0.0.17:5060"), true, password).of("duo").watching(),
         Phone::new("away", addr("10.0.0.99:5060"), false, milenage),
     ]
 }
@@ -447,7 +500,7 @@ fn config(phones: &[Phone]) -> Config {
     Config {
         sip: vec![socket("10.0.0.1"), socket("2001:db8::1")],
         echo: vec![Impu::new("tel:666"), Impu::new("tel:+666")],
-        users: phones.iter().enumerate().map(|(i, p)| user(i, p)).collect(),
+        users: phones.iter().enumerate().filter(|(_, p)| p.name != "pad").map(|(i, p)| user(i, p)).collect(),
         ..Config::default()
     }
 }
@@ -471,10 +524,10 @@ fn user(index: usize, phone: &Phone) -> User {
     };
     User {
         imsi: format!("00101000000000{index}"),
-        impi: format!("{}@{DOMAIN}", phone.name),
+        impi: format!("{}@{DOMAIN}", phone.user),
         domain: DOMAIN.to_owned(),
         impus: vec![
-            Impu::new(format!("sip:{}@{DOMAIN}", phone.name)),
+            Impu::new(format!("sip:{}@{DOMAIN}", phone.user)),
             Impu::new(format!("tel:{}", 100 + index)),
         ],
         authent_type: if password.is_some() { AuthentType::Md5 } else { AuthentType::AkaV1 },

@@ -235,6 +235,7 @@ impl RegEvents {
                 self.by_user.remove(&s.user);
             }
         }
+        debug_assert_eq!(self.by_dialog.len(), self.subscriptions.len(), "each is found by its dialog");
         let (subject, text) = (subject(view, &s), describe(view, &s));
         cx.ims(Level::Info, subject, format_args!("Subscription of {text} is gone: {why}"));
     }

@@ -445,6 +445,20 @@ fn a_phone_on_tcp_and_ipv6_is_notified_there() {
     assert_eq!(end.flow, Flow::tcp(LocalId(0), there, None));
 }
 
+/// A user who need not prove anything may look on from elsewhere.
+#[test]
+fn a_subscriber_that_is_not_registered_itself_hears_of_the_end_too() {
+    let mut phone = Phone::alice();
+    let mut lab = registered(&mut phone);
+    let mut watcher = Watcher::subscribed(&mut lab, &tablet(), 600_000);
+    let end = one(unregister(&mut lab, AOR, Gone::Deactivated));
+    assert_eq!(end.one("Subscription-State"), "terminated;reason=deactivated");
+    let document = watcher.read(&end);
+    assert_eq!(contacts(&document, AOR), [listed("sip:phone@10.0.0.1:5060", "terminated", "deactivated")]);
+    watcher.answer(&mut lab, &end, 200);
+    quiet(&mut lab, 0);
+}
+
 /// A phone that registers over TCP and subscribes over UDP is notified over UDP.
 #[test]
 fn a_phone_that_subscribes_by_another_transport_is_notified_by_that() {

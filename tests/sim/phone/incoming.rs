@@ -21,6 +21,10 @@ impl Phone {
             .iter()
             .position(|l| l.call_id == text.get("Call-ID") && l.local_tag == text.tag_of_to());
         match (method.as_str(), leg) {
+            ("NOTIFY", None) if self.watch_of(text).is_some() => {
+                let at = self.watch_of(text).expect("it was found");
+                self.on_notify(now, at, text, want);
+            }
             ("CANCEL", _) => self.on_cancel(now, text, want),
             ("INVITE", None) if text.tag_of_to().is_empty() => self.on_invite(now, text, want),
             (_, None) => {
@@ -37,6 +41,11 @@ impl Phone {
                 self.respond(text, 200, "", "", want);
             }
         }
+    }
+
+    fn watch_of(&self, text: &Text) -> Option<usize> {
+        let is_it = |w: &Watch| w.call_id == text.get("Call-ID") && w.local_tag == text.tag_of_to();
+        self.watches.iter().position(is_it)
     }
 
     pub(super) fn on_invite(&mut self, now: Instant, text: &Text, want: &mut Wants) {
@@ -158,6 +167,7 @@ impl Phone {
             Purpose::Invite(leg) => self.on_invite_answer(now, leg, code, first, text, want),
             Purpose::Reinvite(leg) => self.on_reinvite_answer(leg, code, first, text, want),
             Purpose::Bye(leg) if first => self.end(leg),
+            Purpose::Subscribe(at) if first => self.on_subscribe_answer(now, at, code, text),
             _ => {}
         }
     }

@@ -3,6 +3,7 @@
 mod incoming;
 mod outgoing;
 mod register;
+mod subscribe;
 
 use crate::text::{Text, bracketed, challenge_parameter, parameter};
 use imsbox::base::time::{Duration, Instant};
@@ -10,6 +11,7 @@ use imsbox::crypto::{aka, hex, milenage, xor};
 use imsbox::proto::sip::digest::{self, Algorithm, Inputs};
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
+use subscribe::Watch;
 
 const T1: Duration = Duration::from_secs(2);
 const T2: Duration = Duration::from_secs(16);
@@ -78,6 +80,7 @@ enum Purpose {
     Reinvite(usize),
     Bye(usize),
     Cancel,
+    Subscribe(usize),
 }
 
 struct Client {
@@ -142,6 +145,9 @@ enum Timer {
     Hold(usize),
     Cancel(usize),
     Rtp(usize, u8),
+    Subscribe,
+    Unsubscribe,
+    Notified(usize, usize),
 }
 
 /// What a phone wants of the world after an input.
@@ -160,13 +166,21 @@ pub struct Seen {
     pub cancelled: u64,
     pub timed_out: u64,
     pub failed: u64,
+    pub subscribed: u64,
+    pub notified: u64,
+    pub unnotified: u64,
 }
 
 pub struct Phone {
     pub name: String,
+    /// Whose phone it is.
+    pub user: String,
     pub addr: SocketAddr,
     pub tcp: bool,
     pub seen: Seen,
+    /// For how long it subscribes to its registration; 0 not at all.
+    watch_secs: u64,
+    watches: Vec<Watch>,
     secret: Secret,
     sqn_used: HashSet<[u8; 6]>,
     registered: bool,
@@ -186,9 +200,12 @@ impl Phone {
     pub fn new(name: &str, addr: SocketAddr, tcp: bool, secret: Secret) -> Self {
         Phone {
             name: name.to_owned(),
+            user: name.to_owned(),
             addr,
             tcp,
             seen: Seen::default(),
+            watch_secs: 0,
+            watches: Vec::new(),
             secret,
             sqn_used: HashSet::new(),
             registered: false,
@@ -205,12 +222,36 @@ impl Phone {
         }
     }
 
+    /// The phone subscribes to its registration, and refreshes that a few times in a run.
+    pub fn watching(self) -> Self {
+        Phone { watch_secs: 240, ..self }
+    }
+
+    /// The phone subscribes once and for all: what it knows it was told when it happened.
+    pub fn watch_without_refresh(&mut self) {
+        self.watch_secs = 3600;
+    }
+
+    /// The phone is another user's than its name says.
+    pub fn of(self, user: &str) -> Self {
+        Phone { user: user.to_owned(), ..self }
+    }
+
+    /// Whether the phone wants to be registered and is not.
+    pub fn is_silent(&self) -> bool {
+        self.wants_registration && !self.registered
+    }
+
     pub fn secret(&self) -> &Secret {
         &self.secret
     }
 
     pub fn is_registered(&self) -> bool {
         self.registered
+    }
+
+    pub fn is_watching(&self) -> bool {
+        self.watch_secs > 0
     }
 
     /// Whether nothing is under way on this phone.
@@ -238,10 +279,24 @@ impl Phone {
         self.timers.push((now, Timer::Register));
     }
 
+    /// Registers, or unregisters, unless either is under way.
+    pub fn toggle(&mut self, now: Instant) {
+        if self.clients.iter().any(|c| c.purpose == Purpose::Register && c.answer.is_none()) {
+            return;
+        }
+        self.wants_registration = !self.wants_registration;
+        self.timers.retain(|(_, timer)| !matches!(timer, Timer::Register));
+        self.timers.push((now, Timer::Register));
+    }
+
     /// Ends all calls and the registration.
     pub fn leave(&mut self, now: Instant) {
         self.wants_registration = false;
         self.timers.clear();
+        // some end their subscription, some leave it to the server
+        if self.counter % 2 == 0 && self.known_contacts().is_some() {
+            self.timers.push((now, Timer::Unsubscribe));
+        }
         for leg in 0..self.legs.len() {
             match self.legs[leg].state {
                 State::Up => self.timers.push((now, Timer::HangUp(leg))),
@@ -310,6 +365,9 @@ impl Phone {
                 self.challenges = 0;
                 self.send_register(now, want);
             }
+            Timer::Subscribe => self.on_subscribe_timer(now, want),
+            Timer::Unsubscribe => self.send_subscribe(now, 0, want),
+            Timer::Notified(at, before) => self.on_notified_timer(at, before),
             Timer::Answer(leg) => self.answer(now, leg, want),
             Timer::RingOut(leg) if self.legs[leg].state == State::Ringing => self.reject(now, leg, 480, want),
             Timer::HangUp(leg) if self.legs[leg].state == State::Up => self.hang_up(now, leg, want),
@@ -371,7 +429,7 @@ impl Phone {
         }
     }
 
-    fn contact(&self) -> String {
+    pub fn contact(&self) -> String {
         let transport = if self.tcp { ";transport=tcp" } else { "" };
         format!("<sip:{}@{}{transport}>", self.name, self.addr)
     }

@@ -145,6 +145,7 @@ impl Phone {
             match purpose {
                 Purpose::Register => self.timers.push((now + Duration::from_secs(10), Timer::Register)),
                 Purpose::Invite(leg) | Purpose::Bye(leg) => self.end(leg),
+                Purpose::Subscribe(at) => self.on_subscribe_failure(now, at, 408),
                 Purpose::Reinvite(_) | Purpose::Cancel => {}
             }
         }

@@ -7,11 +7,11 @@ impl Phone {
         self.register_cseq += 1;
         let branch = self.fresh("z9hG4bK");
         let expires = if self.wants_registration { EXPIRES } else { 0 };
-        let (name, transport) = (&self.name, self.transport());
+        let (name, user, transport) = (&self.name, &self.user, self.transport());
         let authorization = self.authorization.take().unwrap_or_default();
         let octets = format!(
             "REGISTER sip:{DOMAIN} SIP/2.0\r\nVia: SIP/2.0/{transport} {a};branch={branch};rport\r\nMax-Forwards: 70\r\n\
-             From: <sip:{name}@{DOMAIN}>;tag=r{name}\r\nTo: <sip:{name}@{DOMAIN}>\r\nCall-ID: reg-{name}\r\n\
+             From: <sip:{user}@{DOMAIN}>;tag=r{name}\r\nTo: <sip:{user}@{DOMAIN}>\r\nCall-ID: reg-{name}\r\n\
              CSeq: {c} REGISTER\r\nContact: {contact};expires={expires}\r\nSupported: path\r\n{authorization}Content-Length: 0\r\n\r\n",
             a = self.addr,
             c = self.register_cseq,
@@ -28,18 +28,21 @@ impl Phone {
                 if self.wants_registration {
                     self.seen.registered += 1;
                     assert!(
-                        text.get("Contact").contains(&format!("sip:{}@", self.name)),
+                        text.all("Contact").any(|c| c.contains(&format!("sip:{}@", self.name))),
                         "{}: no Contact in 200",
                         self.name
                     );
                     assert!(
-                        text.get("P-Associated-URI").contains(&self.name),
+                        text.get("P-Associated-URI").contains(&self.user),
                         "{}: no P-Associated-URI",
                         self.name
                     );
                     self.timers.push((now + Duration::from_secs(EXPIRES / 2), Timer::Register));
+                    if self.known_contacts().is_none() {
+                        self.subscribe_in(now, 0);
+                    }
                 } else if !self.wants_registration
-                    && text.all("Contact").any(|c| c.contains("expires") && !c.contains("expires=0"))
+                    && text.all("Contact").any(|c| c.contains(&format!("sip:{}@", self.name)))
                 {
                     panic!("{}: still bound after de-registration", self.name);
                 }
@@ -65,7 +68,7 @@ impl Phone {
         let algorithm = Algorithm::parse(name.as_bytes()).expect("an algorithm that we know");
         let password = self.password(nonce);
         let uri = format!("sip:{DOMAIN}");
-        let impi = format!("{}@{DOMAIN}", self.name);
+        let impi = format!("{}@{DOMAIN}", self.user);
         let response = digest::response(&Inputs {
             algorithm,
             username: impi.as_bytes(),
