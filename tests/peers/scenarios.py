@@ -105,6 +105,23 @@ def deregister_aka(case):
 
 
 @scenario
+def subscribe_to_the_registration(case):
+    phone = case.phone("phone")
+    phone.values["target"] = phone.user.impu
+    phone.start("subscribe")
+    phone.wait()
+
+
+@scenario
+def subscriber_is_told_when_the_network_unregisters_it(case):
+    phone = case.phone("phone")
+    phone.start("subscriber_is_unregistered")
+    phone.wait_done()
+    case.server.monitor("unregister", phone.user.impu)
+    phone.wait()
+
+
+@scenario
 def wrong_password(case):
     phone = alone(case, "wrong_password", wrong=True)
     case.log_says(phone.user, "password")

@@ -13,6 +13,9 @@ pub const MAX_SUBSCRIPTIONS_PER_USER: usize = 64;
 /// each time, for as long as it was granted: a week.
 pub const MAX_SUBSCRIPTIONS_PER_CONTACT: usize = 4;
 
+/// The longest `id` of Event that comes back in NOTIFYs, octets; a longer one is left out.
+pub const MAX_EVENT_ID: usize = 64;
+
 /// How long a subscription lasts that does not say how long it wants to (RFC 3680 4.4).
 pub const DEFAULT_EXPIRES: Duration = Duration::from_secs(3761);
 

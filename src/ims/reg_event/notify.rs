@@ -44,7 +44,10 @@ pub(super) fn send(
     let sent = view.txs.request(cx, flow, b"NOTIFY", dialog.request_uri(), s.tcp_allowed, owner, |mut w| {
         dialog.write_head(&mut w, b"NOTIFY", cseq);
         forward::contact(&mut w, local, flow.transport, None);
-        w.header_parts("Event", &[b"reg", &s.event_params]);
+        match &s.event_id[..] {
+            [] => w.header("Event", "reg"),
+            id => w.header_parts("Event", &[b"reg;id=", id]),
+        };
         w.header("Subscription-State", &state);
         forward::own_request(&mut w, settings, b"NOTIFY");
         w.body(MEDIA_TYPE.as_bytes(), &document);

@@ -3,7 +3,7 @@
 //! Lenient where phones are odd: Accept may be missing, the Request-URI may be any identity of the user, barred ones too, and
 //! Expires may be missing.
 
-use super::limits::{DEFAULT_EXPIRES, MAX_EXPIRES, MIN_EXPIRES};
+use super::limits::{DEFAULT_EXPIRES, MAX_EVENT_ID, MAX_EXPIRES, MIN_EXPIRES};
 use super::reginfo::MEDIA_TYPE;
 use super::subscription::{End, News, State, Subscription, visible};
 use super::{RegEvents, describe, subject};
@@ -30,8 +30,8 @@ use smallvec::SmallVec;
 struct Wanted {
     /// How long it is granted; zero ends it.
     expires: Duration,
-    /// The parameters of Event.
-    event_params: Box<[u8]>,
+    /// The `id` of Event.
+    event_id: Box<[u8]>,
 }
 
 /// Takes a SUBSCRIBE outside of any dialog.
@@ -113,7 +113,8 @@ fn wanted(msg: &Message<'_>, settings: &RegistrationSettings) -> Result<Wanted, 
         let words = "a subscription would not last long enough";
         return Err(Refusal::new(423, words).with(Extra::MinExpires(shortest.as_secs())));
     }
-    Ok(Wanted { expires: asked.min(longest), event_params: params.as_bytes().into() })
+    let event_id = params.get("id").filter(|id| id.len() <= MAX_EVENT_ID).unwrap_or_default().into();
+    Ok(Wanted { expires: asked.min(longest), event_id })
 }
 
 /// RFC 3680 4.5: without Accept, reginfo is accepted.
@@ -155,7 +156,7 @@ fn new_subscription(
         is_alone: view.subs.user(user).multi_sim,
         dialog: Dialog::uas(msg, tag, flow),
         tcp_allowed: false,
-        event_params: Box::default(),
+        event_id: Box::default(),
         state: State::Active,
         expires_at: cx.now,
         version: 0,
@@ -196,7 +197,7 @@ fn renew(s: &mut Subscription, view: &View<'_>, cx: &Cx<'_>, flow: Flow, wanted:
     let way = Uri::parse(s.dialog.remote_target()).map(|uri| route::choose(flow, &uri));
     s.dialog.set_flow(way.map_or(flow, |way| way.flow));
     s.tcp_allowed = way.is_some_and(|way| way.tcp_allowed);
-    s.event_params.clone_from(&wanted.event_params);
+    s.event_id.clone_from(&wanted.event_id);
     s.in_flight = None;
     s.expires_at = cx.now + wanted.expires;
     s.tell(News::Urgent);

@@ -24,8 +24,8 @@ pub struct Subscription {
     pub(super) dialog: Dialog,
     /// Whether a NOTIFY too long for UDP may go by TCP.
     pub(super) tcp_allowed: bool,
-    /// The parameters of Event, which come back in every NOTIFY: `id` of RFC 3265 subscribers.
-    pub(super) event_params: Box<[u8]>,
+    /// The `id` of Event, which comes back in every NOTIFY (RFC 3265 7.2.1); empty when there is none.
+    pub(super) event_id: Box<[u8]>,
     pub(super) state: State,
     pub(super) expires_at: Instant,
     /// The version of the next document.
