@@ -294,7 +294,7 @@ impl Phone {
         self.wants_registration = false;
         self.timers.clear();
         // some end their subscription, some leave it to the server
-        if self.counter % 2 == 0 && self.known_contacts().is_some() {
+        if self.counter.is_multiple_of(2) && self.known_contacts().is_some() {
             self.timers.push((now, Timer::Unsubscribe));
         }
         for leg in 0..self.legs.len() {
