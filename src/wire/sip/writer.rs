@@ -16,18 +16,19 @@ impl<'b> Writer<'b> {
     /// Starts a request in `out`, which is cleared.
     pub fn request(out: &'b mut Vec<u8>, method: &[u8], uri: &[u8]) -> Self {
         out.clear();
-        for part in [method, b" ", uri, b" SIP/2.0\r\n"] {
-            out.extend_from_slice(part);
-        }
-        Writer { out }
+        let mut w = Writer { out };
+        w.line(0, &[method, b" ", uri, b" SIP/2.0"]);
+        w
     }
 
     /// Starts a response in `out`, which is cleared. `reason` replaces the standard phrase.
     pub fn response(out: &'b mut Vec<u8>, status: u16, reason: Option<&str>) -> Self {
         out.clear();
         let phrase = reason.unwrap_or(reason_phrase(status));
-        write!(out, "SIP/2.0 {status} {phrase}\r\n").expect("writing to a Vec cannot fail");
-        Writer { out }
+        write!(out, "SIP/2.0 {status} ").expect("writing to a Vec cannot fail");
+        let mut w = Writer { out };
+        w.line(0, &[phrase.as_bytes()]);
+        w
     }
 
     /// Starts a response to `request` (RFC 3261 8.2.6): its Via fields, From, To with `to_tag` unless it has a tag, Call-ID,
@@ -70,19 +71,32 @@ impl<'b> Writer<'b> {
 
     /// Adds a header field under a name that is not ours.
     pub fn field(&mut self, name: &[u8], parts: &[&[u8]]) -> &mut Self {
+        let start = self.out.len();
         self.out.extend_from_slice(name);
         self.out.extend_from_slice(b": ");
-        for part in parts {
-            self.out.extend_from_slice(part);
-        }
-        self.out.extend_from_slice(b"\r\n");
+        self.line(start, parts);
         self
     }
 
     /// Adds a formatted header field.
     pub fn header_fmt(&mut self, name: &str, value: fmt::Arguments<'_>) -> &mut Self {
-        write!(self.out, "{name}: {value}\r\n").expect("writing to a Vec cannot fail");
+        let start = self.out.len();
+        write!(self.out, "{name}: {value}").expect("writing to a Vec cannot fail");
+        self.line(start, &[]);
         self
+    }
+
+    /// Adds parts to the line that begins at `start` and ends it. What comes from a peer may be folded or hold a lone CR or LF:
+    /// as it passes, each becomes a space (RFC 3261 7.3.1), so that no reader takes the rest for a header field of ours.
+    fn line(&mut self, start: usize, parts: &[&[u8]]) {
+        for part in parts {
+            self.out.extend_from_slice(part);
+        }
+        let text = &mut self.out[start..];
+        if memchr::memchr2(b'\r', b'\n', text).is_some() {
+            text.iter_mut().filter(|o| matches!(o, b'\r' | b'\n')).for_each(|o| *o = b' ');
+        }
+        self.out.extend_from_slice(b"\r\n");
     }
 
     /// Copies all fields of a header from another message, under the header's long name.
@@ -130,5 +144,16 @@ mod tests {
         assert_eq!((r.status(), r.reason(), r.to().unwrap().tag()), (180, &b"Ringing"[..], Some(&b"t2"[..])));
         assert_eq!(r.values(HeaderId::Via).collect::<Vec<_>>(), [&via[..], b"SIP/2.0/UDP g;branch=z9hG4bK2"]);
         assert_eq!(m.body(), b"v=0\r\n");
+    }
+
+    #[test]
+    fn a_line_of_a_message_stays_one_line() {
+        let mut out = Vec::new();
+        let mut w = Writer::response(&mut out, 486, Some("Busy\rX: 1"));
+        w.header("A", "b\r\n c\nd").header_fmt("E", format_args!("f\rg"));
+        w.finish();
+        assert_eq!(out, b"SIP/2.0 486 Busy X: 1\r\nA: b   c d\r\nE: f g\r\nContent-Length: 0\r\n\r\n");
+        Writer::request(&mut out, b"BYE", b"sip:a\n b").finish();
+        assert!(out.starts_with(b"BYE sip:a  b SIP/2.0\r\n"));
     }
 }
