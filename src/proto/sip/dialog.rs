@@ -154,7 +154,7 @@ impl Dialog {
             return;
         }
         self.refresh_target(response);
-        if is_success && is_early && self.is_uac && creates_dialog(method) {
+        if is_success && is_early && self.is_uac && method.creates_dialog() {
             self.state = State::Confirmed;
             self.route_set = reversed_record_route(response);
         }
@@ -271,10 +271,6 @@ impl Dialog {
         let uri = first.uri?;
         (!uri.params.has("lr")).then_some(first.uri_text)
     }
-}
-
-fn creates_dialog(method: Method) -> bool {
-    matches!(method, Method::Invite | Method::Subscribe | Method::Refer | Method::Notify)
 }
 
 /// RFC 3261 12.2.1.2, RFC 3311 5.1, RFC 6665 4.4.1: the methods whose Contact replaces the remote target.

@@ -40,6 +40,11 @@ impl Method {
         (Method::Refer, "REFER"),
     ];
 
+    /// Whether it can create a dialog (RFC 3261 12, RFC 6665 4.4.1, RFC 3515).
+    pub const fn creates_dialog(self) -> bool {
+        matches!(self, Method::Invite | Method::Subscribe | Method::Refer | Method::Notify)
+    }
+
     /// The method that a token names.
     pub fn from_token(token: &[u8]) -> Method {
         Self::TABLE.iter().find(|(_, name)| name.as_bytes() == token).map_or(Method::Other, |(m, _)| *m)

@@ -32,7 +32,7 @@ pub use access_network::AccessNetwork;
 pub use contact::{Contact, Imei};
 pub use error::{Defect, ParseError};
 pub use header::HeaderId;
-pub use message::{Index, Message, Stored};
+pub use message::{Field, Index, Message, Stored};
 pub use method::Method;
 pub use multipart::{Part, Parts};
 pub use name_addr::NameAddr;

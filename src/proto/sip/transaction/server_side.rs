@@ -65,6 +65,11 @@ impl<O: Copy + Debug> Transactions<O> {
                 // RFC 3261 8.2.6.1
                 w.copy(&request, HeaderId::Timestamp);
             }
+            let is_outside = request.to().is_some_and(|to| to.tag().is_none());
+            if is_outside && request.method().creates_dialog() && (101..300).contains(&status) {
+                // RFC 3261 12.1.1: the way that the dialog's requests go
+                w.copy(&request, HeaderId::RecordRoute);
+            }
             fill(w);
             tx.response.extend_from_slice(&self.scratch.message);
         }
