@@ -59,7 +59,7 @@ pub(super) fn on_request(service: &mut Service, cx: &mut Cx<'_>, flow: Flow, msg
         Verdict::New(id) => on_new(service, cx, id, flow, msg),
         Verdict::Ack => {
             let (calls, mut view) = service.calls();
-            calls.on_ack(&mut view, cx, msg);
+            calls.on_ack(&mut view, cx, msg, flow);
         }
         Verdict::Cancel { invite } => {
             let (calls, mut view) = service.calls();

@@ -126,7 +126,8 @@ fn escaped(number: &str) -> String {
     number.replace('#', "%23")
 }
 
-fn quoted(display: &str) -> String {
+/// A display name as a quoted string, with the space behind it.
+pub(super) fn quoted(display: &str) -> String {
     let escaped = display.replace('\\', "\\\\").replace('"', "\\\"");
     let clean: String = escaped.chars().filter(|c| !c.is_control()).collect();
     format!("\"{clean}\" ")

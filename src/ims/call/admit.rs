@@ -3,7 +3,7 @@
 use super::echo::Echo;
 use super::echo_media;
 use super::echo_sdp::Origin;
-use super::forward;
+use super::forward::{self, Privacy};
 use super::history::History;
 use super::limits::{MAX_FORKS, RETRY_AFTER_SECS};
 use super::media::description;
@@ -104,8 +104,10 @@ impl Draft {
             Target::User { user, impu } => {
                 let own = caller.binding.filter(|id| is_registered_at(view, *id, msg, flow));
                 let waiting = contacts(view, cx, user, impu, own)?;
-                let uri = view.subs.user(user).impus[impu].uri.clone();
-                let callee = Party { user: Some(user), impu_index: Some(impu), uri, ..Party::default() };
+                let called = &view.subs.user(user).impus[impu];
+                let privacy = Privacy { hides_identity: called.anonymous, hides_from: false };
+                let (user, impu_index, uri) = (Some(user), Some(impu), called.uri.clone());
+                let callee = Party { user, impu_index, uri, privacy, ..Party::default() };
                 (Kind::Bridge(Box::new(Bridge { waiting, ..Bridge::default() })), callee)
             }
             Target::Echo(number) => {
@@ -215,7 +217,11 @@ fn calling_party<'v>(
     };
     let binding = caller.binding;
     let follows_binding = binding.is_some_and(|id| is_registered_at(view, id, msg, flow));
-    (Party { user, impu_index: None, uri, binding, follows_binding }, known)
+    let privacy = match known {
+        Some(impu) if impu.anonymous => Privacy { hides_identity: true, hides_from: true },
+        _ => Privacy::of(msg),
+    };
+    (Party { user, impu_index: None, uri, binding, follows_binding, privacy }, known)
 }
 
 /// Whether an INVITE that came over this flow comes from the phone that registered this contact: over the same connection, from

@@ -179,8 +179,12 @@ pub(super) fn on_repeated(
     let Some((place, cseq)) = place_of(msg) else { return };
     let known = call.legs.get(usize::from(place.leg)).and_then(|l| l.dialog(place.side));
     if known.is_some_and(|d| Some(d.remote_tag()) == msg.to().and_then(|t| t.tag())) {
-        // nothing to repeat yet: the caller's ACK is still awaited, on a timer of ours
-        pass::ack_again(call, view, cx, (place.leg, place.side), cseq);
+        let at = (place.leg, place.side);
+        let was_sent = pass::ack_again(call, view, cx, at, cseq);
+        // nothing to repeat yet: the other phone's ACK is awaited, on a timer of ours, unless it has left instead
+        if !was_sent && call.state == State::Stop {
+            pass::ack(call, view, cx, at, cseq, None);
+        }
     } else {
         abandon(view, cx, client, msg, Ending::Bye);
     }

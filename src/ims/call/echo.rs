@@ -11,7 +11,7 @@ use super::echo_sdp::{self, Allowed, Origin};
 use super::forward;
 use super::media::description;
 use super::release::{self, End};
-use super::session::{Call, Kind, ServerId};
+use super::session::{Call, Invite, Kind, ServerId};
 use super::state::State;
 use super::tag::Side;
 use crate::base::time::{Duration, Instant};
@@ -111,7 +111,11 @@ impl Echo {
         self.streams.close_all(view.media, cx.out);
         self.reliable = None;
         self.stage = Stage::Answered;
-        self.pending = None;
+    }
+
+    /// Takes the request whose answer waits for ports, unless it has been answered with the call's end.
+    pub(super) fn take_unanswered(&mut self, view: &View<'_>) -> Option<Pending> {
+        self.pending.take().filter(|p| view.txs.server(p.tx).is_some_and(|tx| !tx.has_final()))
     }
 }
 
@@ -286,9 +290,12 @@ fn alert(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>) {
     }
 }
 
-/// Sends 180.
+/// Sends 180; not to a caller that takes reliable answers only, as this one is none (RFC 3262 3).
 fn ring(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>) {
-    respond_provisional(call, view, cx, 180, None);
+    let requires = |i: &Invite| i.request.message().lists(HeaderId::Require, "100rel");
+    if !call.invite.as_ref().is_some_and(requires) {
+        respond_provisional(call, view, cx, 180, None);
+    }
     call.become_state(cx.now, State::Ringing);
     super::trace(cx, call, format_args!("{} rings", call.callee.uri));
 }

@@ -12,8 +12,7 @@ use super::tag::Side;
 use crate::ims::core::View;
 use crate::proto::cx::Cx;
 use crate::wire::sdp::Sdp;
-use crate::wire::sip::text::{decimal, is_lws};
-use crate::wire::sip::{HeaderId, Message, Method};
+use crate::wire::sip::{HeaderId, Message, Method, RAck};
 
 /// A request other than BYE in the call's dialog; its CSeq has been checked.
 pub(super) fn on_request(
@@ -73,11 +72,8 @@ fn on_offer(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, tx: ServerId,
 fn on_prack(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, tx: ServerId, msg: &Message<'_>) {
     let invite = call.invite.as_ref().and_then(|i| i.request.message().cseq()).map(|c| c.number);
     let Some(echo) = call.echo_mut() else { return };
-    let rack = msg.header(HeaderId::RAck).unwrap_or_default();
-    let mut words = rack.split(|&o| is_lws(o)).filter(|w| !w.is_empty());
-    let (rseq, cseq) = (words.next().and_then(decimal), words.next().and_then(decimal));
-    let fits = echo.reliable.is_some_and(|r| Some(r.rseq) == rseq) && cseq.is_some() && cseq == invite;
-    if !fits || words.next() != Some(b"INVITE") {
+    let rack = msg.header(HeaderId::RAck).and_then(RAck::parse).filter(|r| r.method == Method::Invite);
+    if !rack.is_some_and(|r| echo.reliable.is_some_and(|e| e.rseq == r.rseq) && invite == Some(r.cseq)) {
         return reinvite::refuse(view, cx, tx, msg, 481);
     }
     echo.reliable = None;

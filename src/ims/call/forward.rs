@@ -8,8 +8,9 @@
 use super::custom::Custom;
 use super::rules::Rules;
 use crate::config::model::SipSettings;
+use crate::ims::identity;
 use crate::proto::flow::Transport;
-use crate::wire::sip::{HeaderId, Message, NameAddr, Writer};
+use crate::wire::sip::{self, Field, HeaderId, Message, NameAddr, Writer};
 use smallvec::SmallVec;
 use std::fmt;
 use std::net::SocketAddr;
@@ -32,17 +33,12 @@ pub struct Privacy {
 impl Privacy {
     /// Reads the Privacy header; `none` cancels the others.
     pub fn of(msg: &Message<'_>) -> Privacy {
-        let mut privacy = Privacy::default();
-        let values = msg.values(HeaderId::Privacy).flat_map(|v| v.split(|&o| o == b';'));
-        for value in values.map(crate::wire::sip::text::trim) {
-            let is = |word: &str| value.eq_ignore_ascii_case(word.as_bytes());
-            if is("none") {
-                return Privacy::default();
-            }
-            privacy.hides_identity |= is("id") || is("user");
-            privacy.hides_from |= is("header") || is("user");
+        let asked = msg.headers(HeaderId::Privacy).map(sip::Privacy::parse);
+        let asked = asked.fold(sip::Privacy::default(), sip::Privacy::and);
+        Privacy {
+            hides_identity: asked.withholds_identity(),
+            hides_from: !asked.none && (asked.header || asked.user),
         }
-        privacy
     }
 }
 
@@ -57,6 +53,8 @@ pub struct Additions<'a> {
     pub called_party: Option<&'a [u8]>,
     /// What the configuration changes.
     pub rules: Rules,
+    /// What its sender wants hidden.
+    pub privacy: Privacy,
     /// Whether the message begins the call.
     pub begins: bool,
 }
@@ -130,7 +128,8 @@ fn copy(
 ) {
     for field in msg.fields().filter(|f| !with.rules.removes_header(f.id)) {
         let agent = with.settings.force_user_agent && is_agent(field.id);
-        let ours = is_ours(field.id) && !exempt(field.id);
+        let ours = (is_ours(field.id) || is_the_networks(field)) && !exempt(field.id)
+            || with.privacy.hides_from && tells_of_sender(field.id);
         if !agent && !ours && !custom.removes(field.name) && !custom.removes(field.id.name().as_bytes()) {
             w.field(field.name, &[field.value]);
         }
@@ -175,6 +174,48 @@ const fn is_agent(id: HeaderId) -> bool {
     matches!(id, HeaderId::UserAgent | HeaderId::Server)
 }
 
+/// Headers without a use here that one network element tells another (RFC 3325, RFC 7315 and its registry, TS 24.229 5.7 and
+/// 7.2A), and the forerunner of P-Asserted-Identity: phones neither say nor see them.
+fn is_the_networks(field: Field<'_>) -> bool {
+    const NAMES: [&str; 15] = [
+        "Additional-Identity",
+        "Attestation-Info",
+        "Cellular-Network-Info",
+        "Origination-Id",
+        "P-Private-Network-Indication",
+        "P-Profile-Key",
+        "P-Served-User",
+        "P-User-Database",
+        "Priority-Share",
+        "Relayed-Charge",
+        "Remote-Party-ID",
+        "Resource-Share",
+        "Response-Source",
+        "Restoration-Info",
+        "Service-Interact-Info",
+    ];
+    let is = |name: &&str| field.name.eq_ignore_ascii_case(name.as_bytes());
+    // RFC 5503: billing, tracing and lawful interception
+    let dcs = field.name.get(..6).is_some_and(|head| head.eq_ignore_ascii_case(b"P-DCS-"));
+    field.id == HeaderId::Other && (dcs || NAMES.iter().any(is))
+}
+
+/// Headers by which a caller who wants to be unknown would be known (RFC 3323 5.3, RFC 3892 7.1).
+const fn tells_of_sender(id: HeaderId) -> bool {
+    use HeaderId as H;
+    matches!(
+        id,
+        H::Subject
+            | H::CallInfo
+            | H::Organization
+            | H::ReplyTo
+            | H::InReplyTo
+            | H::ReferredBy
+            | H::UserAgent
+            | H::Server
+    )
+}
+
 /// Headers that never pass as they are.
 #[rustfmt::skip]
 const fn is_ours(id: HeaderId) -> bool {
@@ -202,9 +243,10 @@ const fn is_ours(id: HeaderId) -> bool {
 /// Writes From or To towards the other side: the party as the message names it, without its tag, with ours.
 pub fn party(w: &mut Writer<'_>, name: &str, value: &[u8], tag: Option<&[u8]>, display: Option<&str>) {
     let Some(address) = NameAddr::parse(value) else { return };
+    let quoted = display.map(identity::quoted).unwrap_or_default();
     let mut parts: SmallVec<[&[u8]; 16]> = SmallVec::new();
     match display {
-        Some(text) => parts.extend([&b"\""[..], text.as_bytes(), b"\" "]),
+        Some(_) => parts.push(quoted.as_bytes()),
         None if !address.display.is_empty() => parts.extend([address.display, b" "]),
         None => {}
     }
@@ -288,7 +330,8 @@ mod tests {
     }
 
     fn additions(settings: &SipSettings) -> Additions<'_> {
-        Additions { settings, identities: &[], called_party: None, rules: Rules::default(), begins: false }
+        let (rules, privacy) = (Rules::default(), Privacy::default());
+        Additions { settings, identities: &[], called_party: None, rules, privacy, begins: false }
     }
 
     #[test]

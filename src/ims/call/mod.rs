@@ -42,6 +42,7 @@ use crate::ims::core::View;
 use crate::ims::dispatch::Caller;
 use crate::ims::owner::Owner;
 use crate::ims::registrar::{Gone, Removed};
+use crate::ims::subscriber::UserId;
 use crate::ims::view::DialogView;
 use crate::proto::cx::Cx;
 use crate::proto::flow::Flow;
@@ -57,7 +58,7 @@ use smallvec::SmallVec;
 use state::State;
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
-use tag::Place;
+use tag::{Place, Side};
 
 /// Each call takes this many dialog indexes: its own and one for each leg.
 const INDEXES: u32 = 10;
@@ -127,11 +128,7 @@ impl Calls {
         let Some(place) = self.place(msg) else { return reinvite::refuse(view, cx, tx, msg, 481) };
         self.with(view, cx, place.call, |call, view, cx| {
             let at = (place.leg, place.side);
-            let order = call.dialog_mut(place.leg, place.side).map_or(Err(481), |dialog| {
-                // where the phone is now, should it not be registered (pass::flow prefers its registration)
-                dialog.set_flow(flow);
-                dialog.on_request(msg)
-            });
+            let order = enter(call, view, cx, at, msg, flow);
             match (order, msg.method()) {
                 (Err(status), _) => reinvite::refuse(view, cx, tx, msg, status),
                 (Ok(()), Method::Bye) => release::on_bye(call, view, cx, tx, msg, at),
@@ -142,10 +139,12 @@ impl Calls {
     }
 
     /// An ACK that ends no transaction of a failure: of a 2xx, or stray.
-    pub fn on_ack(&mut self, view: &mut View<'_>, cx: &mut Cx<'_>, msg: &Message<'_>) {
+    pub fn on_ack(&mut self, view: &mut View<'_>, cx: &mut Cx<'_>, msg: &Message<'_>, flow: Flow) {
         let Some(place) = self.place(msg) else { return };
         self.with(view, cx, place.call, |call, view, cx| {
-            answer::on_ack(call, view, cx, place.leg, place.side, msg);
+            if is_from_party(call, view, (place.leg, place.side), msg, flow) {
+                answer::on_ack(call, view, cx, place.leg, place.side, msg);
+            }
         });
     }
 
@@ -246,21 +245,36 @@ impl Calls {
     }
 
     /// A contact is no longer registered. Its calls end if that is somebody's will, the user's or the network's (TS 24.229
-    /// 5.4.1.5); a registration that merely ran out ends no call.
+    /// 5.4.1.5); a registration that merely ran out ends a call only when the other party's has too.
     pub fn on_binding_removed(&mut self, view: &mut View<'_>, cx: &mut Cx<'_>, removed: Removed) {
-        let binding = removed.id;
-        if removed.why == Gone::Expired {
-            return;
-        }
+        let is_registered = |user: UserId| !view.registrar.targets(user, cx.now).is_empty();
+        let text = match removed.why {
+            Gone::Expired if is_registered(removed.user) => return,
+            Gone::Expired => "neither party is registered any more",
+            _ => "a party is no longer registered",
+        };
         let uses = |c: &Call| {
             let winner = c.answered_leg().and_then(|l| c.legs.get(usize::from(l)));
-            c.caller.binding == Some(binding) || winner.is_some_and(|l| l.binding == Some(binding))
+            c.caller.binding == Some(removed.id) || winner.is_some_and(|l| l.binding == Some(removed.id))
+        };
+        // phones that have both vanished without a session timer would leave their call behind for ever
+        let lost = |c: &Call| {
+            let parties = [&c.caller, &c.callee].map(|p| p.user);
+            c.caller.binding.is_some()
+                && parties.contains(&Some(removed.user))
+                && parties.iter().flatten().all(|user| !is_registered(*user))
+                && c.state.is_answered()
+                && matches!(c.kind, Kind::Bridge(_))
+        };
+        let ends = |c: &Call| match removed.why {
+            Gone::Expired => lost(c),
+            _ => uses(c),
         };
         let ids: SmallVec<[Id<Call>; 4]> =
-            self.calls.iter().filter(|(_, c)| c.state != State::Stop && uses(c)).map(|(id, _)| id).collect();
+            self.calls.iter().filter(|(_, c)| c.state != State::Stop && ends(c)).map(|(id, _)| id).collect();
         for id in ids {
             self.with(view, cx, id, |call, view, cx| {
-                release::end(call, view, cx, &End::new("a party is no longer registered", 480));
+                release::end(call, view, cx, &End::new(text, 480));
             });
         }
     }
@@ -380,6 +394,37 @@ fn begin(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, tx: ServerId, ms
         Kind::Bridge(_) => setup::start(call, view, cx),
         Kind::Echo(_) => echo::start(call, view, cx, msg),
     }
+}
+
+/// Lets a request into the dialog that it names; the error is the status that refuses it.
+fn enter(
+    call: &mut Call,
+    view: &View<'_>,
+    cx: &mut Cx<'_>,
+    at: (u8, Side),
+    msg: &Message<'_>,
+    flow: Flow,
+) -> Result<(), u16> {
+    if !is_from_party(call, view, at, msg, flow) {
+        trace(cx, call, format_args!("{} from {} refused: it is no party", msg.method().name(), flow.remote));
+        return Err(403);
+    }
+    let dialog = call.dialog_mut(at.0, at.1).ok_or(481u16)?;
+    dialog.on_request(msg)?;
+    // where the phone is now, should it not be registered (pass::flow prefers its registration)
+    dialog.set_flow(flow);
+    Ok(())
+}
+
+/// Whether a message inside a dialog comes from where the dialog's phone was, or from where its user is registered now. Who
+/// has only seen the tags has no say.
+fn is_from_party(call: &Call, view: &View<'_>, at: (u8, Side), msg: &Message<'_>, flow: Flow) -> bool {
+    let dialog = call.legs.get(usize::from(at.0)).and_then(|l| l.dialog(at.1));
+    dialog.is_some_and(|d| d.flow().remote.ip() == flow.remote.ip())
+        || view
+            .registrar
+            .caller(view.subs, flow, msg)
+            .is_some_and(|(user, _)| Some(user) == call.party(at.1).user)
 }
 
 /// Nothing has happened for `dialog_timeout`.

@@ -1,7 +1,6 @@
 //! Passing one message of a call to the other side: the frame that belongs to that side's dialog, then what is copied.
 
 use super::forward::{self, Additions, Privacy};
-use super::rules::Rules;
 use super::session::{Call, ClientId, Role, ServerId};
 use super::tag::Side;
 use crate::config::model::SipSettings;
@@ -30,22 +29,15 @@ pub(super) fn response(call: &Call, view: &mut View<'_>, cx: &mut Cx<'_>, onward
     let leg = &call.legs[usize::from(onward.leg)];
     let Some(flow) = view.txs.server(onward.tx).map(|s| s.flow()) else { return };
     let local = view.config.sip[usize::from(flow.local.0)].addr;
-    let answerer = match onward.to {
-        Side::Caller => &call.callee,
-        Side::Callee => &call.caller,
-    };
+    let answerer = call.party(onward.to.other());
+    let hides_identity = answerer.privacy.hides_identity || Privacy::of(msg).hides_identity;
     let shows = msg.method() == Method::Invite && (101..300).contains(&msg.status());
     let identities = match answerer.user {
-        Some(user) if shows && !Privacy::of(msg).hides_identity => identity::asserted(view.subs, user, msg),
+        Some(user) if shows && !hides_identity => identity::asserted(view.subs, user, msg),
         _ => SmallVec::new(),
     };
-    let with = Additions {
-        settings: &view.config.protocol,
-        identities: &identities,
-        called_party: None,
-        rules: call.rules,
-        begins: false,
-    };
+    let with =
+        Additions { identities: &identities, ..additions(&view.config.protocol, call, onward.to.other()) };
     let refreshes = onward.status < 300 && msg.header(HeaderId::Contact).is_some();
     let phrase = (onward.status == msg.status()).then(|| forward::phrase(msg)).flatten();
     view.txs.respond(cx, onward.tx, onward.status, phrase, leg.tag(onward.to), |mut w| {
@@ -72,7 +64,7 @@ pub(super) fn request(
     let owner = call.owner(role);
     let dialog = call.legs[usize::from(leg)].dialog(to)?;
     let local = view.config.sip[usize::from(flow.local.0)].addr;
-    let (settings, rules) = (&view.config.protocol, call.rules);
+    let with = additions(&view.config.protocol, call, to.other());
     let (method, target) = (msg.method_token(), dialog.request_uri());
     let sent = view.txs.request(cx, flow, method, target, tcp_allowed, owner, |mut w| {
         dialog.write_head(&mut w, method, cseq);
@@ -82,7 +74,7 @@ pub(super) fn request(
         if let Some((rseq, invite)) = rack {
             w.header_fmt("RAck", format_args!("{rseq} {invite} INVITE"));
         }
-        forward::end_request(w, msg, &additions(settings, rules));
+        forward::end_request(w, msg, &with);
     });
     let since = cx.now.since(call.created);
     call.history_of(leg, to).sent(since, msg.method(), 0);
@@ -112,13 +104,13 @@ pub(super) fn ack(
     call.history_of(leg, to).sent(since, Method::Ack, 0);
     let Some((flow, _)) = flow(call, view, leg, to) else { return };
     let Some(dialog) = call.legs[usize::from(leg)].dialog(to) else { return };
-    let (settings, rules) = (&view.config.protocol, call.rules);
+    let with = additions(&view.config.protocol, call, to.other());
     view.txs.send_stateless(cx, flow, b"ACK", dialog.request_uri(), |mut w| {
         dialog.write_head(&mut w, b"ACK", cseq);
         match msg {
-            Some(msg) => forward::end_request(w, msg, &additions(settings, rules)),
+            Some(msg) => forward::end_request(w, msg, &with),
             None => {
-                forward::own_request(&mut w, settings, b"ACK");
+                forward::own_request(&mut w, with.settings, b"ACK");
                 w.finish();
             }
         }
@@ -167,6 +159,8 @@ pub(super) fn flow(call: &Call, view: &View<'_>, leg: u8, side: Side) -> Option<
     })
 }
 
-fn additions(settings: &SipSettings, rules: Rules) -> Additions<'_> {
-    Additions { settings, identities: &[], called_party: None, rules, begins: false }
+/// What a message inside a call gets that a side has sent.
+fn additions<'a>(settings: &'a SipSettings, call: &Call, from: Side) -> Additions<'a> {
+    let privacy = call.party(from).privacy;
+    Additions { settings, identities: &[], called_party: None, rules: call.rules, privacy, begins: false }
 }

@@ -14,8 +14,7 @@ use super::tag::Side;
 use crate::base::time::Duration;
 use crate::ims::core::View;
 use crate::proto::cx::Cx;
-use crate::wire::sip::text::{decimal, trim};
-use crate::wire::sip::{HeaderId, Message, Method};
+use crate::wire::sip::{HeaderId, Message, Method, RAck, SessionExpires};
 
 /// A request other than BYE in the dialog of `leg` that faces `from`; its CSeq has been checked.
 pub(super) fn on_request(
@@ -77,17 +76,17 @@ fn admit(call: &mut Call, msg: &Message<'_>, leg: u8, from: Side) -> Option<u16>
     if msg.method() == Method::Invite && relays.iter().any(overlaps) {
         return Some(500);
     }
-    // RFC 3261 14.1: no re-INVITE while the first INVITE is open
-    (msg.method() == Method::Invite && call.invite.is_some()).then_some(491)
+    // RFC 3261 14.1: no re-INVITE while the first INVITE is open, or one of that side's waits for its ACK: the far phone has
+    // no ACK either
+    let unacknowledged = call.accepted.iter().any(|a| (a.leg, a.side) == (leg, from));
+    (msg.method() == Method::Invite && (call.invite.is_some() || unacknowledged)).then_some(491)
 }
 
 /// RAck for the other dialog: the RSeq is the far phone's own, the CSeq number that of our INVITE there.
 fn rack_for_other_side(call: &Call, msg: &Message<'_>, leg: u8, from: Side) -> Option<(u32, u32)> {
-    let value = msg.header(HeaderId::RAck)?;
-    let mut words = value.split(|&o| crate::wire::sip::text::is_lws(o)).filter(|w| !w.is_empty());
-    let (rseq, cseq, method) = (decimal(words.next()?)?, decimal(words.next()?)?, words.next()?);
+    let rack = RAck::parse(msg.header(HeaderId::RAck)?)?;
     let (known, far) = call.legs[usize::from(leg)].invites[from as usize];
-    (known == cseq && method == b"INVITE").then_some((rseq, far))
+    (known == rack.cseq && rack.method == Method::Invite).then_some((rack.rseq, far))
 }
 
 /// Answers a request that is not passed on.
@@ -206,9 +205,9 @@ pub(super) fn note_session_timer(call: &mut Call, cx: &Cx<'_>, msg: &Message<'_>
     let settles =
         matches!(msg.method(), Method::Invite | Method::Update) && (200..300).contains(&msg.status());
     let Some(bridge) = call.bridge_mut().filter(|_| settles) else { return };
-    let value = msg.header(HeaderId::SessionExpires).unwrap_or_default();
-    let end = memchr::memchr(b';', value).unwrap_or(value.len());
-    let interval = decimal(trim(&value[..end])).map(|secs| Duration::from_secs(u64::from(secs)));
+    let timer = msg.header(HeaderId::SessionExpires).and_then(SessionExpires::parse);
+    // a session that is over as it begins is no phone's wish
+    let interval = timer.map(|t| Duration::from_secs(u64::from(t.interval_secs))).filter(|i| !i.is_zero());
     bridge.session_timer = interval.map(|interval| (interval, cx.now + interval));
 }
 

@@ -4,7 +4,7 @@ use super::fork;
 use super::forward;
 use super::limits::RETRY_AFTER_SECS;
 use super::pass::{self, Onward};
-use super::session::{Call, Ended, Kind, LegState, Role};
+use super::session::{Call, Ended, Kind, LegState, Role, ServerId};
 use super::state::State;
 use super::tag::Side;
 use crate::ims::core::View;
@@ -61,6 +61,9 @@ pub(super) fn end(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, end: &E
     }
     if let Kind::Echo(echo) = &mut call.kind {
         echo.close_media(view, cx);
+        if let Some(pending) = echo.take_unanswered(view) {
+            answer_pending(view, cx, pending.tx, pending.method);
+        }
     }
     call.become_state(cx.now, State::Stop);
     call.idle_deadline = None;
@@ -110,15 +113,19 @@ fn finish_relays(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, reason: 
     let Some(bridge) = call.bridge_mut() else { return };
     let open = std::mem::take(&mut bridge.relays);
     for relay in open {
-        let settings = &view.config.protocol;
-        // RFC 3261 15.1.2: requests pending when the BYE arrives are answered, 487 is recommended
-        view.txs.respond(cx, relay.server, 487, None, &[], |w| {
-            forward::end_own_response(w, settings, relay.method.name().as_bytes(), 487);
-        });
+        answer_pending(view, cx, relay.server, relay.method);
         if relay.method == Method::Invite {
             view.txs.cancel(cx, relay.client, Some(reason));
         }
     }
+}
+
+/// RFC 3261 15.1.2: requests pending when the BYE arrives are answered, 487 is recommended.
+fn answer_pending(view: &mut View<'_>, cx: &mut Cx<'_>, tx: ServerId, method: Method) {
+    let settings = &view.config.protocol;
+    view.txs.respond(cx, tx, 487, None, &[], |w| {
+        forward::end_own_response(w, settings, method.name().as_bytes(), 487);
+    });
 }
 
 /// Sends BYE on an answered dialog; where the 2xx of ours still waits for its ACK, once that is settled (RFC 3261 15: not
@@ -192,7 +199,7 @@ pub(super) fn on_bye(
     call: &mut Call,
     view: &mut View<'_>,
     cx: &mut Cx<'_>,
-    tx: super::session::ServerId,
+    tx: ServerId,
     msg: &Message<'_>,
     (leg, side): (u8, Side),
 ) {
@@ -209,10 +216,8 @@ pub(super) fn on_bye(
     if status != 200 {
         return;
     }
-    // a 2xx of ours that waits for its ACK on this dialog waits in vain
-    call.accepted.retain(|a| (a.leg, a.side) != (leg, side));
     if is_over {
-        return;
+        return forget_accepted(call, leg, side);
     }
     let open_elsewhere =
         call.legs.iter().enumerate().any(|(n, l)| n != usize::from(leg) && l.state.is_open());
@@ -230,4 +235,10 @@ pub(super) fn on_bye(
         (false, Side::Callee) => "the callee hung up",
     };
     end(call, view, cx, &End::by(text, msg, leg, side));
+    forget_accepted(call, leg, side);
+}
+
+/// A 2xx of ours that waits for its ACK on a dialog whose phone has sent BYE waits in vain.
+fn forget_accepted(call: &mut Call, leg: u8, side: Side) {
+    call.accepted.retain(|a| (a.leg, a.side) != (leg, side));
 }

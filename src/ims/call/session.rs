@@ -4,6 +4,7 @@
 //! one early dialog per leg, RFC 3261 12.1), `down` faces that contact (we are its UAC). An echo call has one leg without `down`.
 
 use super::echo::Echo;
+use super::forward::Privacy;
 use super::history::History;
 use super::limits::MAX_FORKS;
 use super::rules::Rules;
@@ -95,6 +96,8 @@ pub(super) struct Party {
     pub(super) binding: Option<Id<Binding>>,
     /// Whether the caller called from where it is registered, so that requests follow when it registers from elsewhere.
     pub(super) follows_binding: bool,
+    /// What it wants hidden from the other party.
+    pub(super) privacy: Privacy,
 }
 
 impl Party {
@@ -288,6 +291,14 @@ impl Call {
     /// The dialog at a place of this call.
     pub(super) fn dialog_mut(&mut self, leg: u8, side: Side) -> Option<&mut Dialog> {
         self.legs.get_mut(usize::from(leg))?.dialog_mut(side)
+    }
+
+    /// The party on a side.
+    pub(super) fn party(&self, side: Side) -> &Party {
+        match side {
+            Side::Caller => &self.caller,
+            Side::Callee => &self.callee,
+        }
     }
 
     /// The leg that carries the answered call.

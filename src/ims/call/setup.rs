@@ -1,7 +1,7 @@
 //! The INVITE of a call between users: whom it reaches, and what each of their contacts is sent (RFC 3261 16.6, TS 24.229).
 
 use super::fork;
-use super::forward::{self, Additions, Privacy};
+use super::forward::{self, Additions};
 use super::history::History;
 use super::rules::Rules;
 use super::session::{Ack, Call, Failure, Leg, LegState, Party, Role};
@@ -94,7 +94,7 @@ impl Plan<'_> {
     fn write(&self, mut w: Writer<'_>, msg: &Message<'_>) {
         let hops = msg.max_forwards().unwrap_or(70).saturating_sub(1);
         w.header_fmt("Max-Forwards", format_args!("{hops}"));
-        let privacy = self.privacy(msg);
+        let privacy = self.caller.privacy;
         match msg.header(HeaderId::From) {
             Some(from) if !privacy.hides_from => {
                 forward::party(&mut w, "From", from, Some(self.tag), self.display_name(msg));
@@ -121,6 +121,7 @@ impl Plan<'_> {
             identities: &identities,
             called_party: self.called_party(msg),
             rules: self.rules,
+            privacy,
             begins: true,
         };
         forward::end_request(w, msg, &with);
@@ -129,14 +130,6 @@ impl Plan<'_> {
     fn caller_impu(&self, msg: &Message<'_>) -> Option<&Impu> {
         let (user, impu) = self.subs.lookup_user(&msg.from()?.uri?)?;
         (Some(user) == self.caller.user).then(|| &self.subs.user(user).impus[impu])
-    }
-
-    /// What the caller asks to be hidden; an `anonymous` identity asks for all of it.
-    fn privacy(&self, msg: &Message<'_>) -> Privacy {
-        match self.caller_impu(msg) {
-            Some(impu) if impu.anonymous => Privacy { hides_identity: true, hides_from: true },
-            _ => Privacy::of(msg),
-        }
     }
 
     fn display_name(&self, msg: &Message<'_>) -> Option<&str> {

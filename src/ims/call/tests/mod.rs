@@ -2,12 +2,14 @@
 
 mod bridge;
 mod chaos;
+mod crossing;
 mod echo;
 mod faults;
 mod forks;
 mod inside;
 mod settings;
 mod streams;
+mod trust;
 mod views;
 
 use crate::base::rng::Rng;
