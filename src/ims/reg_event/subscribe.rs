@@ -222,7 +222,6 @@ fn accept(
     let settings = &view.config.protocol;
     view.txs.respond(cx, tx, 200, None, tag, |mut w| {
         // RFC 3261 12.1.1
-        w.copy(msg, HeaderId::RecordRoute);
         forward::contact(&mut w, local, flow.transport, None);
         w.header_fmt("Expires", format_args!("{}", expires.as_secs()));
         w.header("Allow-Events", "reg");
