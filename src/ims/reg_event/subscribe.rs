@@ -65,7 +65,7 @@ pub(in crate::ims) fn on_subscribe(
     let Some(new) = events.insert(&view, cx, subscription) else {
         return tell_refusal(service, cx, id, flow, &Refusal::new(503, "no room for another subscription"));
     };
-    accept(events, &mut view, cx, (id, msg), new, wanted.expires, tag.as_bytes());
+    accept(events, &mut view, cx, id, new, wanted.expires, tag.as_bytes());
 }
 
 /// Takes a SUBSCRIBE inside the dialog of a subscription: a refresh, or its end.
@@ -90,7 +90,7 @@ pub(in crate::ims) fn on_refresh(
         Ok((found, wanted.expires))
     });
     match renewed {
-        Ok((found, expires)) => accept(events, &mut view, cx, (id, msg), found, expires, &[]),
+        Ok((found, expires)) => accept(events, &mut view, cx, id, found, expires, &[]),
         Err(refusal) => tell_refusal(service, cx, id, flow, &refusal),
     }
 }
@@ -212,7 +212,7 @@ fn accept(
     events: &mut RegEvents,
     view: &mut View<'_>,
     cx: &mut Cx<'_>,
-    (tx, msg): (ServerId, &Message<'_>),
+    tx: ServerId,
     id: Id<Subscription>,
     expires: Duration,
     tag: &[u8],
@@ -221,7 +221,6 @@ fn accept(
     let local = view.txs.local_addr(flow.local).expect("a flow is of one of our sockets");
     let settings = &view.config.protocol;
     view.txs.respond(cx, tx, 200, None, tag, |mut w| {
-        // RFC 3261 12.1.1
         forward::contact(&mut w, local, flow.transport, None);
         w.header_fmt("Expires", format_args!("{}", expires.as_secs()));
         w.header("Allow-Events", "reg");
