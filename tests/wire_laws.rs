@@ -137,9 +137,12 @@ fn what_is_parsed_and_written_parses_the_same() {
         let again = rewrite(&a);
         let b = parse(&again, &mut second);
         assert_eq!(meaning(&a), meaning(&b), "seed {seed}");
+        // what was folded is written unfolded
+        let unfold = |o: u8| if matches!(o, b'\r' | b'\n') { b' ' } else { o };
         let kept = |all: Vec<(HeaderId, Vec<u8>, Vec<u8>)>| {
             all.into_iter()
                 .filter(|(id, ..)| !matches!(id, HeaderId::ContentType | HeaderId::ContentLength))
+                .map(|(id, name, value)| (id, name, value.into_iter().map(unfold).collect::<Vec<_>>()))
                 .collect::<Vec<_>>()
         };
         assert_eq!(kept(fields(&a)), kept(fields(&b)), "seed {seed}");
