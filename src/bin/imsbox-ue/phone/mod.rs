@@ -22,6 +22,8 @@ pub mod rtp;
 pub mod sdp;
 pub mod server;
 pub mod sound;
+#[cfg(test)]
+mod tests;
 
 use crate::settings::{Settings, Transport};
 use crate::usim::Taken;

@@ -199,10 +199,18 @@ impl Shell {
             }
             Input::Rtcp(octets) => self.phone.on_rtcp(&octets),
             Input::Line(line) => match command::parse_all(&line) {
-                Ok(commands) => self.director.add(commands),
+                Ok(commands) => {
+                    if commands.contains(&Command::Quit) {
+                        self.printer.leave();
+                    }
+                    self.director.add(commands);
+                }
                 Err(problem) => self.printer.say(&problem),
             },
-            Input::Left => self.director.add(vec![Command::Quit]),
+            Input::Left => {
+                self.printer.leave();
+                self.director.add(vec![Command::Quit]);
+            }
         }
     }
 

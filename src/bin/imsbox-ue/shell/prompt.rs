@@ -18,13 +18,19 @@ use std::thread;
 pub struct Printer {
     beside_prompt: Option<Box<dyn ExternalPrinter + Send>>,
     /// The terminal's modes, put back at the end.
-    _saved: Option<SavedTerminal>,
+    saved: Option<SavedTerminal>,
 }
 
 impl Printer {
     /// One that writes to the standard output.
     pub fn plain() -> Printer {
-        Printer { beside_prompt: None, _saved: None }
+        Printer { beside_prompt: None, saved: None }
+    }
+
+    /// The person leaves: what is still to be said needs no prompt.
+    pub fn leave(&mut self) {
+        self.beside_prompt = None;
+        self.saved = None;
     }
 
     /// Writes lines.
@@ -55,13 +61,16 @@ pub fn start(inputs: Sender<Input>) -> Result<Printer, String> {
                     Input::Left
                 }
             };
-            let has_left = matches!(input, Input::Left);
+            let has_left = match &input {
+                Input::Line(line) => matches!(line.trim(), "quit" | "exit"),
+                _ => true,
+            };
             if inputs.send(input).is_err() || has_left {
                 return;
             }
         }
     });
-    Ok(Printer { beside_prompt: Some(Box::new(printer)), _saved: saved })
+    Ok(Printer { beside_prompt: Some(Box::new(printer)), saved })
 }
 
 /// Completes the first word.
