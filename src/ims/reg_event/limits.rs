@@ -13,6 +13,10 @@ pub const MAX_SUBSCRIPTIONS_PER_USER: usize = 64;
 /// each time, for as long as it was granted: a week.
 pub const MAX_SUBSCRIPTIONS_PER_CONTACT: usize = 4;
 
+/// NOTIFYs of one subscription without an answer, when SUBSCRIBEs ask for more; beyond it the next one waits for an answer, so
+/// that a phone which only asks does not use up everybody's transactions.
+pub const MAX_UNANSWERED: u8 = 4;
+
 /// The longest `id` of Event that comes back in NOTIFYs, octets; a longer one is left out.
 pub const MAX_EVENT_ID: usize = 64;
 

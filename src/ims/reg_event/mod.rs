@@ -185,11 +185,12 @@ impl RegEvents {
 
     /// What became of a NOTIFY, as a status.
     fn on_outcome(&mut self, view: &View<'_>, cx: &mut Cx<'_>, part: Part, status: u16) {
-        // a SUBSCRIBE since then has made it the business of a later NOTIFY
-        let Some(s) = self.subscriptions.get_mut(part.id).filter(|s| s.in_flight == Some(part.version))
-        else {
+        let Some(s) = self.subscriptions.get_mut(part.id) else { return };
+        s.unanswered = s.unanswered.saturating_sub(1);
+        if s.in_flight != Some(part.version) {
+            // a SUBSCRIBE since then has made it the business of a later NOTIFY
             return;
-        };
+        }
         s.in_flight = None;
         let is_over = s.state == State::Terminated;
         match status {

@@ -69,6 +69,7 @@ pub(super) fn send(
         format_args!("Notify {text}: version {version}, {active} contacts, {gone} gone, {state}"),
     );
     s.in_flight = Some(s.version);
+    s.unanswered += 1;
     // RFC 3680 5.1: a number of 32 bits
     s.version = s.version.wrapping_add(1);
     s.on_told(view.registrar);
@@ -94,6 +95,96 @@ fn subscription_state(s: &Subscription, now: Instant) -> String {
         State::Active | State::Terminated => {
             let left = s.expires_at.since(now);
             format!("active;expires={}", left.as_secs() + u64::from(left.subsec_nanos() > 0))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::RegEvents;
+    use super::*;
+    use crate::base::rng::Rng;
+    use crate::base::time::{Duration, UnixTime};
+    use crate::base::trace::Silent;
+    use crate::config::model::{Config, Impu, SipSocket, User};
+    use crate::ims::registrar::Registrar;
+    use crate::ims::subscriber::{Subscribers, UserId};
+    use crate::ims::tokens::Tokens;
+    use crate::proto::flow::{Flow, LocalId};
+    use crate::proto::media::table::MediaTable;
+    use crate::proto::outbox::Outbox;
+    use crate::proto::sip::dialog::Dialog;
+    use crate::proto::sip::transaction::{Limits, Timers, Transactions};
+    use crate::wire::sip::{Index, Message};
+
+    const SUBSCRIBE: &str = "SUBSCRIBE sip:a@h SIP/2.0\r\nFrom: <sip:a@h>;tag=1\r\nTo: <sip:a@h>\r\nCall-ID: c\r\n\
+                             CSeq: 1 SUBSCRIBE\r\nContact: <sip:a@192.0.2.1>\r\n\r\n";
+
+    fn subscription(now: Instant) -> Subscription {
+        let mut index = Index::new();
+        let request = Message::parse(SUBSCRIBE.as_bytes(), &mut index).unwrap();
+        let flow = Flow::udp(LocalId(0), "192.0.2.1:5060".parse().unwrap());
+        Subscription {
+            user: UserId(0),
+            binding: None,
+            follows_binding: false,
+            is_alone: false,
+            dialog: Dialog::uas(&request, b"t", flow),
+            tcp_allowed: false,
+            event_id: Box::default(),
+            state: State::Active,
+            expires_at: now + Duration::from_secs(60),
+            version: 0,
+            in_flight: None,
+            unanswered: 0,
+            news: News::Urgent,
+            not_before: now,
+            told: Default::default(),
+            gone: Default::default(),
+            is_ready: false,
+            alarm: Default::default(),
+        }
+    }
+
+    /// Without room for another transaction a NOTIFY is tried again in a while, and not before.
+    #[test]
+    fn what_cannot_be_sent_now_is_sent_later() {
+        let user = User { impi: "a".into(), impus: vec![Impu::new("sip:a@h")], ..User::default() };
+        let sip = vec![SipSocket::new("198.51.100.1".parse().unwrap(), 5060)];
+        let config = Config { sip, ..Config::default() };
+        let (subs, registrar) = (Subscribers::new(vec![user], &[]).0, Registrar::default());
+        let mut rng = Rng::from_seed(1);
+        let mut txs = |client| {
+            let limits = Limits { server: 1, client };
+            Transactions::new(vec![config.sip[0].addr], Timers::default(), limits, 1300, &mut rng)
+        };
+        let (mut full, mut free) = (txs(0), txs(1));
+        let mut tokens = Tokens::new(&mut rng);
+        let mut media = MediaTable::new(1, [(5000, 5001)]);
+        let mut events = RegEvents::new();
+        let mut now = Instant::ZERO;
+        for (txs, sent) in [(&mut full, 0), (&mut free, 1)] {
+            let mut out = Outbox::new();
+            let wall = UnixTime::from_micros(0);
+            let mut cx = Cx { now, wall, rng: &mut rng, out: &mut out, sink: &mut Silent };
+            let mut view = View {
+                txs,
+                subs: &subs,
+                registrar: &registrar,
+                media: &mut media,
+                tokens: &mut tokens,
+                config: &config,
+            };
+            if events.is_empty() {
+                events.insert(&view, &mut cx, subscription(now)).expect("room");
+            }
+            events.tick(&cx);
+            assert!(events.notify_next(&mut view, &mut cx));
+            assert!(!events.notify_next(&mut view, &mut cx), "it is not tried twice at one time");
+            assert_eq!(out.items().len(), sent);
+            let wait = if sent == 0 { PACE } else { Duration::from_secs(60) };
+            assert_eq!(events.next_deadline(), Some(Instant::ZERO + wait));
+            now = Instant::ZERO + PACE;
         }
     }
 }

@@ -3,7 +3,7 @@
 //! Lenient where phones are odd: Accept may be missing, the Request-URI may be any identity of the user, barred ones too, and
 //! Expires may be missing.
 
-use super::limits::{DEFAULT_EXPIRES, MAX_EVENT_ID, MAX_EXPIRES, MIN_EXPIRES};
+use super::limits::{DEFAULT_EXPIRES, MAX_EVENT_ID, MAX_EXPIRES, MAX_UNANSWERED, MIN_EXPIRES};
 use super::reginfo::MEDIA_TYPE;
 use super::subscription::{End, News, State, Subscription, visible};
 use super::{RegEvents, describe, subject};
@@ -161,6 +161,7 @@ fn new_subscription(
         expires_at: cx.now,
         version: 0,
         in_flight: None,
+        unanswered: 0,
         news: News::None,
         not_before: cx.now,
         told: SmallVec::new(),
@@ -198,7 +199,9 @@ fn renew(s: &mut Subscription, view: &View<'_>, cx: &Cx<'_>, flow: Flow, wanted:
     s.dialog.set_flow(way.map_or(flow, |way| way.flow));
     s.tcp_allowed = way.is_some_and(|way| way.tcp_allowed);
     s.event_id.clone_from(&wanted.event_id);
-    s.in_flight = None;
+    if s.unanswered < MAX_UNANSWERED {
+        s.in_flight = None;
+    }
     s.expires_at = cx.now + wanted.expires;
     s.tell(News::Urgent);
     if wanted.expires.is_zero() {

@@ -32,6 +32,8 @@ pub struct Subscription {
     pub(super) version: u32,
     /// The version of the NOTIFY whose answer is awaited.
     pub(super) in_flight: Option<u32>,
+    /// How many NOTIFYs have no answer yet, those among them whose answer does not matter any more.
+    pub(super) unanswered: u8,
     pub(super) news: News,
     /// When changes may be told at the earliest.
     pub(super) not_before: Instant,

@@ -4,6 +4,7 @@ use super::phone::Phone;
 use super::watcher::{Watcher, contacts, one, open_config, registered};
 use super::{Lab, Sent};
 use crate::base::time::Duration;
+use crate::ims::reg_event::limits::MAX_UNANSWERED;
 use crate::ims::registrar::Gone;
 use crate::proto::flow::{ConnId, Flow, LocalId};
 
@@ -181,6 +182,27 @@ fn a_refresh_is_answered_with_full_state_at_once() {
     let later = lab.pass(SECOND * 399);
     assert_eq!(later, []);
     assert_eq!(one(lab.pass(SECOND * 2)).one("Subscription-State"), "terminated;reason=timeout");
+}
+
+#[test]
+fn a_phone_that_asks_and_never_answers_is_not_told_without_end() {
+    let mut phone = Phone::alice();
+    let mut lab = registered(&mut phone);
+    let mut watcher = Watcher::new(&phone);
+    let headers = "Event: reg\r\nExpires: 600\r\n";
+    let (_, first) = watcher.subscribe(&mut lab, headers);
+    let mut unanswered = vec![first];
+    for _ in 1..MAX_UNANSWERED {
+        unanswered.push(watcher.subscribe(&mut lab, headers).1);
+    }
+    let text = watcher.text(headers);
+    assert_eq!(lab.ask(watcher.flow, text).status(), 200, "and no NOTIFY");
+    assert_eq!(lab.core.load().client_transactions, usize::from(MAX_UNANSWERED));
+    unanswered.iter().for_each(|notify| drop(watcher.read(notify)));
+    let newest = unanswered.pop().expect("there are some");
+    assert_eq!(watcher.answer(&mut lab, &unanswered[0], 200), [], "it is the newest that counts");
+    let next = one(watcher.answer(&mut lab, &newest, 200));
+    watcher.read(&next);
 }
 
 #[test]
