@@ -16,7 +16,7 @@ use imsbox::base::rng::Rng;
 use world::{Faults, Outcome, World};
 
 /// Seeds of a normal run.
-const SEEDS: u64 = 160;
+const SEEDS: u64 = 128;
 
 fn seeds() -> Vec<u64> {
     let number = |name| std::env::var(name).ok().map(|v| v.parse::<u64>().expect("a seed is a number"));
@@ -47,15 +47,19 @@ fn invariants_hold_on_a_lossy_network() {
         assert!(total.echo_packets > 300, "echoed packets: {total:?}");
         assert!(total.subscribed > 1000 && total.notified > 1000, "subscriptions: {total:?}");
         assert!(total.missed * 100 < total.notified, "what is repeated for 128 s arrives: {total:?}");
+        assert!(total.pracked > 100 && total.told > 100, "inside calls: {total:?}");
+        assert!(total.crashed > 30 && total.stopped > 30, "crashed phones and stopped calls: {total:?}");
         assert!(total.lost > 300 && total.duplicated > 300, "faults: {total:?}");
     }
 }
 
 #[test]
 fn without_faults_every_phone_registers_and_every_call_ends_as_its_callee_wants() {
-    for seed in seeds() {
+    // without faults seeds differ less: half of them
+    for seed in seeds().into_iter().filter(|s| s % 2 == 0 || std::env::var("SIM_SEED").is_ok()) {
         let outcome = run(seed, Faults::none());
         assert_eq!(outcome.timed_out, 0, "seed {seed}: requests without an answer: {outcome:?}");
+        assert_eq!(outcome.unacknowledged, 0, "seed {seed}: 2xx without ACK: {outcome:?}");
         assert_eq!(outcome.failed, 0, "seed {seed}: calls that the server broke: {outcome:?}");
         let late = (outcome.unnotified, outcome.missed);
         assert_eq!(late, (0, 0), "seed {seed}: registration documents: {outcome:?}");

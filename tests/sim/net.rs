@@ -13,12 +13,15 @@ pub struct Faults {
     pub reordering: u64,
     pub reset: u64,
     pub media_refused: u64,
+    /// Of the things that people do: how often a phone crashes, and the operator ends a call.
+    pub crash: u64,
+    pub stop: u64,
 }
 
 impl Faults {
     /// A perfect network.
     pub fn none() -> Self {
-        Faults { loss: 0, duplication: 0, reordering: 0, reset: 0, media_refused: 0 }
+        Faults { loss: 0, duplication: 0, reordering: 0, reset: 0, media_refused: 0, crash: 0, stop: 0 }
     }
 
     /// Whether nothing goes wrong with messages.
@@ -35,6 +38,8 @@ impl Faults {
             reordering: up_to(400),
             reset: up_to(40),
             media_refused: up_to(200),
+            crash: up_to(150),
+            stop: up_to(200),
         }
     }
 }

@@ -3,7 +3,7 @@
 use crate::check::Checks;
 pub use crate::net::Faults;
 use crate::net::{Arrival, Net};
-use crate::phone::{DOMAIN, Order, Phone, Plan, Secret, Wants};
+use crate::phone::{DOMAIN, Habits, Order, Phone, Plan, Secret, Wants};
 use crate::text::bracketed;
 use imsbox::base::rng::Rng;
 use imsbox::base::time::{Duration, Instant, UnixTime};
@@ -48,6 +48,12 @@ pub struct Outcome {
     pub unnotified: u64,
     /// Versions of registration documents that never came although later ones did.
     pub missed: u64,
+    pub pracked: u64,
+    pub told: u64,
+    pub crashed: u64,
+    pub stopped: u64,
+    /// 2xx of phones whose ACK never came.
+    pub unacknowledged: u64,
     /// All octets that the core sent, hashed.
     pub digest: u64,
 }
@@ -67,6 +73,11 @@ impl Outcome {
         self.notified += other.notified;
         self.unnotified += other.unnotified;
         self.missed += other.missed;
+        self.pracked += other.pracked;
+        self.told += other.told;
+        self.crashed += other.crashed;
+        self.stopped += other.stopped;
+        self.unacknowledged += other.unacknowledged;
         self.digest ^= other.digest;
     }
 }
@@ -173,6 +184,10 @@ impl World {
             outcome.notified += phone.seen.notified;
             outcome.unnotified += phone.seen.unnotified;
             outcome.missed += phone.missed_versions();
+            outcome.pracked += phone.seen.pracked;
+            outcome.told += phone.seen.told;
+            outcome.crashed += phone.seen.crashed;
+            outcome.unacknowledged += phone.seen.unacknowledged;
             let broken = phone.broken_plans();
             if self.verbose {
                 broken.iter().for_each(|b| eprintln!("{b}"));
@@ -210,6 +225,7 @@ impl World {
             if work.front().is_some_and(|at| *at <= self.now) {
                 work.pop_front();
                 self.act();
+                self.meddle();
             }
             if !self.left && self.now >= leave {
                 self.leave();
@@ -279,16 +295,52 @@ impl World {
             2 | 3 => Plan::Ring,
             _ => Plan::Answer(Duration::from_millis(self.rng.below(8000))),
         };
-        let cancels = plan == Plan::Ring && !to.contains("666") && self.rng.below(3) != 0;
+        let cancels = match plan {
+            _ if to.contains("666") => false,
+            Plan::Ring => self.rng.below(3) != 0,
+            Plan::Answer(_) => self.rng.below(5) == 0,
+            Plan::Reject(_) => false,
+        };
         let cancel = cancels.then(|| Duration::from_millis(self.rng.below(9000)));
         let talk = Duration::from_secs(2 + self.rng.below(60));
         let hold = self.rng.below(3) == 0;
+        let question = |rng: &mut Rng| ["", "INFO", "UPDATE", "INVITE"][rng.below(4) as usize];
+        let habits = Habits {
+            reliable: self.rng.below(3) == 0,
+            caller: question(&mut self.rng),
+            callee: question(&mut self.rng),
+        };
         if !self.phones[caller].is_registered() {
             return;
         }
         let mut want = Wants::default();
-        self.phones[caller].call(self.now, Order { to: &to, plan, cancel, talk, hold }, &mut want);
+        self.phones[caller].call(self.now, Order { to: &to, plan, cancel, talk, hold, habits }, &mut want);
         self.carry(caller, want);
+    }
+
+    /// Lets a phone crash, or the operator end a call.
+    fn meddle(&mut self) {
+        if self.rng.below(1000) < self.net.faults.crash {
+            let phone = self.rng.below(self.phones.len() as u64 - 1) as usize;
+            let down = Duration::from_millis(1000 + self.rng.below(30_000));
+            self.phones[phone].crash(self.now, down);
+            if let Some(conn) = self.conns.remove(&phone) {
+                self.net.stream(self.now, Arrival::Closed { conn });
+            }
+        }
+        if self.rng.below(1000) < self.net.faults.stop {
+            let views = self.core.dialog_views(self.now);
+            let running: Vec<u32> = views.iter().filter(|v| v.state != "stop").map(|v| v.index).collect();
+            if let Some(index) = running.get(self.rng.below(running.len().max(1) as u64) as usize).copied() {
+                self.with_core(|core, cx| core.stop_dialog(cx, index).expect("it was running"));
+                let views = self.core.dialog_views(self.now);
+                assert!(
+                    views.iter().any(|v| v.index == index && v.state == "stop"),
+                    "dialog {index} runs on"
+                );
+                self.outcome.stopped += 1;
+            }
+        }
     }
 
     fn deliver(&mut self) {
@@ -328,13 +380,12 @@ impl World {
                 self.carry(index, want);
             }
         }
-        if let Some(due) = self.core.next_deadline().filter(|at| *at <= self.now) {
+        // what a tick starts may be due at once, as the end of a transaction over TCP is; but that ends
+        let mut ticks = 0;
+        while let Some(due) = self.core.next_deadline().filter(|at| *at <= self.now) {
+            ticks += 1;
+            assert!(ticks < 4, "a timer of {due:?} is still due after its tick");
             self.with_core(|core, cx| core.tick(cx));
-            let after = self.core.next_deadline();
-            assert!(
-                after.is_none_or(|at| at > self.now),
-                "a timer of {due:?} is still due after its tick: {after:?}"
-            );
         }
     }
 

@@ -36,10 +36,8 @@ impl Phone {
                 self.respond(text, 200, "", "", want);
                 self.end(leg);
             }
-            (_, Some(leg)) => {
-                self.check_cseq(leg, text);
-                self.respond(text, 200, "", "", want);
-            }
+            ("PRACK", Some(leg)) => self.on_prack(leg, text, want),
+            (_, Some(leg)) => self.on_question(leg, text, want),
         }
     }
 
@@ -49,7 +47,7 @@ impl Phone {
     }
 
     pub(super) fn on_invite(&mut self, now: Instant, text: &Text, want: &mut Wants) {
-        let plan = Plan::read(text.get("X-Plan"));
+        let (plan, habits) = (Plan::read(text.get("X-Plan")), Habits::read(text.get("X-Habits")));
         assert!(text.get("P-Asserted-Identity").contains("sip:"), "no P-Asserted-Identity");
         assert!(text.get("P-Preferred-Identity").is_empty(), "P-Preferred-Identity was passed on");
         assert!(
@@ -72,9 +70,14 @@ impl Phone {
         leg.state = State::Ringing;
         leg.invite = Some(text.clone());
         leg.remote_cseq = text.cseq();
+        leg.asks = habits.callee;
+        leg.unacknowledged = habits.reliable.then_some(RSEQ);
         let index = self.legs.len();
         self.legs.push(leg);
-        self.respond_tagged(text, 180, &tag, "", want);
+        match habits.reliable {
+            true => self.send_reliable(now, index, T1, want),
+            false => _ = self.respond_tagged(text, 180, &tag, "", want),
+        }
         // a phone whose caller has silently gone does not ring for ever
         self.timers.push((now + GIVE_UP * 2, Timer::RingOut(index)));
         match plan {
@@ -90,6 +93,10 @@ impl Phone {
         if self.legs[leg].state != State::Ringing {
             return;
         }
+        if self.legs[leg].unacknowledged.is_some() {
+            // RFC 3262 3: no 200 before the PRACK
+            return self.timers.push((now + Duration::from_millis(500), Timer::Answer(leg)));
+        }
         let invite = self.legs[leg].invite.clone().expect("a ringing leg has its INVITE");
         let tag = self.legs[leg].local_tag.clone();
         let octets = self.respond_tagged(&invite, 200, &tag, &self.sdp("sendrecv"), want);
@@ -97,6 +104,8 @@ impl Phone {
         self.repeat(now, leg, &invite, true, octets);
         let talk = self.legs[leg].talk;
         self.timers.push((now + talk, Timer::HangUp(leg)));
+        let asks = self.legs[leg].asks;
+        self.plan_question(now, leg, asks);
     }
 
     pub(super) fn reject(&mut self, now: Instant, leg: usize, code: u16, want: &mut Wants) {
@@ -109,8 +118,7 @@ impl Phone {
 
     pub(super) fn on_reinvite(&mut self, now: Instant, leg: usize, text: &Text, want: &mut Wants) {
         self.check_cseq(leg, text);
-        let ours_pending =
-            self.clients.iter().any(|c| c.purpose == Purpose::Reinvite(leg) && c.answer.is_none());
+        let ours_pending = self.is_offering(leg);
         if self.legs[leg].state == State::Done || ours_pending {
             let code = if ours_pending { 491 } else { 481 };
             let octets = self.respond(text, code, "", "", want);
@@ -151,6 +159,9 @@ impl Phone {
                 // no more repetitions (RFC 3261 17.1.1.2); a person gives up some time, when the end has got lost
                 client.repeat = None;
                 client.deadline = now + GIVE_UP * 2;
+                if let Purpose::Invite(leg) = client.purpose {
+                    self.on_provisional(now, leg, text, want);
+                }
             }
             return;
         }
@@ -166,6 +177,7 @@ impl Phone {
             Purpose::Register if first => self.on_register_answer(now, code, text, want),
             Purpose::Invite(leg) => self.on_invite_answer(now, leg, code, first, text, want),
             Purpose::Reinvite(leg) => self.on_reinvite_answer(leg, code, first, text, want),
+            Purpose::Question(leg) if first => self.on_question_answer(leg, code, text),
             Purpose::Bye(leg) if first => self.end(leg),
             Purpose::Subscribe(at) if first => self.on_subscribe_answer(now, at, code, text),
             _ => {}
@@ -205,6 +217,8 @@ impl Phone {
         let (talk, hold, echo) = (self.legs[leg].talk, self.legs[leg].hold, self.legs[leg].echo);
         let cancelled = self.legs[leg].cancel_at.is_some_and(|at| at <= now);
         self.timers.push((if cancelled { now } else { now + talk }, Timer::HangUp(leg)));
+        let asks = self.legs[leg].asks;
+        self.plan_question(now, leg, asks);
         if hold {
             self.timers.push((now + talk / 2, Timer::Hold(leg)));
         }

@@ -1,6 +1,7 @@
 //! A model phone: registers, calls, is called, with a small transaction code of its own, so that mistakes do not cancel out.
 
 mod incoming;
+mod inside;
 mod outgoing;
 mod register;
 mod subscribe;
@@ -9,6 +10,7 @@ use crate::text::{Text, bracketed, challenge_parameter, parameter};
 use imsbox::base::time::{Duration, Instant};
 use imsbox::crypto::{aka, hex, milenage, xor};
 use imsbox::proto::sip::digest::{self, Algorithm, Inputs};
+pub use inside::Habits;
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use subscribe::Watch;
@@ -17,6 +19,8 @@ const T1: Duration = Duration::from_secs(2);
 const T2: Duration = Duration::from_secs(16);
 const GIVE_UP: Duration = Duration::from_secs(128);
 const EXPIRES: u64 = 600;
+/// The RSeq of a phone's reliable answer.
+const RSEQ: u32 = 7;
 /// The home domain of all phones.
 pub const DOMAIN: &str = "ims.mnc001.mcc001.3gppnetwork.org";
 
@@ -71,6 +75,7 @@ pub struct Order<'a> {
     pub talk: Duration,
     /// Whether the caller holds the call half-way.
     pub hold: bool,
+    pub habits: Habits,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,6 +83,8 @@ enum Purpose {
     Register,
     Invite(usize),
     Reinvite(usize),
+    /// PRACK, UPDATE, INFO.
+    Question(usize),
     Bye(usize),
     Cancel,
     Subscribe(usize),
@@ -132,6 +139,11 @@ struct Leg {
     cancel_at: Option<Instant>,
     hold: bool,
     echo: bool,
+    /// RSeq of the answer that waits for its PRACK.
+    unacknowledged: Option<u32>,
+    /// To tags of the early dialogs whose reliable answer was acknowledged.
+    pracked: HashSet<String>,
+    asks: &'static str,
     result: Option<u16>,
     expected: Option<u16>,
 }
@@ -143,6 +155,8 @@ enum Timer {
     RingOut(usize),
     HangUp(usize),
     Hold(usize),
+    Ask(usize, &'static str),
+    Reliable(usize, Duration),
     Cancel(usize),
     Rtp(usize, u8),
     Subscribe,
@@ -169,6 +183,10 @@ pub struct Seen {
     pub subscribed: u64,
     pub notified: u64,
     pub unnotified: u64,
+    pub pracked: u64,
+    pub told: u64,
+    pub crashed: u64,
+    pub unacknowledged: u64,
 }
 
 pub struct Phone {
@@ -194,6 +212,9 @@ pub struct Phone {
     legs: Vec<Leg>,
     timers: Vec<(Instant, Timer)>,
     counter: u64,
+    down_until: Option<Instant>,
+    /// Branches of requests from before a crash.
+    forgotten: HashSet<String>,
 }
 
 impl Phone {
@@ -219,6 +240,8 @@ impl Phone {
             legs: Vec::new(),
             timers: Vec::new(),
             counter: 0,
+            down_until: None,
+            forgotten: HashSet::new(),
         }
     }
 
@@ -309,7 +332,7 @@ impl Phone {
 
     /// Starts a call.
     pub fn call(&mut self, now: Instant, order: Order<'_>, want: &mut Wants) {
-        let Order { to, plan, cancel, talk, hold } = order;
+        let Order { to, plan, cancel, talk, hold, habits } = order;
         let echo = to.contains("666");
         let tag = self.fresh("t");
         let me = format!("<sip:{}@{DOMAIN}>;tag={tag}", self.name);
@@ -317,6 +340,7 @@ impl Phone {
             _ if to.contains("404") => 404,
             _ if to.contains("away") => 480,
             _ if echo => 200,
+            Plan::Answer(_) if cancel.is_some() => 0,
             Plan::Answer(_) => 200,
             Plan::Reject(code) => code,
             Plan::Ring if cancel.is_some() => 487,
@@ -326,12 +350,18 @@ impl Phone {
         leg.cancel_at = cancel.map(|c| now + c);
         leg.hold = hold;
         leg.echo = echo;
-        leg.expected = Some(expected);
+        // who cancels about when the other answers gets either
+        leg.expected = Some(expected).filter(|e| *e != 0);
+        leg.asks = habits.caller;
         self.counter += 1;
         let index = self.legs.len();
         self.legs.push(leg);
-        let extra =
-            format!("X-Plan: {}\r\nP-Preferred-Identity: <sip:{}@{DOMAIN}>\r\n", plan.header(), self.name);
+        let extra = format!(
+            "X-Plan: {}\r\n{}Supported: 100rel\r\nP-Preferred-Identity: <sip:{}@{DOMAIN}>\r\n",
+            plan.header(),
+            habits.header(),
+            self.name
+        );
         let branch =
             self.in_call(now, index, "INVITE", &extra, &self.sdp("sendrecv"), Purpose::Invite(index), want);
         self.legs[index].invite_branch = branch;
@@ -353,6 +383,9 @@ impl Phone {
 
     pub fn on_message(&mut self, now: Instant, octets: &[u8], want: &mut Wants) {
         let text = Text::read(octets);
+        if self.is_deaf(now, &text) {
+            return;
+        }
         match text.code() {
             0 => self.on_request(now, &text, want),
             code => self.on_response(now, code, &text, want),
@@ -375,6 +408,8 @@ impl Phone {
                 let sdp = self.sdp("sendonly");
                 self.in_call(now, leg, "INVITE", "", &sdp, Purpose::Reinvite(leg), want);
             }
+            Timer::Ask(leg, method) if self.legs[leg].state == State::Up => self.ask(now, leg, method, want),
+            Timer::Reliable(leg, interval) => self.send_reliable(now, leg, interval, want),
             Timer::Cancel(leg) => self.cancel(now, leg, want),
             Timer::Rtp(leg, left) if self.legs[leg].state == State::Up => {
                 let to = self.legs[leg].invite.as_ref().and_then(media_address);
@@ -424,6 +459,9 @@ impl Phone {
             cancel_at: None,
             hold: false,
             echo: false,
+            unacknowledged: None,
+            pracked: HashSet::new(),
+            asks: "",
             result: None,
             expected: None,
         }

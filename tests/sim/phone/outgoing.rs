@@ -146,7 +146,7 @@ impl Phone {
                 Purpose::Register => self.timers.push((now + Duration::from_secs(10), Timer::Register)),
                 Purpose::Invite(leg) | Purpose::Bye(leg) => self.end(leg),
                 Purpose::Subscribe(at) => self.on_subscribe_failure(now, at, 408),
-                Purpose::Reinvite(_) | Purpose::Cancel => {}
+                Purpose::Reinvite(_) | Purpose::Question(_) | Purpose::Cancel => {}
             }
         }
     }
@@ -167,6 +167,7 @@ impl Phone {
         });
         for leg in abandoned {
             // RFC 3261 13.3.1.4: no ACK came; the session is ended
+            self.seen.unacknowledged += 1;
             if self.legs[leg].state == State::Up {
                 self.hang_up(now, leg, want);
             }
@@ -205,6 +206,20 @@ impl Phone {
         body: &str,
         want: &mut Wants,
     ) -> String {
+        let octets = self.response_text(request, code, tag, "", body);
+        self.served.insert((request.branch().to_owned(), request.method().to_owned()), octets.clone());
+        want.messages.push(octets.clone());
+        octets
+    }
+
+    pub(super) fn response_text(
+        &self,
+        request: &Text,
+        code: u16,
+        tag: &str,
+        extra: &str,
+        body: &str,
+    ) -> String {
         let mut octets = format!("SIP/2.0 {code} Some Reason\r\n");
         for via in request.all("Via") {
             octets += &format!("Via: {via}\r\n");
@@ -217,15 +232,13 @@ impl Phone {
         };
         let content_type = if body.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
         octets += &format!(
-            "From: {}\r\nTo: {to}\r\nCall-ID: {}\r\nCSeq: {}\r\nContact: {}\r\n{content_type}Content-Length: {}\r\n\r\n{body}",
+            "From: {}\r\nTo: {to}\r\nCall-ID: {}\r\nCSeq: {}\r\nContact: {}\r\n{extra}{content_type}Content-Length: {}\r\n\r\n{body}",
             request.get("From"),
             request.get("Call-ID"),
             request.get("CSeq"),
             self.contact(),
             body.len()
         );
-        self.served.insert((request.branch().to_owned(), request.method().to_owned()), octets.clone());
-        want.messages.push(octets.clone());
         octets
     }
 }
