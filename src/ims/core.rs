@@ -9,6 +9,7 @@ use crate::base::trace::{Level, Subject};
 use crate::config::model::Config;
 use crate::ims::auth::{Auth, AuthCx};
 use crate::ims::call::Calls;
+use crate::ims::call::state::State;
 use crate::ims::dispatch;
 pub use crate::ims::limits::MAX_MEDIA_SESSIONS;
 use crate::ims::limits::{
@@ -31,6 +32,7 @@ use crate::proto::media::table::MediaTable;
 use crate::proto::outbox::Output;
 use crate::proto::sip::transaction::{Limits, Timers, Transactions, TxEvent};
 use crate::wire::sip::{Index, Message, ParseError};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 /// The IMS core.
@@ -137,12 +139,16 @@ impl Service {
         (auth, subscribers, AuthCx { cx, tokens, troubles })
     }
 
-    /// The user with bindings and calls, as `dialogs` has them.
+    /// The users with their bindings, and with those of `dialogs` that go on and are theirs.
     fn user_views(&self, now: Instant, dialogs: &[DialogView]) -> Vec<UserView> {
+        let mut running: BTreeMap<&str, Vec<u32>> = BTreeMap::new();
+        for dialog in dialogs.iter().filter(|d| d.state != State::Stop.name()) {
+            running.entry(dialog.party()).or_default().push(dialog.index);
+        }
         let views = self.subscribers.users().map(|(id, user)| {
             let mut view = UserView::of(user, self.registrar.of_user(id).map(|(_, b)| b), now);
-            let named = |d: &DialogView| view.impus.iter().any(|i| *i == d.from || *i == d.to);
-            view.dialogs = dialogs.iter().filter(|d| named(d)).map(|d| d.index).collect();
+            let theirs = view.impus.iter().filter_map(|impu| running.get(impu.as_str()));
+            view.dialogs = theirs.flatten().copied().collect();
             view.last_error = self.troubles.of(id);
             view
         });

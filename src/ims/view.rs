@@ -18,7 +18,7 @@ pub struct UserView {
     pub force_sms_over_sg: bool,
     /// One for each contact.
     pub bindings: Vec<BindingView>,
-    /// Sessions of this user, by dialog index.
+    /// The dialogs of this user that go on, by index.
     pub dialogs: Vec<u32>,
     /// The last thing that went wrong with this user's registration, in words, and when (Unix seconds).
     pub last_error: Option<(i64, String)>,
@@ -119,6 +119,13 @@ pub struct DialogView {
     pub events: Vec<EventView>,
     /// Media.
     pub medias: Vec<MediaView>,
+}
+
+impl DialogView {
+    /// The identity of the party whose side this is: the callee on the client side of a call between users, else the caller.
+    pub fn party(&self) -> &str {
+        if self.kind == "client" { &self.to } else { &self.from }
+    }
 }
 
 /// Something that happened in a dialog's life.

@@ -40,8 +40,10 @@ fn a_call_is_two_dialogs_that_name_each_other() {
             "send start ACK"
         ]
     );
-    assert_eq!(w.core.user_views(w.now)[0].dialogs, [10, 11]);
+    let of_users = |w: &World| w.core.user_views(w.now).into_iter().map(|u| u.dialogs).collect::<Vec<_>>();
+    assert_eq!(of_users(&w)[..2], [vec![10], vec![11]], "each party has its own side");
     w.request(&mut alice, "BYE", "", "");
+    assert!(of_users(&w).iter().all(Vec::is_empty), "a user's dialogs are those that go on");
     w.pass(Duration::from_secs(29));
     assert_eq!(w.states(), ["stop", "stop"]);
     assert_eq!(w.core.dialog_views(w.now)[0].duration, 2.0, "the clock has stopped");
