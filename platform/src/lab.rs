@@ -4,7 +4,7 @@ use std::ffi::CString;
 use std::fs::File;
 use std::io;
 use std::mem::{size_of, zeroed};
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::path::Path;
 
 /// Runs `f` in the network namespace that the file stands for (`/run/netns/…`), on a thread of its own. Sockets that it opens
@@ -22,6 +22,9 @@ pub fn within<T: Send>(namespace: &Path, f: impl FnOnce() -> T + Send) -> io::Re
         thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     })
 }
+
+/// Octets of frames that wait until they are taken, counted as the kernel does (some 800 for a small frame): minutes of a call.
+const TAP_BUFFER: libc::c_int = 64 << 20;
 
 /// Everything that comes and goes at a network interface of the calling thread's namespace.
 #[derive(Debug)]
@@ -57,11 +60,33 @@ impl Tap {
         if unsafe { libc::bind(fd.as_raw_fd(), (&raw const address).cast(), len) } != 0 {
             return Err(io::Error::last_os_error());
         }
+        crate::sockopt::set(fd.as_fd(), libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, TAP_BUFFER)?;
         Ok(Tap { fd })
     }
 
-    /// The frames seen since the last call, from the Ethernet header on; at most 4 KiB of each.
+    /// The frames seen since the last call, from the Ethernet header on; at most 4 KiB of each. It is an error if one was lost
+    /// because the buffer was full: what is missing cannot be said not to have been there.
     pub fn take(&mut self) -> io::Result<Vec<Vec<u8>>> {
+        let frames = self.waiting()?;
+        match self.lost()? {
+            0 => Ok(frames),
+            lost => Err(io::Error::other(format!("{lost} frames were lost: take them more often"))),
+        }
+    }
+
+    /// How many frames were lost since the last call.
+    fn lost(&self) -> io::Result<u32> {
+        let mut counts = libc::tpacket_stats { tp_packets: 0, tp_drops: 0 };
+        let mut len = size_of::<libc::tpacket_stats>() as libc::socklen_t;
+        let (level, name) = (libc::SOL_PACKET, libc::PACKET_STATISTICS);
+        // SAFETY: pointer and length are those of `counts`, which lives through the call; the descriptor is open.
+        let done = unsafe {
+            libc::getsockopt(self.fd.as_raw_fd(), level, name, (&raw mut counts).cast(), &raw mut len)
+        };
+        if done == 0 { Ok(counts.tp_drops) } else { Err(io::Error::last_os_error()) }
+    }
+
+    fn waiting(&mut self) -> io::Result<Vec<Vec<u8>>> {
         let mut frames = Vec::new();
         let mut buffer = vec![0u8; 4096];
         loop {

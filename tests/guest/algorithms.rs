@@ -1,6 +1,7 @@
 //! Every pair of algorithms through the kernel, in both IP versions, with UDP and TCP in the same associations.
 
-use crate::wire::{CK, IK, Pair, TEXT, protection, until};
+use crate::network::until;
+use crate::wire::{CK, IK, Pair, TEXT, protection};
 use imsbox::proto::sip::sec_agree::{Encryption, Suite};
 use platform::xfrm::{Algorithms, Bound, Family, Lack, Lifetime};
 

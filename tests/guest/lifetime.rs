@@ -1,6 +1,7 @@
 //! Lifetimes: the kernel ends what nobody extends, and says so; a refresh without challenge lets it live on.
 
-use crate::wire::{Agreed, CK, IK, Pair, protection, until};
+use crate::network::until;
+use crate::wire::{Agreed, CK, IK, Pair, protection};
 use imsbox::proto::sip::sec_agree::{Encryption, Integrity, Suite};
 use platform::xfrm::{Expired, Expiries, Lifetime, Removed};
 use std::io;

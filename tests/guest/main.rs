@@ -3,5 +3,10 @@
 
 mod algorithms;
 mod lifetime;
+mod network;
+mod people;
+mod plain;
+mod program;
+mod seen;
 mod set;
 mod wire;

@@ -1,33 +1,19 @@
-//! Two machines and the wire between them: network namespaces, a pair of veth interfaces, a look at what passes.
+//! Two machines whose kernels have agreed, without any SIP: what passes between them, and how it looks on the wire.
 //!
 //! One machine stands for the P-CSCF, the other for the phone; each has states and policies of its own, as two real ones have.
 
+use crate::network::{Link, Machine, Network, PATIENCE, SILENCE};
 use imsbox::proto::sip::sec_agree::{self, Keys, Parameters, Suite, Transform, associations};
-use platform::lab::{self, Tap};
-use platform::xfrm::{Algorithms, Direction, Lifetime, Protection, Traffic, Xfrm};
+use platform::lab::Tap;
+use platform::xfrm::{Algorithms, Direction, Lifetime, Protection, Traffic};
 use std::io::{Read, Write};
-use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
-use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::time::{Duration, Instant};
+use std::net::{IpAddr, Shutdown, UdpSocket};
 
 /// What every message carries, to be looked for on the wire.
 pub const TEXT: &[u8] = b"REGISTER sip:ims.mnc001.mcc001.3gppnetwork.org SIP/2.0";
-/// How long anything may take before the test fails; nothing waits that long when all is well.
-const PATIENCE: Duration = Duration::from_secs(20);
-/// How long nothing must come for it to be taken as lost.
-const SILENCE: Duration = Duration::from_millis(300);
 
 pub const CK: [u8; 16] = *b"cipher key of AK";
 pub const IK: [u8; 16] = *b"integrity key AK";
-
-/// A machine.
-pub struct Machine {
-    namespace: PathBuf,
-    pub v4: IpAddr,
-    pub v6: IpAddr,
-    pub xfrm: Xfrm,
-}
 
 /// Both machines, the wire between them, and numbers that were not used before.
 pub struct Pair {
@@ -43,83 +29,12 @@ pub struct Agreed {
     pub phone: [Traffic; 4],
 }
 
-fn ip(words: &str) {
-    let done = Command::new("ip").args(words.split(' ')).output().expect("iproute2 is there");
-    assert!(done.status.success(), "ip {words}: {}", String::from_utf8_lossy(&done.stderr));
-}
-
-impl Machine {
-    fn new(name: &str, v4: &str, v6: &str) -> Machine {
-        let namespace = Path::new("/run/netns").join(name);
-        let xfrm = lab::within(&namespace, Xfrm::open).unwrap().unwrap();
-        Machine { namespace, v4: v4.parse().unwrap(), v6: v6.parse().unwrap(), xfrm }
-    }
-
-    pub fn within<T: Send>(&self, f: impl FnOnce() -> T + Send) -> T {
-        lab::within(&self.namespace, f).unwrap()
-    }
-
-    pub fn udp(&self, address: SocketAddr) -> UdpSocket {
-        let socket = self.within(|| UdpSocket::bind(address)).unwrap_or_else(|e| panic!("{address}: {e}"));
-        socket.set_read_timeout(Some(PATIENCE)).unwrap();
-        socket
-    }
-
-    pub fn listen(&self, address: SocketAddr) -> TcpListener {
-        self.within(|| TcpListener::bind(address)).unwrap_or_else(|e| panic!("{address}: {e}"))
-    }
-
-    /// Connects from a port and says something; the connection is up then.
-    pub fn say(&self, from: SocketAddr, to: SocketAddr) -> TcpStream {
-        let mut stream = self.within(|| platform::socket::connect_tcp(from, to)).unwrap();
-        stream.set_nonblocking(false).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        stream.set_write_timeout(Some(PATIENCE)).unwrap();
-        stream.write_all(TEXT).unwrap_or_else(|e| panic!("{from} to {to}: {e}"));
-        stream
-    }
-
-    /// Nothing of anybody is in its kernel.
-    pub fn assert_empty(&mut self) {
-        assert_eq!(self.xfrm.states().unwrap(), []);
-        assert_eq!(self.xfrm.policies().unwrap(), []);
-    }
-}
-
 impl Pair {
-    /// Two machines for a test of that name (six letters at most).
+    /// Two machines for a test of that name.
     pub fn new(name: &str) -> Pair {
-        assert!(Path::new("/guest").is_dir(), "this is not the guest: run it by scripts/test guest");
-        let (core, phone) = (format!("{name}-core"), format!("{name}-phone"));
-        ip(&format!("netns add {core}"));
-        ip(&format!("netns add {phone}"));
-        ip(&format!("-n {core} link add wire type veth peer name wire netns {phone}"));
-        for (namespace, last) in [(&core, 1), (&phone, 2)] {
-            ip(&format!("-n {namespace} addr add 10.9.0.{last}/24 dev wire"));
-            ip(&format!("-n {namespace} addr add fd09::{last}/64 dev wire nodad"));
-            ip(&format!("-n {namespace} link set wire up"));
-        }
-        let (core, phone) =
-            (Machine::new(&core, "10.9.0.1", "fd09::1"), Machine::new(&phone, "10.9.0.2", "fd09::2"));
-        let tap = core.within(|| Tap::open("wire")).unwrap();
-        let pair = Pair { core, phone, tap, number: 0 };
-        pair.greet();
-        pair
-    }
-
-    /// Finds out neighbours' addresses and waits until the interfaces carry packets, which takes a moment after they went up.
-    fn greet(&self) {
-        for v6 in [false, true] {
-            let (core, phone) = self.addresses(v6);
-            let (a, b) = (self.core.udp(SocketAddr::new(core, 9)), self.phone.udp(SocketAddr::new(phone, 9)));
-            a.set_read_timeout(Some(SILENCE)).unwrap();
-            let tries = PATIENCE.as_millis() / SILENCE.as_millis();
-            let heard = (0..tries).any(|_| {
-                let _ = b.send_to(b"hello", a.local_addr().unwrap());
-                a.recv(&mut [0; 8]).is_ok()
-            });
-            assert!(heard, "no packet gets from {phone} to {core}");
-        }
+        let Network { core, mut phones } = Network::new(name, 1);
+        let Link { phone, tap } = phones.remove(0);
+        Pair { core, phone, tap, number: 0 }
     }
 
     /// The core's address and the phone's.
@@ -188,7 +103,7 @@ impl Pair {
             [(&self.core, &self.phone, to_server), (&self.phone, &self.core, to_phone)]
         {
             let listener = server.listen(traffic.to);
-            let mut calling = client.say(traffic.from, traffic.to);
+            let mut calling = client.say(traffic.from, traffic.to, TEXT);
             let (mut called, from) = listener.accept().unwrap();
             assert_eq!(from, traffic.from);
             called.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -217,17 +132,6 @@ impl Pair {
     /// The IP packets on the wire since the last call; address resolution left out.
     pub fn packets(&mut self) -> Vec<Packet> {
         self.tap.take().unwrap().iter().filter_map(|frame| Packet::of(frame)).collect()
-    }
-}
-
-/// Asks until the answer is yes.
-pub fn until(what: &str, mut ask: impl FnMut() -> bool) {
-    let end = Instant::now() + PATIENCE;
-    let nobody = UdpSocket::bind("127.0.0.1:0").unwrap();
-    nobody.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
-    while !ask() {
-        assert!(Instant::now() < end, "{what}");
-        assert!(nobody.recv(&mut [0; 1]).is_err(), "nobody writes here");
     }
 }
 
