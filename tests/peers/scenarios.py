@@ -1,10 +1,11 @@
-"""The scenarios: each a function of a Case, which gives it subscribers, phones, the server and a folder."""
+"""Scenarios with SIPp as the phones: registrations, subscriptions, calls, echo, the server's end."""
 
 import socket
 import time
 
 from media import PACKETS, RTCP_PACKETS, Stream
 from phone import Phone
+from registry import scenario
 from users import DOMAIN, User
 
 # One packet's worth of media: 20 ms of G.711, and an H.264 unit of filler data (7.3.2.7) as long as video packets are.
@@ -12,17 +13,6 @@ AUDIO = bytes(range(160))
 VIDEO = b"\x0c" + b"\xff" * 1100 + b"\x80"
 # Time for the log's and the disk's writers to come to rest, and time that an idle server is watched.
 SETTLE_SECS, IDLE_SECS = 1, 3
-SCENARIOS = []
-
-
-def scenario(function=None, *, server="patient", transports=("udp", "tcp")):
-    """Registers a scenario; `server` names the server it runs against, None for one of its own."""
-
-    def register(function):
-        SCENARIOS.append((function.__name__, function, server, transports))
-        return function
-
-    return register(function) if function else register
 
 
 def alone(case, name, kind="md5", **how):

@@ -1,0 +1,157 @@
+"""Scenarios with baresip as the phones: a whole client with a user agent, a registrar's client and media of its own."""
+
+import time
+
+from registry import scenario
+from users import DOMAIN
+
+# RTP packets that the echo must have had before the call ends, and that may still be on their way back when it does: the phone
+# does not wait for them.
+ECHOED, LATE = 60, 25
+# Seconds that two phones talk, packets that each must have heard by then (of 50 a second), and that it may have missed: those
+# that came before the answer had.
+TALK_SECS, HEARD, MISSED = 1, 40, 25
+DEADLINE_SECS = 20
+
+
+def registered(case, name, kind="md5"):
+    """A phone that runs and is registered, as it says and as the server says."""
+    phone = case.baresip(name, kind)
+    phone.start()
+    phone.wait_registered()
+    bindings = bindings_of(case, phone)
+    assert len(bindings) == 1 and f":{phone.port}" in bindings[0]["uri"], f"{name} has registered, the monitor shows {bindings}"
+    assert bindings[0]["transport"].lower() == case.transport and bindings[0]["auth"] == "MD5", f"the binding is {bindings[0]}"
+    return phone
+
+
+def unregister(case, *phones):
+    for phone in phones:
+        phone.quit()
+        bindings = bindings_of(case, phone)
+        assert not bindings, f"{phone.name} has unregistered, the monitor shows {bindings}"
+
+
+def bindings_of(case, phone):
+    users = {user["impi"]: user for user in case.server.monitor("users")["users"]}
+    return users[phone.user.impi]["bindings"]
+
+
+def dialog_of(case, phone):
+    """What the monitor says of the phone's call."""
+    dialogs = [d for d in case.server.monitor("dialog")["dialogs"] if phone.user.imsi in d["from"] or phone.user.msisdn in d["from"]]
+    assert len(dialogs) == 1, f"the monitor shows {len(dialogs)} dialogs of {phone.name}: {dialogs}"
+    return dialogs[0]
+
+
+def echo(case, phone):
+    """Calls the echo number and hangs up: all RTP that was sent has come back, in its order and unchanged."""
+    phone.command("dial", f"sip:666@{DOMAIN}")
+    phone.wait_event("CALL_ESTABLISHED")
+    deadline = time.monotonic() + DEADLINE_SECS
+    while (audio := dialog_of(case, phone)["medias"][0])["rtp_recv_count"] < ECHOED:
+        assert time.monotonic() < deadline, f"the echo has no {ECHOED} packets yet: {audio}"
+        time.sleep(0.1)
+    assert audio["rtp_send_count"] == audio["rtp_recv_count"], f"the echo has kept packets for itself: {audio}"
+    phone.command("hangup")
+    sent, received = phone.packets()
+    assert max(ECHOED, sent) - LATE <= received <= sent, f"{phone.name} has sent {sent} RTP packets, {received} came back"
+    phone.check_heard(phone, received)
+    assert dialog_of(case, phone)["state"] == "stop", "the call has ended, and the monitor shows it running"
+
+
+def ring(a, b):
+    """A calls B, and B rings."""
+    a.command("dial", b.user.impu)
+    peer = b.wait_event("CALL_INCOMING")
+    assert a.user.imsi in peer or a.user.msisdn in peer, f"{b.name} is called by {peer}, not by {a.name}"
+
+
+def talk(a, b):
+    """A calls B, B answers, they talk."""
+    ring(a, b)
+    b.command("accept")
+    for phone in (a, b):
+        phone.wait_event("CALL_ESTABLISHED")
+    for phone in (a, b):
+        phone.wait_event("CALL_RTPESTAB")
+    time.sleep(TALK_SECS)
+
+
+@scenario
+def baresip_calls_the_echo(case):
+    phone = registered(case, "phone")
+    echo(case, phone)
+    unregister(case, phone)
+
+
+@scenario
+def baresip_with_qop_calls_the_echo(case):
+    phone = registered(case, "phone", "md5-qop")
+    echo(case, phone)
+    unregister(case, phone)
+
+
+@scenario
+def baresip_with_every_request_authenticated_calls_the_echo(case):
+    phone = registered(case, "phone", "challenged")
+    echo(case, phone)
+    unregister(case, phone)
+
+
+@scenario
+def baresip_with_a_wrong_password(case):
+    """It is refused and knows why, and so does who reads the log."""
+    phone = case.baresip("phone", wrong=True)
+    phone.start()
+    phone.wait_refused()
+    assert "403 Forbidden" in phone.output(), f"the phone is refused in another way: {phone.last_words()}"
+    case.log_says(phone.user, "wrong password: the client's is not the pwd of")
+    assert not bindings_of(case, phone)
+
+
+@scenario
+def baresip_calls_baresip(case):
+    """Each hears what the other says; the callee hangs up."""
+    a, b = registered(case, "caller"), registered(case, "callee")
+    talk(a, b)
+    b.command("hangup")
+    a.wait_event("CALL_CLOSED")
+    for listener, speaker in ((a, b), (b, a)):
+        listener.check_heard(speaker, HEARD, MISSED)
+    unregister(case, a, b)
+
+
+@scenario
+def baresip_holds_baresip(case):
+    """The caller holds the call and resumes it; then the caller hangs up."""
+    a, b = registered(case, "caller"), registered(case, "callee")
+    talk(a, b)
+    for command, direction in (("hold", "sendonly"), ("resume", "sendrecv")):
+        a.events.clear()
+        a.command(command)
+        a.wait_event("CALL_REMOTE_SDP")
+        offered = b.directions()[-2]  # the last one is its answer's
+        assert offered == direction, f"the callee is to {command}, and is offered {offered}"
+    a.command("hangup")
+    b.wait_event("CALL_CLOSED")
+    unregister(case, a, b)
+
+
+@scenario
+def baresip_declines_baresip(case):
+    a, b = registered(case, "caller"), registered(case, "callee")
+    ring(a, b)
+    b.command("hangup")
+    why = a.wait_event("CALL_CLOSED")
+    assert why.startswith(("486", "603")), f"the callee does not want the call, the caller hears {why}"
+    unregister(case, a, b)
+
+
+@scenario
+def baresip_cancels_a_call_to_baresip(case):
+    a, b = registered(case, "caller"), registered(case, "callee")
+    ring(a, b)
+    a.command("hangup")
+    b.wait_event("CALL_CLOSED")
+    unregister(case, a, b)
