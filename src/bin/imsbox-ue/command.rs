@@ -22,10 +22,12 @@ pub enum Awaited {
     Resumed,
     /// The call has ended.
     Ended,
+    /// A text that comes in.
+    Sms,
 }
 
 /// The words for what can be waited for.
-const AWAITED: [(&str, Awaited); 7] = [
+const AWAITED: [(&str, Awaited); 8] = [
     ("registered", Awaited::Registered),
     ("incoming", Awaited::Incoming),
     ("ringing", Awaited::Ringing),
@@ -33,6 +35,7 @@ const AWAITED: [(&str, Awaited); 7] = [
     ("held", Awaited::Held),
     ("resumed", Awaited::Resumed),
     ("ended", Awaited::Ended),
+    ("sms", Awaited::Sms),
 ];
 
 impl Awaited {
@@ -59,10 +62,12 @@ pub enum Metric {
     Jitter,
     /// Packets that came back as they were sent, in percent of those that came.
     Echo,
+    /// Texts that have come.
+    SmsReceived,
 }
 
 /// The words for the numbers, and the unit that may follow their value.
-const METRICS: [(&str, Metric, &str); 7] = [
+const METRICS: [(&str, Metric, &str); 8] = [
     ("code", Metric::Code, ""),
     ("rtp-sent", Metric::RtpSent, ""),
     ("rtp-received", Metric::RtpReceived, ""),
@@ -70,6 +75,7 @@ const METRICS: [(&str, Metric, &str); 7] = [
     ("rtp-loss", Metric::RtpLoss, "%"),
     ("jitter", Metric::Jitter, "ms"),
     ("echo", Metric::Echo, "%"),
+    ("sms-received", Metric::SmsReceived, ""),
 ];
 
 impl Metric {
@@ -121,7 +127,7 @@ impl Relation {
 }
 
 /// What is expected now.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Expected {
     /// Whether the phone is registered.
     Registered(bool),
@@ -129,6 +135,8 @@ pub enum Expected {
     InCall(bool),
     /// A number.
     Number(Metric, Relation, f64),
+    /// What the last text says.
+    Sms(String),
 }
 
 /// A command.
@@ -140,6 +148,8 @@ pub enum Command {
     Deregister,
     /// Call somebody, to hang up after so long.
     Call(String, Option<Duration>),
+    /// Send a text to somebody.
+    Sms(String, String),
     /// Answer the call that rings.
     Answer,
     /// Answer calls by itself after so long, or not.
@@ -171,6 +181,7 @@ pub const VERBS: &[&str] = &[
     "register",
     "deregister",
     "call",
+    "sms",
     "answer",
     "auto-answer",
     "reject",
@@ -191,15 +202,18 @@ pub const HELP: &str = "\
   register [SECONDS]        register, and wait for the answer
   deregister                give the registration back
   call WHO [SECONDS]        call a number, a name or a URI; with a time, wait for the call's end
+  sms WHO TEXT              send a text, in quotes where it has a `;` or a `#`
   answer, reject [CODE]     take or refuse the call that rings; 603 by default
   auto-answer on|off|SECONDS
                             answer calls at once, not, or after so long
   hold, resume              hold the call, or no longer
   hangup                    end the call
   status                    registration, call, stream
-  wait EVENT [SECONDS]      registered, incoming, ringing, answered, held, resumed, ended; 30 s by default
+  wait EVENT [SECONDS]      registered, incoming, ringing, answered, held, resumed, ended,
+                            sms; 30 s by default
   expect registered|unregistered|in-call|idle
-  expect NAME OP VALUE      code, rtp-sent, rtp-received, rtp-lost, rtp-loss %, jitter ms, echo %; OP: = < <= > >=
+  expect sms TEXT           what the last text that came says
+  expect NAME OP VALUE      code, sms-received, rtp-sent, rtp-received, rtp-lost, rtp-loss %, jitter ms, echo %; OP: = < <= > >=
   sleep SECONDS
   try COMMAND               do it, and go on if it fails
   quit                      hang up, deregister, end
@@ -221,18 +235,22 @@ pub fn parse_all(text: &str) -> Result<Vec<Command>, String> {
 }
 
 /// The commands of a line. A `#` begins a remark where a word begins, as numbers may hold one; a `;` inside a URI belongs to
-/// it.
+/// it; what is in quotes is text.
 fn pieces(line: &str) -> impl Iterator<Item = &str> {
+    let quoted = quoted(line);
+    let is_text = move |at: usize| quoted.iter().any(|(from, to)| (*from..*to).contains(&at));
     let remark = line
         .match_indices('#')
         .map(|(at, _)| at)
+        .filter(|&at| !is_text(at))
         .find(|&at| at == 0 || line[..at].ends_with(|c: char| c.is_whitespace() || c == ';'));
     let mut rest = &line[..remark.unwrap_or(line.len())];
     std::iter::from_fn(move || {
         if rest.is_empty() {
             return None;
         }
-        let end = rest.match_indices(';').map(|(at, _)| at).find(|&at| {
+        let begin = line.len() - rest.len() - remark.map_or(0, |at| line.len() - at);
+        let end = rest.match_indices(';').map(|(at, _)| at).filter(|at| !is_text(begin + at)).find(|&at| {
             let word = rest[..at].rsplit(char::is_whitespace).next().unwrap_or_default();
             let after = &rest[at + 1..];
             !word.contains(':') || after.is_empty() || after.starts_with(char::is_whitespace)
@@ -241,6 +259,33 @@ fn pieces(line: &str) -> impl Iterator<Item = &str> {
         rest = after;
         Some(piece)
     })
+}
+
+/// Where quotes begin that begin a word, and where the ones end that end it.
+fn quoted(line: &str) -> Vec<(usize, usize)> {
+    let (mut found, mut from) = (Vec::new(), 0);
+    while let Some(open) = line[from..].find('"').map(|at| from + at) {
+        from = open + 1;
+        if !line[..open].ends_with(char::is_whitespace) {
+            continue;
+        }
+        let ends = |at: &usize| line[at + 1..].chars().next().is_none_or(|c| c.is_whitespace() || c == ';');
+        if let Some(close) = line[from..].match_indices('"').map(|(at, _)| from + at).find(ends) {
+            found.push((open, close));
+            from = close + 1;
+        }
+    }
+    found
+}
+
+/// What follows so many words, without the quotes around it.
+fn text_after(line: &str, words: usize) -> Option<String> {
+    let mut rest = line.trim();
+    for _ in 0..words {
+        rest = rest.split_once(char::is_whitespace)?.1.trim_start();
+    }
+    let inner = rest.strip_prefix('"').and_then(|r| r.strip_suffix('"')).unwrap_or(rest);
+    (!inner.is_empty()).then(|| inner.to_owned())
 }
 
 /// Reads one command; `None` for an empty line.
@@ -252,6 +297,12 @@ pub fn parse(line: &str) -> Result<Option<Command>, String> {
         return Ok(parse(inner)?.map(|c| Command::Try(Box::new(c))));
     }
     let words: Vec<&str> = words.collect();
+    match (verb, words.as_slice(), text_after(line, 2)) {
+        ("sms", [who, _, ..], Some(text)) => return Ok(Some(Command::Sms((*who).to_owned(), text))),
+        ("sms", ..) => return Err("expected `sms WHO TEXT`".to_owned()),
+        ("expect", ["sms", ..], Some(text)) => return Ok(Some(Command::Expect(Expected::Sms(text)))),
+        _ => {}
+    }
     let command = match (verb, words.as_slice()) {
         ("register", []) => Command::Register(None),
         ("register", [secs] | ["expires", secs]) => Command::Register(Some(number(secs)?)),
@@ -333,11 +384,17 @@ mod tests {
     #[test]
     fn every_command_is_understood() {
         let secs = Duration::from_secs;
+        let number = |metric, value| Command::Expect(Expected::Number(metric, Relation::Equal, value));
         for (line, command) in [
             ("register", Command::Register(None)),
             ("register expires 60", Command::Register(Some(60))),
             (" call  +15550002 1.5 ", Command::Call("+15550002".into(), Some(Duration::from_millis(1500)))),
             ("call sip:bob@h", Command::Call("sip:bob@h".into(), None)),
+            ("sms +15550002 see  you", Command::Sms("+15550002".into(), "see  you".into())),
+            ("sms bob \" 5\" \"", Command::Sms("bob".into(), " 5\" ".into())),
+            ("expect sms see you", Command::Expect(Expected::Sms("see you".into()))),
+            ("expect sms-received 2", number(Metric::SmsReceived, 2.0)),
+            ("wait sms", Command::Wait(Awaited::Sms, PATIENCE)),
             ("auto-answer on", Command::AutoAnswer(Some(Duration::ZERO))),
             ("auto-answer 2s", Command::AutoAnswer(Some(secs(2)))),
             ("reject 486", Command::Reject(486)),
@@ -377,6 +434,17 @@ mod tests {
     }
 
     #[test]
+    fn a_text_in_quotes_may_hold_anything() {
+        let text =
+            "sms a \"one; two # three\"; sms b it's 5\" long; sms c \"open # remark\nsms d \"x\" # \"y\"";
+        let texts: Vec<Command> = parse_all(text).unwrap();
+        let sms = |who: &str, text: &str| Command::Sms(who.into(), text.into());
+        let expected =
+            [sms("a", "one; two # three"), sms("b", "it's 5\" long"), sms("c", "\"open"), sms("d", "x")];
+        assert_eq!(texts, expected);
+    }
+
+    #[test]
     fn what_is_wrong_is_named_with_its_line() {
         for (text, problem) in [
             ("fly", "`fly` is no command; help shows all of them"),
@@ -386,6 +454,7 @@ mod tests {
             ("expect rain", "`rain` cannot be expected"),
             ("expect code x", "`code x`: expected a number"),
             ("call", "`call` is no command"),
+            ("sms bob", "expected `sms WHO TEXT`"),
         ] {
             let error = parse_all(text).unwrap_err();
             assert!(error.starts_with(problem), "{text}: {error}");

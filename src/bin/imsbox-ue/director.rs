@@ -27,6 +27,8 @@ enum Mark {
     HoldRefused,
     HeldByThem(bool),
     Ended(u16, String),
+    Texted,
+    TextRefused(String),
 }
 
 /// What the running command waits for.
@@ -37,6 +39,7 @@ enum Doing {
     /// A call with a time: its end, whatever leads there; whether it was answered.
     Call(Instant, bool),
     Hold(Instant),
+    Text(Instant),
     Wait(Awaited, Instant),
     Sleep(Instant),
     /// The call is ending, then the registration, then the program.
@@ -66,6 +69,8 @@ pub struct Director {
     /// Whether no more commands will come.
     is_complete: bool,
     marks: VecDeque<Mark>,
+    /// Texts that have come and have not been waited for.
+    texts: u32,
     told: VecDeque<Told>,
     has_ended: bool,
 }
@@ -80,6 +85,7 @@ impl Director {
             is_interactive,
             is_complete: false,
             marks: VecDeque::new(),
+            texts: 0,
             told: VecDeque::new(),
             has_ended: false,
         }
@@ -107,6 +113,7 @@ impl Director {
             | Doing::Deregister(at)
             | Doing::Call(at, _)
             | Doing::Hold(at)
+            | Doing::Text(at)
             | Doing::Wait(_, at)
             | Doing::Sleep(at)
             | Doing::Quit(at) => *at,
@@ -126,6 +133,12 @@ impl Director {
             Event::HoldRefused(_) => Mark::HoldRefused,
             Event::HeldByThem(held) => Mark::HeldByThem(*held),
             Event::Ended(ended) => Mark::Ended(ended.code, ended.words.clone()),
+            Event::Texted(_) => Mark::Texted,
+            Event::TextRefused(_, words) => Mark::TextRefused(words.clone()),
+            Event::Text(..) => {
+                self.texts += 1;
+                return;
+            }
             Event::Registered { .. } | Event::Notice(_) => return,
         };
         self.marks.push_back(mark);
@@ -180,6 +193,10 @@ impl Director {
                     self.wait_unless_typed(Doing::Call(by + duration, false));
                 }
             }
+            Command::Sms(who, text) => {
+                phone.send_text(now, &who, &text)?;
+                self.wait_unless_typed(Doing::Text(by));
+            }
             Command::Answer => phone.answer(now)?,
             Command::AutoAnswer(after) => phone.set_auto_answer(after),
             Command::Reject(code) => phone.reject(now, code)?,
@@ -232,6 +249,18 @@ impl Director {
                     _ => None,
                 })
                 .or(late(at, "the answer to hold or resume")),
+            Doing::Text(at) => self
+                .find(|mark| match mark {
+                    Mark::Texted => Some(Ok(())),
+                    Mark::TextRefused(words) => Some(Err(format!("the text is not taken: {words}"))),
+                    _ => None,
+                })
+                .or(late(at, "the answer to the text")),
+            Doing::Wait(Awaited::Sms, at) => {
+                let has_come = self.texts > 0;
+                self.texts -= u32::from(has_come);
+                has_come.then_some(Ok(())).or(late(at, "a text"))
+            }
             Doing::Wait(Awaited::Registered, _) if phone.registration().is_on() => Some(Ok(())),
             Doing::Wait(what, at) => self.look_for(what).or(late(at, what.name())),
             Doing::Sleep(at) => (at <= now).then_some(Ok(())),
@@ -347,6 +376,11 @@ fn expect(phone: &Phone, what: Expected) -> Result<(), String> {
         Expected::InCall(wanted) if phone.current_call().is_some_and(|c| c.is_up()) != wanted => {
             wrong(if wanted { "there is no call that is answered" } else { "there is a call" })
         }
+        Expected::Sms(text) => match phone.last_text() {
+            Some(last) if last == text => Ok(()),
+            Some(last) => Err(format!("expected the text `{text}`, it is `{last}`")),
+            None => wrong("no text has come"),
+        },
         Expected::Number(metric, relation, value) => {
             let (name, unit) = metric.name();
             match measured(phone, metric) {
@@ -363,8 +397,10 @@ fn expect(phone: &Phone, what: Expected) -> Result<(), String> {
 }
 
 fn measured(phone: &Phone, metric: Metric) -> Option<f64> {
-    if metric == Metric::Code {
-        return phone.code().map(f64::from);
+    match metric {
+        Metric::Code => return phone.code().map(f64::from),
+        Metric::SmsReceived => return Some(f64::from(phone.texts())),
+        _ => {}
     }
     let report = phone.report()?;
     Some(match metric {
@@ -374,6 +410,6 @@ fn measured(phone: &Phone, metric: Metric) -> Option<f64> {
         Metric::RtpLoss => report.loss_percent(),
         Metric::Jitter => report.jitter_ms,
         Metric::Echo => report.echo_percent(),
-        Metric::Code => return None,
+        Metric::Code | Metric::SmsReceived => return None,
     })
 }

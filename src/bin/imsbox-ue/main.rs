@@ -3,6 +3,7 @@
 
 mod args;
 mod command;
+mod device;
 mod director;
 mod file;
 mod memory;

@@ -131,6 +131,20 @@ pub const OPTIONS: &[Opt] = &[
         "sound to send: WAV, 8 kHz, mono, 16 bits; a tone of 440 Hz by default",
     ),
     opt(
+        "imei",
+        "imei",
+        "DIGITS",
+        Kind::Digits(14, 15),
+        "IMEI; without one the instance is a UUID made of the IMSI",
+    ),
+    opt(
+        "access",
+        "access",
+        "TEXT",
+        Kind::Text,
+        "P-Access-Network-Info; a cell of the test network by default, `none`: not sent",
+    ),
+    opt(
         "timer_t1",
         "timer-t1",
         "MS",

@@ -82,6 +82,10 @@ pub struct Settings {
     pub reliable_ringing: bool,
     /// The sound to send.
     pub wav: Option<PathBuf>,
+    /// Which device it is: the URN of `+sip.instance`.
+    pub instance: String,
+    /// The value of P-Access-Network-Info, when it is sent.
+    pub access: Option<String>,
     /// T1 (RFC 3261 17.1.1.2).
     pub t1: Duration,
     /// Whether SIP messages are printed.
@@ -135,6 +139,8 @@ pub fn build(given: &Given) -> Result<Settings, Trouble> {
         codecs: codecs(text("codecs"))?,
         reliable_ringing: text("100rel") != Some("false"),
         wav: text("wav").map(PathBuf::from),
+        instance: crate::device::urn(text("imei"), imsi.unwrap_or(&impi)),
+        access: access(text("access")),
         t1: Duration::from_millis(u64::from(number(text("timer_t1"), 500))),
         verbose: text("verbose") == Some("true"),
         domain,
@@ -204,6 +210,16 @@ fn state(text: Option<&str>, imsi: Option<&str>) -> Option<PathBuf> {
         (Some(path), _) => Some(PathBuf::from(path)),
         (None, Some(imsi)) => crate::memory::default_path(imsi),
         (None, None) => None,
+    }
+}
+
+/// A cell of the test network (TS 23.003 19.6), which any phone without a radio may be in.
+const CELL: &str = "3GPP-E-UTRAN-FDD;utran-cell-id-3gpp=0010100010000101";
+
+fn access(text: Option<&str>) -> Option<String> {
+    match text {
+        Some("none") => None,
+        text => Some(text.unwrap_or(CELL).to_owned()),
     }
 }
 

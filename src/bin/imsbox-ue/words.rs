@@ -35,8 +35,18 @@ pub fn of_event(event: &Event) -> Option<String> {
         Event::HeldByThem(false) => "the other side goes on with the call".to_owned(),
         Event::HoldRefused(code) => format!("hold or resume is refused: {code}"),
         Event::Ended(ended) => of_end(ended),
+        Event::Texted(to) => format!("text to {to} is taken"),
+        Event::TextRefused(_, words) => format!("text is not taken: {words}"),
+        Event::Text(party, text) => format!("text from {party}: {}", printable(text)),
         Event::Notice(words) => words.clone(),
     })
+}
+
+/// A text of somebody else, safe for a terminal: lines below each other, other control characters as dots.
+fn printable(text: &str) -> String {
+    let shown = |c: char| if c.is_control() { '\u{b7}' } else { c };
+    let lines: Vec<String> = text.lines().map(|line| line.chars().map(shown).collect()).collect();
+    lines.join("\n  ")
 }
 
 fn of_end(ended: &Ended) -> String {
@@ -132,6 +142,12 @@ mod tests {
         );
         (report.echoed, report.peer_lost) = (89, None);
         assert!(of_report(&report).ends_with("an echo, 89 of 90 bit by bit"));
+    }
+
+    #[test]
+    fn a_text_cannot_play_with_the_terminal() {
+        let text = of_event(&Event::Text("bob".to_owned(), "a\x1b[2J\r\nb".to_owned())).unwrap();
+        assert_eq!(text, "text from bob: a\u{b7}[2J\n  b");
     }
 
     #[test]

@@ -145,7 +145,7 @@ impl Phone {
     }
 
     pub(super) fn send_reinvite(&mut self, now: Instant) {
-        let contact = self.contact();
+        let contact = self.contact_in_call();
         let codecs = self.settings.codecs.clone();
         let Some(call) = self.call.as_mut() else { return };
         let Some((hold, _)) = call.wish else { return };

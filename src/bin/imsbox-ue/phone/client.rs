@@ -42,6 +42,8 @@ pub enum Purpose {
     Cancel,
     /// The acknowledgement of a reliable provisional response.
     Prack,
+    /// A text.
+    Text,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -55,6 +55,12 @@ pub enum Event {
     HoldRefused(u16),
     /// The call has ended.
     Ended(Ended),
+    /// The network has taken our text to this party.
+    Texted(String),
+    /// Our text was refused or lost; the code, when there is one.
+    TextRefused(Option<u16>, String),
+    /// A text from this party.
+    Text(String, String),
     /// Something worth knowing.
     Notice(String),
 }

@@ -2,11 +2,14 @@
 
 use super::Phone;
 use super::event::{Event, Party};
-use super::message::{ALLOW, Peer, SDP, USER_AGENT, response_addr, text, via_received};
+use super::message::{ALLOW, PLAIN, Peer, SDP, USER_AGENT, response_addr, text, texts, via_received};
 use super::sdp;
 use super::server::{Came, Missed, ServerId};
 use imsbox::base::time::Instant;
 use imsbox::wire::sip::{HeaderId, Message, Method, Writer};
+
+/// What the phone can be asked for in Require.
+const SUPPORTED: &[&str] = &["100rel"];
 
 /// What an answer says beside its status.
 #[derive(Debug, Default)]
@@ -57,17 +60,30 @@ impl Phone {
         match message.method() {
             // RFC 3261 9.2
             Method::Cancel => self.respond(now, id, 481, Reply::default()),
+            _ if self.refuse_extensions(now, id, message) => {}
             _ if is_inside => self.on_request_in_call(now, id, message),
             Method::Invite => self.on_invite(now, id, message),
             Method::Options => {
-                let headers = vec![("Allow", ALLOW.to_owned()), ("Accept", SDP.to_owned())];
+                let headers = vec![("Allow", ALLOW.to_owned()), ("Accept", format!("{SDP}, {PLAIN}"))];
                 self.respond(now, id, 200, Reply { headers, ..Reply::default() });
             }
+            Method::Message => self.on_text(now, id, message),
             Method::Bye | Method::Prack | Method::Update | Method::Notify => {
                 self.respond(now, id, 481, Reply::default());
             }
             _ => self.refuse_method(now, id),
         }
+    }
+
+    /// RFC 3261 8.2.2.3: whether the request asks for something that the phone does not know, and is refused.
+    fn refuse_extensions(&mut self, now: Instant, id: ServerId, message: &Message<'_>) -> bool {
+        let is_strange = |tag: &String| !SUPPORTED.iter().any(|known| known.eq_ignore_ascii_case(tag));
+        let strange: Vec<String> = texts(message, HeaderId::Require).into_iter().filter(is_strange).collect();
+        if !strange.is_empty() {
+            let headers = vec![("Unsupported", strange.join(", "))];
+            self.respond(now, id, 420, Reply { headers, ..Reply::default() });
+        }
+        !strange.is_empty()
     }
 
     fn refuse_method(&mut self, now: Instant, id: ServerId) {
@@ -108,7 +124,7 @@ impl Phone {
     /// A re-INVITE or an UPDATE (RFC 3261 14.2, RFC 3311 5.2).
     fn on_offer(&mut self, now: Instant, id: ServerId, message: &Message<'_>) {
         let is_invite = message.method() == Method::Invite;
-        let contact = self.contact();
+        let contact = self.contact_in_call();
         let codecs = self.settings.codecs.clone();
         let Some(call) = self.call.as_mut() else { return };
         // 14.2, RFC 3311 5.2: two offers at once
@@ -231,6 +247,9 @@ impl Phone {
         }
         if let Some(rseq) = reply.rseq {
             w.header("Require", "100rel").header_fmt("RSeq", format_args!("{rseq}"));
+        }
+        if let Some((name, value)) = self.access_of_answer(request.method()) {
+            w.header(name, value);
         }
         w.header("Server", USER_AGENT);
         if reply.body.is_empty() {

@@ -5,31 +5,16 @@ use super::call::{Call, State};
 use super::dialog::Dialog;
 use super::event::{Event, Party};
 use super::inbound::Reply;
-use super::message::{ALLOW, SDP, spoken, texts};
+use super::message::{ALLOW, SDP, sender};
 use super::sdp::{self, Origin};
 use super::server::ServerId;
 use imsbox::base::time::Instant;
 use imsbox::wire::sdp::Direction;
 use imsbox::wire::sip::{HeaderId, Message};
 
-/// What the phone can be asked for in Require.
-const SUPPORTED: &[&str] = &["100rel"];
-
 impl Phone {
     pub(super) fn on_invite(&mut self, now: Instant, id: ServerId, message: &Message<'_>) {
-        // RFC 3261 8.2.2.3
-        let strange: Vec<String> = texts(message, HeaderId::Require)
-            .into_iter()
-            .filter(|tag| !SUPPORTED.iter().any(|known| known.eq_ignore_ascii_case(tag)))
-            .collect();
-        if !strange.is_empty() {
-            let headers = vec![("Unsupported", strange.join(", "))];
-            return self.respond(now, id, 420, Reply { headers, ..Reply::default() });
-        }
-        let party = match message.header(HeaderId::PAssertedIdentity) {
-            Some(_) => spoken(message, HeaderId::PAssertedIdentity),
-            None => spoken(message, HeaderId::From),
-        };
+        let party = sender(message);
         if self.call.is_some() {
             self.event(Event::Notice(format!("a second call, from {party}, hears that we are busy")));
             return self.respond(now, id, 486, Reply::default());
@@ -52,7 +37,7 @@ impl Phone {
         let reliable = has(HeaderId::Require) || (has(HeaderId::Supported) && self.settings.reliable_ringing);
         // RFC 3262 3: the first number is of the lower half
         let rseq = reliable.then(|| 1 + self.rng.below(1 << 31) as u32);
-        let headers = vec![("Contact", self.contact()), ("Allow", ALLOW.to_owned())];
+        let headers = vec![("Contact", self.contact_in_call()), ("Allow", ALLOW.to_owned())];
         self.respond(now, id, 180, Reply { headers, tag: Some(tag), rseq, body: Vec::new() });
         self.event(Event::Incoming(party));
         self.tick_call(now);
@@ -62,7 +47,7 @@ impl Phone {
     pub fn answer(&mut self, now: Instant) -> Result<(), String> {
         let (id, tag) = self.ringing()?;
         let codecs = self.settings.codecs.clone();
-        let contact = self.contact();
+        let contact = self.contact_in_call();
         let offer = self.servers.request(id).and_then(|m| m.body_of(SDP).map(<[u8]>::to_vec));
         let call = self.call.as_mut().ok_or("no call rings")?;
         let origin = call.origin;

@@ -5,11 +5,13 @@ use imsbox::wire::sip::{HeaderId, Host, Message, Method, Writer};
 use std::net::{IpAddr, SocketAddr};
 
 /// What the phone takes; sent as Allow.
-pub const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, PRACK, UPDATE, OPTIONS";
+pub const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, PRACK, UPDATE, OPTIONS, MESSAGE";
 /// What the phone is.
 pub const USER_AGENT: &str = concat!("imsbox-ue/", env!("CARGO_PKG_VERSION"));
 /// The type of a session description.
 pub const SDP: &str = "application/sdp";
+/// The type of a text.
+pub const PLAIN: &str = "text/plain";
 
 /// Where a message goes, or came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +43,7 @@ pub struct Request {
     pub route: Vec<String>,
     /// Further headers.
     pub headers: Vec<(&'static str, String)>,
-    /// A session description; empty for none.
+    /// A session description, or the text of a MESSAGE; empty for none.
     pub body: Vec<u8>,
     /// How often it has been challenged.
     pub challenged: u8,
@@ -65,9 +67,17 @@ impl Request {
         if self.body.is_empty() {
             w.finish()
         } else {
-            w.body(SDP.as_bytes(), &self.body)
+            w.body(self.content_type().as_bytes(), &self.body)
         }
         out
+    }
+
+    /// The type of the body: requests of one method all have the same.
+    fn content_type(&self) -> &'static str {
+        match self.method {
+            Method::Message => "text/plain;charset=UTF-8",
+            _ => SDP,
+        }
     }
 
     /// The CANCEL of this INVITE (RFC 3261 9.1).
@@ -116,6 +126,23 @@ pub fn spoken(message: &Message<'_>, id: HeaderId) -> String {
     let display = lossy(addr.display).trim_matches('"').to_owned();
     let uri = lossy(addr.uri_text);
     if display.is_empty() { uri.into_owned() } else { format!("{display} ({uri})") }
+}
+
+/// Who sent a request: what the network says of it, else what it says itself.
+pub fn sender(message: &Message<'_>) -> String {
+    match message.header(HeaderId::PAssertedIdentity) {
+        Some(_) => spoken(message, HeaderId::PAssertedIdentity),
+        None => spoken(message, HeaderId::From),
+    }
+}
+
+/// A refusal in words: the reason phrase, and what Warning says.
+pub fn refusal(answer: &Message<'_>) -> String {
+    let mut words = format!("{} {}", answer.status(), lossy(answer.reason()));
+    for warning in texts(answer, HeaderId::Warning) {
+        words += &format!(", {warning}");
+    }
+    words
 }
 
 /// Where the response to a request goes that came over UDP from `source` (RFC 3261 18.2.2, RFC 3581 4).

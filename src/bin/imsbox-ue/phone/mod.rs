@@ -4,7 +4,7 @@
 //! come out of [`Phone::pop`]. One call at a time. The decisions of a SIP client are taken here and not shared with the
 //! server's, so that the mistakes of one are found by the other.
 //!
-//! Not here: IPsec, preconditions, session timers, messages, video.
+//! Not here: IPsec, preconditions, session timers, video, SMS in the form of 3GPP (TS 24.341).
 
 pub mod auth;
 pub mod call;
@@ -12,6 +12,7 @@ pub mod client;
 pub mod codec;
 pub mod dialog;
 pub mod event;
+mod features;
 mod inbound;
 mod incoming;
 pub mod media;
@@ -21,6 +22,7 @@ pub mod register;
 pub mod rtp;
 pub mod sdp;
 pub mod server;
+mod sms;
 pub mod sound;
 #[cfg(test)]
 mod tests;
@@ -75,6 +77,8 @@ pub struct Phone {
     /// The last final response that settled something: of a registration or a call.
     code: Option<u16>,
     last_report: Option<Report>,
+    /// Texts that have come: how many, and the last one.
+    texts: (u32, String),
     out: VecDeque<Output>,
 }
 
@@ -106,6 +110,7 @@ impl Phone {
             auto_answer: None,
             code: None,
             last_report: None,
+            texts: (0, String::new()),
             out: VecDeque::new(),
         }
     }
@@ -141,9 +146,21 @@ impl Phone {
         running.or(self.last_report)
     }
 
+    /// How many texts have come.
+    pub fn texts(&self) -> u32 {
+        self.texts.0
+    }
+
+    /// The last text that has come.
+    pub fn last_text(&self) -> Option<&str> {
+        (self.texts.0 > 0).then_some(self.texts.1.as_str())
+    }
+
     /// Whether something waits for the network: what `quit` waits for.
     pub fn is_busy(&self) -> bool {
-        self.registration.is_busy() || self.call.is_some() || self.clients.has_open(Purpose::Bye)
+        self.registration.is_busy()
+            || self.call.is_some()
+            || [Purpose::Bye, Purpose::Text].iter().any(|open| self.clients.has_open(*open))
     }
 
     /// Answers calls by itself after this long, or leaves them to a person.
@@ -233,6 +250,7 @@ impl Phone {
                 match purpose {
                     Purpose::Invite => self.on_invite_answer(now, &request, &branch, message),
                     Purpose::Reinvite => self.on_reinvite_answer(now, &request, &branch, message),
+                    Purpose::Text => self.on_text_answer(&request, message),
                     _ => {}
                 }
             }
@@ -245,6 +263,7 @@ impl Phone {
             Purpose::Register => self.on_register_failed(now, words.to_owned()),
             Purpose::Invite => self.end_call(event::Party::They, 408, words),
             Purpose::Reinvite => self.on_reinvite_failed(now),
+            Purpose::Text => self.event(Event::TextRefused(None, words.to_owned())),
             Purpose::Bye | Purpose::Cancel | Purpose::Prack => {}
         }
     }
@@ -298,7 +317,8 @@ impl Phone {
         branch
     }
 
-    fn send_under(&mut self, now: Instant, branch: String, request: Request, purpose: Purpose) {
+    fn send_under(&mut self, now: Instant, branch: String, mut request: Request, purpose: Purpose) {
+        self.name_access(&mut request);
         let octets = request.octets(&self.via(&branch));
         self.send(Peer::Server, octets.clone());
         let reliable = self.settings.transport == Transport::Tcp;

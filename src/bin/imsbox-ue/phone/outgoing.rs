@@ -5,12 +5,12 @@ use super::call::{Call, State};
 use super::client::Purpose;
 use super::dialog::Dialog;
 use super::event::{Event, Party};
-use super::message::{ALLOW, Request, SDP, host, texts, to_tag};
+use super::features::MMTEL;
+use super::message::{ALLOW, Request, SDP, host, refusal, to_tag};
 use super::register::default_identity;
 use super::sdp::{self, Agreed, Origin};
 use imsbox::base::time::{Duration, Instant};
 use imsbox::wire::sdp::Direction;
-use imsbox::wire::sip::text::lossy;
 use imsbox::wire::sip::{HeaderId, Message, Method, Uri};
 
 /// The time after which a re-INVITE that met another one is sent again (RFC 3261 14.1).
@@ -42,7 +42,8 @@ impl Phone {
         let mut call = Call::new(State::Calling(String::new()), uri, dialog, origin);
         call.duration = duration;
         let headers = vec![
-            ("Contact", self.contact()),
+            ("Contact", self.contact_in_call()),
+            ("Accept-Contact", format!("*;{MMTEL}")),
             ("Allow", ALLOW.to_owned()),
             ("Supported", "100rel".to_owned()),
             ("P-Preferred-Identity", format!("<{identity}>")),
@@ -58,7 +59,7 @@ impl Phone {
     }
 
     /// The routes of a request outside of a dialog: the P-CSCF, then those it gave us (TS 24.229 5.1.2A.1.1).
-    fn route(&self) -> Vec<String> {
+    pub(super) fn route(&self) -> Vec<String> {
         if self.registration.service_route.is_empty() {
             return Vec::new();
         }
@@ -143,7 +144,7 @@ impl Phone {
         let was_wanted = call.is_wanted();
         if status >= 300 {
             let words = match was_wanted {
-                true => why(answer),
+                true => refusal(answer),
                 false => "cancelled".to_owned(),
             };
             let by = if was_wanted { Party::They } else { Party::We };
@@ -231,15 +232,6 @@ fn agreement(answer: &Message<'_>, early: Option<Agreed>) -> Result<Agreed, Stri
         Some(body) => sdp::read_answer(body),
         None => early.ok_or_else(|| "it has no description".to_owned()),
     }
-}
-
-/// A refusal in words: the reason phrase, and what Reason and Warning say.
-fn why(answer: &Message<'_>) -> String {
-    let mut words = format!("{} {}", answer.status(), lossy(answer.reason()));
-    for warning in texts(answer, HeaderId::Warning) {
-        words += &format!(", {warning}");
-    }
-    words
 }
 
 /// The URI of what a person dials: a URI as it is, a number with `+` as a global one, another number in the home domain's

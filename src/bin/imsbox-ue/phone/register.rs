@@ -137,7 +137,7 @@ impl Phone {
         };
         let headers = vec![
             authorization,
-            ("Contact", self.register_contact()),
+            ("Contact", self.contact_with_features()),
             ("Expires", attempt.expires_secs.to_string()),
             ("Supported", "path".to_owned()),
         ];
@@ -154,11 +154,6 @@ impl Phone {
             challenged: 0,
         };
         self.send_request(now, request, Purpose::Register);
-    }
-
-    /// The contact with what the phone can do (RFC 3840, TS 24.229 5.1.1.2.1).
-    fn register_contact(&self) -> String {
-        format!("{};+g.3gpp.icsi-ref=\"urn%3Aurn-7%3A3gpp-service.ims.icsi.mmtel\";audio", self.contact())
     }
 
     /// The contact alone: where requests for this phone go.

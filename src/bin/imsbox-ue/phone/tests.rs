@@ -3,6 +3,7 @@
 mod calls;
 mod network;
 mod registration;
+mod texts;
 
 use super::call::State;
 use super::event::{Ended, Event};

@@ -231,7 +231,7 @@ const ME: &str = "<sip:p1@h>";
 fn requests_that_are_no_call_have_their_answers() {
     for (method, more, body, status) in [
         ("OPTIONS", "", "", "200 OK"),
-        ("MESSAGE", "", "", "405 Method Not Allowed"),
+        ("INFO", "", "", "405 Method Not Allowed"),
         ("BYE", "", "", "481 "),
         ("CANCEL", "", "", "481 "),
         ("INVITE", "Require: precondition\r\n", SDP, "420 Bad Extension"),

@@ -60,6 +60,26 @@ fn a_sim_answers_its_challenge_and_keeps_its_numbers_first() {
 }
 
 #[test]
+fn a_registration_names_the_device_and_what_it_can_do() {
+    for (more, instance) in [
+        (&[("imei", "356938035643809")][..], "urn:gsma:imei:35693803-564380-0"),
+        (&[], "urn:uuid:a4718bce-2aad-39ff-bc13-a0b12b660448"),
+    ] {
+        let (_, message) = registering(more);
+        let contact = header(&message, "Contact");
+        let start = format!("<sip:p1@192.0.2.1:5060>;+sip.instance=\"<{instance}>\";");
+        assert!(contact.starts_with(&start), "{contact}");
+        let parsed = imsbox::wire::sip::Contact::parse(contact.as_bytes()).unwrap();
+        assert!(parsed.has_smsip() && parsed.has_video() && parsed.has("audio"), "{contact}");
+        assert!(parsed.has_icsi("urn:urn-7:3gpp-service.ims.icsi.mmtel"), "{contact}");
+    }
+    let (_, message) = registering(&[("access", "IEEE-802.11;i-wlan-node-id=02005e000001")]);
+    assert_eq!(header(&message, "P-Access-Network-Info"), "IEEE-802.11;i-wlan-node-id=02005e000001");
+    let (_, message) = registering(&[("access", "none")]);
+    assert!(!message.contains("P-Access-Network-Info"), "{message}");
+}
+
+#[test]
 fn it_is_refreshed_at_half_time_and_expires_when_nobody_answers() {
     let (mut phone, first) = registering(&[]);
     hear(&mut phone, Instant::ZERO, &answer(&first, "200 OK", "t", OK));
