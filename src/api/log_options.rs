@@ -7,8 +7,8 @@ use crate::base::trace::{Layer, Level};
 use std::fmt;
 use std::path::PathBuf;
 
-/// The names of the layers that `log_options` takes; the first five in the order of [`Layer::ALL`].
-pub const LAYERS: [&str; 7] = ["ims", "sip", "media", "rx", "cx", "n5", "ipsec"];
+/// The names of the layers that `log_options` takes; the first six in the order of [`Layer::ALL`].
+pub const LAYERS: [&str; 7] = ["ims", "sip", "media", "rx", "cx", "ipsec", "n5"];
 
 /// The settings of one layer.
 pub const LAYER_SETTINGS: [&str; 6] = ["level", "max_size", "payload", "key", "crypto", "verbose"];
@@ -391,8 +391,8 @@ mod tests {
         assert_eq!(config.layer(Layer::Ims).max_size, -1);
         assert!(config.layer(Layer::Rx).payload && config.layer(Layer::Rx).key);
         assert!(config.layer(Layer::Cx).crypto && !config.layer(Layer::Cx).key);
-        assert_eq!(config.layers[5].level, Level::None);
-        assert!(config.layers[6].verbose);
+        assert_eq!(config.layers[6].level, Level::None);
+        assert!(config.layer(Layer::Ipsec).verbose);
         assert_eq!((config.time, config.time_us), (TimeFormat::Full, true));
         assert_eq!(config.rotate, Some(Rotate::Size(20 << 20)));
         assert_eq!(config.path, Some(PathBuf::from("/var/log/old")));

@@ -20,11 +20,13 @@ pub enum Layer {
     Rx,
     /// Diameter Cx.
     Cx,
+    /// Security associations with UEs.
+    Ipsec,
 }
 
 impl Layer {
     /// All layers, in the order in which they are listed.
-    pub const ALL: [Layer; 5] = [Layer::Ims, Layer::Sip, Layer::Media, Layer::Rx, Layer::Cx];
+    pub const ALL: [Layer; 6] = [Layer::Ims, Layer::Sip, Layer::Media, Layer::Rx, Layer::Cx, Layer::Ipsec];
 
     /// The name in `log_options`: lower case.
     pub const fn name(self) -> &'static str {
@@ -34,6 +36,7 @@ impl Layer {
             Layer::Media => "media",
             Layer::Rx => "rx",
             Layer::Cx => "cx",
+            Layer::Ipsec => "ipsec",
         }
     }
 
@@ -45,6 +48,7 @@ impl Layer {
             Layer::Media => "MEDIA",
             Layer::Rx => "RX",
             Layer::Cx => "CX",
+            Layer::Ipsec => "IPSEC",
         }
     }
 }
@@ -112,6 +116,11 @@ pub trait Sink {
 
     /// Keeps one record.
     fn record(&mut self, record: &Record<'_>);
+
+    /// Whether records of this layer may hold keys (`layer.key=1`). Asked before one is made that does.
+    fn shows_keys(&self, _layer: Layer) -> bool {
+        false
+    }
 
     /// Hands on what was kept. The loop calls it once, at the end of each turn.
     fn flush(&mut self) {}

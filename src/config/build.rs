@@ -8,6 +8,7 @@ use super::schema::Scope;
 use super::section::Section;
 use super::source::{Origin, Sources};
 use super::value::{Data, Value};
+use crate::proto::sip::sec_agree::{Named, Policy};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -44,6 +45,7 @@ pub(super) fn build(
         domain: top.string("domain").filter(|domain| !domain.is_empty()),
         protocol: builder.protocol(&top),
         registration: registration(&top),
+        ipsec: ipsec(&top),
         call: builder.call(&top),
         log: LogSettings {
             filename: builder.file(&top, "log_filename"),
@@ -242,8 +244,24 @@ fn registration(top: &Section<'_>) -> RegistrationSettings {
         auth_on_register_only: top.bool("auth_on_register_only"),
         proxy_auth: top.bool("proxy_auth"),
         path: top.text("path").unwrap_or_default().to_owned(),
-        ipsec: top.bool("ipsec"),
     }
+}
+
+/// `ipsec` and its companions; names that are no algorithms here have been told of.
+fn ipsec(top: &Section<'_>) -> IpsecSettings {
+    let defaults = IpsecSettings::default();
+    IpsecSettings {
+        policy: if top.bool("ipsec") { Policy::Optional } else { Policy::Off },
+        integrity: algorithms(top, "ipsec_aalg_list").unwrap_or(defaults.integrity),
+        encryption: algorithms(top, "ipsec_ealg_list").unwrap_or(defaults.encryption),
+        ..defaults
+    }
+}
+
+fn algorithms<A: Named>(top: &Section<'_>, name: &'static str) -> Option<Vec<A>> {
+    let names = top.items(name).iter().filter_map(|item| item.data.as_str());
+    let known = names.filter_map(|name| A::by_name(name.as_bytes()).ok());
+    top.is_given(name).then(|| known.collect())
 }
 
 /// `precondition` of a section: a word, or a boolean that stands for `on` or `off`.

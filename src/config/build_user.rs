@@ -9,6 +9,7 @@ use super::schema::Scope;
 use super::section::Section;
 use super::source::Origin;
 use super::value::Data;
+use crate::proto::sip::sec_agree::Policy;
 
 impl Builder<'_> {
     /// All users, `count` expanded.
@@ -81,6 +82,7 @@ impl Builder<'_> {
             auth_on_register_only: flag(section, top, "auth_on_register_only"),
             proxy_auth: flag(section, top, "proxy_auth"),
             multi_sim: section.bool("multi_sim"),
+            ipsec: if top.bool("ipsec") { Policy::Optional } else { Policy::Off },
             force_sms_over_sg: section.bool("force_sms_over_sg"),
             msisdn: section.text("msisdn").map(|number| number.trim_start_matches('+').to_owned()),
         };

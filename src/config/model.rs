@@ -2,6 +2,7 @@
 //!
 //! `schema` says what a file may hold, `load` turns a document into this; nothing below is optional that has a default.
 
+use crate::proto::sip::sec_agree::{Encryption, Integrity, Policy};
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -17,6 +18,8 @@ pub struct Config {
     pub protocol: SipSettings,
     /// Registration settings.
     pub registration: RegistrationSettings,
+    /// IPsec settings.
+    pub ipsec: IpsecSettings,
     /// Call settings.
     pub call: CallSettings,
     /// Log file and options.
@@ -115,8 +118,6 @@ pub struct RegistrationSettings {
     pub proxy_auth: bool,
     /// The Path header of REGISTER responses for UEs that support it (`path`); empty is none.
     pub path: String,
-    /// Whether IPsec is offered (`ipsec`).
-    pub ipsec: bool,
 }
 
 impl Default for RegistrationSettings {
@@ -128,7 +129,33 @@ impl Default for RegistrationSettings {
             auth_on_register_only: true,
             proxy_auth: false,
             path: "sip:ims.mnc001.mcc001.3gppnetwork.org".to_owned(),
-            ipsec: true,
+        }
+    }
+}
+
+/// IPsec between the phones and us (RFC 3329, TS 33.203).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IpsecSettings {
+    /// Whether it is used (`ipsec`), for users who do not say otherwise.
+    pub policy: Policy,
+    /// Integrity algorithms, best first (`ipsec_aalg_list`).
+    pub integrity: Vec<Integrity>,
+    /// Encryption algorithms, best first (`ipsec_ealg_list`).
+    pub encryption: Vec<Encryption>,
+    /// The first protected server port of each address (`ipsec_port_s`); 0 leaves the choice to the kernel.
+    pub port_s: u16,
+    /// The first protected client port of each address (`ipsec_port_c`); 0 leaves the choice to the kernel.
+    pub port_c: u16,
+}
+
+impl Default for IpsecSettings {
+    fn default() -> Self {
+        IpsecSettings {
+            policy: Policy::Optional,
+            integrity: Integrity::ALL.to_vec(),
+            encryption: Encryption::ALL.to_vec(),
+            port_s: 6100,
+            port_c: 5100,
         }
     }
 }
@@ -318,6 +345,8 @@ pub struct User {
     pub proxy_auth: bool,
     /// Several UEs may share the IMSI (`multi_sim`).
     pub multi_sim: bool,
+    /// Whether IPsec is used with the user's phones: `ipsec`, the user's else the global one.
+    pub ipsec: Policy,
     /// `force_sms_over_sg`.
     pub force_sms_over_sg: bool,
     /// `msisdn` digits, when given.

@@ -21,6 +21,7 @@ use crate::ims::reg_event::RegEvents;
 use crate::ims::registrar::response::Described;
 use crate::ims::registrar::{Gone, Registrar, Removed};
 use crate::ims::registration;
+use crate::ims::security::{Ability, Security, SetView};
 use crate::ims::stranger::Strangers;
 use crate::ims::subscriber::{Subscribers, UserId};
 use crate::ims::tokens::Tokens;
@@ -28,12 +29,13 @@ use crate::ims::trouble::Troubles;
 use crate::ims::view::{DialogView, UserView};
 use crate::proto::cx::Cx;
 use crate::proto::flow::{ConnId, Flow};
+use crate::proto::locals::Locals;
 use crate::proto::media::table::MediaTable;
 use crate::proto::outbox::Output;
+use crate::proto::sip::sec_agree::{SaFailure, SetCounters};
 use crate::proto::sip::transaction::{Limits, Timers, Transactions, TxEvent};
 use crate::wire::sip::{Index, Message, ParseError};
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 
 /// The IMS core.
 #[derive(Debug)]
@@ -69,6 +71,7 @@ pub(super) struct Service {
     pub(super) reg_events: RegEvents,
     pub(super) media: MediaTable,
     pub(super) tokens: Tokens,
+    pub(super) security: Security,
     pub(super) troubles: Troubles,
     pub(super) is_stopping: bool,
 }
@@ -85,12 +88,14 @@ pub struct View<'a> {
     pub media: &'a mut MediaTable,
     /// Unguessable values.
     pub tokens: &'a mut Tokens,
+    /// Security associations.
+    pub security: &'a Security,
     /// The configuration.
     pub config: &'a Config,
 }
 
 impl Service {
-    fn new(mut config: Config, rng: &mut Rng) -> (Self, Vec<String>) {
+    fn new(mut config: Config, ability: Ability, rng: &mut Rng) -> (Self, Vec<String>) {
         let users = std::mem::take(&mut config.users);
         let (subscribers, complaints) = Subscribers::new(users, &config.echo);
         let protocol = &config.protocol;
@@ -101,7 +106,7 @@ impl Service {
             ..Timers::default()
         };
         let limits = Limits { server: MAX_SERVER_TRANSACTIONS, client: MAX_CLIENT_TRANSACTIONS };
-        let locals: Vec<SocketAddr> = config.sip.iter().map(|s| s.addr).collect();
+        let locals = ability.locals.shown();
         let service = Service {
             subscribers,
             registrar: Registrar::default(),
@@ -111,6 +116,7 @@ impl Service {
             reg_events: RegEvents::default(),
             media: MediaTable::new(MAX_MEDIA_SESSIONS, config.sip.iter().map(|s| (s.port_min, s.port_max))),
             tokens: Tokens::new(rng),
+            security: Security::new(ability),
             troubles: Troubles::default(),
             is_stopping: false,
             config,
@@ -120,14 +126,14 @@ impl Service {
 
     /// The calls, and the tables that they touch.
     pub(super) fn calls(&mut self) -> (&mut Calls, View<'_>) {
-        let Service { calls, txs, subscribers, registrar, media, tokens, config, .. } = self;
-        (calls, View { txs, subs: subscribers, registrar, media, tokens, config })
+        let Service { calls, txs, subscribers, registrar, media, tokens, security, config, .. } = self;
+        (calls, View { txs, subs: subscribers, registrar, media, tokens, security, config })
     }
 
     /// The subscriptions, and the tables that they touch.
     pub(super) fn reg_events(&mut self) -> (&mut RegEvents, View<'_>) {
-        let Service { reg_events, txs, subscribers, registrar, media, tokens, config, .. } = self;
-        (reg_events, View { txs, subs: subscribers, registrar, media, tokens, config })
+        let Service { reg_events, txs, subscribers, registrar, media, tokens, security, config, .. } = self;
+        (reg_events, View { txs, subs: subscribers, registrar, media, tokens, security, config })
     }
 
     /// The authentication, the users, and what a check writes on.
@@ -204,9 +210,16 @@ impl Service {
 }
 
 impl Core {
-    /// A core with the configured users, none of them registered. The keys of nonces, tags and branches are drawn from `rng`.
+    /// A core with the configured users, none of them registered, and without IPsec. The keys of nonces, tags and branches are
+    /// drawn from `rng`.
     pub fn new(config: Config, rng: &mut Rng) -> Self {
-        let (service, complaints) = Service::new(config, rng);
+        let locals = Locals::clear(config.sip.iter().map(|s| s.addr));
+        Self::with_ability(config, Ability::none(locals, "nobody asked for it"), rng)
+    }
+
+    /// The same, with what this machine can do about IPsec.
+    pub fn with_ability(config: Config, ability: Ability, rng: &mut Rng) -> Self {
+        let (service, complaints) = Service::new(config, ability, rng);
         Core {
             service,
             index: Index::new(),
@@ -288,6 +301,21 @@ impl Core {
         self.settle(cx);
     }
 
+    /// The kernel holds a set of security associations, or would not take it.
+    pub fn on_sas_installed(&mut self, cx: &mut Cx<'_>, _set: u64, _outcome: Result<(), SaFailure>) {
+        self.settle(cx);
+    }
+
+    /// A set is not in the kernel any more, though nobody here took it out.
+    pub fn on_sas_lost(&mut self, cx: &mut Cx<'_>, _set: u64) {
+        self.settle(cx);
+    }
+
+    /// A set has been taken out of the kernel, with what it had counted; none when it had gone already.
+    pub fn on_sas_removed(&mut self, cx: &mut Cx<'_>, _set: u64, _counted: Option<SetCounters>) {
+        self.settle(cx);
+    }
+
     /// Runs whatever is due at `cx.now`.
     pub fn tick(&mut self, cx: &mut Cx<'_>) {
         self.tell_complaints(cx);
@@ -346,6 +374,11 @@ impl Core {
     /// All calls, also those that ended less than 30 s ago.
     pub fn dialog_views(&self, now: Instant) -> Vec<DialogView> {
         self.service.calls.views(&self.service.media, now)
+    }
+
+    /// All sets of security associations, oldest first.
+    pub fn set_views(&self, _now: Instant) -> Vec<SetView> {
+        Vec::new()
     }
 
     /// Ends the call with this dialog index. The error says, in words, why it could not.

@@ -11,6 +11,7 @@ pub mod persist;
 pub mod reg_event;
 pub mod registrar;
 mod registration;
+pub mod security;
 pub mod stranger;
 pub mod subscriber;
 pub mod tokens;

@@ -7,6 +7,7 @@ use crate::base::trace::{Layer, Level, Subject};
 use crate::node::event_loop::{EXIT_TIMEOUT, Node, Stage};
 use crate::proto::flow::{Flow, LocalId, Transport};
 use crate::proto::outbox::{Outbox, Output};
+use crate::proto::sip::sec_agree::SaFailure;
 use platform::batch::{BATCH, SendBatch};
 use platform::socket::is_congestion;
 use std::io;
@@ -98,6 +99,12 @@ impl Node {
                     storage.put(key, value.as_deref());
                 }
             }
+            Output::InstallSas(set) => {
+                let failure = SaFailure { is_taken: false, words: "there is no IPsec here".to_owned() };
+                self.core.on_sas_installed(&mut self.world.cx(), set.id, Err(failure));
+            }
+            Output::ExtendSas { id, .. } => self.core.on_sas_lost(&mut self.world.cx(), *id),
+            Output::RemoveSas { id } => self.core.on_sas_removed(&mut self.world.cx(), *id, None),
             Output::Exit => self.stage = Stage::Leaving { until: self.world.now + EXIT_TIMEOUT },
         }
     }

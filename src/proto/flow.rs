@@ -63,6 +63,42 @@ impl Flow {
     }
 }
 
+/// The ways through one set of security associations (TS 33.203 7.1).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Ways {
+    /// Our protected server port.
+    pub server: LocalId,
+    /// Our protected client port.
+    pub client: LocalId,
+    /// The UE's protected client port: its requests come from there.
+    pub ue_client: SocketAddr,
+    /// The UE's protected server port: requests for it go there.
+    pub ue_server: SocketAddr,
+}
+
+impl Ways {
+    /// From our client port to the UE's server port: requests for the UE, and over UDP responses too.
+    pub const fn to_ue(&self, transport: Transport) -> Flow {
+        Flow { local: self.client, transport, remote: self.ue_server, conn: None }
+    }
+}
+
+/// How a message came: its flow, and the security associations if it came through some.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Arrival {
+    /// Where from.
+    pub flow: Flow,
+    /// The ways of the set that it came through.
+    pub ways: Option<Ways>,
+}
+
+impl From<Flow> for Arrival {
+    /// Without security associations.
+    fn from(flow: Flow) -> Arrival {
+        Arrival { flow, ways: None }
+    }
+}
+
 impl fmt::Debug for Flow {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}@{}", self.transport.via_token(), self.remote, self.local.0)?;

@@ -2,6 +2,7 @@
 
 pub mod cx;
 pub mod flow;
+pub mod locals;
 pub mod media;
 pub mod outbox;
 pub mod sip;

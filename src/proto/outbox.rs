@@ -2,7 +2,9 @@
 //!
 //! Octets of all messages of a turn lie in one buffer that is reused, so a turn allocates nothing after warm-up.
 
+use crate::base::time::Duration;
 use crate::proto::flow::{ConnId, Flow, LocalId};
+use crate::proto::sip::sec_agree::SaSet;
 use std::net::SocketAddr;
 use std::ops::Range;
 
@@ -56,6 +58,21 @@ pub enum Output {
         to: SocketAddr,
         /// What.
         range: Range<usize>,
+    },
+    /// Put a set of security associations and their policies into the kernel. The outcome comes back as
+    /// `Core::on_sas_installed`.
+    InstallSas(Box<SaSet>),
+    /// Let a set that the kernel has end so long from now. That it is not there any more comes back as `Core::on_sas_lost`.
+    ExtendSas {
+        /// The set.
+        id: u64,
+        /// Until it ends by itself.
+        lifetime: Duration,
+    },
+    /// Take a set out of the kernel, connections through it first. What it has counted comes back as `Core::on_sas_removed`.
+    RemoveSas {
+        /// The set.
+        id: u64,
     },
     /// Store (`Some`) or delete (`None`) a record of the state file. Keys are ordered and prefixed by kind.
     Persist {

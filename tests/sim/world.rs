@@ -475,6 +475,9 @@ impl World {
             Output::GiveUpConnecting(_) => {} // connections are up at once
             Output::CloseStream(conn) => self.conns.retain(|_, c| *c != conn.0),
             Output::SendMedia { .. } | Output::Persist { .. } => {}
+            Output::InstallSas(_) | Output::ExtendSas { .. } | Output::RemoveSas { .. } => {
+                panic!("the core was told that there is no IPsec")
+            }
             Output::Exit => panic!("nobody asked the core to end"),
         }
     }

@@ -186,7 +186,9 @@ fn echo(
     number: usize,
 ) -> Result<Kind, Refusal> {
     let offer = description(msg).and_then(|d| Sdp::parse(d).ok());
-    let Some(local) = echo_media::local_for(view.config, flow.local, offer.as_ref()) else {
+    let Some(local) =
+        echo_media::local_for(view.config, view.security.locals().clear_of(flow.local), offer.as_ref())
+    else {
         let text = "no media address of the offer's family";
         return Err(Refusal { warning: Some(301), ..Refusal::new(488, text) });
     };

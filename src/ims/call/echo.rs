@@ -315,7 +315,7 @@ fn respond_provisional(
 ) {
     call.history.sent(cx.now.since(call.created), Method::Invite, status);
     let (Kind::Echo(echo), Some(invite)) = (&call.kind, &call.invite) else { return };
-    let local = view.config.sip[usize::from(invite.flow.local.0)].addr;
+    let local = view.txs.local_addr(invite.flow.local).expect("a flow is of one of our sockets");
     let settings = &view.config.protocol;
     let (transport, body) = (invite.flow.transport, echo.streams.description());
     view.txs.respond(cx, invite.tx, status, None, call.legs[0].tag(Side::Caller), |mut w| {
@@ -360,7 +360,7 @@ pub(super) fn respond_success(
     call.history.sent(cx.now.since(call.created), method, 200);
     let Kind::Echo(echo) = &call.kind else { return };
     let Some(flow) = view.txs.server(tx).map(|s| s.flow()) else { return };
-    let local = view.config.sip[usize::from(flow.local.0)].addr;
+    let local = view.txs.local_addr(flow.local).expect("a flow is of one of our sockets");
     let settings = &view.config.protocol;
     let name = method.name().as_bytes();
     view.txs.respond(cx, tx, 200, None, call.legs[0].tag(Side::Caller), |mut w| {

@@ -28,7 +28,7 @@ pub(super) struct Onward {
 pub(super) fn response(call: &Call, view: &mut View<'_>, cx: &mut Cx<'_>, onward: Onward, msg: &Message<'_>) {
     let leg = &call.legs[usize::from(onward.leg)];
     let Some(flow) = view.txs.server(onward.tx).map(|s| s.flow()) else { return };
-    let local = view.config.sip[usize::from(flow.local.0)].addr;
+    let local = view.txs.local_addr(flow.local).expect("a flow is of one of our sockets");
     let answerer = call.party(onward.to.other());
     let hides_identity = answerer.privacy.hides_identity || Privacy::of(msg).hides_identity;
     let shows = msg.method() == Method::Invite && (101..300).contains(&msg.status());
@@ -63,7 +63,7 @@ pub(super) fn request(
     let cseq = call.dialog_mut(leg, to)?.next_cseq();
     let owner = call.owner(role);
     let dialog = call.legs[usize::from(leg)].dialog(to)?;
-    let local = view.config.sip[usize::from(flow.local.0)].addr;
+    let local = view.txs.local_addr(flow.local).expect("a flow is of one of our sockets");
     let with = additions(&view.config.protocol, call, to.other());
     let (method, target) = (msg.method_token(), dialog.request_uri());
     let sent = view.txs.request(cx, flow, method, target, tcp_allowed, owner, |mut w| {

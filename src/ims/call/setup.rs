@@ -17,6 +17,7 @@ use crate::proto::flow::Flow;
 use crate::proto::sip::transaction::Token;
 use crate::wire::sip::{HeaderId, Message, Method, Writer};
 use smallvec::SmallVec;
+use std::net::SocketAddr;
 
 /// The CSeq number of the INVITE of every leg.
 pub(super) const FIRST_CSEQ: u32 = 1;
@@ -36,6 +37,7 @@ pub(super) fn start_leg(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, c
     let msg = invite.request.message();
     let plan = Plan {
         flow: binding.flow,
+        local: view.txs.local_addr(binding.flow.local).expect("a flow is of one of our sockets"),
         call_id: view.txs.new_token(),
         path: &binding.origin.path,
         tag: &tags[Side::Callee as usize],
@@ -80,6 +82,8 @@ pub(super) fn start_leg(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, c
 /// What the INVITE of a leg is made of, beside the caller's.
 struct Plan<'a> {
     flow: Flow,
+    /// Our address as the contact is to see it.
+    local: SocketAddr,
     call_id: Token,
     path: &'a [u8],
     tag: &'a Tag,
@@ -106,7 +110,7 @@ impl Plan<'_> {
         }
         w.header("Call-ID", self.call_id);
         w.header_fmt("CSeq", format_args!("{FIRST_CSEQ} INVITE"));
-        let local = self.config.sip[usize::from(self.flow.local.0)].addr;
+        let local = self.local;
         if !self.path.is_empty() {
             // RFC 3327 5.3: the way back that the REGISTER has recorded
             w.header("Route", self.path);

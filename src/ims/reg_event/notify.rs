@@ -108,9 +108,11 @@ mod tests {
     use crate::base::trace::Silent;
     use crate::config::model::{Config, Impu, SipSocket, User};
     use crate::ims::registrar::Registrar;
+    use crate::ims::security::{Ability, Security};
     use crate::ims::subscriber::{Subscribers, UserId};
     use crate::ims::tokens::Tokens;
     use crate::proto::flow::{Flow, LocalId};
+    use crate::proto::locals::Locals;
     use crate::proto::media::table::MediaTable;
     use crate::proto::outbox::Outbox;
     use crate::proto::sip::dialog::Dialog;
@@ -167,7 +169,10 @@ mod tests {
             let mut out = Outbox::new();
             let wall = UnixTime::from_micros(0);
             let mut cx = Cx { now, wall, rng: &mut rng, out: &mut out, sink: &mut Silent };
+            let ability = Ability::none(Locals::default(), "a test");
+            let security = Security::new(ability);
             let mut view = View {
+                security: &security,
                 txs,
                 subs: &subs,
                 registrar: &registrar,

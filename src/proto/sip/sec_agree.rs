@@ -11,9 +11,11 @@ mod algorithm;
 mod association;
 mod choose;
 mod decide;
+mod set;
 
 pub use agreement::{Agreement, Difference, Mismatch, mechanisms};
 pub use algorithm::{Encryption, Integrity, Keys, Named, Suite, Transform, Unknown};
 pub use association::{Association, Direction, associations};
 pub use choose::{Choice, Fault, Parameters, Preferences, Verdict, choose};
 pub use decide::{Conclusion, Policy, Refusal, Tags, decide};
+pub use set::{SaCounters, SaFailure, SaSet, SetCounters};

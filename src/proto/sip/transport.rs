@@ -3,7 +3,7 @@
 //! `maddr` and `ttl` in a Via are not followed: with them a single packet could make the server send to an address that the
 //! sender does not own, and no phone needs them.
 
-use crate::proto::flow::{Flow, Transport};
+use crate::proto::flow::{Arrival, Flow, Transport, Ways};
 use crate::wire::sip::list;
 use crate::wire::sip::text::trim_end;
 use crate::wire::sip::{HeaderId, Host, Message, Scheme, Uri, Via};
@@ -61,23 +61,34 @@ pub fn stamp_received(out: &mut Vec<u8>, via_text: &[u8], via: &Via<'_>, source:
     }
 }
 
-/// Where the responses to a request go that came on `flow` under this topmost Via.
-pub fn response_flow(flow: Flow, via: &Via<'_>) -> Flow {
-    match flow.transport {
+/// Where the responses to a request go that came this way under this topmost Via.
+pub fn response_flow(arrival: Arrival, via: &Via<'_>) -> Flow {
+    let flow = arrival.flow;
+    match (flow.transport, arrival.ways) {
         // RFC 3261 18.2.2: the same connection
-        Transport::Tcp => flow,
+        (Transport::Tcp, _) => flow,
+        (Transport::Udp, Some(ways)) => protected(&ways, via),
         // RFC 3581 4: the source port when rport is there, else sent-by's (RFC 3261 18.2.2); from the socket that was addressed
-        Transport::Udp if via.rport().is_some() => flow,
-        Transport::Udp => Flow { remote: sent_by_port(flow.remote, via), ..flow },
+        (Transport::Udp, None) if via.rport().is_some() => flow,
+        (Transport::Udp, None) => Flow { remote: sent_by_port(flow.remote, via), ..flow },
     }
 }
 
+/// TS 33.203 7.1, TS 24.229 5.1.1.2.2: a UE names its server port in Via and expects datagrams there, from our client port, with or
+/// without `rport`. One that names its client port expects them where it sent the request from.
+fn protected(ways: &Ways, via: &Via<'_>) -> Flow {
+    let names_client = via.port == Some(ways.ue_client.port()) && ways.ue_client != ways.ue_server;
+    if names_client { Flow::udp(ways.server, ways.ue_client) } else { ways.to_ue(Transport::Udp) }
+}
+
 /// Where a response over TCP goes when its connection has gone: a new one to the source address and sent-by's port (RFC 3261
-/// 18.2.2). `None` over UDP.
-pub fn response_fallback(flow: Flow, via: &Via<'_>) -> Option<Flow> {
-    match flow.transport {
-        Transport::Tcp => Some(Flow::tcp(flow.local, sent_by_port(flow.remote, via), None)),
-        Transport::Udp => None,
+/// 18.2.2), through security associations to the UE's server port. `None` over UDP.
+pub fn response_fallback(arrival: Arrival, via: &Via<'_>) -> Option<Flow> {
+    let flow = arrival.flow;
+    match (flow.transport, arrival.ways) {
+        (Transport::Tcp, Some(ways)) => Some(ways.to_ue(Transport::Tcp)),
+        (Transport::Tcp, None) => Some(Flow::tcp(flow.local, sent_by_port(flow.remote, via), None)),
+        (Transport::Udp, _) => None,
     }
 }
 
@@ -177,7 +188,7 @@ mod tests {
     #[test]
     fn responses_go_where_via_says() {
         let udp = Flow::udp(LocalId(1), addr("10.0.0.1:4000"));
-        let to = |via: &str| response_flow(udp, &Via::parse(via.as_bytes()).unwrap()).remote;
+        let to = |via: &str| response_flow(udp.into(), &Via::parse(via.as_bytes()).unwrap()).remote;
         assert_eq!(to("SIP/2.0/UDP 10.0.0.1:5062;rport;branch=b"), addr("10.0.0.1:4000"));
         assert_eq!(to("SIP/2.0/UDP 10.0.0.1:5062;branch=b"), addr("10.0.0.1:5062"));
         assert_eq!(to("SIP/2.0/UDP phone.test;branch=b"), addr("10.0.0.1:5060"));
@@ -190,14 +201,39 @@ mod tests {
     fn tcp_responses_use_the_connection_and_then_sent_by() {
         let tcp = Flow::tcp(LocalId(0), addr("[::1]:40000"), Some(ConnId(7)));
         let via = Via::parse(b"SIP/2.0/TCP [::1]:5070;branch=b").unwrap();
-        assert_eq!(response_flow(tcp, &via), tcp);
-        assert_eq!(response_fallback(tcp, &via), Some(Flow::tcp(LocalId(0), addr("[::1]:5070"), None)));
+        assert_eq!(response_flow(tcp.into(), &via), tcp);
         assert_eq!(
-            with_fallback(tcp, response_fallback(tcp, &via)),
+            response_fallback(tcp.into(), &via),
+            Some(Flow::tcp(LocalId(0), addr("[::1]:5070"), None))
+        );
+        assert_eq!(
+            with_fallback(tcp, response_fallback(tcp.into(), &via)),
             Flow::tcp(LocalId(0), addr("[::1]:5070"), Some(ConnId(7)))
         );
         let udp = Flow::udp(LocalId(0), addr("[::1]:4"));
-        assert_eq!((response_fallback(udp, &via), with_fallback(udp, None)), (None, udp));
+        assert_eq!((response_fallback(udp.into(), &via), with_fallback(udp, None)), (None, udp));
+    }
+
+    #[test]
+    fn protected_responses_go_to_the_port_that_via_names_from_its_counterpart() {
+        let ways = Ways {
+            server: LocalId(2),
+            client: LocalId(3),
+            ue_client: addr("10.0.0.9:31112"),
+            ue_server: addr("10.0.0.9:31113"),
+        };
+        let udp = Arrival { flow: Flow::udp(LocalId(2), ways.ue_client), ways: Some(ways) };
+        let to = |via: &str| response_flow(udp, &Via::parse(via.as_bytes()).unwrap());
+        let (to_server, to_client) =
+            (Flow::udp(LocalId(3), ways.ue_server), Flow::udp(LocalId(2), ways.ue_client));
+        assert_eq!(to("SIP/2.0/UDP 10.0.0.9:31113;rport;branch=b"), to_server);
+        assert_eq!(to("SIP/2.0/UDP 10.0.0.9:31112;rport;branch=b"), to_client);
+        assert_eq!(to("SIP/2.0/UDP 10.0.0.9:5060;branch=b"), to_server);
+        let flow = Flow::tcp(LocalId(2), ways.ue_client, Some(ConnId(7)));
+        let tcp = Arrival { flow, ways: Some(ways) };
+        let via = Via::parse(b"SIP/2.0/TCP 10.0.0.9:31113;branch=b").unwrap();
+        assert_eq!(response_flow(tcp, &via), flow);
+        assert_eq!(response_fallback(tcp, &via), Some(Flow::tcp(LocalId(3), ways.ue_server, None)));
     }
 
     #[test]

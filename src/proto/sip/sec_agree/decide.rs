@@ -6,11 +6,12 @@
 use super::choose::{Choice, Fault, Verdict};
 
 /// Whether IPsec is used, for all users or one of them.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub enum Policy {
     /// Never.
     Off,
     /// With every UE that offers it.
+    #[default]
     Optional,
     /// With every UE.
     Required,

@@ -10,7 +10,7 @@ use super::trace;
 use crate::base::arena::Id;
 use crate::base::time::Duration;
 use crate::proto::cx::Cx;
-use crate::proto::flow::Flow;
+use crate::proto::flow::{Arrival, Flow};
 use crate::proto::sip::transport;
 use crate::wire::sip::{HeaderId, Message, Method, Stored, Via};
 use smallvec::SmallVec;
@@ -21,7 +21,13 @@ pub const RETRY_AFTER_SECS: u32 = 10;
 
 impl<O: Copy + Debug> Transactions<O> {
     /// Takes a request. It should have passed `Message::check`; one without a readable Via is dropped.
-    pub fn on_request(&mut self, cx: &mut Cx<'_>, flow: Flow, msg: &Message<'_>) -> Verdict<O> {
+    pub fn on_request(
+        &mut self,
+        cx: &mut Cx<'_>,
+        arrival: impl Into<Arrival>,
+        msg: &Message<'_>,
+    ) -> Verdict<O> {
+        let arrival = arrival.into();
         trace::received(cx, msg);
         let Some(via) = msg.via() else {
             trace::warn(
@@ -34,7 +40,7 @@ impl<O: Copy + Debug> Transactions<O> {
         let key = self.keys.server(msg, &via);
         let found = self.server_ids.get(&key).copied();
         if let Some(tx) = found.and_then(|id| self.servers.get_mut(id)) {
-            tx.is_reliable &= flow.transport.is_reliable();
+            tx.is_reliable &= arrival.flow.transport.is_reliable();
         }
         match (msg.method(), found) {
             (Method::Ack, Some(id)) => match self.drive_server(cx, id, Input::Ack, Duration::ZERO) {
@@ -42,13 +48,13 @@ impl<O: Copy + Debug> Transactions<O> {
                 false => Verdict::Absorbed,
             },
             (Method::Ack, None) => Verdict::Ack,
-            (Method::Cancel, None) => self.on_cancel(cx, flow, msg, &via, key),
+            (Method::Cancel, None) => self.on_cancel(cx, arrival, msg, &via, key),
             (_, Some(id)) => {
-                self.follow_connection(id, flow, &via);
+                self.follow_connection(id, arrival, &via);
                 self.drive_server(cx, id, Input::Request, Duration::ZERO);
                 Verdict::Absorbed
             }
-            (_, None) => self.on_new_request(cx, flow, msg, &via, key),
+            (_, None) => self.on_new_request(cx, arrival, msg, &via, key),
         }
     }
 
@@ -111,7 +117,7 @@ impl<O: Copy + Debug> Transactions<O> {
     fn on_cancel(
         &mut self,
         cx: &mut Cx<'_>,
-        flow: Flow,
+        arrival: Arrival,
         msg: &Message<'_>,
         via: &Via<'_>,
         key: Key,
@@ -119,18 +125,18 @@ impl<O: Copy + Debug> Transactions<O> {
         let invite = self.server_ids.get(&self.keys.cancelled(msg, via)).copied();
         let found = invite.and_then(|id| Some((id, self.servers.get_mut(id)?)));
         let Some((invite, tx)) = found else {
-            self.respond_stateless(cx, flow, msg, 481, None, |w| w.finish());
+            self.respond_stateless(cx, arrival, msg, 481, None, |w| w.finish());
             return Verdict::Rejected(481);
         };
         let is_news = !tx.has_final() && !tx.is_cancelled;
         tx.is_cancelled = true;
         // the To tag is that of the INVITE's responses
         let to_tag = tx.to_tag.clone();
-        match self.admit(cx, flow, msg, via, key, None) {
+        match self.admit(cx, arrival, msg, via, key, None) {
             Some(cancel) => self.respond(cx, cancel, 200, None, &to_tag, |w| w.finish()),
             None => {
                 let to_tag = (!to_tag.is_empty()).then_some(&to_tag[..]);
-                self.write_stateless(cx, flow, msg, 200, None, to_tag, |w| w.finish());
+                self.write_stateless(cx, arrival, msg, 200, None, to_tag, |w| w.finish());
             }
         }
         if is_news { Verdict::Cancel { invite } } else { Verdict::Absorbed }
@@ -139,20 +145,20 @@ impl<O: Copy + Debug> Transactions<O> {
     fn on_new_request(
         &mut self,
         cx: &mut Cx<'_>,
-        flow: Flow,
+        arrival: Arrival,
         msg: &Message<'_>,
         via: &Via<'_>,
         key: Key,
     ) -> Verdict<O> {
         let merged = self.merged_key(msg);
         if merged.is_some_and(|k| self.merged_ids.contains_key(&k)) {
-            self.respond_stateless(cx, flow, msg, 482, Some("Request merged"), |w| w.finish());
+            self.respond_stateless(cx, arrival, msg, 482, Some("Request merged"), |w| w.finish());
             return Verdict::Rejected(482);
         }
-        match self.admit(cx, flow, msg, via, key, merged) {
+        match self.admit(cx, arrival, msg, via, key, merged) {
             Some(id) => Verdict::New(id),
             None => {
-                self.respond_stateless(cx, flow, msg, 503, None, |mut w| {
+                self.respond_stateless(cx, arrival, msg, 503, None, |mut w| {
                     w.header_fmt("Retry-After", format_args!("{RETRY_AFTER_SECS}"));
                     w.finish();
                 });
@@ -165,7 +171,7 @@ impl<O: Copy + Debug> Transactions<O> {
     fn admit(
         &mut self,
         cx: &mut Cx<'_>,
-        flow: Flow,
+        arrival: Arrival,
         msg: &Message<'_>,
         via: &Via<'_>,
         key: Key,
@@ -175,7 +181,7 @@ impl<O: Copy + Debug> Transactions<O> {
             return None;
         }
         let text = transport::top_via_text(msg).unwrap_or_default();
-        transport::stamp_received(&mut self.scratch.via, text, via, flow.remote);
+        transport::stamp_received(&mut self.scratch.via, text, via, arrival.flow.remote);
         let entry = ServerTx {
             key,
             merged,
@@ -183,9 +189,9 @@ impl<O: Copy + Debug> Transactions<O> {
             request: Stored::new(msg),
             via: self.scratch.via.as_slice().into(),
             to_tag: SmallVec::new(),
-            flow: transport::response_flow(flow, via),
-            is_reliable: flow.transport.is_reliable(),
-            fallback: transport::response_fallback(flow, via),
+            flow: transport::response_flow(arrival, via),
+            is_reliable: arrival.flow.transport.is_reliable(),
+            fallback: transport::response_fallback(arrival, via),
             owner: None,
             response: Vec::new(),
             final_status: None,
@@ -210,12 +216,13 @@ impl<O: Copy + Debug> Transactions<O> {
 
     /// A request that is repeated over another connection of the same host is answered there (RFC 3261 18.2.2: the connection
     /// that the request came on).
-    fn follow_connection(&mut self, id: Id<ServerTx<O>>, flow: Flow, via: &Via<'_>) {
+    fn follow_connection(&mut self, id: Id<ServerTx<O>>, arrival: Arrival, via: &Via<'_>) {
+        let flow = arrival.flow;
         let Some(tx) = self.servers.get_mut(id) else { return };
         let is_moved = flow.conn != tx.flow.conn && flow.transport == tx.flow.transport;
         if is_moved && flow.remote.ip() == tx.flow.remote.ip() {
-            tx.flow = transport::response_flow(flow, via);
-            tx.fallback = transport::response_fallback(flow, via);
+            tx.flow = transport::response_flow(arrival, via);
+            tx.fallback = transport::response_fallback(arrival, via);
         }
     }
 

@@ -7,7 +7,7 @@ use super::trace;
 use crate::base::arena::Id;
 use crate::base::time::Duration;
 use crate::proto::cx::Cx;
-use crate::proto::flow::Flow;
+use crate::proto::flow::Arrival;
 use crate::proto::sip::transport;
 use crate::wire::sip::{HeaderId, Message, Method, Writer};
 use std::fmt::Debug;
@@ -89,13 +89,13 @@ impl<O: Copy + Debug> Transactions<O> {
     pub fn respond_stateless(
         &mut self,
         cx: &mut Cx<'_>,
-        flow: Flow,
+        arrival: impl Into<Arrival>,
         msg: &Message<'_>,
         status: u16,
         reason: Option<&str>,
         fill: impl FnOnce(Writer<'_>),
     ) {
-        self.write_stateless(cx, flow, msg, status, reason, None, fill);
+        self.write_stateless(cx, arrival.into(), msg, status, reason, None, fill);
     }
 
     #[expect(
@@ -105,7 +105,7 @@ impl<O: Copy + Debug> Transactions<O> {
     pub(super) fn write_stateless(
         &mut self,
         cx: &mut Cx<'_>,
-        flow: Flow,
+        arrival: Arrival,
         msg: &Message<'_>,
         status: u16,
         reason: Option<&str>,
@@ -117,14 +117,14 @@ impl<O: Copy + Debug> Transactions<O> {
         }
         let via = msg.via();
         // without a readable Via the source is all that is known
-        let to = via.as_ref().map_or(flow, |via| {
+        let to = via.as_ref().map_or(arrival.flow, |via| {
             transport::with_fallback(
-                transport::response_flow(flow, via),
-                transport::response_fallback(flow, via),
+                transport::response_flow(arrival, via),
+                transport::response_fallback(arrival, via),
             )
         });
         let stamped = via.as_ref().zip(transport::top_via_text(msg)).map(|(via, text)| {
-            transport::stamp_received(&mut self.scratch.via, text, via, flow.remote);
+            transport::stamp_received(&mut self.scratch.via, text, via, arrival.flow.remote);
             self.scratch.via.as_slice()
         });
         let request = via.as_ref().map_or(0, |via| self.keys.server(msg, via));
