@@ -113,7 +113,15 @@ fn user(impi: &str, impu: &str, authent_type: AuthentType) -> User {
         domain: impi.split_once('@').map_or("ims.test", |(_, domain)| domain).into(),
         impus: vec![Impu::new(impu)],
         password: Some("secret".into()),
-        sim: Some(Sim { algo, k: vec![1; 16], amf: [0x80, 0], sqn: 0, res_len: 8 }),
+        sim: Some(Sim {
+            algo,
+            k: vec![1; 16],
+            amf: [0x80, 0],
+            sqn: 0,
+            force_sqn_resync: false,
+            res_len: 8,
+            unused: Vec::new(),
+        }),
         auth_on_register_only: true,
         authent_type,
         ..User::default()

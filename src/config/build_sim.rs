@@ -30,7 +30,31 @@ impl Builder<'_> {
             "tuak" => self.tuak(&keys)?,
             _ => SimAlgo::Xor,
         };
-        Some(Sim { algo, k, amf: amf(user), sqn: sqn(user), res_len: self.res_len(&keys, algo_name) })
+        let mut unused = Vec::new();
+        if algo_name != "milenage" && k.len() == 16 && keys.has(&["op", "opc"]) {
+            self.warn_unused(user, &keys, &["op", "opc"], "milenage");
+            unused.extend(self.milenage(&keys));
+        }
+        if algo_name != "tuak" && keys.has(&["top", "topc"]) {
+            self.warn_unused(user, &keys, &["top", "topc"], "tuak");
+            unused.extend(self.tuak(&keys));
+        }
+        let force_sqn_resync = user.bool("force_sqn_resync");
+        let res_len = self.res_len(&keys, algo_name);
+        Some(Sim { algo, k, amf: amf(user), sqn: sqn(user), force_sqn_resync, res_len, unused })
+    }
+
+    /// Says that an operator code is without effect because the algorithm that it is for is not named, when none is.
+    fn warn_unused(&mut self, user: &Section<'_>, keys: &Keys<'_>, codes: &[&str], algo: &str) {
+        let holder = keys.of(codes);
+        let named = user.is_given("sim_algo") || keys.isim.is_some_and(|isim| isim.is_given("sim_algo"));
+        let given = codes.iter().find(|code| holder.is_given(code)).filter(|_| !named);
+        if let Some(code) = given {
+            let message = format!(
+                "`{code}` is not used: without `sim_algo: \"{algo}\"` the SIM is taken for one with XOR"
+            );
+            self.warn(holder.at(code), message);
+        }
     }
 
     fn milenage(&mut self, keys: &Keys<'_>) -> Option<SimAlgo> {
@@ -115,6 +139,12 @@ struct Keys<'a> {
 }
 
 impl<'a> Keys<'a> {
+    /// Whether any of these properties is given.
+    fn has(&self, names: &[&str]) -> bool {
+        let holder = self.of(names);
+        names.iter().any(|name| holder.is_given(name))
+    }
+
     /// The section that gives any of these properties: the ISIM's first. `op` and `opc` go together, so that an `op` of
     /// the ISIM is not outdone by an `opc` of the USIM.
     fn of(&self, names: &[&str]) -> Section<'a> {

@@ -4,7 +4,7 @@ use super::build::Builder;
 use super::diagnostic::Severity;
 use super::identity::{self, Scheme};
 use super::limits::MAX_USERS;
-use super::model::{AuthentType, Impu, User};
+use super::model::{AuthentType, Impu, SimAlgo, User};
 use super::schema::Scope;
 use super::section::Section;
 use super::source::Origin;
@@ -138,7 +138,7 @@ impl Builder<'_> {
                 format!("{name} can never register: this needs a SIM key (`K`), and it has a password only");
             self.warn(section.at("authent_type"), message);
         }
-        if user.multi_sim && section.text("sim_algo") != Some("xor") {
+        if user.multi_sim && user.sim.as_ref().is_some_and(|sim| sim.algo != SimAlgo::Xor) {
             self.warn(section.at("multi_sim"), "`multi_sim` is possible with `sim_algo: \"xor\"` only");
         }
     }

@@ -314,8 +314,12 @@ pub struct Sim {
     pub amf: [u8; 2],
     /// First sequence number, 48 bits.
     pub sqn: u64,
+    /// The SIM tells its sequence number at its first challenge (`force_sqn_resync`).
+    pub force_sqn_resync: bool,
     /// Length of RES in octets.
     pub res_len: usize,
+    /// The algorithms that the entry has an operator code for but does not name, for a diagnosis.
+    pub unused: Vec<SimAlgo>,
 }
 
 /// One user (`ue_db` entry).

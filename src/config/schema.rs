@@ -316,8 +316,6 @@ pub mod feature {
     pub const EMERGENCY: &str = "emergency calls";
     /// Media control in calls.
     pub const MEDIA: &str = "media control";
-    /// A forced resynchronisation of the SIM's sequence number.
-    pub const RESYNC: &str = "forced SQN resynchronisation";
     /// Bearers whatever the SDP says.
     pub const QOS: &str = "dedicated bearers";
     /// Session timers that we start.

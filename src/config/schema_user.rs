@@ -122,9 +122,8 @@ pub const USER: &[Property] = &[
         "force_sqn_resync",
         Kind::Bool,
         Bool(false),
-        "Let the SIM resynchronise its sequence number at first.",
-    )
-    .pending(feature::RESYNC),
+        "Make the SIM tell its sequence number at its first challenge after the start: for one that other networks use too.",
+    ),
     property("isim_auth", Kind::Object(Scope::IsimAuth), Nothing, "Keys of the ISIM, where they differ."),
     Property::mme("pdn_list"),
     Property::mme("restrict_pdn_list"),

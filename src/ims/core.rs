@@ -431,11 +431,8 @@ impl Core {
 
 impl Service {
     fn restore(&mut self, cx: &mut Cx<'_>, key: &str, value: &str) -> Result<(), String> {
-        if let Some(impi) = key.strip_prefix(persist::SQN) {
-            let user = self.subscribers.by_impi(impi.as_bytes()).ok_or("no such user any more")?;
-            let sqn = persist::read_sqn(value).ok_or("no sequence number in it")?;
-            self.auth.restore_sqn(cx, &self.subscribers, user, sqn);
-            return Ok(());
+        if let Some(name) = key.strip_prefix(persist::SQN) {
+            return self.auth.restore_sqn(cx, &self.subscribers, name, value);
         }
         if !key.starts_with(persist::BINDING) {
             return Ok(());

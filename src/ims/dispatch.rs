@@ -7,6 +7,7 @@
 use crate::base::arena::Id;
 use crate::base::trace::{Dir, Layer, Level, Subject};
 use crate::config::model::AuthentType;
+use crate::ims::auth::card::Claim;
 use crate::ims::auth::{Family, Outcome};
 use crate::ims::call::forward;
 use crate::ims::core::Service;
@@ -161,12 +162,16 @@ fn on_invite(service: &mut Service, cx: &mut Cx<'_>, id: ServerId, flow: Flow, m
         return refuse(service, cx, id, &Refusal::new(403, "not registered"));
     };
     if let Some(user) = caller.user.filter(|&user| is_challenged(service, user, msg)) {
+        let claim = claim(service, user, caller.binding, flow);
         let (auth, subscribers, mut to) = service.auth(cx);
-        match auth.check(&mut to, subscribers, user, msg, false) {
+        match auth.check(&mut to, subscribers, &claim, msg) {
             Outcome::Passed { .. } => {}
             Outcome::Challenge(value) => return challenge(service, cx, id, Family::Proxy, &value),
             Outcome::Refused { status, reason } => {
                 return refuse(service, cx, id, &Refusal::new(status, reason));
+            }
+            Outcome::TurnedAway { wait_secs } => {
+                return refuse(service, cx, id, &Refusal::turned_away(wait_secs));
             }
         }
     }
@@ -192,6 +197,13 @@ pub(super) fn identify(service: &Service, flow: Flow, msg: &Message<'_>) -> Opti
     let Target::Echo(at) = target else { return None };
     let open = config.echo[at].anonymous || !config.echo[at].authentication;
     open.then_some(Caller { user: None, binding: None })
+}
+
+/// What a request of the user says of itself, and the registration that it comes from.
+pub(super) fn claim(service: &Service, user: UserId, binding: Option<Id<Binding>>, flow: Flow) -> Claim {
+    let binding = binding.and_then(|id| service.registrar.binding(id));
+    let imei = binding.and_then(|binding| binding.contact.imei);
+    Claim { user, imei, source: flow.remote.ip(), fresh_each_time: false }
 }
 
 /// Whether requests other than REGISTER prove themselves too: where the user's settings say so, and the identity they
@@ -228,11 +240,18 @@ pub(super) enum Extra {
     AllowEvents,
     Unsupported(String),
     MinExpires(u64),
+    /// Seconds.
+    RetryAfter(u64),
 }
 
 impl Refusal {
     pub(super) fn new(status: u16, words: &str) -> Self {
         Refusal { status, reason: None, words: words.to_owned(), extra: Extra::None }
+    }
+
+    /// Of a host whose credentials are not looked at for a while.
+    pub(super) fn turned_away(wait_secs: u64) -> Self {
+        Refusal::new(503, "too many wrong answers to challenges").with(Extra::RetryAfter(wait_secs))
     }
 
     pub(super) fn with(self, extra: Extra) -> Self {
@@ -249,8 +268,9 @@ impl Refusal {
             Extra::AcceptEncoding => drop(w.header("Accept-Encoding", "identity")),
             Extra::Unsupported(list) => drop(w.header("Unsupported", list)),
             Extra::MinExpires(secs) => drop(w.header_fmt("Min-Expires", format_args!("{secs}"))),
+            Extra::RetryAfter(secs) => drop(w.header_fmt("Retry-After", format_args!("{secs}"))),
         }
-        if self.status == 503 {
+        if self.status == 503 && !matches!(self.extra, Extra::RetryAfter(_)) {
             w.header_fmt("Retry-After", format_args!("{RETRY_AFTER_SECS}"));
         }
         warning(w, &self.words);

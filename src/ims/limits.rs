@@ -38,6 +38,21 @@ pub const MAX_WRONG_ANSWERS: u8 = 1;
 /// Re-synchronisations of SQN in one attempt, before 403: a SIM needs one.
 pub const MAX_RESYNCS: u8 = 2;
 
+/// Phones with copies of one SIM (`multi_sim`) whose sequence numbers are kept apart; beyond it the one not heard of for longest
+/// is counted with the unknown ones, and re-synchronises. As many as may be registered.
+pub const MAX_PHONES_PER_SIM: usize = MAX_BINDINGS_PER_USER;
+
+/// Wrong answers of one host within a [`FAILURE_WINDOW`]; with as many, its credentials are answered 503 with Retry-After until
+/// the window ends. A phone with a wrong key gives two in an attempt and waits half a minute or more for the next one (TS 24.229
+/// 5.1.1.2.1), so this is room for seven of them behind one address.
+pub const MAX_FAILURES_PER_SOURCE: u32 = 30;
+
+/// See [`MAX_FAILURES_PER_SOURCE`]: the longest that a phone whose key was put right has to wait.
+pub const FAILURE_WINDOW: Duration = Duration::from_secs(60);
+
+/// Hosts whose failures are counted; beyond it the one that began first is forgotten. At about 100 octets each: 400 KB.
+pub const MAX_FAILING_SOURCES: usize = 4096;
+
 /// Sequence numbers that are skipped after a restart: more than a user can have used before the disk has stored one of them.
 pub const SQN_SKIPPED: u32 = 64;
 

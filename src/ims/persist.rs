@@ -1,10 +1,12 @@
 //! The records of the state file that registration needs: bindings and sequence numbers, one JSON object each.
 //!
-//! Keys are `binding/NUMBER` (eight hexadecimal digits) and `sqn/IMPI`. A record names users by IMPI and times by the wall
+//! Keys are `binding/NUMBER` (eight hexadecimal digits) and `sqn/IMPI`, or `sqn/IMPI;imei=DIGITS` for one of the phones that share
+//! a SIM. A record names users by IMPI and times by the wall
 //! clock, so that it means the same after a restart with another order of users and another start of the monotonic clock.
 
 use crate::base::time::{Duration, UnixTime};
 use crate::config::model::SipSocket;
+use crate::ims::auth::card::Equipment;
 use crate::ims::registrar::Draft;
 use crate::ims::registrar::binding::{Binding, Contact, Origin};
 use crate::ims::registrar::route::Route;
@@ -24,10 +26,33 @@ pub const BINDING: &str = "binding/";
 /// Prefix of the keys of sequence numbers.
 pub const SQN: &str = "sqn/";
 
-/// Stores the SQN of a user's last vector.
-pub fn store_sqn(cx: &mut Cx<'_>, impi: &str, sqn: u64) {
+/// Between IMPI and IMEI in the key of a phone's own sequence number; no IMPI holds it (RFC 7542 2.2).
+const IMEI: &str = ";imei=";
+
+/// Stores the SQN of the last vector of a user's SIM, or of its copy in a phone.
+pub fn store_sqn(cx: &mut Cx<'_>, impi: &str, phone: Option<Equipment>, sqn: u64) {
     let value = Some(format!("{{\"sqn\":\"{sqn:012x}\"}}"));
-    cx.out.push(Output::Persist { key: format!("{SQN}{impi}"), value });
+    cx.out.push(Output::Persist { key: sqn_key(impi, phone), value });
+}
+
+/// Deletes the record of a phone's own SQN.
+pub fn forget_sqn(cx: &mut Cx<'_>, impi: &str, phone: Equipment) {
+    cx.out.push(Output::Persist { key: sqn_key(impi, Some(phone)), value: None });
+}
+
+fn sqn_key(impi: &str, phone: Option<Equipment>) -> String {
+    match phone {
+        Some(phone) => format!("{SQN}{impi}{IMEI}{}", phone.digits()),
+        None => format!("{SQN}{impi}"),
+    }
+}
+
+/// The IMPI, and the phone if there is one, in a key without its prefix.
+pub fn read_sqn_key(name: &str) -> (&str, Option<Equipment>) {
+    match name.rsplit_once(IMEI) {
+        Some((impi, imei)) => (impi, Equipment::of_imei(imei)),
+        None => (name, None),
+    }
 }
 
 /// The SQN in a record.

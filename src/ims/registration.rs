@@ -4,10 +4,11 @@
 use crate::base::arena::Id;
 use crate::base::trace::{Level, Subject};
 use crate::config::model::User;
+use crate::ims::auth::card::Claim;
 use crate::ims::auth::{Family, Outcome, credentials};
 use crate::ims::call::forward;
 use crate::ims::core::Service;
-use crate::ims::dispatch::{Extra, Refusal, ServerId, challenge, refuse};
+use crate::ims::dispatch::{Extra, Refusal, ServerId, challenge, claim, refuse};
 use crate::ims::persist;
 use crate::ims::registrar::Gone;
 use crate::ims::registrar::binding::Binding;
@@ -94,8 +95,12 @@ pub(super) fn on_register(
     let identity = &service.subscribers.user(user).impus[impu];
     let (must_prove, fresh_each_time) = (identity.authentication, identity.reauthenticate);
     let proven = if must_prove {
+        let mut own = service.registrar.of_user(user);
+        let binding = own.find(|(_, b)| b.origin.source == flow.remote).map(|(id, _)| id);
+        drop(own);
+        let claim = Claim { fresh_each_time, ..claim(service, user, binding, flow) };
         let (auth, subscribers, mut to) = service.auth(cx);
-        auth.check(&mut to, subscribers, user, msg, fresh_each_time)
+        auth.check(&mut to, subscribers, &claim, msg)
     } else {
         Outcome::Passed { how: "none", info: None }
     };
@@ -108,6 +113,7 @@ pub(super) fn on_register(
             challenge(service, cx, id, family, &value);
         }
         Outcome::Refused { status, reason } => refuse(service, cx, id, &Refusal::new(status, reason)),
+        Outcome::TurnedAway { wait_secs } => refuse(service, cx, id, &Refusal::turned_away(wait_secs)),
     }
 }
 

@@ -560,7 +560,17 @@ fn config(phones: &[Phone]) -> Config {
 }
 
 fn user(index: usize, phone: &Phone) -> User {
-    let sim = |algo, k: [u8; 16]| Some(Sim { algo, k: k.to_vec(), amf: [0x90, 0x01], sqn: 0, res_len: 8 });
+    let sim = |algo, k: [u8; 16]| {
+        Some(Sim {
+            algo,
+            k: k.to_vec(),
+            amf: [0x90, 0x01],
+            sqn: 0,
+            force_sqn_resync: false,
+            res_len: 8,
+            unused: Vec::new(),
+        })
+    };
     let (sim, password) = match phone.secret() {
         Secret::Password(text) => (None, Some((*text).to_owned())),
         Secret::Milenage { k, op } => {

@@ -3,6 +3,7 @@
 //! Anybody can have challenges made for a user, so few of them are kept; one that was pushed out comes back by the seal in
 //! its nonce (`seal`). For that the RANDs that have served are remembered, and only the user's own keys can fill that memory.
 
+use super::card::Card;
 use crate::base::time::Instant;
 use crate::base::timer::{Alarm, AlarmQueue};
 use crate::crypto::aka::Vector;
@@ -11,6 +12,7 @@ use crate::ims::subscriber::UserId;
 use crate::proto::sip::digest::Algorithm;
 use arrayvec::ArrayString;
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 /// The text of a nonce: base64 of RAND and AUTN, or 32 hexadecimal digits.
 pub type NonceText = ArrayString<44>;
@@ -18,6 +20,10 @@ pub type NonceText = ArrayString<44>;
 /// A challenge that has been sent.
 #[derive(Debug)]
 pub struct Pending {
+    /// The card that is to answer it.
+    pub card: Card,
+    /// The host that it went to.
+    pub source: IpAddr,
     /// Its nonce.
     pub nonce: NonceText,
     /// What the nonce is made of: the RAND of AKA.
@@ -34,6 +40,12 @@ pub struct Pending {
     pub resyncs: u8,
     /// The highest nonce count that has been accepted with it; 0 as long as it is unanswered (RFC 7616 3.3 nc).
     pub accepted_count: u32,
+}
+
+impl Pending {
+    fn is(&self, card: Card, nonce: &[u8]) -> bool {
+        self.card == card && self.nonce.as_bytes() == nonce
+    }
 }
 
 /// A challenge that has served, and until when its seal may hold.
@@ -70,8 +82,9 @@ pub struct Challenges {
 }
 
 impl Challenges {
-    /// Remembers a challenge; beyond the cap the user's oldest one is forgotten, if there is one that nobody answered.
-    pub fn add(&mut self, user: UserId, challenge: Pending) {
+    /// Remembers a challenge of the card's user; beyond the cap the user's oldest one is forgotten, if there is one that nobody answered.
+    pub fn add(&mut self, challenge: Pending) {
+        let user = challenge.card.user;
         let entry = self.of_user.entry(user).or_default();
         if entry.pending.len() >= MAX_CHALLENGES_PER_USER {
             let unanswered = entry.pending.iter().position(|p| p.accepted_count == 0);
@@ -85,18 +98,18 @@ impl Challenges {
         self.set_alarm(user);
     }
 
-    /// The user's challenge with this nonce, while it may be answered.
-    pub fn find(&mut self, user: UserId, nonce: &[u8], now: Instant) -> Option<&mut Pending> {
-        let pending = &mut self.of_user.get_mut(&user)?.pending;
-        pending.iter_mut().find(|p| p.nonce.as_bytes() == nonce && p.expires_at > now)
+    /// The card's challenge with this nonce, while it may be answered.
+    pub fn find(&mut self, card: Card, nonce: &[u8], now: Instant) -> Option<&mut Pending> {
+        let pending = &mut self.of_user.get_mut(&card.user)?.pending;
+        pending.iter_mut().find(|p| p.is(card, nonce) && p.expires_at > now)
     }
 
-    /// Takes the user's challenge with this nonce away.
-    pub fn take(&mut self, user: UserId, nonce: &[u8]) -> Option<Pending> {
-        let pending = &mut self.of_user.get_mut(&user)?.pending;
-        let at = pending.iter().position(|p| p.nonce.as_bytes() == nonce)?;
+    /// Takes the card's challenge with this nonce away.
+    pub fn take(&mut self, card: Card, nonce: &[u8]) -> Option<Pending> {
+        let pending = &mut self.of_user.get_mut(&card.user)?.pending;
+        let at = pending.iter().position(|p| p.is(card, nonce))?;
         let taken = pending.remove(at);
-        self.set_alarm(user);
+        self.set_alarm(card.user);
         Some(taken)
     }
 
@@ -159,6 +172,8 @@ mod tests {
 
     fn pending(nonce: &str, expires_at: u64) -> Pending {
         Pending {
+            card: Card::common(UserId(0)),
+            source: IpAddr::from([10, 0, 0, 1]),
             nonce: NonceText::from(nonce).expect("short"),
             rand: [0; 16],
             algorithm: Algorithm::Md5,
@@ -173,9 +188,10 @@ mod tests {
     #[test]
     fn a_nonce_is_found_for_its_user_until_it_expires() {
         let mut challenges = Challenges::default();
-        let (a, b, now) = (UserId(1), UserId(2), Instant::from_nanos(5));
-        challenges.add(a, pending("x", 10));
-        challenges.add(a, pending("y", 8));
+        let card = |n| Card::common(UserId(n));
+        let (a, b, now) = (card(1), card(2), Instant::from_nanos(5));
+        challenges.add(Pending { card: a, ..pending("x", 10) });
+        challenges.add(Pending { card: a, ..pending("y", 8) });
         assert!(challenges.find(a, b"x", now).is_some());
         assert!(challenges.find(b, b"x", now).is_none());
         assert_eq!(challenges.next_deadline(), Some(Instant::from_nanos(8)));
@@ -191,11 +207,11 @@ mod tests {
     fn the_oldest_challenge_makes_room() {
         let mut challenges = Challenges::default();
         for i in 0..=MAX_CHALLENGES_PER_USER {
-            challenges.add(UserId(0), pending(&i.to_string(), 10));
+            challenges.add(pending(&i.to_string(), 10));
         }
         assert_eq!(challenges.len(), MAX_CHALLENGES_PER_USER);
-        assert!(challenges.take(UserId(0), b"0").is_none());
-        assert!(challenges.take(UserId(0), b"1").is_some());
+        assert!(challenges.take(Card::common(UserId(0)), b"0").is_none());
+        assert!(challenges.take(Card::common(UserId(0)), b"1").is_some());
     }
 
     #[test]
@@ -220,14 +236,15 @@ mod tests {
     fn a_nonce_in_use_outlives_those_that_nobody_answers() {
         let mut challenges = Challenges::default();
         let user = UserId(0);
-        challenges.add(user, Pending { accepted_count: 3, rand: [7; 16], ..pending("used", 10) });
+        challenges.add(Pending { accepted_count: 3, rand: [7; 16], ..pending("used", 10) });
         for i in 0..100 {
-            challenges.add(user, pending(&i.to_string(), 10));
+            challenges.add(pending(&i.to_string(), 10));
         }
-        let used = challenges.find(user, b"used", Instant::from_nanos(1)).map(|p| p.accepted_count);
+        let used =
+            challenges.find(Card::common(user), b"used", Instant::from_nanos(1)).map(|p| p.accepted_count);
         assert_eq!((used, challenges.may_return(user, &[7; 16])), (Some(3), true));
         for i in 0..MAX_CHALLENGES_PER_USER {
-            challenges.add(user, Pending { accepted_count: 1, ..pending(&format!("n{i}"), 10) });
+            challenges.add(Pending { accepted_count: 1, ..pending(&format!("n{i}"), 10) });
         }
         assert!(!challenges.may_return(user, &[7; 16]), "pushed out by others in use");
     }

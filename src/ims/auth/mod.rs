@@ -4,27 +4,33 @@
 //! A nonce is ours while the challenge that carried it waits in `challenge`, or its seal tells so: an AKA nonce serves one
 //! answer, another serves as long as its count rises. A wrong answer gets one fresh challenge, then 403, and a log line that says what is wrong.
 
+pub mod card;
 pub mod challenge;
 mod diagnose;
 pub mod policy;
 mod seal;
 mod sequence;
+mod throttle;
 
 use crate::base::time::Instant;
 use crate::base::trace::{Level, Subject};
 use crate::config::model::{AuthentType, User};
 use crate::crypto::aka::{self, Vector};
 use crate::crypto::hex;
-use crate::ims::limits::{AWAIT_AUTH, MAX_RESYNCS, MAX_WRONG_ANSWERS};
-use crate::ims::subscriber::{Subscribers, UserId};
+use crate::ims::limits::{AWAIT_AUTH, MAX_FAILURES_PER_SOURCE, MAX_RESYNCS, MAX_WRONG_ANSWERS};
+use crate::ims::persist;
+use crate::ims::subscriber::Subscribers;
 use crate::ims::tokens::Tokens;
 use crate::ims::trouble::Troubles;
 use crate::proto::cx::Cx;
 use crate::proto::sip::digest::{Algorithm, Challenge, Credentials, aka as aka_digest};
 use crate::wire::sip::{HeaderId, Message};
+use card::{Card, Claim};
 use challenge::{Challenges, NonceText, Pending};
 use policy::NoKeys;
 use sequence::Sequences;
+use std::net::IpAddr;
+use throttle::Throttle;
 
 /// Which pair of headers carries the challenge and its answer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -77,6 +83,11 @@ pub enum Outcome {
         /// For the reason phrase.
         reason: &'static str,
     },
+    /// Its host has given too many wrong answers lately: 503, nothing was looked at.
+    TurnedAway {
+        /// Until when: Retry-After, seconds.
+        wait_secs: u64,
+    },
 }
 
 /// Everything that the checks write on, lent by the core.
@@ -94,6 +105,15 @@ pub struct AuthCx<'a, 'b> {
 pub struct Auth {
     challenges: Challenges,
     sequences: Sequences,
+    throttle: Throttle,
+}
+
+/// Who is challenged, and judged.
+#[derive(Clone, Copy)]
+struct Who<'a> {
+    card: Card,
+    source: IpAddr,
+    profile: &'a User,
 }
 
 /// A round of a user's attempt: what led to the next challenge.
@@ -120,42 +140,46 @@ pub fn credentials<'m>(message: &Message<'m>) -> Option<Credentials<'m>> {
 }
 
 impl Auth {
-    /// Judges a request that claims to be of `user`. With `fresh_each_time` every nonce serves one request.
+    /// Judges a request that claims to be a user's.
     pub fn check(
         &mut self,
         to: &mut AuthCx<'_, '_>,
         subscribers: &Subscribers,
-        user: UserId,
+        claim: &Claim,
         message: &Message<'_>,
-        fresh_each_time: bool,
     ) -> Outcome {
-        let profile = subscribers.user(user);
+        let profile = subscribers.user(claim.user);
         if profile.authent_type == AuthentType::None {
             return Outcome::Passed { how: "none", info: None };
         }
         let given = credentials(message);
         let proposed = given.and_then(|c| c.algorithm);
+        let card = Card::of(profile, claim, message);
+        let who = Who { card, source: claim.source, profile };
         let fresh = Round { proposed, ..Round::default() };
         let Some(given) = given.filter(|c| !c.nonce.is_empty()) else {
-            return self.challenge(to, user, profile, fresh);
+            return self.challenge(to, who, fresh);
         };
         let now = to.cx.now;
-        if self.challenges.find(user, given.nonce, now).is_none() {
-            match self.returning(to.tokens, user, profile, &given, now) {
-                Some(pushed_out) => self.challenges.add(user, pushed_out),
-                None => return self.on_unknown_nonce(to, user, profile, &given, message),
+        if let Some(wait_secs) = self.throttle.wait_secs(claim.source, now) {
+            return Outcome::TurnedAway { wait_secs };
+        }
+        if self.challenges.find(card, given.nonce, now).is_none() {
+            match self.returning(to.tokens, who, &given, now) {
+                Some(pushed_out) => self.challenges.add(pushed_out),
+                None => return self.on_unknown_nonce(to, who, &given, message),
             }
         }
-        let pending = self.challenges.find(user, given.nonce, now).expect("it was there, or came back");
+        let pending = self.challenges.find(card, given.nonce, now).expect("it was there, or came back");
         if let Some(auts) = given.auts.filter(|_| pending.vector.is_some()) {
-            return self.on_auts(to, user, profile, &given, auts);
+            return self.on_auts(to, who, &given, auts, message);
         }
         let secret = secret(profile, pending);
         let right = secret.as_ref().is_some_and(|secret| {
             given.verify(pending.algorithm, message.method_token(), message.body(), secret)
         });
         if !right {
-            return self.on_wrong(to, user, profile, &given, message);
+            return self.on_wrong(to, who, &given, message);
         }
         let count = given.qop.and_then(|_| given.nonce_count()).unwrap_or(0);
         if count <= pending.accepted_count && pending.accepted_count > 0 {
@@ -165,23 +189,42 @@ impl Auth {
                 Subject::None,
                 format_args!("{}: nonce count {count} again, a replay", profile.impi),
             );
-            return self.challenge(to, user, profile, Round { stale: true, ..fresh });
+            return self.challenge(to, who, Round { stale: true, ..fresh });
         }
         let how = pending.algorithm.name();
         let info = secret.and_then(|secret| authentication_info(&given, pending.algorithm, &secret));
-        if pending.vector.is_some() || count == 0 || fresh_each_time {
+        let is_aka = pending.vector.is_some();
+        if is_aka || count == 0 || claim.fresh_each_time {
             let rand = pending.rand;
-            self.challenges.take(user, given.nonce);
-            self.challenges.spend(user, rand, now);
+            self.challenges.take(card, given.nonce);
+            self.challenges.spend(claim.user, rand, now);
         } else {
             pending.accepted_count = count;
+        }
+        if is_aka {
+            self.sequences.confirm(to.cx, card, profile);
         }
         Outcome::Passed { how, info }
     }
 
-    /// Takes the sequence number of a user that was stored before a restart.
-    pub fn restore_sqn(&mut self, cx: &mut Cx<'_>, subscribers: &Subscribers, user: UserId, stored: u64) {
-        self.sequences.restore(cx, user, subscribers.user(user), stored);
+    /// Takes a sequence number that was stored before a restart, and the name that it was stored under. The error says what does
+    /// not fit.
+    pub fn restore_sqn(
+        &mut self,
+        cx: &mut Cx<'_>,
+        subscribers: &Subscribers,
+        name: &str,
+        value: &str,
+    ) -> Result<(), String> {
+        let (impi, phone) = persist::read_sqn_key(name);
+        let user = subscribers.by_impi(impi.as_bytes()).ok_or("no such user any more")?;
+        let sqn = persist::read_sqn(value).ok_or("no sequence number in it")?;
+        let profile = subscribers.user(user);
+        if phone.is_some() && !profile.multi_sim {
+            return Err(format!("{impi} is not multi_sim any more"));
+        }
+        self.sequences.restore(cx, Card { user, phone }, profile, sqn);
+        Ok(())
     }
 
     /// Forgets challenges whose time is over, and tells of those that nobody ever answered.
@@ -208,14 +251,14 @@ impl Auth {
     fn returning(
         &self,
         tokens: &Tokens,
-        user: UserId,
-        profile: &User,
+        who: Who<'_>,
         given: &Credentials<'_>,
         now: Instant,
     ) -> Option<Pending> {
-        let rand = seal::open(tokens, user, given.nonce, now)?;
-        let may = self.challenges.may_return(user, &rand);
-        may.then(|| seal::challenge(profile, given, rand, now))?
+        let Who { card, source, profile } = who;
+        let rand = seal::open(tokens, card, given.nonce, now)?;
+        let may = self.challenges.may_return(card.user, &rand);
+        may.then(|| seal::challenge(profile, card, given, rand, source, now))?
     }
 
     /// A nonce that is not ours, or no longer: `stale` tells a client with the right password that it need not ask for it
@@ -223,70 +266,77 @@ impl Auth {
     fn on_unknown_nonce(
         &mut self,
         to: &mut AuthCx<'_, '_>,
-        user: UserId,
-        profile: &User,
+        who: Who<'_>,
         given: &Credentials<'_>,
         message: &Message<'_>,
     ) -> Outcome {
         let proposed = given.algorithm;
         let algorithm = proposed.unwrap_or(Algorithm::Md5);
-        let stale = algorithm.aka().is_none()
-            && profile.password.as_ref().is_some_and(|password| {
-                given.verify(algorithm, message.method_token(), message.body(), password.as_bytes())
-            });
-        self.challenge(to, user, profile, Round { stale, proposed, ..Round::default() })
+        let password = who.profile.password.as_ref().filter(|_| algorithm.aka().is_none());
+        let is_right = password.is_some_and(|password| {
+            given.verify(algorithm, message.method_token(), message.body(), password.as_bytes())
+        });
+        // who may try passwords on nonces of its own must not be told for ever which of them is right
+        let may_know = password.is_none() || self.throttle.on_stray(who.source, to.cx.now);
+        self.challenge(to, who, Round { stale: is_right && may_know, proposed, ..Round::default() })
     }
 
     fn on_wrong(
         &mut self,
         to: &mut AuthCx<'_, '_>,
-        user: UserId,
-        profile: &User,
+        who: Who<'_>,
         given: &Credentials<'_>,
         message: &Message<'_>,
     ) -> Outcome {
-        let Some(pending) = self.challenges.take(user, given.nonce) else {
-            return self.challenge(to, user, profile, Round::default());
+        let Who { card, profile, .. } = who;
+        let Some(pending) = self.challenges.take(card, given.nonce) else {
+            return self.challenge(to, who, Round::default());
         };
+        self.count_failure(to, pending.source);
         let last = pending.wrong >= MAX_WRONG_ANSWERS;
         let words = diagnose::wrong_answer(profile, &pending, given, message);
         if last {
-            to.troubles.tell(to.cx, Some(user), || format!("{}: refused with 403: {words}", profile.impi));
+            to.troubles
+                .tell(to.cx, Some(card.user), || format!("{}: refused with 403: {words}", profile.impi));
             return Outcome::Refused { status: 403, reason: "Authentication failed" };
         }
         // some give up here: what is wrong is said now, and stays with the user
         let words = format!("{}: wrong answer, challenged once more: {words}", profile.impi);
         to.troubles.mention(to.cx, Level::Warn, format_args!("{words}"));
-        to.troubles.note(to.cx.wall, user, words);
+        to.troubles.note(to.cx.wall, card.user, words);
         let round = Round {
             wrong: pending.wrong + 1,
             resyncs: pending.resyncs,
             stale: false,
             proposed: Some(pending.algorithm),
         };
-        self.challenge(to, user, profile, round)
+        self.challenge(to, who, round)
     }
 
-    /// RFC 3310 3.4, TS 33.102 6.3.5: the SIM found SQN out of range and tells its own.
+    /// RFC 3310 3.4, TS 33.102 6.3.5: the SIM found SQN out of range and tells its own. MAC-S proves that, on a request with or
+    /// without protection; the response beside it, of an empty password, proves nothing and need not be right.
     fn on_auts(
         &mut self,
         to: &mut AuthCx<'_, '_>,
-        user: UserId,
-        profile: &User,
+        who: Who<'_>,
         given: &Credentials<'_>,
         auts: &[u8],
+        message: &Message<'_>,
     ) -> Outcome {
-        let pending = self.challenges.take(user, given.nonce).expect("the caller found it");
+        let Who { card, profile, .. } = who;
+        let pending = self.challenges.take(card, given.nonce).expect("the caller found it");
         let rand = pending.vector.as_ref().expect("the caller saw the vector").rand;
         let sim = profile.sim.as_ref().and_then(|sim| policy::sim(sim).ok());
         let auts = aka_digest::parse_auts(auts);
         let found = sim.zip(auts).and_then(|(sim, auts)| aka::resynchronise(&sim, &rand, &auts).ok());
         let Some(sqn_ms) = found.filter(|_| pending.resyncs < MAX_RESYNCS) else {
+            self.count_failure(to, pending.source);
             let words = match found {
                 Some(_) => "the SIM asks for SQN again and again".to_owned(),
                 None => diagnose::wrong_auts(profile, &rand, auts.as_ref()),
             };
-            to.troubles.tell(to.cx, Some(user), || format!("{}: refused with 403: {words}", profile.impi));
+            to.troubles
+                .tell(to.cx, Some(card.user), || format!("{}: refused with 403: {words}", profile.impi));
             return Outcome::Refused { status: 403, reason: "Authentication failed" };
         };
         to.cx.ims(
@@ -294,24 +344,47 @@ impl Auth {
             Subject::None,
             format_args!("{}: SQN re-synchronised to {sqn_ms:012x} of the SIM", profile.impi),
         );
-        self.challenges.spend(user, rand, to.cx.now);
-        self.sequences.resynchronise(user, sqn_ms);
+        let is_regular = given.response.is_empty()
+            || given.verify(pending.algorithm, message.method_token(), message.body(), b"");
+        if !is_regular {
+            let words = "the response beside auts is not the one of an empty password (RFC 3310 3.4); taken all the same";
+            to.cx.ims(Level::Info, Subject::None, format_args!("{}: {words}", profile.impi));
+        }
+        self.challenges.spend(card.user, rand, to.cx.now);
+        self.sequences.resynchronise(to.cx, card, profile, sqn_ms);
         let round = Round {
             wrong: pending.wrong,
             resyncs: pending.resyncs + 1,
             stale: false,
             proposed: Some(pending.algorithm),
         };
-        self.challenge(to, user, profile, round)
+        self.challenge(to, who, round)
     }
 
-    fn challenge(&mut self, to: &mut AuthCx<'_, '_>, user: UserId, profile: &User, round: Round) -> Outcome {
+    /// Counts a wrong answer to a challenge that went to `source`, and says so when it was the last one that is judged.
+    fn count_failure(&mut self, to: &mut AuthCx<'_, '_>, source: IpAddr) {
+        if !self.throttle.on_wrong(source, to.cx.now) {
+            return;
+        }
+        let secs = self.throttle.wait_secs(source, to.cx.now).unwrap_or_default();
+        to.troubles.mention(
+            to.cx,
+            Level::Warn,
+            format_args!(
+                "{source} has given {MAX_FAILURES_PER_SOURCE} wrong answers to challenges; for {secs} s its credentials are \
+                 refused with 503"
+            ),
+        );
+    }
+
+    fn challenge(&mut self, to: &mut AuthCx<'_, '_>, who: Who<'_>, round: Round) -> Outcome {
+        let Who { card, source, profile } = who;
         let made = policy::algorithm(profile, round.proposed)
-            .and_then(|algorithm| Ok((algorithm, self.nonce(to, user, profile, algorithm)?)));
+            .and_then(|algorithm| Ok((algorithm, self.nonce(to, who, algorithm)?)));
         let (algorithm, (rand, nonce, vector)) = match made {
             Ok(made) => made,
             Err(NoKeys(words)) => {
-                to.troubles.tell(to.cx, Some(user), || words);
+                to.troubles.tell(to.cx, Some(card.user), || words);
                 return Outcome::Refused { status: 500, reason: "User has no usable keys" };
             }
         };
@@ -325,49 +398,42 @@ impl Auth {
             opaque: None,
         }
         .write(&mut value);
-        self.challenges.add(
-            user,
-            Pending {
-                nonce,
-                rand,
-                algorithm,
-                vector,
-                expires_at: to.cx.now + AWAIT_AUTH,
-                wrong: round.wrong,
-                resyncs: round.resyncs,
-                accepted_count: 0,
-            },
-        );
+        self.challenges.add(Pending {
+            card,
+            source,
+            nonce,
+            rand,
+            algorithm,
+            vector,
+            expires_at: to.cx.now + AWAIT_AUTH,
+            wrong: round.wrong,
+            resyncs: round.resyncs,
+            accepted_count: 0,
+        });
         Outcome::Challenge(value)
     }
 
     fn nonce(
         &mut self,
         to: &mut AuthCx<'_, '_>,
-        user: UserId,
-        profile: &User,
+        who: Who<'_>,
         algorithm: Algorithm,
     ) -> Result<([u8; 16], NonceText, Option<Vector>), NoKeys> {
-        let rand = to.tokens.sealed(to.cx.rng, &seal::label(user, to.cx.now));
+        let rand = to.tokens.sealed(to.cx.rng, &seal::label(who.card, to.cx.now));
         if algorithm.aka().is_none() {
             return Ok((rand, hex::encode(&rand), None));
         }
-        let vector = self.vector(to.cx, user, profile, &rand)?;
+        let vector = self.vector(to.cx, who, &rand)?;
         Ok((rand, aka_digest::nonce(&rand, &vector.autn), Some(vector)))
     }
 
     /// The next vector of the user's SIM.
-    fn vector(
-        &mut self,
-        cx: &mut Cx<'_>,
-        user: UserId,
-        profile: &User,
-        rand: &[u8; 16],
-    ) -> Result<Vector, NoKeys> {
+    fn vector(&mut self, cx: &mut Cx<'_>, who: Who<'_>, rand: &[u8; 16]) -> Result<Vector, NoKeys> {
+        let Who { card, profile, .. } = who;
         let named = |NoKeys(words)| NoKeys(format!("IMPI {}: {words}", profile.impi));
         let configured = profile.sim.as_ref().ok_or_else(|| named(NoKeys("it has no SIM keys".into())))?;
         let sim = policy::sim(configured).map_err(named)?;
-        let sqn = self.sequences.next(cx, user, profile, configured.sqn).map_err(named)?;
+        let sqn = self.sequences.next(cx, card, profile, configured).map_err(named)?;
         Ok(aka::generate(&sim, rand, sqn))
     }
 }

@@ -1,18 +1,19 @@
 //! Seals in nonces: a challenge of ours is known by its nonce alone, for about as long as challenges wait.
 //!
-//! Half of what a nonce is made of, the RAND of AKA, is drawn; the other half is a keyed hash of it, of the user and of the time
+//! Half of what a nonce is made of, the RAND of AKA, is drawn; the other half is a keyed hash of it, of the card and of the time
 //! (as RFC 7616 5.4 advises). So a flood of first REGISTERs can push a user's challenge out of the table, but not keep its
 //! answer from being judged.
 
+use super::card::Card;
 use super::challenge::{NonceText, Pending};
 use super::policy;
 use crate::base::time::{Duration, Instant};
 use crate::config::model::User;
 use crate::crypto::{aka, hex};
 use crate::ims::limits::AWAIT_AUTH;
-use crate::ims::subscriber::UserId;
 use crate::ims::tokens::Tokens;
 use crate::proto::sip::digest::{Credentials, aka as aka_digest};
+use std::net::IpAddr;
 
 /// How many periods a seal holds: it is made in one of them and holds until the end of the last.
 const PERIODS: u64 = 8;
@@ -21,23 +22,30 @@ const PERIODS: u64 = 8;
 const PERIOD: Duration = Duration::from_secs(AWAIT_AUTH.as_secs() / PERIODS);
 
 /// What the seal of a nonce that is made now stands for.
-pub fn label(user: UserId, now: Instant) -> [u8; 16] {
-    label_of(user, period(now))
+pub fn label(card: Card, now: Instant) -> [u8; 16] {
+    label_of(card, period(now))
 }
 
-/// What the nonce is made of, when that is sealed for the user and its time is not over.
-pub fn open(tokens: &Tokens, user: UserId, nonce: &[u8], now: Instant) -> Option<[u8; 16]> {
+/// What the nonce is made of, when that is sealed for the card and its time is not over.
+pub fn open(tokens: &Tokens, card: Card, nonce: &[u8], now: Instant) -> Option<[u8; 16]> {
     let rand = match aka_digest::parse_nonce(nonce) {
         Some((rand, _)) => rand,
         None => hex::decode_array(nonce)?,
     };
     let newest = period(now);
     let oldest = newest.saturating_sub(PERIODS - 1);
-    (oldest..=newest).any(|period| tokens.is_sealed(&rand, &label_of(user, period))).then_some(rand)
+    (oldest..=newest).any(|period| tokens.is_sealed(&rand, &label_of(card, period))).then_some(rand)
 }
 
 /// The challenge that was made of `rand`, as far as its nonce tells: wrong answers before it are forgotten.
-pub fn challenge(profile: &User, given: &Credentials<'_>, rand: [u8; 16], now: Instant) -> Option<Pending> {
+pub fn challenge(
+    profile: &User,
+    card: Card,
+    given: &Credentials<'_>,
+    rand: [u8; 16],
+    source: IpAddr,
+    now: Instant,
+) -> Option<Pending> {
     let algorithm = policy::algorithm(profile, given.algorithm).ok()?;
     let is_aka = aka_digest::parse_nonce(given.nonce).is_some();
     if algorithm.aka().is_some() != is_aka {
@@ -49,6 +57,8 @@ pub fn challenge(profile: &User, given: &Credentials<'_>, rand: [u8; 16], now: I
         _ => None,
     };
     Some(Pending {
+        card,
+        source,
         nonce: NonceText::from(std::str::from_utf8(given.nonce).ok()?).ok()?,
         rand,
         algorithm,
@@ -64,10 +74,12 @@ fn period(now: Instant) -> u64 {
     now.as_nanos() / PERIOD.as_nanos() as u64
 }
 
-fn label_of(user: UserId, period: u64) -> [u8; 16] {
+fn label_of(card: Card, period: u64) -> [u8; 16] {
     let mut label = [0; 16];
-    label[..4].copy_from_slice(&user.0.to_le_bytes());
-    label[8..].copy_from_slice(&period.to_le_bytes());
+    label[..4].copy_from_slice(&card.user.0.to_le_bytes());
+    // 32 bits of half minutes are four thousand years
+    label[4..8].copy_from_slice(&(period as u32).to_le_bytes());
+    label[8..].copy_from_slice(&card.octets());
     label
 }
 
@@ -75,21 +87,28 @@ fn label_of(user: UserId, period: u64) -> [u8; 16] {
 mod tests {
     use super::*;
     use crate::base::rng::Rng;
+    use crate::ims::auth::card::Equipment;
+    use crate::ims::subscriber::UserId;
 
     #[test]
-    fn a_seal_holds_for_its_user_and_its_time() {
+    fn a_seal_holds_for_its_card_and_its_time() {
         let mut rng = Rng::from_seed(1);
         let mut tokens = Tokens::new(&mut rng);
         let made = Instant::ZERO + Duration::from_secs(1000);
-        let rand = tokens.sealed(&mut rng, &label(UserId(1), made));
+        let rand = tokens.sealed(&mut rng, &label(Card::common(UserId(1)), made));
         let password = hex::encode::<32>(&rand);
         let sim = aka_digest::nonce(&rand, &[9; 16]);
         for nonce in [password.as_bytes(), sim.as_bytes()] {
-            let open = |user, after| open(&tokens, UserId(user), nonce, made + Duration::from_secs(after));
+            let open = |user, after| {
+                open(&tokens, Card::common(UserId(user)), nonce, made + Duration::from_secs(after))
+            };
             assert_eq!([open(1, 0), open(1, 100), open(1, 209)], [Some(rand); 3]);
             assert_eq!([open(2, 0), open(1, 240)], [None; 2]);
         }
-        assert_eq!(open(&tokens, UserId(1), b"", made), None);
-        assert_eq!(open(&tokens, UserId(1), &[b'a'; 32], made), None);
+        let common = Card::common(UserId(1));
+        assert_eq!(open(&tokens, common, b"", made), None);
+        assert_eq!(open(&tokens, common, &[b'a'; 32], made), None);
+        let phone = Card { phone: Equipment::of_imei("86130905000038"), ..common };
+        assert_eq!(open(&tokens, phone, password.as_bytes(), made), None);
     }
 }

@@ -15,7 +15,9 @@ use crate::config::model::RegistrationSettings;
 use crate::ims::auth::{Family, Outcome};
 use crate::ims::call::forward;
 use crate::ims::core::{Service, View};
-use crate::ims::dispatch::{Caller, Extra, Refusal, ServerId, challenge, identify, is_challenged, refuse};
+use crate::ims::dispatch::{
+    Caller, Extra, Refusal, ServerId, challenge, claim, identify, is_challenged, refuse,
+};
 use crate::ims::registrar::binding::Binding;
 use crate::ims::registrar::{Registrar, route};
 use crate::ims::subscriber::UserId;
@@ -49,13 +51,17 @@ pub(in crate::ims) fn on_subscribe(
         Err(refusal) => return tell_refusal(service, cx, id, flow, &refusal),
     };
     if is_challenged(service, user, msg) {
+        let claim = claim(service, user, caller.binding, flow);
         let (auth, subscribers, mut to) = service.auth(cx);
-        match auth.check(&mut to, subscribers, user, msg, false) {
+        match auth.check(&mut to, subscribers, &claim, msg) {
             Outcome::Passed { .. } => {}
             // RFC 6665 4.2.1.3: a notifier is no proxy
             Outcome::Challenge(value) => return challenge(service, cx, id, Family::Www, &value),
             Outcome::Refused { status, reason } => {
                 return refuse(service, cx, id, &Refusal::new(status, reason));
+            }
+            Outcome::TurnedAway { wait_secs } => {
+                return refuse(service, cx, id, &Refusal::turned_away(wait_secs));
             }
         }
     }

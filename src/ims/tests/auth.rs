@@ -21,7 +21,7 @@ pub(super) fn bob() -> Phone {
     bob_with(OperatorCode::Op(OP))
 }
 
-fn nonce(challenge: &Sent) -> String {
+pub(super) fn nonce(challenge: &Sent) -> String {
     let value = challenge.one("WWW-Authenticate");
     super::phone::param(crate::proto::sip::digest::digest_params(value.as_bytes()).expect("digest"), "nonce")
 }

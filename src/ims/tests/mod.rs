@@ -1,6 +1,8 @@
 //! Narrated scenarios through the core's face: raw SIP text in, raw SIP text out, a clock that the test turns.
 
 mod auth;
+mod auth_limit;
+mod auth_sim;
 mod dispatch;
 mod hostile;
 mod loss;
@@ -175,7 +177,15 @@ pub(super) fn udp(remote: &str) -> Flow {
 pub(super) fn sim(op: OperatorCode) -> Sim {
     let c = |n: u128| n.to_be_bytes();
     let algo = SimAlgo::Milenage { op, r: [64, 0, 32, 64, 96], c: [c(0), c(1), c(2), c(4), c(8)] };
-    Sim { algo, k: K.to_vec(), amf: [0x90, 0x01], sqn: 0, res_len: 8 }
+    Sim {
+        algo,
+        k: K.to_vec(),
+        amf: [0x90, 0x01],
+        sqn: 0,
+        force_sqn_resync: false,
+        res_len: 8,
+        unused: Vec::new(),
+    }
 }
 
 /// alice with a password, bob with a SIM, and whom the echo number lets in; on one socket.
