@@ -15,6 +15,7 @@ pub use crate::ims::limits::MAX_MEDIA_SESSIONS;
 use crate::ims::limits::{
     MAX_CLIENT_TRANSACTIONS, MAX_SERVER_TRANSACTIONS, MAX_SETTLE_STEPS, SHUTDOWN_PATIENCE,
 };
+use crate::ims::message::Messages;
 use crate::ims::owner::Owner;
 use crate::ims::persist;
 use crate::ims::reg_event::RegEvents;
@@ -68,6 +69,7 @@ pub(super) struct Service {
     pub(super) auth: Auth,
     pub(super) txs: Transactions<Owner>,
     pub(super) calls: Calls,
+    pub(super) messages: Messages,
     pub(super) reg_events: RegEvents,
     pub(super) media: MediaTable,
     pub(super) tokens: Tokens,
@@ -113,6 +115,7 @@ impl Service {
             auth: Auth::default(),
             txs: Transactions::new(locals, timers, limits, protocol.tcp_threshold, rng),
             calls: Calls::default(),
+            messages: Messages::default(),
             reg_events: RegEvents::default(),
             media: MediaTable::new(MAX_MEDIA_SESSIONS, config.sip.iter().map(|s| (s.port_min, s.port_max))),
             tokens: Tokens::new(rng),
@@ -128,6 +131,12 @@ impl Service {
     pub(super) fn calls(&mut self) -> (&mut Calls, View<'_>) {
         let Service { calls, txs, subscribers, registrar, media, tokens, security, config, .. } = self;
         (calls, View { txs, subs: subscribers, registrar, media, tokens, security, config })
+    }
+
+    /// The texts, and the tables that they touch.
+    pub(super) fn messages(&mut self) -> (&mut Messages, View<'_>) {
+        let Service { messages, txs, subscribers, registrar, media, tokens, security, config, .. } = self;
+        (messages, View { txs, subs: subscribers, registrar, media, tokens, security, config })
     }
 
     /// The subscriptions, and the tables that they touch.
@@ -191,6 +200,10 @@ impl Service {
                 let (calls, mut view) = self.calls();
                 calls.on_tx_event(&mut view, cx, part, event);
             }
+            Owner::Message(part) => {
+                let (messages, mut view) = self.messages();
+                messages.on_tx_event(&mut view, cx, part, event);
+            }
             Owner::Subscription(part) => {
                 let (events, view) = self.reg_events();
                 events.on_tx_event(&view, cx, part, event);
@@ -242,11 +255,12 @@ impl Core {
 
     /// How many bindings, challenges, calls, subscriptions and transactions there are: what must be none when all is quiet.
     pub fn load(&self) -> Load {
-        let Service { registrar, auth, txs, calls, reg_events, .. } = &self.service;
+        let Service { registrar, auth, txs, calls, messages, reg_events, .. } = &self.service;
         Load {
             bindings: registrar.len(),
             challenges: auth.pending(),
             calls: calls.len(),
+            messages: messages.len(),
             subscriptions: reg_events.len(),
             server_transactions: txs.server_count(),
             client_transactions: txs.client_count(),
@@ -324,13 +338,15 @@ impl Core {
         self.service.expire_bindings(cx);
         let (calls, mut view) = self.service.calls();
         calls.tick(&mut view, cx);
+        let (messages, mut view) = self.service.messages();
+        messages.tick(&mut view, cx);
         self.service.reg_events.tick(cx);
         self.settle(cx);
     }
 
     /// When [`Core::tick`] must be called next, if ever.
     pub fn next_deadline(&self) -> Option<Instant> {
-        let Service { txs, auth, registrar, calls, reg_events, .. } = &self.service;
+        let Service { txs, auth, registrar, calls, messages, reg_events, .. } = &self.service;
         let end = match self.end {
             End::Stopping(at) => Some(at),
             End::Running | End::Done => None,
@@ -343,6 +359,7 @@ impl Core {
             auth.next_deadline(),
             registrar.next_deadline(),
             calls.next_deadline(),
+            messages.next_deadline(),
             reg_events.next_deadline(),
             end,
         ];
@@ -455,6 +472,8 @@ pub struct Load {
     pub challenges: usize,
     /// Calls, those that ended a short while ago among them.
     pub calls: usize,
+    /// Texts under way.
+    pub messages: usize,
     /// Subscriptions, those whose last NOTIFY is under way among them.
     pub subscriptions: usize,
     /// Server transactions.

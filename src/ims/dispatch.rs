@@ -26,7 +26,8 @@ use crate::wire::sip::{Defect, HeaderId, Message, Method, Scheme, Uri, Writer};
 use std::fmt;
 
 /// The methods that are served, for Allow.
-pub const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, REGISTER, SUBSCRIBE, OPTIONS, PRACK, UPDATE, INFO";
+pub const ALLOW: &str =
+    "INVITE, ACK, BYE, CANCEL, REGISTER, SUBSCRIBE, OPTIONS, PRACK, UPDATE, INFO, MESSAGE";
 
 /// The extensions that are served, for Supported.
 pub const SUPPORTED: &str = "100rel, timer, precondition, path";
@@ -77,13 +78,16 @@ fn turned_away(service: &mut Service, cx: &mut Cx<'_>, flow: Flow, msg: &Message
     if in_dialog || service.txs.knows(msg) || identify(service, flow, msg).is_some() {
         return false;
     }
-    let refusal = admissible(msg).err().unwrap_or_else(|| {
-        let words = format!("{} has no registration; REGISTER comes first", flow.remote);
-        service.troubles.tell(cx, None, || format!("INVITE refused: {words}"));
-        Refusal { reason: Some("Not registered".to_owned()), ..Refusal::new(403, &words) }
-    });
+    let refusal = admissible(msg).err().unwrap_or_else(|| stranger(service, cx, flow, msg));
     reply_stateless(service, cx, flow, msg, refusal.status, refusal.reason.as_deref(), |w| refusal.write(w));
     true
+}
+
+/// The refusal of a request whose sender is not known.
+fn stranger(service: &mut Service, cx: &mut Cx<'_>, flow: Flow, msg: &Message<'_>) -> Refusal {
+    let words = format!("{} has no registration; REGISTER comes first", flow.remote);
+    service.troubles.tell(cx, None, || format!("{} refused: {words}", msg.method().name()));
+    Refusal { reason: Some("Not registered".to_owned()), ..Refusal::new(403, &words) }
 }
 
 /// Takes a response that parses.
@@ -104,6 +108,10 @@ pub(super) fn on_response(service: &mut Service, cx: &mut Cx<'_>, flow: Flow, ms
         Owner::Call(part) => {
             let (calls, mut view) = service.calls();
             calls.on_answer(&mut view, cx, part, answer, msg);
+        }
+        Owner::Message(part) => {
+            let (messages, mut view) = service.messages();
+            messages.on_answer(&mut view, cx, part, answer, msg);
         }
         Owner::Subscription(part) => {
             let (events, view) = service.reg_events();
@@ -127,7 +135,9 @@ fn on_new(service: &mut Service, cx: &mut Cx<'_>, id: ServerId, flow: Flow, msg:
     }
     let in_dialog = msg.to().is_some_and(|to| to.tag().is_some());
     match msg.method() {
-        Method::Register | Method::Invite | Method::Subscribe if service.is_stopping && !in_dialog => {
+        Method::Register | Method::Invite | Method::Subscribe | Method::Message
+            if service.is_stopping && !in_dialog =>
+        {
             let refusal = Refusal::new(503, "shutting down");
             refuse(service, cx, id, &refusal);
         }
@@ -145,10 +155,9 @@ fn on_new(service: &mut Service, cx: &mut Cx<'_>, id: ServerId, flow: Flow, msg:
         }
         Method::Invite => on_invite(service, cx, id, flow, msg),
         Method::Subscribe => reg_event::on_subscribe(service, cx, id, flow, msg),
-        Method::Message | Method::Publish | Method::Refer => {
-            let method = msg.method().name();
-            let what = if method == "MESSAGE" { "SMS over IMS is not built yet" } else { "not served" };
-            let words = format_args!("{method} from {}: {what}", flow.remote);
+        Method::Message => on_message(service, cx, id, flow, msg),
+        Method::Publish | Method::Refer => {
+            let words = format_args!("{} from {}: not served", msg.method().name(), flow.remote);
             service.troubles.mention(cx, Level::Warn, words);
             refuse(service, cx, id, &Refusal::new(405, "method not served").with(Extra::Allow));
         }
@@ -158,25 +167,46 @@ fn on_new(service: &mut Service, cx: &mut Cx<'_>, id: ServerId, flow: Flow, msg:
 }
 
 fn on_invite(service: &mut Service, cx: &mut Cx<'_>, id: ServerId, flow: Flow, msg: &Message<'_>) {
-    let Some(caller) = identify(service, flow, msg) else {
-        return refuse(service, cx, id, &Refusal::new(403, "not registered"));
-    };
-    if let Some(user) = caller.user.filter(|&user| is_challenged(service, user, msg)) {
-        let claim = claim(service, user, caller.binding, flow);
-        let (auth, subscribers, mut to) = service.auth(cx);
-        match auth.check(&mut to, subscribers, &claim, msg) {
-            Outcome::Passed { .. } => {}
-            Outcome::Challenge(value) => return challenge(service, cx, id, Family::Proxy, &value),
-            Outcome::Refused { status, reason } => {
-                return refuse(service, cx, id, &Refusal::new(status, reason));
-            }
-            Outcome::TurnedAway { wait_secs } => {
-                return refuse(service, cx, id, &Refusal::turned_away(wait_secs));
-            }
-        }
-    }
+    let Some(caller) = admit(service, cx, id, flow, msg) else { return };
     let (calls, mut view) = service.calls();
     calls.on_invite(&mut view, cx, id, msg, caller);
+}
+
+fn on_message(service: &mut Service, cx: &mut Cx<'_>, id: ServerId, flow: Flow, msg: &Message<'_>) {
+    let Some(caller) = admit(service, cx, id, flow, msg) else { return };
+    let (messages, mut view) = service.messages();
+    messages.on_message(&mut view, cx, id, msg, caller);
+}
+
+/// Who calls, or sends a text, when that is known and proven; nobody when the request has its answer: a challenge or a refusal.
+fn admit(
+    service: &mut Service,
+    cx: &mut Cx<'_>,
+    id: ServerId,
+    flow: Flow,
+    msg: &Message<'_>,
+) -> Option<Caller> {
+    let Some(caller) = identify(service, flow, msg) else {
+        let refusal = stranger(service, cx, flow, msg);
+        refuse(service, cx, id, &refusal);
+        return None;
+    };
+    let Some(user) = caller.user.filter(|&user| is_challenged(service, user, msg)) else {
+        return Some(caller);
+    };
+    let claim = claim(service, user, caller.binding, flow);
+    let (auth, subscribers, mut to) = service.auth(cx);
+    let refusal = match auth.check(&mut to, subscribers, &claim, msg) {
+        Outcome::Passed { .. } => return Some(caller),
+        Outcome::Challenge(value) => {
+            challenge(service, cx, id, Family::Proxy, &value);
+            return None;
+        }
+        Outcome::Refused { status, reason } => Refusal::new(status, reason),
+        Outcome::TurnedAway { wait_secs } => Refusal::turned_away(wait_secs),
+    };
+    refuse(service, cx, id, &refusal);
+    None
 }
 
 /// Who sent the request: a registered user; else a user who need not prove anything or will be challenged; else nobody
@@ -393,7 +423,7 @@ pub(super) fn reply(
 }
 
 /// RFC 3261 20.43: 399 is a text for people.
-fn warning(w: &mut Writer<'_>, words: &str) {
+pub(super) fn warning(w: &mut Writer<'_>, words: &str) {
     let clean: String =
         words.chars().map(|c| if c.is_control() || matches!(c, '"' | '\\') { '\'' } else { c }).collect();
     w.header_fmt("Warning", format_args!("399 imsbox \"{clean}\""));

@@ -6,6 +6,7 @@ pub mod core;
 pub mod dispatch;
 pub mod identity;
 pub mod limits;
+pub mod message;
 pub mod owner;
 pub mod persist;
 pub mod reg_event;

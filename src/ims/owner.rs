@@ -1,6 +1,7 @@
 //! Whose a transaction is: the name that the service gives the transaction layer to hand back with every answer.
 
 use crate::ims::call::Part;
+use crate::ims::message;
 use crate::ims::reg_event;
 
 /// The part of the service that started a client transaction, or answers a server transaction.
@@ -10,6 +11,8 @@ pub enum Owner {
     None,
     /// A call; what in it is the call's own matter.
     Call(Part),
+    /// A text, which it takes to one contact.
+    Message(message::Part),
     /// A subscription, to which it takes a NOTIFY.
     Subscription(reg_event::Part),
 }

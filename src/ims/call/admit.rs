@@ -27,11 +27,11 @@ use crate::wire::sip::text::lossy;
 use crate::wire::sip::{HeaderId, Message, NameAddr, Uri};
 use smallvec::SmallVec;
 
-/// Why an INVITE starts no call.
+/// Why an INVITE starts no call, or a MESSAGE reaches nobody.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Refusal {
-    status: u16,
-    text: &'static str,
+pub(in crate::ims) struct Refusal {
+    pub(in crate::ims) status: u16,
+    pub(in crate::ims) text: &'static str,
     /// Warn-code (RFC 3261 20.43).
     warning: Option<u16>,
     /// What the caller requires and may not have.
@@ -151,8 +151,8 @@ impl Draft {
     }
 }
 
-/// The contacts to try for a call to an identity of a user, best first.
-fn contacts(
+/// The contacts to try for an identity of a user, best first, without the one that the call comes from.
+pub(in crate::ims) fn contacts(
     view: &View<'_>,
     cx: &Cx<'_>,
     user: UserId,
@@ -199,7 +199,7 @@ fn echo(
 }
 
 /// The caller as views show it: the identity it is known by, with its settings, else what From says.
-fn calling_party<'v>(
+pub(in crate::ims) fn calling_party<'v>(
     view: &View<'v>,
     msg: &Message<'_>,
     caller: Caller,

@@ -49,7 +49,7 @@ pub(super) fn on_final(
         take(call, view, cx, leg, msg);
     } else {
         // the race was lost: RFC 3261 16.7 step 10, 9.1; or the identity rings and no more (manual 5.2.1, `ring_only`)
-        pass::ack(call, view, cx, (leg, Side::Callee), super::setup::FIRST_CSEQ, None);
+        pass::ack(call, view, cx, (leg, Side::Callee), super::opening::FIRST_CSEQ, None);
         let reason = "SIP;cause=487;text=\"the call was cancelled or taken elsewhere\"";
         release::bye(call, view, cx, leg, Side::Callee, reason, None);
         fork::on_failure(call, view, cx, leg, 480, None);

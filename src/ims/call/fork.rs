@@ -118,7 +118,7 @@ pub(super) fn cancel_open(
 
 /// The place of a final failure in the order of preference, best first (RFC 3261 16.7 step 6): 6xx, then the lowest class; in
 /// 4xx those that tell the caller how to call again, then those that tell something of the callee.
-fn rank(status: u16) -> (u8, u8) {
+pub(in crate::ims) fn rank(status: u16) -> (u8, u8) {
     let class = match status / 100 {
         6 => 0,
         class => class as u8,

@@ -19,6 +19,7 @@ pub mod forward;
 mod history;
 pub mod limits;
 mod media;
+mod opening;
 mod pass;
 mod reinvite;
 mod release;
@@ -32,7 +33,12 @@ mod views;
 #[cfg(test)]
 mod tests;
 
+pub(in crate::ims) use admit::{Refusal, calling_party, contacts};
+pub(in crate::ims) use fork::rank;
+pub(in crate::ims) use opening::{FIRST_CSEQ, Opening};
+pub(in crate::ims) use rules::Rules;
 pub use session::{Call, Part};
+pub(in crate::ims) use session::{Failure, Party, ServerId, Waiting};
 
 use crate::base::arena::{Arena, Id};
 use crate::base::time::{Duration, Instant};
@@ -50,10 +56,10 @@ use crate::proto::media::table::MediaTable;
 use crate::proto::sip::dialog::Dialog;
 use crate::proto::sip::transaction::{Answer, TxEvent};
 use crate::wire::sip::{Message, Method, Stored};
-use admit::{Draft, Refusal};
+use admit::Draft;
 use limits::{LINGER, MAX_CALLS};
 use release::End;
-use session::{ClientId, Invite, Kind, Role, ServerId};
+use session::{ClientId, Invite, Kind, Role};
 use smallvec::SmallVec;
 use state::State;
 use std::collections::{BTreeMap, VecDeque};

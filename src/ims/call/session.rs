@@ -85,24 +85,24 @@ pub(super) struct Ended {
 
 /// A party of a call.
 #[derive(Debug, Default)]
-pub(super) struct Party {
+pub(in crate::ims) struct Party {
     /// The user, when it is one of ours.
-    pub(super) user: Option<UserId>,
+    pub(in crate::ims) user: Option<UserId>,
     /// Which of the user's identities is called.
-    pub(super) impu_index: Option<usize>,
+    pub(in crate::ims) impu_index: Option<usize>,
     /// The identity that views show.
-    pub(super) uri: String,
+    pub(in crate::ims) uri: String,
     /// The contact that the party calls from, when it has registered.
-    pub(super) binding: Option<Id<Binding>>,
+    pub(in crate::ims) binding: Option<Id<Binding>>,
     /// Whether the caller called from where it is registered, so that requests follow when it registers from elsewhere.
-    pub(super) follows_binding: bool,
+    pub(in crate::ims) follows_binding: bool,
     /// What it wants hidden from the other party.
-    pub(super) privacy: Privacy,
+    pub(in crate::ims) privacy: Privacy,
 }
 
 impl Party {
     /// The identity that is called.
-    pub(super) fn impu<'s>(&self, subs: &'s Subscribers) -> Option<&'s Impu> {
+    pub(in crate::ims) fn impu<'s>(&self, subs: &'s Subscribers) -> Option<&'s Impu> {
         subs.user(self.user?).impus.get(self.impu_index?)
     }
 }
@@ -125,7 +125,7 @@ pub(super) enum Kind {
 }
 
 /// Contacts with their q in thousandths, best first.
-pub(super) type Waiting = SmallVec<[(Id<Binding>, u16); MAX_FORKS]>;
+pub(in crate::ims) type Waiting = SmallVec<[(Id<Binding>, u16); MAX_FORKS]>;
 
 /// The state of a call between users.
 #[derive(Debug, Default)]
@@ -146,10 +146,10 @@ pub(super) struct Bridge {
 
 /// A final answer other than 2xx.
 #[derive(Debug)]
-pub(super) struct Failure {
-    pub(super) status: u16,
+pub(in crate::ims) struct Failure {
+    pub(in crate::ims) status: u16,
     /// The response; none when the status is our own finding.
-    pub(super) response: Option<Stored>,
+    pub(in crate::ims) response: Option<Stored>,
 }
 
 /// Where the INVITE of a leg is.

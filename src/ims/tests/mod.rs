@@ -55,6 +55,8 @@ pub(super) struct Lab {
     /// Records of the state file, as the core asked for them.
     pub(super) records: std::collections::BTreeMap<String, String>,
     pub(super) exited: bool,
+    /// The outbox's tag of the message that was sent last.
+    pub(super) last_tag: u64,
 }
 
 /// A message that the core sent.
@@ -98,6 +100,7 @@ impl Lab {
             log: Lines::default(),
             records: Default::default(),
             exited: false,
+            last_tag: 0,
         }
     }
 
@@ -113,7 +116,8 @@ impl Lab {
         let mut sent = Vec::new();
         for item in self.out.items() {
             match item {
-                Output::Send { flow, range, .. } => {
+                Output::Send { flow, range, tag } => {
+                    self.last_tag = *tag;
                     let text = String::from_utf8_lossy(self.out.bytes(range)).into_owned();
                     sent.push(Sent { flow: *flow, text });
                 }

@@ -1,0 +1,106 @@
+//! The first request of a leg: what becomes of a caller's INVITE, or of a sender's MESSAGE, on its way to one contact (RFC 3261
+//! 16.6, TS 24.229 5.4.3.3).
+
+use super::forward::{self, Additions};
+use super::rules::Rules;
+use super::session::{ClientId, Party};
+use crate::config::model::{Config, Impu};
+use crate::ims::identity;
+use crate::ims::owner::Owner;
+use crate::ims::registrar::binding::Binding;
+use crate::ims::subscriber::Subscribers;
+use crate::proto::cx::Cx;
+use crate::proto::flow::Transport;
+use crate::proto::sip::transaction::{Overload, Token, Transactions};
+use crate::wire::sip::{HeaderId, Message, Method, Writer};
+use smallvec::SmallVec;
+use std::net::SocketAddr;
+
+/// The CSeq number of the first request of every leg.
+pub(in crate::ims) const FIRST_CSEQ: u32 = 1;
+
+/// What the first request of a leg is made of, beside the one that came.
+pub(in crate::ims) struct Opening<'a> {
+    pub(in crate::ims) method: Method,
+    pub(in crate::ims) call_id: Token,
+    /// The recorded Path of the contact.
+    pub(in crate::ims) path: &'a [u8],
+    /// The tag of From.
+    pub(in crate::ims) tag: &'a [u8],
+    pub(in crate::ims) subs: &'a Subscribers,
+    pub(in crate::ims) config: &'a Config,
+    pub(in crate::ims) caller: &'a Party,
+    pub(in crate::ims) callee: &'a Party,
+    pub(in crate::ims) rules: Rules,
+}
+
+impl Opening<'_> {
+    /// Sends what has become of `msg` to a contact.
+    pub(in crate::ims) fn send(
+        &self,
+        txs: &mut Transactions<Owner>,
+        cx: &mut Cx<'_>,
+        to: &Binding,
+        owner: Owner,
+        msg: &Message<'_>,
+    ) -> Result<ClientId, Overload> {
+        let method = self.method.name().as_bytes();
+        let local = txs.local_addr(to.flow.local).expect("a flow is of one of our sockets");
+        let us = (local, to.flow.transport);
+        txs.request(cx, to.flow, method, &to.contact.uri, to.tcp_allowed, owner, |w| self.write(w, us, msg))
+    }
+
+    /// `local` and `transport` are where the contact is to see us.
+    fn write(&self, mut w: Writer<'_>, (local, transport): (SocketAddr, Transport), msg: &Message<'_>) {
+        let hops = msg.max_forwards().unwrap_or(70).saturating_sub(1);
+        w.header_fmt("Max-Forwards", format_args!("{hops}"));
+        let privacy = self.caller.privacy;
+        match msg.header(HeaderId::From) {
+            Some(from) if !privacy.hides_from => {
+                forward::party(&mut w, "From", from, Some(self.tag), self.display_name(msg));
+            }
+            _ => forward::anonymous_from(&mut w, self.tag),
+        }
+        if let Some(to) = msg.header(HeaderId::To) {
+            forward::party(&mut w, "To", to, None, None);
+        }
+        w.header("Call-ID", self.call_id);
+        w.header_fmt("CSeq", format_args!("{FIRST_CSEQ} {}", self.method.name()));
+        if !self.path.is_empty() {
+            // RFC 3327 5.3: the way back that the REGISTER has recorded
+            w.header("Route", self.path);
+        }
+        // RFC 3428 4: a MESSAGE has no Contact, for it founds no dialog
+        if self.method.creates_dialog() {
+            forward::contact(&mut w, local, transport, Some(msg));
+        }
+        let identities = match self.caller.user {
+            Some(user) if !privacy.hides_identity => identity::asserted(self.subs, user, msg),
+            _ => SmallVec::new(),
+        };
+        let with = Additions {
+            settings: &self.config.protocol,
+            identities: &identities,
+            called_party: self.called_party(msg),
+            rules: self.rules,
+            privacy,
+            begins: true,
+        };
+        forward::end_request(w, msg, &with);
+    }
+
+    fn caller_impu(&self, msg: &Message<'_>) -> Option<&Impu> {
+        let (user, impu) = self.subs.lookup_user(&msg.from()?.uri?)?;
+        (Some(user) == self.caller.user).then(|| &self.subs.user(user).impus[impu])
+    }
+
+    fn display_name(&self, msg: &Message<'_>) -> Option<&str> {
+        self.caller_impu(msg)?.display_name.as_deref()
+    }
+
+    /// P-Called-Party-ID (RFC 7315 4.2): the identity that was dialled, or the one that the configuration forces.
+    fn called_party<'m>(&'m self, msg: &Message<'m>) -> Option<&'m [u8]> {
+        let forced = self.callee.impu(self.subs).and_then(|i| i.p_called_party_id.as_deref());
+        forced.map(str::as_bytes).or_else(|| self.config.call.p_called_party_id.then(|| msg.request_uri()))
+    }
+}

@@ -1,0 +1,101 @@
+//! What a MESSAGE is to become: a text to a user, one that an echo number sends back, or a refusal.
+
+use super::limits::{MAX_BODY, RETRY_AFTER_SECS};
+use super::relay::{Relay, Way};
+use crate::base::trace::{Level, Subject};
+use crate::ims::call::forward::{self, Privacy};
+use crate::ims::call::{Party, ServerId, Waiting, calling_party, contacts};
+use crate::ims::core::View;
+use crate::ims::dispatch::{Caller, warning};
+use crate::ims::registrar::binding::DEFAULT_Q;
+use crate::ims::subscriber::Target;
+use crate::proto::cx::Cx;
+use crate::wire::sip::text::lossy;
+use crate::wire::sip::{Message, Uri};
+
+/// The body of a short message on its way to or from its service centre (TS 24.341).
+const SHORT_MESSAGE: &str = "application/vnd.3gpp.sms";
+
+/// Why a MESSAGE is not relayed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Refusal {
+    status: u16,
+    text: &'static str,
+}
+
+impl Refusal {
+    /// As many texts are under way as there may be, of all or of one sender.
+    pub(super) const NO_ROOM: Refusal = Refusal { status: 503, text: "too many texts are under way" };
+
+    /// Answers the MESSAGE.
+    pub(super) fn send(&self, view: &mut View<'_>, cx: &mut Cx<'_>, tx: ServerId, msg: &Message<'_>) {
+        let from = msg.from().map_or_else(Default::default, |f| lossy(f.uri_text));
+        let to = lossy(msg.request_uri());
+        let Refusal { status, text } = *self;
+        let words = format_args!("Message from {from} to {to}: refused with {status}: {text}");
+        cx.ims(Level::Info, Subject::None, words);
+        respond(view, cx, tx, status, Some(text));
+    }
+}
+
+/// Decides what the MESSAGE becomes.
+pub(super) fn relay(
+    view: &mut View<'_>,
+    cx: &Cx<'_>,
+    tx: ServerId,
+    msg: &Message<'_>,
+    caller: Caller,
+) -> Result<Relay, Refusal> {
+    if msg.body().len() > MAX_BODY {
+        return Err(Refusal { status: 413, text: "the text is too long" });
+    }
+    let target = Uri::parse(msg.request_uri()).map_or(Target::Unknown, |uri| view.subs.lookup(&uri));
+    let (way, to, waiting) = match target {
+        Target::Unknown => return Err(unknown(msg)),
+        Target::User { user, impu } => {
+            // unlike a call a text reaches the phone that it comes from, too: people text themselves
+            let refusal = |r: crate::ims::call::Refusal| Refusal { status: r.status, text: r.text };
+            let waiting = contacts(view, cx, user, impu, None).map_err(refusal)?;
+            let uri = view.subs.user(user).impus[impu].uri.clone();
+            (
+                Way::Onward,
+                Party { user: Some(user), impu_index: Some(impu), uri, ..Party::default() },
+                waiting,
+            )
+        }
+        Target::Echo(number) => {
+            // what comes from a phone that is not registered is not sent where it says that it comes from
+            let text = "the echo goes to a registered phone; REGISTER comes first";
+            let binding = caller.binding.ok_or(Refusal { status: 480, text })?;
+            let uri = view.config.echo[number].uri.clone();
+            (Way::Back, Party { uri, ..Party::default() }, Waiting::from_iter([(binding, DEFAULT_Q)]))
+        }
+    };
+    let flow = view.txs.server(tx).map(|s| s.flow()).ok_or(Refusal::NO_ROOM)?;
+    let (sender, _) = calling_party(view, msg, caller, flow);
+    let privacy = if way == Way::Back { Privacy::default() } else { sender.privacy };
+    Ok(Relay::new(view, cx, tx, msg, way, Party { privacy, ..sender }, to, waiting))
+}
+
+fn unknown(msg: &Message<'_>) -> Refusal {
+    let text = if msg.has_content_type(SHORT_MESSAGE) {
+        "nobody has this identity, and short messages for a service centre are not taken"
+    } else {
+        "nobody has this identity"
+    };
+    Refusal { status: 404, text }
+}
+
+/// Answers a MESSAGE with a response of our own.
+pub(super) fn respond(view: &mut View<'_>, cx: &mut Cx<'_>, tx: ServerId, status: u16, words: Option<&str>) {
+    let settings = &view.config.protocol;
+    view.txs.respond(cx, tx, status, None, &[], |mut w| {
+        if status == 503 {
+            w.header_fmt("Retry-After", format_args!("{RETRY_AFTER_SECS}"));
+        }
+        if let Some(words) = words {
+            warning(&mut w, words);
+        }
+        forward::end_own_response(w, settings, b"MESSAGE", status);
+    });
+}
