@@ -7,6 +7,7 @@ use crate::base::trace::Sink;
 use crate::ims::core::Core;
 use crate::proto::cx::Cx;
 use crate::proto::outbox::Outbox;
+use crate::proto::sip::sec_agree::SetCounters;
 use std::path::PathBuf;
 
 /// The world of one command, borrowed from the loop.
@@ -15,6 +16,8 @@ pub struct ApiCx<'a> {
     pub core: &'a mut Core,
     /// The log.
     pub log: &'a mut dyn Logs,
+    /// What the kernel counts of security associations.
+    pub sas: &'a mut dyn SetReader,
     /// The monotonic time of this turn.
     pub now: Instant,
     /// The wall-clock time of this turn.
@@ -36,6 +39,30 @@ impl ApiCx<'_> {
             sink: &mut *self.log,
         };
         (&mut *self.core, cx)
+    }
+}
+
+/// What the kernel counts of our security associations, asked when somebody wants to know.
+pub trait SetReader {
+    /// What has gone through a set, by the name that `Output::InstallSas` gave it; none when the kernel does not have it whole.
+    fn counters(&mut self, set: u64) -> Option<SetCounters>;
+
+    /// ESP packets that came for no association that the kernel has, since the machine started, of this network namespace; none
+    /// when the kernel does not count.
+    fn unknown_spi(&mut self) -> Option<u64>;
+}
+
+/// The reader where there is no IPsec.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct NoSets;
+
+impl SetReader for NoSets {
+    fn counters(&mut self, _set: u64) -> Option<SetCounters> {
+        None
+    }
+
+    fn unknown_spi(&mut self) -> Option<u64> {
+        None
     }
 }
 

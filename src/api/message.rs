@@ -63,7 +63,7 @@ fn response(cx: &ApiCx<'_>, request: &Value, result: Result<Value, String>) -> V
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::cx::{LogStatus, Logs};
+    use crate::api::cx::{LogStatus, Logs, NoSets};
     use crate::api::log_options::{LogConfig, Rotate};
     use crate::base::rng::Rng;
     use crate::base::time::{Instant, UnixTime};
@@ -141,6 +141,7 @@ mod tests {
             let mut cx = ApiCx {
                 core: &mut self.core,
                 log: &mut self.log,
+                sas: &mut NoSets,
                 now: Instant::from_nanos(1_234_567_890),
                 wall: UnixTime::from_micros(1_608_093_067_123_456),
                 rng: &mut self.rng,

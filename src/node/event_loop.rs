@@ -4,6 +4,7 @@
 //! within its share and the turn's time; let the core's timers run; carry out the outbox; hand the log and the storage what they have. Without a
 //! deadline and without a packet nothing wakes the program.
 
+use crate::api::cx::NoSets;
 use crate::base::time::{Duration, Instant};
 use crate::base::trace::{Layer, Level, Subject};
 use crate::ims::core::Core;
@@ -56,6 +57,7 @@ pub struct Node {
     pub(super) udp: UdpPlane,
     pub(super) streams: StreamPlane,
     pub(super) media: MediaPlane,
+    sas: NoSets,
     endpoint: Option<Box<dyn Endpoint>>,
     pub(super) storage: Option<Box<dyn Storage>>,
     signals: Signals,
@@ -103,6 +105,7 @@ impl Node {
             udp,
             streams,
             media,
+            sas: NoSets,
             endpoint,
             storage,
             signals,
@@ -209,13 +212,13 @@ impl Node {
                     writable: event.is_writable() || event.is_write_closed(),
                 };
                 if let Some(endpoint) = &mut self.endpoint {
-                    let mut cx = self.world.api_cx(&mut self.core);
+                    let mut cx = self.world.api_cx(&mut self.core, &mut self.sas);
                     endpoint.on_event(self.poll.registry(), source.slot, ready, &mut cx);
                 }
             }
             Kind::Storage => {
                 if let Some(storage) = &mut self.storage {
-                    storage.on_wake(&mut self.world.api_cx(&mut self.core));
+                    storage.on_wake(&mut self.world.api_cx(&mut self.core, &mut self.sas));
                 }
             }
         }
@@ -316,7 +319,7 @@ mod tests {
     fn a_request_to_stop_after_the_command_is_at_once() {
         let mut node = node();
         let quit = serde_json::json!({ "message": "quit" });
-        crate::api::message::respond(&mut node.world.api_cx(&mut node.core), &quit);
+        crate::api::message::respond(&mut node.world.api_cx(&mut node.core, &mut node.sas), &quit);
         assert!(!node.is_over());
         node.stop();
         assert!(node.is_over());

@@ -1,6 +1,6 @@
 //! What the core may use of the world, kept by the loop: clocks, randomness, the log, the outbox.
 
-use crate::api::cx::{ApiCx, Logs};
+use crate::api::cx::{ApiCx, Logs, SetReader};
 use crate::base::rng::Rng;
 use crate::base::time::{Duration, Instant, UnixTime};
 use crate::base::trace::{Dir, Layer, Level, Subject};
@@ -59,10 +59,11 @@ impl World {
     }
 
     /// The context of one command.
-    pub fn api_cx<'a>(&'a mut self, core: &'a mut Core) -> ApiCx<'a> {
+    pub fn api_cx<'a>(&'a mut self, core: &'a mut Core, sas: &'a mut dyn SetReader) -> ApiCx<'a> {
         ApiCx {
             core,
             log: &mut *self.log,
+            sas,
             now: self.now,
             wall: self.wall,
             rng: &mut self.rng,
