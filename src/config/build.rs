@@ -8,7 +8,6 @@ use super::schema::Scope;
 use super::section::Section;
 use super::source::{Origin, Sources};
 use super::value::{Data, Value};
-use crate::proto::sip::sec_agree::{Named, Policy};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -21,6 +20,8 @@ pub(super) struct Builder<'a> {
     pub diagnostics: &'a mut Diagnostics,
     /// The folder of the main file, to which file names are relative.
     pub folder: &'a Path,
+    /// Where each SIP socket stands.
+    pub sockets_at: Vec<Origin>,
     /// Private identities seen, and where.
     pub impis: BTreeMap<String, Origin>,
     /// Public identities of users seen, and where.
@@ -39,13 +40,13 @@ pub(super) fn build(
     let top = Section::new(document.data.as_object().unwrap_or(&empty), Scope::Global, document.at);
     let folder = path.parent().unwrap_or(Path::new(""));
     let (impis, impus) = (BTreeMap::new(), BTreeMap::new());
-    let mut builder = Builder { files, sources, diagnostics, folder, impis, impus };
+    let mut builder = Builder { files, sources, diagnostics, folder, sockets_at: Vec::new(), impis, impus };
     let mut config = Config {
         sip: builder.sip_sockets(&top),
         domain: top.string("domain").filter(|domain| !domain.is_empty()),
         protocol: builder.protocol(&top),
         registration: registration(&top),
-        ipsec: ipsec(&top),
+        ipsec: builder.ipsec(&top),
         call: builder.call(&top),
         log: LogSettings {
             filename: builder.file(&top, "log_filename"),
@@ -57,7 +58,7 @@ pub(super) fn build(
         echo: Vec::new(),
         users: Vec::new(),
     };
-    builder.note_old_algorithms(&top);
+    builder.check_ports_beside(&top, &config.ipsec, &config.sip);
     config.users = builder.users(&top);
     let first_domain = config.users.first().map(|user| user.domain.clone());
     let domain = config.domain.clone().or(first_domain).unwrap_or_else(|| "localhost".to_owned());
@@ -88,6 +89,7 @@ impl Builder<'_> {
                 continue;
             }
             sockets.push(socket);
+            self.sockets_at.push(item.at);
         }
         sockets
     }
@@ -223,15 +225,6 @@ impl Builder<'_> {
             force: timer.bool("force"),
         })
     }
-
-    /// des-cbc left the list of algorithms; old files still name it.
-    fn note_old_algorithms(&mut self, top: &Section<'_>) {
-        for item in top.items("ipsec_ealg_list") {
-            if item.data.as_str() == Some("des-cbc") {
-                self.warn(item.at, "des-cbc is no longer offered and is left out");
-            }
-        }
-    }
 }
 
 fn registration(top: &Section<'_>) -> RegistrationSettings {
@@ -245,23 +238,6 @@ fn registration(top: &Section<'_>) -> RegistrationSettings {
         proxy_auth: top.bool("proxy_auth"),
         path: top.text("path").unwrap_or_default().to_owned(),
     }
-}
-
-/// `ipsec` and its companions; names that are no algorithms here have been told of.
-fn ipsec(top: &Section<'_>) -> IpsecSettings {
-    let defaults = IpsecSettings::default();
-    IpsecSettings {
-        policy: if top.bool("ipsec") { Policy::Optional } else { Policy::Off },
-        integrity: algorithms(top, "ipsec_aalg_list").unwrap_or(defaults.integrity),
-        encryption: algorithms(top, "ipsec_ealg_list").unwrap_or(defaults.encryption),
-        ..defaults
-    }
-}
-
-fn algorithms<A: Named>(top: &Section<'_>, name: &'static str) -> Option<Vec<A>> {
-    let names = top.items(name).iter().filter_map(|item| item.data.as_str());
-    let known = names.filter_map(|name| A::by_name(name.as_bytes()).ok());
-    top.is_given(name).then(|| known.collect())
 }
 
 /// `precondition` of a section: a word, or a boolean that stands for `on` or `off`.

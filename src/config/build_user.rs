@@ -1,6 +1,7 @@
 //! Users from `ue_db`: identities given or derived (TS 23.003 13), keys, and `count`.
 
 use super::build::Builder;
+use super::build_ipsec;
 use super::diagnostic::Severity;
 use super::identity::{self, Scheme};
 use super::limits::MAX_USERS;
@@ -9,7 +10,6 @@ use super::schema::Scope;
 use super::section::Section;
 use super::source::Origin;
 use super::value::Data;
-use crate::proto::sip::sec_agree::Policy;
 
 impl Builder<'_> {
     /// All users, `count` expanded.
@@ -82,7 +82,7 @@ impl Builder<'_> {
             auth_on_register_only: flag(section, top, "auth_on_register_only"),
             proxy_auth: flag(section, top, "proxy_auth"),
             multi_sim: section.bool("multi_sim"),
-            ipsec: if top.bool("ipsec") { Policy::Optional } else { Policy::Off },
+            ipsec: build_ipsec::policy(section).or(build_ipsec::policy(top)).unwrap_or_default(),
             force_sms_over_sg: section.bool("force_sms_over_sg"),
             msisdn: section.text("msisdn").map(|number| number.trim_start_matches('+').to_owned()),
         };

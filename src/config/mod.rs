@@ -11,6 +11,7 @@
 mod address;
 mod build;
 mod build_impu;
+mod build_ipsec;
 mod build_sim;
 mod build_user;
 mod check;

@@ -138,7 +138,7 @@ impl Default for RegistrationSettings {
 pub struct IpsecSettings {
     /// Whether it is used (`ipsec`), for users who do not say otherwise.
     pub policy: Policy,
-    /// Integrity algorithms, best first (`ipsec_aalg_list`).
+    /// Integrity algorithms, best first (`ipsec_aalg_list`); they decide among pairs of the same encryption.
     pub integrity: Vec<Integrity>,
     /// Encryption algorithms, best first (`ipsec_ealg_list`).
     pub encryption: Vec<Encryption>,
@@ -146,6 +146,16 @@ pub struct IpsecSettings {
     pub port_s: u16,
     /// The first protected client port of each address (`ipsec_port_c`); 0 leaves the choice to the kernel.
     pub port_c: u16,
+}
+
+impl IpsecSettings {
+    /// Protected server ports of each address, from `port_s` on: a UE that comes back with the same port while its old
+    /// associations live gets another one.
+    pub const SERVER_PORTS: u16 = 2;
+
+    /// Protected client ports of each server port, from `port_c` on: those of the first server port come first. A renewed
+    /// set of associations takes another one.
+    pub const CLIENT_PORTS: u16 = 4;
 }
 
 impl Default for IpsecSettings {

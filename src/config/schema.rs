@@ -294,8 +294,6 @@ impl Property {
 
 /// The features that are not built yet, as they are named to the user.
 pub mod feature {
-    /// IPsec security associations.
-    pub const IPSEC: &str = "IPsec";
     /// The Diameter interfaces.
     pub const DIAMETER: &str = "Diameter (Cx, Rx)";
     /// The PCF interface.

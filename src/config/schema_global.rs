@@ -1,5 +1,6 @@
 //! The properties of the top level (manual 5.2) and of the objects in it.
 
+use super::model::IpsecSettings;
 use super::schema::Fallback::{Bool, Members, Nothing, Number, Required, Said, Text};
 use super::schema::{Kind, Property, Scope, Unit, feature};
 
@@ -17,6 +18,11 @@ const WORDS: Kind = Kind::List(&Kind::Text, 0, 1000);
 const SESSION: Kind = Kind::Any(&[Kind::Int(90, 86_400), Kind::Object(Scope::SessionExpires)]);
 const IMPU_ITEM: Kind = Kind::Any(&[Kind::Identity, Kind::Object(Scope::Impu)]);
 const PRECONDITION: Kind = Kind::Any(&[Kind::Bool, Kind::Word(&["on", "off", "silent"])]);
+const IPSEC: Kind = Kind::Any(&[Kind::Bool, Kind::Word(&["off", "optional", "required"])]);
+const NO_TUN: &str = "IPsec is the kernel's, without a TUN interface";
+const LAST_PORT: i64 = 65_535;
+const SERVER_PORTS: i64 = IpsecSettings::SERVER_PORTS as i64;
+const CLIENT_PORTS: i64 = IpsecSettings::CLIENT_PORTS as i64;
 const DAY: i64 = 86_400;
 const WATCHDOG: Kind = Kind::Int(0, 36_000_000);
 
@@ -27,8 +33,9 @@ pub const GLOBAL: &[Property] = &[
         "log_options",
         Kind::Lines,
         Text(""),
-        "Comma-separated assignments: <layer>.level=none|error|info|debug, <layer>.max_size=<octets>, time=sec|short|full, \
-         time.us=0|1, file.rotate=<size>[K|M|G], file.path=<folder>, append=0|1. Layers: ims, sip, media, rx, cx, all.",
+        "Comma-separated assignments: <layer>.level=none|error|info|debug, <layer>.max_size=<octets>, <layer>.key=0|1 (keys of IPsec), \
+         time=sec|short|full, time.us=0|1, file.rotate=<size>[K|M|G], file.path=<folder>, append=0|1. Layers: ims, sip, \
+         media, rx, cx, ipsec, all.",
     ),
     property("log_sync", Kind::Bool, Bool(false), "Write every log line at once; slower."),
     property("monitor_socket", Kind::File, Nothing, "Unix socket at which `imsbox monitor` reaches a running imsbox."),
@@ -124,30 +131,46 @@ pub const GLOBAL: &[Property] = &[
         Nothing,
         "File that keeps registrations and what is pending over a restart.",
     ),
-    property("ipsec", Kind::Bool, Bool(true), "Offer IPsec (RFC 3329, TS 33.203).").pending(feature::IPSEC),
+    property(
+        "ipsec",
+        IPSEC,
+        Text("optional"),
+        "IPsec with phones (RFC 3329, TS 33.203): off, optional (with every phone that offers it), required (nobody \
+         registers without it). true is optional, false is off. A user can say otherwise.",
+    ),
     property(
         "ipsec_aalg_list",
         WORDS,
-        Said("all that the kernel has"),
-        "Integrity algorithms, best first: hmac-md5-96, hmac-sha-1-96, aes-gmac, \"null\".",
-    )
-    .pending(feature::IPSEC),
+        Said("all that the kernel has, in the order of this text"),
+        "Integrity algorithms, best first: aes-gmac, hmac-sha-1-160, hmac-sha-1-96, aes-cmac-96, hmac-md5-128, \
+         hmac-md5-96, \"null\" (which is for aes-gcm). They decide where the encryption is the same.",
+    ),
     property(
         "ipsec_ealg_list",
         WORDS,
-        Said("all that the kernel has"),
-        "Encryption algorithms, best first: aes-cbc, aes-gcm, des-ede3-cbc, \"null\".",
-    )
-    .pending(feature::IPSEC),
-    property("ipsec_mtu", Kind::Int(68, 65_535), Number(1400.0), "MTU of the IPsec interface.")
+        Said("all that the kernel has, in the order of this text"),
+        "Encryption algorithms, best first: aes-gcm, aes-cbc, des-ede3-cbc, blowfish, \"null\". With \"null\" first what \
+         goes through can be read in a capture.",
+    ),
+    property(
+        "ipsec_port_s",
+        Kind::Int(0, LAST_PORT - SERVER_PORTS + 1),
+        Number(6100.0),
+        "First of the 2 protected server ports of each address of sip_addr; 0 leaves the choice to the kernel.",
+    ),
+    property(
+        "ipsec_port_c",
+        Kind::Int(0, LAST_PORT - SERVER_PORTS * CLIENT_PORTS + 1),
+        Number(5100.0),
+        "First of the 8 protected client ports of each address of sip_addr; 0 leaves the choice to the kernel.",
+    ),
+    property("ipsec_mtu", Kind::Int(68, 65_535), Number(1400.0), "MTU of another IMS server's IPsec interface.")
         .unit(Unit::Octets)
-        .pending(feature::IPSEC),
-    property("ipsec_ifname", Kind::Text, Nothing, "TUN interface of another IMS server's IPsec.")
-        .needless("IPsec will be the kernel's, without a TUN interface"),
-    property("ipsec_netns", Kind::Text, Nothing, "Network namespace of that interface.")
-        .needless("IPsec will be the kernel's, without a TUN interface"),
+        .needless("the kernel's IPsec has no interface of its own; the MTU is that of the route to the phone (ip route)"),
+    property("ipsec_ifname", Kind::Text, Nothing, "TUN interface of another IMS server's IPsec.").needless(NO_TUN),
+    property("ipsec_netns", Kind::Text, Nothing, "Network namespace of that interface.").needless(NO_TUN),
     property("ipsec_tun_setup_script_filename", Kind::File, Nothing, "Script that sets that interface up.")
-        .needless("IPsec will be the kernel's, without a TUN interface"),
+        .needless(NO_TUN),
     property("sctp_addr", Kind::Address(29_118), Nothing, "Where the MME's SGs connections are taken.")
         .pending(feature::SMS),
     property("cx_server_addr", Kind::Address(3868), Nothing, "The HSS.").pending(feature::DIAMETER),

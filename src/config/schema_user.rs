@@ -82,6 +82,12 @@ pub const USER: &[Property] = &[
     property("auth_on_register_only", Kind::Bool, Said("the global one"), "Authenticate REGISTER only."),
     property("proxy_auth", Kind::Bool, Said("the global one"), "Challenge with 407 instead of 401."),
     property(
+        "ipsec",
+        Kind::Any(&[Kind::Bool, Kind::Word(&["off", "optional", "required"])]),
+        Said("the global one"),
+        "IPsec with the user's phones: off, optional, required. true is optional, false is off.",
+    ),
+    property(
         "multi_sim",
         Kind::Bool,
         Bool(false),

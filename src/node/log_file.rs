@@ -81,6 +81,10 @@ impl Sink for LogFile {
         self.file.is_some() && self.config.layer(layer).takes(level)
     }
 
+    fn shows_keys(&self, layer: Layer) -> bool {
+        self.file.is_some() && self.config.layer(layer).key
+    }
+
     fn record(&mut self, record: &Record<'_>) {
         if !self.wants(record.layer, record.level) {
             return;
@@ -332,6 +336,18 @@ mod tests {
         let status = log.status();
         assert_eq!(status.failed, 2);
         assert!(status.last_error.unwrap().contains("/dev/full"));
+    }
+
+    #[test]
+    fn keys_are_shown_where_the_layer_asks_for_them() {
+        let dir = temp_dir("keys");
+        let mut log = open(&dir, "ipsec.level=info");
+        assert!(!log.shows_keys(Layer::Ipsec));
+        log.configure(LogConfig::parse("ipsec.key=1").unwrap().0);
+        assert!(log.shows_keys(Layer::Ipsec) && !log.shows_keys(Layer::Ims));
+        assert!(!LogFile::none(LogConfig::parse("all.key=1").unwrap().0).shows_keys(Layer::Ipsec));
+        drop(log);
+        fs::remove_dir_all(dir).unwrap();
     }
 
     #[test]

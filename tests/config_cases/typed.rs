@@ -4,6 +4,7 @@ use crate::{load_text, said};
 use imsbox::api::log_options::LogConfig;
 use imsbox::config::model::*;
 use imsbox::config::{Loaded, MemoryFiles, Severity, load};
+use imsbox::proto::sip::sec_agree::{Encryption, Integrity, Policy};
 use std::path::Path;
 use std::time::Duration;
 
@@ -40,6 +41,7 @@ fn defaults_are_those_of_the_model() {
     assert_eq!(config.protocol, SipSettings::default());
     assert_eq!(config.registration, RegistrationSettings::default());
     assert_eq!(config.call, CallSettings::default());
+    assert_eq!(config.ipsec, IpsecSettings::default());
     assert_eq!(config.log, LogSettings::default());
     assert_eq!(config.sip, [SipSocket::new("127.0.0.1".parse().unwrap(), 5060)]);
     assert_eq!(config.echo, []);
@@ -86,6 +88,42 @@ fn session_expires_is_a_duration_or_an_object() {
             force: false
         }
     );
+}
+
+#[test]
+fn ipsec_is_a_word_or_a_boolean_and_a_users_own_where_it_has_one() {
+    for (text, policy) in [
+        ("true", Policy::Optional),
+        ("1", Policy::Optional),
+        ("false", Policy::Off),
+        ("\"off\"", Policy::Off),
+        ("\"optional\"", Policy::Optional),
+        ("\"required\"", Policy::Required),
+    ] {
+        assert_eq!(config(&format!("ipsec: {text}")).ipsec.policy, policy, "{text}");
+        let users =
+            "{ imsi: \"001010000000001\", pwd: \"x\" }, { imsi: \"001010000000002\", pwd: \"x\", ipsec: @ }";
+        let given = |global: &str| {
+            let text = format!("ipsec: {global}, ue_db: [{}]", users.replace('@', text));
+            config(&text).users.iter().map(|user| user.ipsec).collect::<Vec<_>>()
+        };
+        assert_eq!(given("\"required\""), [Policy::Required, policy], "{text}");
+        assert_eq!(given("false"), [Policy::Off, policy], "{text}");
+    }
+}
+
+#[test]
+fn algorithms_keep_the_order_of_their_list_and_those_that_cannot_be_had_are_left_out() {
+    let text = "ipsec_aalg_list: [\"hmac-md5-96\", \"HMAC-SHA-1-96\", \"null\"],
+                ipsec_ealg_list: [\"null\", \"aes-gcm\"], ipsec_port_s: 65534, ipsec_port_c: 1";
+    let ipsec = config(text).ipsec;
+    assert_eq!(ipsec.integrity, [Integrity::HmacMd5_96, Integrity::HmacSha1_96, Integrity::Null]);
+    assert_eq!(ipsec.encryption, [Encryption::Null, Encryption::AesGcm]);
+    assert_eq!((ipsec.port_s, ipsec.port_c), (65_534, 1));
+    let loaded =
+        load_text("sip_addr: \"127.0.0.1\", ipsec_ealg_list: [\"des-cbc\", \"aes-ctr\", \"aes-cbc\"]");
+    assert_eq!((warnings(&loaded), said(&loaded).lines().count()), (2, 6));
+    assert_eq!(loaded.config.expect("no error").ipsec.encryption, [Encryption::AesCbc]);
 }
 
 #[test]
