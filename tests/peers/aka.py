@@ -1,13 +1,15 @@
-"""Milenage's RES (3GPP TS 35.206, f2), to tell when SIPp could not have authenticated.
+"""Milenage (3GPP TS 35.206) as a SIM has it: a SIM of our own that counts, refuses, or is careless; and its RES, to tell when SIPp
+could not have authenticated.
 
-SIPp 3.6 hands RES to its digest as a C string, which ends at the first zero octet: about one challenge in 32 is answered
-wrong through no fault of the server. The runner repeats a failed scenario when, and only when, a challenge was of that kind.
+SIPp verifies AUTN and answers with RES, but looks at no sequence number, and so never asks for another. SIPp 3.6 hands RES to
+its digest as a C string, which ends at the first zero octet: about one challenge in 32 is answered wrong through no fault of the
+server. The runner repeats a failed scenario when, and only when, a challenge was of that kind.
 """
 
 import base64
 import re
 
-from users import K, OP
+from users import AMF, K, OP
 
 CHALLENGE = re.compile(r'nonce="([A-Za-z0-9+/=]{44})",?.*AKAv1|AKAv1.*nonce="([A-Za-z0-9+/=]{44})"')
 
@@ -66,16 +68,92 @@ def xor(a, b):
     return bytes(x ^ y for x, y in zip(a, b))
 
 
+def opc_of(key, op):
+    """OPc of an OP (TS 35.206 4.1)."""
+    return xor(aes128(key, op), op)
+
+
+def rotate(block, octets):
+    return block[octets:] + block[:octets]
+
+
+class Milenage:
+    """The functions of TS 35.206 4.1, with the standard's constants; f1 and f1* give 8 octets, f2 8, f5 and f5* 6."""
+
+    def __init__(self, key, opc):
+        self.key, self.opc = key, opc
+
+    def _temp(self, rand):
+        return aes128(self.key, xor(rand, self.opc))
+
+    def _out(self, rand, rotation, constant):
+        return xor(aes128(self.key, xor(rotate(xor(self._temp(rand), self.opc), rotation), bytes(15) + bytes([constant]))), self.opc)
+
+    def _out1(self, rand, sqn, amf):
+        block = rotate(xor((sqn + amf) * 2, self.opc), 8)
+        return xor(aes128(self.key, xor(self._temp(rand), block)), self.opc)
+
+    def f1(self, rand, sqn, amf):
+        return self._out1(rand, sqn, amf)[:8]
+
+    def f1_star(self, rand, sqn, amf):
+        return self._out1(rand, sqn, amf)[8:]
+
+    def f2(self, rand):
+        return self._out(rand, 0, 1)[8:]
+
+    def f5(self, rand):
+        return self._out(rand, 0, 1)[:6]
+
+    def f5_star(self, rand):
+        return self._out(rand, 12, 8)[:6]
+
+
+class Sim:
+    """A SIM: the highest SQN that it has taken is `sqn`; a careless one answers without looking at AUTN."""
+
+    def __init__(self, key, opc, sqn=0, is_careless=False):
+        self.milenage, self.sqn, self.is_careless = Milenage(key, opc), sqn, is_careless
+
+    def answer(self, nonce):
+        """What it makes of a challenge (RFC 3310 3.2, TS 33.102 6.3.3): RES and AUTS, of which it gives one or none."""
+        challenge = base64.b64decode(nonce)
+        rand, autn = challenge[:16], challenge[16:32]
+        sqn, amf, mac = xor(autn[:6], self.milenage.f5(rand)), autn[6:8], autn[8:]
+        if self.is_careless:
+            return self.milenage.f2(rand), None
+        if mac != self.milenage.f1(rand, sqn, amf):
+            return None, None
+        if int.from_bytes(sqn, "big") <= self.sqn:
+            return None, self.auts(rand)
+        self.sqn = int.from_bytes(sqn, "big")
+        return self.milenage.f2(rand), None
+
+    def auts(self, rand):
+        sqn = self.sqn.to_bytes(6, "big")
+        return xor(sqn, self.milenage.f5_star(rand)) + self.milenage.f1_star(rand, sqn, bytes(2))
+
+
 def res(rand):
     """RES for a RAND, with the key of the test subscribers."""
-    key, op = bytes.fromhex(K), bytes.fromhex(OP)
-    opc = xor(aes128(key, op), op)
-    temp = aes128(key, xor(rand, opc))
-    return xor(aes128(key, xor(xor(temp, opc), bytes(15) + b"\x01")), opc)[8:]
+    key = bytes.fromhex(K)
+    return Milenage(key, opc_of(key, bytes.fromhex(OP))).f2(rand)
 
 
-# TS 35.208 4.3.3 (test set 3).
-assert res(bytes.fromhex("9f7c8d021accf4db213ccff0c7f71a6a")) == bytes.fromhex("8011c48c0c214ed2")
+def check():
+    """TS 35.207 4.3 and 35.208 4.3.3 (test set 3)."""
+    key, rand = bytes.fromhex(K), bytes.fromhex("9f7c8d021accf4db213ccff0c7f71a6a")
+    milenage = Milenage(key, opc_of(key, bytes.fromhex(OP)))
+    sqn, amf = bytes.fromhex("9d0277595ffc"), bytes.fromhex(AMF)
+    assert milenage.opc.hex() == "1006020f0a478bf6b699f15c062e42b3"
+    assert milenage.f1(rand, sqn, amf).hex() == "9cabc3e99baf7281"
+    assert milenage.f1_star(rand, sqn, amf).hex() == "95814ba2b3044324"
+    assert milenage.f2(rand).hex() == "8011c48c0c214ed2"
+    assert milenage.f5(rand).hex() == "33484dc2136b"
+    assert milenage.f5_star(rand).hex() == "deacdd848cc6"
+
+
+check()
 
 
 def beyond_sipp(messages):

@@ -15,6 +15,8 @@ TIMEOUT_SECS = 60
 # there, before it sends anything. A scenario that really is wrong stumbles every time.
 STILLBORN = "Syntax error or invalid [keyword] in scenario while parsing ''"
 STARTS = 5
+# Users of a crowd that register at the same time, and that begin in a second at most.
+CROWD_AT_A_TIME, CROWD_PER_SEC = 200, 1000
 
 
 def sdp(ip, version, audio, video, direction):
@@ -40,7 +42,7 @@ class Phone:
         self.audio = case.ports.take(2)
         self.video = case.ports.take(2) if video else 0
         self.process = self.command = None
-        self.starts_left = 0
+        self.starts_left, self.crowd = 0, []
         self.values = {
             "user": user.imsi, "imsi": user.imsi, "msisdn": user.msisdn, "impi": user.impi, "impu": user.impu,
             "domain": DOMAIN, "host": "[local_ip]", "ip": self.ip, "transport": self.transport,
@@ -60,6 +62,12 @@ class Phone:
         """Fills in what the scenarios check about the peer's phone."""
         self.values["peer_audio_port"] = peer.audio
         self.values["peer_identity"] = f"({peer.user.imsi}|{peer.user.msisdn})"
+
+    def stands_for(self, users):
+        """Has it run its scenario for each of these users, at a time; all are alike but for their IMSI."""
+        self.crowd = users
+        self.values = {name: str(value).replace(self.user.imsi, "[field0]") for name, value in self.values.items()}
+        self.values["authorized"] = "[field1]"
 
     def path(self, what):
         return self.case.folder / f"{self.name}.{what}"
@@ -83,6 +91,10 @@ class Phone:
             "-trace_err", "-error_file", self.path("errors"), "-trace_msg", "-message_file", self.path("messages"),
             "-trace_logs", "-log_file", self.path("log"),
         ]
+        if self.crowd:
+            lines = [f"{user.imsi};[authentication {user.credentials()}]" for user in self.crowd]
+            self.path("csv").write_text("\n".join(["SEQUENTIAL", *lines]) + "\n")
+            command += ["-inf", self.path("csv"), "-m", len(self.crowd), "-l", CROWD_AT_A_TIME, "-r", CROWD_PER_SEC]
         if out_of_call:
             command += ["-oocsf", self.compose(out_of_call)]
         if control:

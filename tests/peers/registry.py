@@ -1,13 +1,38 @@
 """The list of scenarios: each a function of a Case, which gives it subscribers, phones, the server and a folder."""
 
+import dataclasses
+from collections.abc import Callable
+
+from users import EVERYDAY
+
+IPS = ("127.0.0.1", "::1")
 SCENARIOS = []
 
 
-def scenario(function=None, *, server="patient", transports=("udp", "tcp")):
-    """Registers a scenario; `server` names the server it runs against, None for one of its own."""
+@dataclasses.dataclass(frozen=True)
+class Scenario:
+    """`server` names the server it runs against, None for one of its own, with these kinds of users."""
+
+    function: Callable
+    server: str | None = "patient"
+    transports: tuple = ("udp", "tcp")
+    ips: tuple = IPS
+    kinds: tuple = EVERYDAY
+
+    @property
+    def name(self):
+        return self.function.__name__
+
+    def variants(self):
+        """Transports and addresses to run it over."""
+        return [(transport, ip) for transport in self.transports for ip in self.ips]
+
+
+def scenario(function=None, **how):
+    """Registers a scenario, with what is special about it."""
 
     def register(function):
-        SCENARIOS.append((function.__name__, function, server, transports))
+        SCENARIOS.append(Scenario(function, **how))
         return function
 
     return register(function) if function else register

@@ -9,16 +9,16 @@ import subprocess
 import time
 
 from template import fill
-from users import DOMAIN, Users
+from users import DOMAIN, EVERYDAY, Users
 
 MEDIA_PORTS = 100
 HERE = pathlib.Path(__file__).parent
 
 
 class Server:
-    """One process `imsbox run CONFIG` on loopback, IPv4 and IPv6, UDP and TCP on one port."""
+    """One process `imsbox run CONFIG` on loopback, IPv4 and IPv6, UDP and TCP on one port, with these kinds of users."""
 
-    def __init__(self, binary, folder, ports, dialog_timeout):
+    def __init__(self, binary, folder, ports, dialog_timeout, kinds=EVERYDAY):
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True)
         self.port = ports.take()
@@ -29,7 +29,7 @@ class Server:
         self.config.write_text(fill((HERE / "ims.cfg.in").read_text(), {
             "log": self.log, "monitor": self.folder / "monitor", "state": self.folder / "ue_db.state", "port": self.port, "domain": DOMAIN,
             "media_min": self.media_min, "media_max": self.media_max, "dialog_timeout": dialog_timeout,
-            "users": ",\n    ".join(user.config() for user in Users.everybody()),
+            "users": ",\n    ".join(user.config() for user in Users.everybody(kinds)),
         }))
         self.binary = binary
         self.process = None

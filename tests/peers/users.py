@@ -8,8 +8,12 @@ DOMAIN = "ims.mnc001.mcc001.3gppnetwork.org"
 K = "fec86ba6eb707ed08905757b1bb44b8f"
 OP = "dbc59adcb6f9a0ef735477b7fadf8374"
 AMF = "725c"
-# Kinds of subscriber, and how many of each the configuration has.
-KINDS = {"md5": 400, "aka": 200, "challenged": 40, "md5-qop": 40, "aka-qop": 100}
+# Keys of the crowd, 16 letters each, and two of AMF: SIPp 3.6 takes no others for users that come from a file.
+CROWD_K, CROWD_OP, CROWD_AMF = "imsbox-crowd-key", "imsbox-crowd-op!", "00"
+# Kinds of subscriber, and how many of each there are. `opc` has its OP configured as OPc; `crowd` registers all at a time.
+KINDS = {"md5": 400, "aka": 200, "challenged": 40, "md5-qop": 40, "aka-qop": 100, "opc": 20, "crowd": 2000}
+# Those that a server's configuration has unless a scenario wants others.
+EVERYDAY = tuple(kind for kind in KINDS if kind != "crowd")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,7 +45,7 @@ class User:
 
     @property
     def is_aka(self):
-        return self.kind.startswith("aka")
+        return self.kind.startswith(("aka", "opc", "crowd"))
 
     def config(self):
         """The subscriber's entry in `ue_db`."""
@@ -49,13 +53,20 @@ class User:
         if self.kind.endswith("-qop"):
             common += ', authent_qop: "auth"'
         if self.is_aka:
-            keys = f'sim_algo: "milenage", K: "{K}", op: "{OP}", amf: 0x{AMF}, sqn: "000000000000"'
+            if self.kind == "crowd":
+                key, op, amf = (text.encode().hex() for text in (CROWD_K, CROWD_OP, CROWD_AMF))
+            else:
+                key, op, amf = K, OP, AMF
+            name = "opc" if self.kind == "opc" else "op"
+            keys = f'sim_algo: "milenage", K: "{key}", {name}: "{op}", amf: 0x{amf}, sqn: "000000000000"'
             return f"{{ {common}, {keys} }}"
         every = ", auth_on_register_only: false" if self.kind == "challenged" else ""
         return f'{{ {common}, pwd: "{self.password}"{every} }}'
 
     def credentials(self, wrong=False):
         """What SIPp's keyword `authentication` wants to know."""
+        if self.kind == "crowd":
+            return f"username={self.impi} aka_K={CROWD_K} aka_OP={CROWD_OP} aka_AMF={CROWD_AMF}"
         if self.is_aka:
             return f"username={self.impi} aka_K=0x{K} aka_OP=0x{OP} aka_AMF=0x{AMF}"
         return f"username={self.impi} password={'wrong' if wrong else self.password}"
@@ -73,8 +84,8 @@ class Users:
         return [User(kind, number) for number in range(1, KINDS[kind] + 1)]
 
     @staticmethod
-    def everybody():
-        return [user for kind in KINDS for user in Users.all_of(kind)]
+    def everybody(kinds=EVERYDAY):
+        return [user for kind in kinds for user in Users.all_of(kind)]
 
     def take(self, kind="md5"):
         with self._lock:

@@ -1,0 +1,141 @@
+"""Scenarios of authentication that goes wrong, or takes more than one challenge; and of many who register at a time."""
+
+import base64
+import hashlib
+import random
+import time
+
+from aka import Sim, opc_of
+from registry import scenario
+from scenarios import control_of, read_command
+from users import DOMAIN, K, OP, User
+
+KEY, OTHER_KEY = bytes.fromhex(K), bytes(range(16))
+OP_CODE = bytes.fromhex(OP)
+# A SIM that other networks have used for a while: far ahead of a server that begins at 0 (TS 33.102 C.3.2 allows any distance up).
+SQN_OF_A_USED_SIM = 0x0000_0001_0000
+# Seconds that the crowd may take to register: less than 50 users a second is too slow even for a debug build on a busy machine.
+CROWD_SECS = 40
+
+
+def digest(user, nonce, password, more=""):
+    """The Authorization of a REGISTER without qop (RFC 2617 3.2.2), with AKA's password (RFC 3310 3.3)."""
+    md5 = lambda octets: hashlib.md5(octets).hexdigest()
+    uri = f"sip:{DOMAIN}"
+    secret = md5(f"{user.impi}:{DOMAIN}:".encode() + password)
+    response = md5(f"{secret}:{nonce}:{md5(f'REGISTER:{uri}'.encode())}".encode())
+    return (f'Digest username="{user.impi}",realm="{DOMAIN}",uri="{uri}",nonce="{nonce}",algorithm=AKAv1-MD5,'
+            f'response="{response}"{more}')
+
+
+def authorization(user, nonce, sim):
+    """What a phone with this SIM answers to a challenge."""
+    res, auts = sim.answer(nonce)
+    if auts:
+        # RFC 3310 3.4: the password is empty.
+        return digest(user, nonce, b"", f',auts="{base64.b64encode(auts).decode()}"')
+    if res is None:
+        # TS 24.229 5.1.1.5.3: neither a response nor auts.
+        return f'Digest username="{user.impi}",realm="{DOMAIN}",uri="sip:{DOMAIN}",nonce="{nonce}",algorithm=AKAv1-MD5,response=""'
+    return digest(user, nonce, res)
+
+
+def register(case, sim, challenges, outcome, kind="aka", user=None):
+    """A phone with the SIM registers, is challenged so often (`once`, `twice`), and gets the final response `outcome`."""
+    phone = case.phone(f"phone-{challenges}", kind, user=user)
+    phone.values["outcome"] = outcome
+    listener, control = control_of(phone)
+    with listener:
+        phone.start(f"sim_answers_{challenges}", control=control)
+        connection = listener.accept()[0]
+        connection.settimeout(30)
+        for _ in range({"once": 1, "twice": 2}[challenges]):
+            fields = dict(line.split(": ", 1) for line in read_command(connection).splitlines() if ": " in line)
+            nonce = fields["Challenge"].removeprefix('nonce="').removesuffix('"')
+            answer = authorization(phone.user, nonce, sim)
+            connection.sendall(f"Call-ID: {fields['Call-ID']}\r\nAuthorization: {answer}\r\n\r\n\x1b".encode())
+        phone.wait()
+    return phone
+
+
+def refused(case, sim, *words, kind="aka"):
+    """A phone with the SIM is refused after one more challenge, and the log says why."""
+    phone = register(case, sim, "twice", 403, kind)
+    for word in words:
+        case.log_says(phone.user, word)
+
+
+@scenario
+def sim_that_is_ahead_resynchronises(case):
+    """SQN too old for the SIM: AUTS, the next challenge is above the SIM's number, and so are those that follow."""
+    sim = Sim(KEY, opc_of(KEY, OP_CODE), SQN_OF_A_USED_SIM)
+    phone = register(case, sim, "twice", 200)
+    case.log_says(phone.user, "re-synchronised")
+    assert sim.sqn > SQN_OF_A_USED_SIM
+    register(case, sim, "once", 200, user=phone.user)
+
+
+@scenario
+def sim_with_another_key_rejects_us(case):
+    refused(case, Sim(OTHER_KEY, opc_of(OTHER_KEY, OP_CODE)), "mac failure", "k or op")
+
+
+@scenario
+def careless_sim_with_another_key(case):
+    """It answers although AUTN is wrong: RES is."""
+    refused(case, Sim(OTHER_KEY, opc_of(OTHER_KEY, OP_CODE), is_careless=True), "res does not match", "k or op")
+
+
+@scenario
+def opc_configured_as_op(case):
+    refused(case, Sim(KEY, OP_CODE, is_careless=True), "res does not match", "configure it as opc")
+
+
+@scenario
+def op_configured_as_opc(case):
+    refused(case, Sim(KEY, opc_of(KEY, OP_CODE), is_careless=True), "res does not match", "configure it as op", kind="opc")
+
+
+@scenario
+def nonce_never_issued(case):
+    junk = base64.b64encode(random.Random(case.name).randbytes(32)).decode().replace("+", "/")
+    for kind, nonce, more in (("md5", junk, ""), ("aka", junk, ",algorithm=AKAv1-MD5"),
+                              ("md5-qop", "0123456789abcdef0123456789abcdef", ",qop=auth,nc=00000001,cnonce=&quot;junk&quot;")):
+        phone = case.phone(f"phone-{kind}", kind)
+        phone.values.update(junk_nonce=nonce, junk_more=more.replace("&quot;", '"'))
+        phone.start("nonce_never_issued")
+        phone.wait()
+
+
+@scenario
+def nonce_replayed(case):
+    # Only a password's digest can be called stale: the client still has what the next answer is made of. A vector of AKA serves
+    # once, with a nonce count too.
+    for kind, stale in (("md5", "stale=true"), ("aka", "AKAv1-MD5"), ("aka-qop", "AKAv1-MD5")):
+        phone = case.phone(f"phone-{kind}", kind)
+        phone.values["stale"] = stale
+        phone.start("nonce_replayed")
+        phone.wait()
+
+
+@scenario
+def nonce_with_count_serves_again(case):
+    phone = case.phone("phone", "md5-qop")
+    phone.start("nonce_counts_on")
+    phone.wait()
+
+
+@scenario(server=None, kinds=("crowd",))
+def crowd_registers(case):
+    """Two thousand users, each with a challenge of its own; all are bound."""
+    phone = case.phone("crowd", user=User("crowd", 1))
+    phone.stands_for(case.users.all_of("crowd"))
+    began = time.monotonic()
+    phone.start("register_crowd")
+    phone.wait()
+    took = time.monotonic() - began
+    assert took < CROWD_SECS, f"registering took {took:.1f} s, more than {CROWD_SECS}"
+    crowd = {user.impi for user in case.users.all_of("crowd")}
+    bound = {user["impi"] for user in case.server.monitor("users")["users"]
+             if [binding["auth"] for binding in user["bindings"]] == ["AKAv1-MD5"]}
+    assert bound == crowd, f"{len(bound & crowd)} of {len(crowd)} users are bound"
