@@ -1,5 +1,8 @@
 //! The soft UE against the program, both as a person starts them: registrations, calls, what goes wrong and what is said then.
 
+#[path = "ue/reg_event.rs"]
+mod reg_event;
+
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;

@@ -1,5 +1,6 @@
 //! What a person or a script tells the phone: one command a line, or several with `;` between them.
 
+use crate::phone::reginfo::Change;
 use std::time::Duration;
 
 /// The time that `wait` waits when none is given.
@@ -22,12 +23,16 @@ pub enum Awaited {
     Resumed,
     /// The call has ended.
     Ended,
+    /// The registration has ended, whoever did it.
+    Unregistered,
+    /// The network tells how the registration stands.
+    Notified,
     /// A text that comes in.
     Sms,
 }
 
 /// The words for what can be waited for.
-const AWAITED: [(&str, Awaited); 8] = [
+const AWAITED: [(&str, Awaited); 10] = [
     ("registered", Awaited::Registered),
     ("incoming", Awaited::Incoming),
     ("ringing", Awaited::Ringing),
@@ -35,6 +40,8 @@ const AWAITED: [(&str, Awaited); 8] = [
     ("held", Awaited::Held),
     ("resumed", Awaited::Resumed),
     ("ended", Awaited::Ended),
+    ("unregistered", Awaited::Unregistered),
+    ("notified", Awaited::Notified),
     ("sms", Awaited::Sms),
 ];
 
@@ -64,10 +71,12 @@ pub enum Metric {
     Echo,
     /// Texts that have come.
     SmsReceived,
+    /// Documents of the reg event that have come.
+    Notified,
 }
 
 /// The words for the numbers, and the unit that may follow their value.
-const METRICS: [(&str, Metric, &str); 8] = [
+const METRICS: [(&str, Metric, &str); 9] = [
     ("code", Metric::Code, ""),
     ("rtp-sent", Metric::RtpSent, ""),
     ("rtp-received", Metric::RtpReceived, ""),
@@ -76,6 +85,7 @@ const METRICS: [(&str, Metric, &str); 8] = [
     ("jitter", Metric::Jitter, "ms"),
     ("echo", Metric::Echo, "%"),
     ("sms-received", Metric::SmsReceived, ""),
+    ("notified", Metric::Notified, ""),
 ];
 
 impl Metric {
@@ -135,6 +145,10 @@ pub enum Expected {
     InCall(bool),
     /// A number.
     Number(Metric, Relation, f64),
+    /// Whether the network tells how the registration stands.
+    Subscribed(bool),
+    /// What it has told last of this phone.
+    RegEvent(Change),
     /// What the last text says.
     Sms(String),
 }
@@ -210,10 +224,13 @@ pub const HELP: &str = "\
   hangup                    end the call
   status                    registration, call, stream
   wait EVENT [SECONDS]      registered, incoming, ringing, answered, held, resumed, ended,
-                            sms; 30 s by default
+                            unregistered, notified (a NOTIFY of the reg event), sms; 30 s by default
   expect registered|unregistered|in-call|idle
+  expect subscribed|unsubscribed
+                            to the reg event
+  expect reg-event EVENT    what it said last: registered, refreshed, shortened, deactivated, rejected, …
   expect sms TEXT           what the last text that came says
-  expect NAME OP VALUE      code, sms-received, rtp-sent, rtp-received, rtp-lost, rtp-loss %, jitter ms, echo %; OP: = < <= > >=
+  expect NAME OP VALUE      code, sms-received, notified, rtp-sent, rtp-received, rtp-lost, rtp-loss %, jitter ms, echo %; OP: = < <= > >=
   sleep SECONDS
   try COMMAND               do it, and go on if it fails
   quit                      hang up, deregister, end
@@ -355,6 +372,12 @@ fn expected(words: &[&str]) -> Result<Expected, String> {
     match words {
         ["registered"] => return Ok(Expected::Registered(true)),
         ["unregistered"] => return Ok(Expected::Registered(false)),
+        ["subscribed"] => return Ok(Expected::Subscribed(true)),
+        ["unsubscribed"] => return Ok(Expected::Subscribed(false)),
+        ["reg-event", word] => {
+            let change = Change::from_name(word).ok_or(format!("`{word}` is no event of a registration"))?;
+            return Ok(Expected::RegEvent(change));
+        }
         ["in-call"] => return Ok(Expected::InCall(true)),
         ["idle"] => return Ok(Expected::InCall(false)),
         _ => {}
@@ -401,6 +424,8 @@ mod tests {
             ("resume", Command::Hold(false)),
             ("wait ended", Command::Wait(Awaited::Ended, PATIENCE)),
             ("wait ringing 3", Command::Wait(Awaited::Ringing, secs(3))),
+            ("expect subscribed", Command::Expect(Expected::Subscribed(true))),
+            ("expect reg-event shortened", Command::Expect(Expected::RegEvent(Change::Shortened))),
             ("expect unregistered", Command::Expect(Expected::Registered(false))),
             ("try deregister", Command::Try(Box::new(Command::Deregister))),
             ("exit", Command::Quit),
@@ -452,6 +477,7 @@ mod tests {
             ("sleep x", "`x` is no time in seconds"),
             ("sleep -1", "-1 is no time from 0"),
             ("expect rain", "`rain` cannot be expected"),
+            ("expect reg-event rain", "`rain` is no event of a registration"),
             ("expect code x", "`code x`: expected a number"),
             ("call", "`call` is no command"),
             ("sms bob", "expected `sms WHO TEXT`"),

@@ -29,6 +29,7 @@ enum Mark {
     Ended(u16, String),
     Texted,
     TextRefused(String),
+    Unregistered,
 }
 
 /// What the running command waits for.
@@ -71,6 +72,8 @@ pub struct Director {
     marks: VecDeque<Mark>,
     /// Texts that have come and have not been waited for.
     texts: u32,
+    /// Documents of the reg event that have come and have not been waited for.
+    notified: u32,
     told: VecDeque<Told>,
     has_ended: bool,
 }
@@ -86,6 +89,7 @@ impl Director {
             is_complete: false,
             marks: VecDeque::new(),
             texts: 0,
+            notified: 0,
             told: VecDeque::new(),
             has_ended: false,
         }
@@ -123,7 +127,7 @@ impl Director {
     /// Takes note of what happened.
     pub fn on_event(&mut self, event: &Event) {
         let mark = match event {
-            Event::Registered { is_refresh: false, .. } => Mark::Registered,
+            Event::Registered { .. } => Mark::Registered,
             Event::NotRegistered(_, words) => Mark::NotRegistered(words.clone()),
             Event::Deregistered => Mark::Deregistered,
             Event::Incoming(_) => Mark::Incoming,
@@ -133,13 +137,18 @@ impl Director {
             Event::HoldRefused(_) => Mark::HoldRefused,
             Event::HeldByThem(held) => Mark::HeldByThem(*held),
             Event::Ended(ended) => Mark::Ended(ended.code, ended.words.clone()),
+            Event::EndedByNetwork(_) => Mark::Unregistered,
+            Event::Notified => {
+                self.notified += 1;
+                return;
+            }
             Event::Texted(_) => Mark::Texted,
             Event::TextRefused(_, words) => Mark::TextRefused(words.clone()),
             Event::Text(..) => {
                 self.texts += 1;
                 return;
             }
-            Event::Registered { .. } | Event::Notice(_) => return,
+            Event::Notice(_) => return,
         };
         self.marks.push_back(mark);
     }
@@ -256,11 +265,8 @@ impl Director {
                     _ => None,
                 })
                 .or(late(at, "the answer to the text")),
-            Doing::Wait(Awaited::Sms, at) => {
-                let has_come = self.texts > 0;
-                self.texts -= u32::from(has_come);
-                has_come.then_some(Ok(())).or(late(at, "a text"))
-            }
+            Doing::Wait(Awaited::Sms, at) => take_one(&mut self.texts).or(late(at, "a text")),
+            Doing::Wait(Awaited::Notified, at) => take_one(&mut self.notified).or(late(at, "a NOTIFY")),
             Doing::Wait(Awaited::Registered, _) if phone.registration().is_on() => Some(Ok(())),
             Doing::Wait(what, at) => self.look_for(what).or(late(at, what.name())),
             Doing::Sleep(at) => (at <= now).then_some(Ok(())),
@@ -319,6 +325,7 @@ impl Director {
                 | (Mark::Answered, Awaited::Answered)
                 | (Mark::HeldByThem(true), Awaited::Held)
                 | (Mark::HeldByThem(false), Awaited::Resumed)
+                | (Mark::Unregistered | Mark::NotRegistered(_) | Mark::Deregistered, Awaited::Unregistered)
                 | (Mark::Ended(..), Awaited::Ended) => true,
                 // who waits for the ringing of a call that is answered at once has missed nothing
                 (Mark::Answered, Awaited::Ringing) => {
@@ -367,6 +374,13 @@ impl Director {
     }
 }
 
+/// Counts down what has happened and was not waited for.
+fn take_one(count: &mut u32) -> Option<Result<(), String>> {
+    let has_come = *count > 0;
+    *count -= u32::from(has_come);
+    has_come.then_some(Ok(()))
+}
+
 fn expect(phone: &Phone, what: Expected) -> Result<(), String> {
     let wrong = |words: &str| Err(format!("expected otherwise: {words}"));
     match what {
@@ -375,6 +389,15 @@ fn expect(phone: &Phone, what: Expected) -> Result<(), String> {
         }
         Expected::InCall(wanted) if phone.current_call().is_some_and(|c| c.is_up()) != wanted => {
             wrong(if wanted { "there is no call that is answered" } else { "there is a call" })
+        }
+        Expected::Subscribed(wanted) if phone.watching().is_on() != wanted => wrong(if wanted {
+            "there is no subscription to the registration"
+        } else {
+            "there is a subscription to the registration"
+        }),
+        Expected::RegEvent(wanted) if phone.watching().last != Some(wanted) => {
+            let last = phone.watching().last.map_or("nothing", |last| last.name());
+            Err(format!("expected the reg event {}, it is {last}", wanted.name()))
         }
         Expected::Sms(text) => match phone.last_text() {
             Some(last) if last == text => Ok(()),
@@ -399,6 +422,7 @@ fn expect(phone: &Phone, what: Expected) -> Result<(), String> {
 fn measured(phone: &Phone, metric: Metric) -> Option<f64> {
     match metric {
         Metric::Code => return phone.code().map(f64::from),
+        Metric::Notified => return Some(f64::from(phone.watching().notified)),
         Metric::SmsReceived => return Some(f64::from(phone.texts())),
         _ => {}
     }
@@ -410,6 +434,6 @@ fn measured(phone: &Phone, metric: Metric) -> Option<f64> {
         Metric::RtpLoss => report.loss_percent(),
         Metric::Jitter => report.jitter_ms,
         Metric::Echo => report.echo_percent(),
-        Metric::Code | Metric::SmsReceived => return None,
+        Metric::Code | Metric::SmsReceived | Metric::Notified => return None,
     })
 }

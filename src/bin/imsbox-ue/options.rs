@@ -75,6 +75,7 @@ const fn opt(
 }
 
 const KEY: Kind = Kind::Hex(&[32]);
+const ON_OFF: Kind = Kind::Word(&["on", "off", "true", "false"]);
 const WIDE: Kind = Kind::Hex(&[64]);
 
 /// Every option.
@@ -144,6 +145,7 @@ pub const OPTIONS: &[Opt] = &[
         Kind::Text,
         "P-Access-Network-Info; a cell of the test network by default, `none`: not sent",
     ),
+    opt("reg_event", "reg-event", "BOOL", ON_OFF, "subscribe to the own registration; on by default"),
     opt(
         "timer_t1",
         "timer-t1",

@@ -86,6 +86,8 @@ pub struct Settings {
     pub instance: String,
     /// The value of P-Access-Network-Info, when it is sent.
     pub access: Option<String>,
+    /// Whether the registration is watched (RFC 3680).
+    pub reg_event: bool,
     /// T1 (RFC 3261 17.1.1.2).
     pub t1: Duration,
     /// Whether SIP messages are printed.
@@ -140,6 +142,7 @@ pub fn build(given: &Given) -> Result<Settings, Trouble> {
         reliable_ringing: text("100rel") != Some("false"),
         wav: text("wav").map(PathBuf::from),
         instance: crate::device::urn(text("imei"), imsi.unwrap_or(&impi)),
+        reg_event: is_on(text("reg_event"), true),
         access: access(text("access")),
         t1: Duration::from_millis(u64::from(number(text("timer_t1"), 500))),
         verbose: text("verbose") == Some("true"),
@@ -176,6 +179,10 @@ fn impu(given: Option<&str>, user: &str, domain: &str) -> Result<String, Trouble
         Some(_) => Ok(impu),
         None => trouble("impu", format!("`{impu}` is no URI")),
     }
+}
+
+fn is_on(text: Option<&str>, default: bool) -> bool {
+    text.map_or(default, |text| matches!(text, "on" | "true"))
 }
 
 fn number(text: Option<&str>, default: u32) -> u32 {

@@ -4,6 +4,7 @@ use crate::phone::Phone;
 use crate::phone::call::State;
 use crate::phone::event::{Ended, Event, Party};
 use crate::phone::media::Report;
+use crate::phone::reginfo::Change;
 use imsbox::base::time::Instant;
 
 /// Tells an event; `None` for one that is not worth a line.
@@ -17,6 +18,8 @@ pub fn of_event(event: &Event) -> Option<String> {
         }
         Event::NotRegistered(_, words) => format!("not registered: {words}"),
         Event::Deregistered => "deregistered".to_owned(),
+        Event::EndedByNetwork(words) => format!("the network has ended the registration, {words}"),
+        Event::Notified => return None,
         Event::Incoming(party) => format!("incoming call from {party}"),
         Event::Ringing => "ringing".to_owned(),
         Event::Answered(codec, party) => {
@@ -95,6 +98,15 @@ pub fn of_status(phone: &Phone, now: Instant) -> String {
         _ if registration.is_busy() => "registering".to_owned(),
         _ => "not registered".to_owned(),
     };
+    let watching = phone.watching();
+    if watching.is_on() {
+        let (identities, contacts) = watching.seen;
+        let last = watching.last.map_or("nothing", Change::name);
+        text += &format!(
+            "\nthe network tells of the registration: {last} ({identities} identities, {contacts} contacts, {} NOTIFYs)",
+            watching.notified
+        );
+    }
     match phone.current_call() {
         None => text += "\nno call",
         Some(call) => {

@@ -44,6 +44,8 @@ pub enum Purpose {
     Prack,
     /// A text.
     Text,
+    /// A subscription to the own registration, or its refresh.
+    Subscribe,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -41,6 +41,10 @@ pub enum Event {
     NotRegistered(Option<u16>, String),
     /// The registration has been given back.
     Deregistered,
+    /// The network has ended the registration: how, and what follows.
+    EndedByNetwork(String),
+    /// The network has told how the registration stands.
+    Notified,
     /// Somebody calls.
     Incoming(String),
     /// The other phone rings.

@@ -61,6 +61,7 @@ impl Phone {
             // RFC 3261 9.2
             Method::Cancel => self.respond(now, id, 481, Reply::default()),
             _ if self.refuse_extensions(now, id, message) => {}
+            Method::Notify => self.on_notify(now, id, message),
             _ if is_inside => self.on_request_in_call(now, id, message),
             Method::Invite => self.on_invite(now, id, message),
             Method::Options => {
@@ -68,7 +69,7 @@ impl Phone {
                 self.respond(now, id, 200, Reply { headers, ..Reply::default() });
             }
             Method::Message => self.on_text(now, id, message),
-            Method::Bye | Method::Prack | Method::Update | Method::Notify => {
+            Method::Bye | Method::Prack | Method::Update => {
                 self.respond(now, id, 481, Reply::default());
             }
             _ => self.refuse_method(now, id),

@@ -5,7 +5,7 @@ use imsbox::wire::sip::{HeaderId, Host, Message, Method, Writer};
 use std::net::{IpAddr, SocketAddr};
 
 /// What the phone takes; sent as Allow.
-pub const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, PRACK, UPDATE, OPTIONS, MESSAGE";
+pub const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, PRACK, UPDATE, OPTIONS, MESSAGE, NOTIFY";
 /// What the phone is.
 pub const USER_AGENT: &str = concat!("imsbox-ue/", env!("CARGO_PKG_VERSION"));
 /// The type of a session description.

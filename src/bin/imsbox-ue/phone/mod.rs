@@ -18,6 +18,7 @@ mod incoming;
 pub mod media;
 pub mod message;
 mod outgoing;
+pub mod reginfo;
 pub mod register;
 pub mod rtp;
 pub mod sdp;
@@ -26,6 +27,8 @@ mod sms;
 pub mod sound;
 #[cfg(test)]
 mod tests;
+pub mod watch;
+mod xml;
 
 use crate::settings::{Settings, Transport};
 use crate::usim::Taken;
@@ -44,6 +47,7 @@ use server::Servers;
 use sound::Sound;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
+use watch::Watching;
 
 /// Something for the shell to do.
 #[derive(Clone, Debug, PartialEq)]
@@ -72,6 +76,7 @@ pub struct Phone {
     servers: Servers,
     prover: Prover,
     registration: Registration,
+    watching: Watching,
     call: Option<Call>,
     auto_answer: Option<Duration>,
     /// The last final response that settled something: of a registration or a call.
@@ -106,6 +111,7 @@ impl Phone {
             servers: Servers::new(timers),
             prover,
             registration,
+            watching: Watching::default(),
             call: None,
             auto_answer: None,
             code: None,
@@ -128,6 +134,11 @@ impl Phone {
     /// The registration.
     pub fn registration(&self) -> &Registration {
         &self.registration
+    }
+
+    /// What is known of the registration from the network.
+    pub fn watching(&self) -> &Watching {
+        &self.watching
     }
 
     /// The call, if there is one.
@@ -159,6 +170,7 @@ impl Phone {
     /// Whether something waits for the network: what `quit` waits for.
     pub fn is_busy(&self) -> bool {
         self.registration.is_busy()
+            || self.watching.is_parting()
             || self.call.is_some()
             || [Purpose::Bye, Purpose::Text].iter().any(|open| self.clients.has_open(*open))
     }
@@ -221,6 +233,7 @@ impl Phone {
             self.on_missed(now, missed);
         }
         self.tick_registration(now);
+        self.tick_watch(now);
         self.tick_call(now);
     }
 
@@ -228,7 +241,11 @@ impl Phone {
     pub fn next_deadline(&self) -> Option<Instant> {
         let call = self.call.as_ref().and_then(Call::next_deadline);
         let others = [self.clients.next_deadline(), self.servers.next_deadline()];
-        others.into_iter().chain([self.registration.next_deadline(), call]).flatten().min()
+        others
+            .into_iter()
+            .chain([self.registration.next_deadline(), self.watching.next_deadline(), call])
+            .flatten()
+            .min()
     }
 
     fn on_response(&mut self, now: Instant, message: &Message<'_>) {
@@ -251,6 +268,7 @@ impl Phone {
                     Purpose::Invite => self.on_invite_answer(now, &request, &branch, message),
                     Purpose::Reinvite => self.on_reinvite_answer(now, &request, &branch, message),
                     Purpose::Text => self.on_text_answer(&request, message),
+                    Purpose::Subscribe => self.on_subscribe_answer(now, &request, message),
                     _ => {}
                 }
             }
@@ -264,6 +282,7 @@ impl Phone {
             Purpose::Invite => self.end_call(event::Party::They, 408, words),
             Purpose::Reinvite => self.on_reinvite_failed(now),
             Purpose::Text => self.event(Event::TextRefused(None, words.to_owned())),
+            Purpose::Subscribe => self.on_subscribe_failed(now, words),
             Purpose::Bye | Purpose::Cancel | Purpose::Prack => {}
         }
     }
@@ -303,6 +322,7 @@ impl Phone {
         if let Some(call) = self.call.as_mut().filter(|c| c.dialog.call_id == request.call_id) {
             call.dialog.local_cseq = call.dialog.local_cseq.max(request.cseq);
         }
+        self.watching.count_up(&request.call_id, request.cseq);
         let branch = self.send_request(now, request, purpose);
         if purpose == Purpose::Invite {
             self.call_on(branch);

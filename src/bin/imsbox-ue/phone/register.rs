@@ -213,6 +213,7 @@ impl Phone {
         self.code = Some(answer.status());
         if attempt.expires_secs == 0 {
             self.registration.forget();
+            self.watching.part(now);
             return self.event(Event::Deregistered);
         }
         let secs = self.granted(answer).unwrap_or(attempt.expires_secs);
@@ -230,6 +231,7 @@ impl Phone {
         }
         let identities = registration.identities.clone();
         self.event(Event::Registered { identities, secs, is_refresh });
+        self.watch_registration(now, is_refresh);
     }
 
     /// How long the network keeps our contact: what it says of it, else Expires (RFC 3261 10.2.4).
@@ -290,13 +292,39 @@ impl Phone {
             self.registration.refresh_at = Some(now + (left / 2).max(RETRY));
             return self.event(Event::Notice(format!("the registration is not refreshed: {words}")));
         }
-        self.registration.forget();
+        self.forget_registration();
         self.event(Event::NotRegistered(code, words));
+    }
+
+    /// The registration is no more, and with it what belongs to it.
+    pub(super) fn forget_registration(&mut self) {
+        self.registration.forget();
+        self.watching.stop();
+    }
+
+    /// Registers once more for the time that was asked for last.
+    pub(super) fn register_again(&mut self, now: Instant) {
+        let secs = self.registration.expires_secs;
+        // one that is under way, or has been made meanwhile, is as good
+        if !self.registration.is_on() {
+            let _ = self.register(now, secs);
+        }
+    }
+
+    /// The network wants to see the phone before these seconds are over (TS 24.229 5.1.1.5.1): at half of them.
+    pub(super) fn shorten_registration(&mut self, now: Instant, secs: u32) {
+        let end = now + Duration::from_secs(u64::from(secs));
+        if self.registration.is_busy() || self.registration.expires_at.is_none_or(|at| at <= end) {
+            return;
+        }
+        self.registration.expires_at = Some(end);
+        self.registration.refresh_at = Some(now + end.since(now) / 2);
+        self.event(Event::Notice(format!("the network asks for a new registration within {secs} s")));
     }
 
     pub(super) fn tick_registration(&mut self, now: Instant) {
         if self.registration.expires_at.is_some_and(|at| at <= now) {
-            self.registration.forget();
+            self.forget_registration();
             self.registration.attempt = None;
             self.event(Event::NotRegistered(None, "it has expired".to_owned()));
         }

@@ -4,6 +4,7 @@ mod calls;
 mod network;
 mod registration;
 mod texts;
+mod watching;
 
 use super::call::State;
 use super::event::{Ended, Event};
@@ -23,7 +24,13 @@ fn phone(number: u8, more: &[(&'static str, &str)]) -> Phone {
     let name = format!("p{number}");
     let other = format!("192.0.2.{}:5060", 3 - number.min(2));
     let mut given = Given::new();
-    let own = [("impi", name.as_str()), ("domain", "h"), ("pcscf", &other), ("state", "none")];
+    let own = [
+        ("impi", name.as_str()),
+        ("domain", "h"),
+        ("pcscf", &other),
+        ("state", "none"),
+        ("reg_event", "off"),
+    ];
     let with_password = !more.iter().any(|(name, _)| *name == "K");
     let password = with_password.then_some(("pwd", "secret"));
     for (name, text) in own.iter().chain(&password).chain(more) {
