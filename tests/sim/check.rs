@@ -48,7 +48,9 @@ impl Checks {
         if matches!(text.method(), "ACK" | "CANCEL") {
             return;
         }
-        let key = (text.get("Call-ID").to_owned(), text.tag_of_from().to_owned());
+        // a text goes to several contacts as one (RFC 3261 16.6), to each of them once
+        let contact = if text.method() == "MESSAGE" { text.start.as_str() } else { "" };
+        let key = (text.get("Call-ID").to_owned() + contact, text.tag_of_from().to_owned());
         let (number, branch) = self.cseq.entry(key).or_insert((0, String::new()));
         if text.branch() == branch {
             assert_eq!(text.cseq(), *number, "a retransmission changed its CSeq: {}", text.start);

@@ -49,6 +49,7 @@ fn invariants_hold_on_a_lossy_network() {
         assert!(total.missed * 100 < total.notified, "what is repeated for 128 s arrives: {total:?}");
         assert!(total.pracked > 100 && total.told > 100, "inside calls: {total:?}");
         assert!(total.crashed > 30 && total.stopped > 30, "crashed phones and stopped calls: {total:?}");
+        assert!(total.texted > 300 && total.echoed > 30, "texts: {total:?}");
         assert!(total.lost > 300 && total.duplicated > 300, "faults: {total:?}");
     }
 }

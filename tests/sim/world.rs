@@ -54,6 +54,8 @@ pub struct Outcome {
     pub stopped: u64,
     /// 2xx of phones whose ACK never came.
     pub unacknowledged: u64,
+    pub texted: u64,
+    pub echoed: u64,
     /// All octets that the core sent, hashed.
     pub digest: u64,
 }
@@ -78,6 +80,8 @@ impl Outcome {
         self.crashed += other.crashed;
         self.stopped += other.stopped;
         self.unacknowledged += other.unacknowledged;
+        self.texted += other.texted;
+        self.echoed += other.echoed;
         self.digest ^= other.digest;
     }
 }
@@ -188,7 +192,9 @@ impl World {
             outcome.told += phone.seen.told;
             outcome.crashed += phone.seen.crashed;
             outcome.unacknowledged += phone.seen.unacknowledged;
-            let broken = phone.broken_plans();
+            outcome.texted += phone.seen.texted;
+            outcome.echoed += phone.seen.echoed;
+            let broken = [phone.broken_plans(), phone.broken_texts()].concat();
             if self.verbose {
                 broken.iter().for_each(|b| eprintln!("{b}"));
             }
@@ -225,6 +231,7 @@ impl World {
             if work.front().is_some_and(|at| *at <= self.now) {
                 work.pop_front();
                 self.act();
+                self.text();
                 self.meddle();
             }
             if !self.left && self.now >= leave {
@@ -316,6 +323,25 @@ impl World {
         let mut want = Wants::default();
         self.phones[caller].call(self.now, Order { to: &to, plan, cancel, talk, hold, habits }, &mut want);
         self.carry(caller, want);
+    }
+
+    /// Lets somebody send a text: to another, to himself, to the user with two phones, to nobody.
+    fn text(&mut self) {
+        let senders = self.phones.iter().filter(|p| p.name.starts_with('u')).count() as u64;
+        let sender = self.rng.below(senders) as usize;
+        let to = match self.rng.below(10) {
+            0 => "tel:666".to_owned(),
+            1 => format!("sip:404@{DOMAIN}"),
+            2 => format!("sip:away@{DOMAIN}"),
+            3 | 4 => format!("sip:duo@{DOMAIN}"),
+            _ => format!("tel:{}", 100 + self.rng.below(senders)),
+        };
+        let reply = [200, 200, 200, 486, 0][self.rng.below(5) as usize];
+        if self.phones[sender].is_registered() {
+            let mut want = Wants::default();
+            self.phones[sender].text(self.now, &to, reply, &mut want);
+            self.carry(sender, want);
+        }
     }
 
     /// Lets a phone crash, or the operator end a call.
@@ -527,7 +553,11 @@ impl World {
         assert!(dialogs.is_empty(), "dialogs left: {dialogs:?}");
         let users = self.core.user_views(self.now);
         assert!(users.iter().all(|u| u.bindings.is_empty()), "bindings left");
-        assert_eq!(self.core.load().subscriptions, 0, "subscriptions left");
+        let load = self.core.load();
+        assert_eq!((load.subscriptions, load.messages), (0, 0), "subscriptions or texts left");
+        for body in self.phones.iter().flat_map(Phone::delivered) {
+            assert!(self.phones.iter().any(|p| p.has_text(body)), "{body} was answered 200 and came nowhere");
+        }
     }
 }
 

@@ -25,6 +25,7 @@ impl Phone {
                 let at = self.watch_of(text).expect("it was found");
                 self.on_notify(now, at, text, want);
             }
+            ("MESSAGE", None) if text.tag_of_to().is_empty() => self.on_text(text, want),
             ("CANCEL", _) => self.on_cancel(now, text, want),
             ("INVITE", None) if text.tag_of_to().is_empty() => self.on_invite(now, text, want),
             (_, None) => {
@@ -179,6 +180,7 @@ impl Phone {
             Purpose::Reinvite(leg) => self.on_reinvite_answer(leg, code, first, text, want),
             Purpose::Question(leg) if first => self.on_question_answer(leg, code, text),
             Purpose::Bye(leg) if first => self.end(leg),
+            Purpose::Text(at) if first => self.on_text_answer(at, code),
             Purpose::Subscribe(at) if first => self.on_subscribe_answer(now, at, code, text),
             _ => {}
         }

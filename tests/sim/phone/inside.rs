@@ -143,6 +143,7 @@ impl Phone {
             leg.expected = None;
             leg.call_id.clear();
         }
+        self.forget_texts();
         self.seen.crashed += 1;
         self.start_registering(now + for_as_long);
     }

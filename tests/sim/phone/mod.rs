@@ -2,6 +2,7 @@
 
 mod incoming;
 mod inside;
+mod message;
 mod outgoing;
 mod register;
 mod subscribe;
@@ -88,6 +89,7 @@ enum Purpose {
     Bye(usize),
     Cancel,
     Subscribe(usize),
+    Text(usize),
 }
 
 struct Client {
@@ -187,6 +189,9 @@ pub struct Seen {
     pub told: u64,
     pub crashed: u64,
     pub unacknowledged: u64,
+    /// Texts that were delivered, and that came back from the echo number.
+    pub texted: u64,
+    pub echoed: u64,
 }
 
 pub struct Phone {
@@ -210,6 +215,9 @@ pub struct Phone {
     served: HashMap<(String, String), String>,
     repeats: Vec<Repeat>,
     legs: Vec<Leg>,
+    texts: Vec<message::Sent>,
+    /// The texts that came, each with its branch.
+    inbox: HashMap<String, String>,
     timers: Vec<(Instant, Timer)>,
     counter: u64,
     down_until: Option<Instant>,
@@ -238,6 +246,8 @@ impl Phone {
             served: HashMap::new(),
             repeats: Vec::new(),
             legs: Vec::new(),
+            texts: Vec::new(),
+            inbox: HashMap::new(),
             timers: Vec::new(),
             counter: 0,
             down_until: None,

@@ -146,7 +146,7 @@ impl Phone {
                 Purpose::Register => self.timers.push((now + Duration::from_secs(10), Timer::Register)),
                 Purpose::Invite(leg) | Purpose::Bye(leg) => self.end(leg),
                 Purpose::Subscribe(at) => self.on_subscribe_failure(now, at, 408),
-                Purpose::Reinvite(_) | Purpose::Question(_) | Purpose::Cancel => {}
+                Purpose::Reinvite(_) | Purpose::Question(_) | Purpose::Cancel | Purpose::Text(_) => {}
             }
         }
     }
