@@ -3,6 +3,7 @@
 //! An input goes down to the handler that it is for; what it brings up for others (a transaction that timed out, a binding that
 //! went) waits as an event until [`Core`] settles, at the end of the same input.
 
+use crate::base::arena::Id;
 use crate::base::rng::Rng;
 use crate::base::time::Instant;
 use crate::base::trace::{Level, Subject};
@@ -119,7 +120,7 @@ impl Service {
             reg_events: RegEvents::default(),
             media: MediaTable::new(MAX_MEDIA_SESSIONS, config.sip.iter().map(|s| (s.port_min, s.port_max))),
             tokens: Tokens::new(rng),
-            security: Security::new(ability),
+            security: Security::new(ability, &config.ipsec),
             troubles: Troubles::default(),
             is_stopping: false,
             config,
@@ -176,6 +177,7 @@ impl Service {
         calls.on_binding_removed(&mut view, cx, removed);
         let (events, view) = self.reg_events();
         events.on_removed(&view, cx, removed);
+        self.settle_sets(cx, removed.user, None);
     }
 
     fn on_changed(&mut self, cx: &Cx<'_>, user: UserId) {
@@ -255,9 +257,10 @@ impl Core {
 
     /// How many bindings, challenges, calls, subscriptions and transactions there are: what must be none when all is quiet.
     pub fn load(&self) -> Load {
-        let Service { registrar, auth, txs, calls, messages, reg_events, .. } = &self.service;
+        let Service { registrar, auth, security, txs, calls, messages, reg_events, .. } = &self.service;
         Load {
             bindings: registrar.len(),
+            sets: security.len(),
             challenges: auth.pending(),
             calls: calls.len(),
             messages: messages.len(),
@@ -316,17 +319,20 @@ impl Core {
     }
 
     /// The kernel holds a set of security associations, or would not take it.
-    pub fn on_sas_installed(&mut self, cx: &mut Cx<'_>, _set: u64, _outcome: Result<(), SaFailure>) {
+    pub fn on_sas_installed(&mut self, cx: &mut Cx<'_>, set: u64, outcome: Result<(), SaFailure>) {
+        self.service.on_set_installed(cx, Id::from_bits(set), outcome);
         self.settle(cx);
     }
 
     /// A set is not in the kernel any more, though nobody here took it out.
-    pub fn on_sas_lost(&mut self, cx: &mut Cx<'_>, _set: u64) {
+    pub fn on_sas_lost(&mut self, cx: &mut Cx<'_>, set: u64) {
+        self.service.on_set_lost(cx, Id::from_bits(set));
         self.settle(cx);
     }
 
     /// A set has been taken out of the kernel, with what it had counted; none when it had gone already.
-    pub fn on_sas_removed(&mut self, cx: &mut Cx<'_>, _set: u64, _counted: Option<SetCounters>) {
+    pub fn on_sas_removed(&mut self, cx: &mut Cx<'_>, set: u64, counted: Option<SetCounters>) {
+        self.service.on_set_removed(cx, Id::from_bits(set), counted);
         self.settle(cx);
     }
 
@@ -336,6 +342,7 @@ impl Core {
         self.service.txs.tick(cx);
         self.service.auth.tick(cx, &self.service.subscribers, &mut self.service.troubles);
         self.service.expire_bindings(cx);
+        self.service.expire_sets(cx);
         let (calls, mut view) = self.service.calls();
         calls.tick(&mut view, cx);
         let (messages, mut view) = self.service.messages();
@@ -346,7 +353,7 @@ impl Core {
 
     /// When [`Core::tick`] must be called next, if ever.
     pub fn next_deadline(&self) -> Option<Instant> {
-        let Service { txs, auth, registrar, calls, messages, reg_events, .. } = &self.service;
+        let Service { txs, auth, registrar, security, calls, messages, reg_events, .. } = &self.service;
         let end = match self.end {
             End::Stopping(at) => Some(at),
             End::Running | End::Done => None,
@@ -358,6 +365,7 @@ impl Core {
             txs.next_deadline(),
             auth.next_deadline(),
             registrar.next_deadline(),
+            security.next_deadline(),
             calls.next_deadline(),
             messages.next_deadline(),
             reg_events.next_deadline(),
@@ -394,8 +402,13 @@ impl Core {
     }
 
     /// All sets of security associations, oldest first.
-    pub fn set_views(&self, _now: Instant) -> Vec<SetView> {
-        Vec::new()
+    pub fn set_views(&self, now: Instant) -> Vec<SetView> {
+        self.service.set_views(now)
+    }
+
+    /// Why there is no IPsec on this machine, in words; none when there is.
+    pub fn ipsec_lack(&self) -> Option<&str> {
+        self.service.security.lack()
     }
 
     /// Ends the call with this dialog index. The error says, in words, why it could not.
@@ -468,6 +481,8 @@ impl Service {
 pub struct Load {
     /// Registered contacts.
     pub bindings: usize,
+    /// Sets of security associations.
+    pub sets: usize,
     /// Challenges that wait for an answer.
     pub challenges: usize,
     /// Calls, those that ended a short while ago among them.

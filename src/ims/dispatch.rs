@@ -11,6 +11,7 @@ use crate::ims::auth::card::Claim;
 use crate::ims::auth::{Family, Outcome};
 use crate::ims::call::forward;
 use crate::ims::core::Service;
+use crate::ims::gate;
 use crate::ims::limits::RETRY_AFTER_SECS;
 use crate::ims::owner::Owner;
 use crate::ims::reg_event;
@@ -54,10 +55,14 @@ pub(super) fn on_request(service: &mut Service, cx: &mut Cx<'_>, flow: Flow, msg
     if let Err(defect) = msg.check() {
         return on_defect(service, cx, flow, msg, defect);
     }
+    if !gate::lets_in(service, cx, flow, msg) {
+        return;
+    }
     if msg.method() == Method::Invite && turned_away(service, cx, flow, msg) {
         return;
     }
-    match service.txs.on_request(cx, flow, msg) {
+    let arrival = service.security.arrival(flow);
+    match service.txs.on_request(cx, arrival, msg) {
         Verdict::New(id) => on_new(service, cx, id, flow, msg),
         Verdict::Ack => {
             let (calls, mut view) = service.calls();
@@ -83,9 +88,23 @@ fn turned_away(service: &mut Service, cx: &mut Cx<'_>, flow: Flow, msg: &Message
     true
 }
 
+/// Refuses a request of somebody who may not send it, without keeping anything of it.
+pub(super) fn turn_away(service: &mut Service, cx: &mut Cx<'_>, flow: Flow, msg: &Message<'_>, why: &str) {
+    let refusal = admissible(msg).err().unwrap_or_else(|| unregistered(service, cx, flow, msg, why));
+    reply_stateless(service, cx, flow, msg, refusal.status, refusal.reason.as_deref(), |w| refusal.write(w));
+}
+
 /// The refusal of a request whose sender is not known.
 fn stranger(service: &mut Service, cx: &mut Cx<'_>, flow: Flow, msg: &Message<'_>) -> Refusal {
-    let words = format!("{} has no registration; REGISTER comes first", flow.remote);
+    let why = match service.security.protects(flow) {
+        true => "has registered through IPsec, and this came in clear",
+        false => "has no registration; REGISTER comes first",
+    };
+    unregistered(service, cx, flow, msg, why)
+}
+
+fn unregistered(service: &mut Service, cx: &mut Cx<'_>, flow: Flow, msg: &Message<'_>, why: &str) -> Refusal {
+    let words = format!("{} {why}", flow.remote);
     service.troubles.tell(cx, None, || format!("{} refused: {words}", msg.method().name()));
     Refusal { reason: Some("Not registered".to_owned()), ..Refusal::new(403, &words) }
 }
@@ -95,6 +114,10 @@ pub(super) fn on_response(service: &mut Service, cx: &mut Cx<'_>, flow: Flow, ms
     if let Err(defect) = msg.check() {
         // RFC 3261 8.1.3, 18.1.2: a response that cannot be used is dropped
         trace_odd(cx, flow, msg, format_args!("response dropped: {defect}"));
+        return;
+    }
+    if !gate::lets_response_in(service, flow, msg) {
+        trace_odd(cx, flow, msg, format_args!("response dropped: it came without the IPsec of its request"));
         return;
     }
     let answer = service.txs.on_response(cx, flow, msg);
@@ -198,8 +221,8 @@ fn admit(
     let (auth, subscribers, mut to) = service.auth(cx);
     let refusal = match auth.check(&mut to, subscribers, &claim, msg) {
         Outcome::Passed { .. } => return Some(caller),
-        Outcome::Challenge(value) => {
-            challenge(service, cx, id, Family::Proxy, &value);
+        Outcome::Challenge(made) => {
+            challenge(service, cx, id, Family::Proxy, &made.value, None);
             return None;
         }
         Outcome::Refused { status, reason } => Refusal::new(status, reason),
@@ -213,10 +236,11 @@ fn admit(
 /// in particular, towards an echo number that takes such callers.
 pub(super) fn identify(service: &Service, flow: Flow, msg: &Message<'_>) -> Option<Caller> {
     let Service { registrar, subscribers, config, .. } = service;
-    if let Some((user, binding)) = registrar.caller(subscribers, flow, msg) {
+    if let Some((user, binding)) = gate::sender(registrar, &service.security, subscribers, flow, msg) {
         return Some(Caller { user: Some(user), binding: Some(binding) });
     }
-    if let Some(user) = claimed_user(subscribers, msg) {
+    if let Some(user) = claimed_user(subscribers, msg).filter(|&user| gate::may_be_plain(service, user, flow))
+    {
         let profile = subscribers.user(user);
         let open = profile.authent_type == AuthentType::None || !from_authentication(service, msg);
         if open || !profile.auth_on_register_only {
@@ -233,7 +257,15 @@ pub(super) fn identify(service: &Service, flow: Flow, msg: &Message<'_>) -> Opti
 pub(super) fn claim(service: &Service, user: UserId, binding: Option<Id<Binding>>, flow: Flow) -> Claim {
     let binding = binding.and_then(|id| service.registrar.binding(id));
     let imei = binding.and_then(|binding| binding.contact.imei);
-    Claim { user, imei, source: flow.remote.ip(), fresh_each_time: false }
+    Claim {
+        user,
+        imei,
+        source: flow.remote.ip(),
+        fresh_each_time: false,
+        is_protected: false,
+        is_offered: false,
+        is_last: false,
+    }
 }
 
 /// Whether requests other than REGISTER prove themselves too: where the user's settings say so, and the identity they
@@ -272,6 +304,8 @@ pub(super) enum Extra {
     MinExpires(u64),
     /// Seconds.
     RetryAfter(u64),
+    /// The mechanisms of a 421 or 494 (RFC 3329 2.3.1).
+    Mechanisms(Vec<String>),
 }
 
 impl Refusal {
@@ -288,6 +322,10 @@ impl Refusal {
         Refusal { extra, ..self }
     }
 
+    pub(super) fn status(&self) -> u16 {
+        self.status
+    }
+
     fn write(&self, w: &mut Writer<'_>) {
         match &self.extra {
             Extra::None => {}
@@ -297,6 +335,12 @@ impl Refusal {
             Extra::AllowEvents => drop(w.header("Allow-Events", "reg")),
             Extra::AcceptEncoding => drop(w.header("Accept-Encoding", "identity")),
             Extra::Unsupported(list) => drop(w.header("Unsupported", list)),
+            Extra::Mechanisms(list) => {
+                w.header("Require", "sec-agree");
+                for mechanism in list {
+                    w.header("Security-Server", mechanism);
+                }
+            }
             Extra::MinExpires(secs) => drop(w.header_fmt("Min-Expires", format_args!("{secs}"))),
             Extra::RetryAfter(secs) => drop(w.header_fmt("Retry-After", format_args!("{secs}"))),
         }
@@ -391,16 +435,27 @@ fn reply_stateless(
     fill: impl FnOnce(&mut Writer<'_>),
 ) {
     let settings = &service.config.protocol;
-    service.txs.respond_stateless(cx, flow, msg, status, reason, |mut w| {
+    let arrival = service.security.arrival(flow);
+    service.txs.respond_stateless(cx, arrival, msg, status, reason, |mut w| {
         fill(&mut w);
         forward::end_own_response(w, settings, msg.method_token(), status);
     });
 }
 
-/// Answers with a challenge.
-pub(super) fn challenge(service: &mut Service, cx: &mut Cx<'_>, id: ServerId, family: Family, value: &[u8]) {
+/// Answers with a challenge, and with Security-Server when what follows is to come protected (TS 24.229 5.2.2).
+pub(super) fn challenge(
+    service: &mut Service,
+    cx: &mut Cx<'_>,
+    id: ServerId,
+    family: Family,
+    value: &[u8],
+    security_server: Option<&str>,
+) {
     reply(service, cx, id, family.status(), None, |w| {
         w.header(family.challenge_header(), value);
+        if let Some(server) = security_server {
+            w.header("Security-Server", server);
+        }
     });
 }
 

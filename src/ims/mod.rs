@@ -4,6 +4,7 @@ pub mod auth;
 pub mod call;
 pub mod core;
 pub mod dispatch;
+mod gate;
 pub mod identity;
 pub mod limits;
 pub mod message;

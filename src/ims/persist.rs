@@ -61,8 +61,12 @@ pub fn read_sqn(value: &str) -> Option<u64> {
     u64::from_str_radix(record["sqn"].as_str()?, 16).ok()
 }
 
-/// Stores a binding as it is now.
+/// Stores a binding as it is now. One that is reached through security associations only is not: they end with the program, and
+/// the phone registers again when it finds them gone.
 pub fn store_binding(cx: &mut Cx<'_>, subscribers: &Subscribers, sockets: &[SipSocket], binding: &Binding) {
+    if binding.set.is_some() {
+        return forget_binding(cx, binding.number);
+    }
     let value = Some(write_binding(cx, subscribers, sockets, binding));
     cx.out.push(Output::Persist { key: binding_key(binding.number), value });
 }
@@ -151,7 +155,7 @@ pub fn read_binding(
     let impus = &subscribers.user(user).impus;
     let draft = Draft {
         contact: Contact::new(&contact),
-        route: Route { flow, tcp_allowed: record["tcp_allowed"].as_bool().unwrap_or(false) },
+        route: Route { flow, tcp_allowed: record["tcp_allowed"].as_bool().unwrap_or(false), set: None },
         expires_at: cx.now + Duration::from_micros(left),
         origin: Origin {
             // it may have gone from the configuration

@@ -5,7 +5,7 @@ use crate::base::arena::Id;
 use crate::base::trace::{Level, Subject};
 use crate::config::model::User;
 use crate::ims::auth::card::Claim;
-use crate::ims::auth::{Family, Outcome, credentials};
+use crate::ims::auth::{Challenged, Family, Outcome, credentials};
 use crate::ims::call::forward;
 use crate::ims::core::Service;
 use crate::ims::dispatch::{Extra, Refusal, ServerId, challenge, claim, refuse};
@@ -16,11 +16,14 @@ use crate::ims::registrar::expires::shortest;
 use crate::ims::registrar::register;
 use crate::ims::registrar::register::{Circumstances, Done, Plan};
 use crate::ims::registrar::response::{Described, Granted};
+use crate::ims::registrar::route::Came;
+use crate::ims::security::register::{Shield, Unfit};
+use crate::ims::security::{self, Proposal, SetId, Stage, Waiting};
 use crate::ims::subscriber::{Subscribers, UserId};
 use crate::proto::cx::Cx;
 use crate::proto::flow::Flow;
 use crate::wire::sip::text::lossy;
-use crate::wire::sip::{Message, Uri};
+use crate::wire::sip::{HeaderId, Message, Uri};
 
 /// A REGISTER that names nobody, or two users.
 #[derive(Debug, PartialEq, Eq)]
@@ -92,28 +95,111 @@ pub(super) fn on_register(
             return refuse(service, cx, id, &Refusal::new(status, reason));
         }
     };
+    let shield = match security::register::judge(service, user, flow, msg) {
+        Ok(shield) => shield,
+        Err(unfit) => return on_unfit(service, cx, id, (user, flow), &unfit),
+    };
+    let came = Came { arrival: service.security.arrival(flow), set: shield.through };
+    match prove(service, cx, msg, (user, impu), flow, &shield) {
+        Outcome::Passed { how, info } => {
+            on_proven(service, cx, id, msg, Proven { user, impu, came, how, info: info.as_deref() });
+            service.settle_sets(cx, user, shield.through);
+        }
+        Outcome::Challenge(made) => offer(service, cx, id, (user, flow), msg, &shield, made),
+        Outcome::Refused { status, reason } => {
+            leave_unanswered(service, cx, &shield);
+            refuse(service, cx, id, &Refusal::new(status, reason));
+        }
+        Outcome::TurnedAway { wait_secs } => refuse(service, cx, id, &Refusal::turned_away(wait_secs)),
+    }
+}
+
+/// What the credentials are worth. Through security associations that carry a registration of the user's, nobody else can have
+/// sent the request, so that it is challenged only where the settings say so (TS 24.229 5.4.1.2.2E).
+fn prove(
+    service: &mut Service,
+    cx: &mut Cx<'_>,
+    msg: &Message<'_>,
+    (user, impu): (UserId, usize),
+    flow: Flow,
+    shield: &Shield,
+) -> Outcome {
     let identity = &service.subscribers.user(user).impus[impu];
     let (must_prove, fresh_each_time) = (identity.authentication, identity.reauthenticate);
-    let proven = if must_prove {
-        let mut own = service.registrar.of_user(user);
-        let binding = own.find(|(_, b)| b.origin.source == flow.remote).map(|(id, _)| id);
-        drop(own);
-        let claim = Claim { fresh_each_time, ..claim(service, user, binding, flow) };
-        let (auth, subscribers, mut to) = service.auth(cx);
-        auth.check(&mut to, subscribers, &claim, msg)
-    } else {
-        Outcome::Passed { how: "none", info: None }
+    if !must_prove {
+        return Outcome::Passed { how: "none", info: None };
+    }
+    let mut own = service.registrar.of_user(user);
+    let binding = match shield.through {
+        Some(set) => service.registrar.behind(user, set, flow.remote.ip()),
+        None => own.find(|(_, b)| b.origin.source == flow.remote).map(|(id, _)| id),
     };
-    match proven {
-        Outcome::Passed { how, info } => {
-            on_proven(service, cx, id, msg, Proven { user, impu, flow, how, info: info.as_deref() });
+    drop(own);
+    let nonce = credentials(msg).map(|given| given.nonce).unwrap_or_default();
+    if shield.is_trusted && !fresh_each_time && !service.auth.is_pending(user, nonce) {
+        let how = binding.and_then(|id| service.registrar.binding(id)).map_or("IPsec", |b| b.origin.auth);
+        return Outcome::Passed { how, info: None };
+    }
+    let claim = Claim {
+        fresh_each_time,
+        is_protected: shield.through.is_some(),
+        is_offered: shield.offer.is_some(),
+        is_last: shield.is_answer,
+        ..claim(service, user, binding, flow)
+    };
+    let (auth, subscribers, mut to) = service.auth(cx);
+    auth.check(&mut to, subscribers, &claim, msg)
+}
+
+fn on_unfit(
+    service: &mut Service,
+    cx: &mut Cx<'_>,
+    id: ServerId,
+    (user, flow): (UserId, Flow),
+    unfit: &Unfit,
+) {
+    let Unfit { refusal, words } = unfit;
+    let impi = &service.subscribers.user(user).impi;
+    let status = refusal.status();
+    let text = || format!("Register {impi} from {}: refused with {status}: {words}", flow.remote);
+    service.troubles.tell(cx, Some(user), text);
+    let through = service.security.at(flow).map(|(id, _)| id);
+    leave_unanswered(service, cx, &Shield { through, ..Shield::default() });
+    refuse(service, cx, id, refusal);
+}
+
+/// A set whose challenge has had its only answer ends, when that was wrong.
+fn leave_unanswered(service: &mut Service, cx: &mut Cx<'_>, shield: &Shield) {
+    let offered = |id: &SetId| service.security.set(*id).is_some_and(|set| set.stage == Stage::Offered);
+    if let Some(id) = shield.through.filter(offered) {
+        service.security.leave(cx.now, id);
+    }
+}
+
+/// Sends a challenge, with security associations for its answer where they are to be.
+fn offer(
+    service: &mut Service,
+    cx: &mut Cx<'_>,
+    id: ServerId,
+    (user, flow): (UserId, Flow),
+    msg: &Message<'_>,
+    shield: &Shield,
+    made: Challenged,
+) {
+    let family = Family::of(service.subscribers.user(user));
+    let (Some(choice), Some((ck, ik))) = (shield.offer, made.keys) else {
+        return challenge(service, cx, id, family, &made.value, None);
+    };
+    let (nonce, predecessor) = (made.nonce, shield.through);
+    let proposal = Proposal { user, choice, flow, predecessor, ck: &ck, ik: &ik, nonce };
+    let waiting = Waiting { tx: id, family, value: made.value };
+    match service.security.begin(cx, proposal, msg.values(HeaderId::SecurityClient), waiting) {
+        Ok(_) => {}
+        Err(why) => {
+            let impi = &service.subscribers.user(user).impi;
+            service.troubles.tell(cx, Some(user), || format!("Register {impi}: refused with 503: {why}"));
+            refuse(service, cx, id, &Refusal::new(503, &why.to_string()));
         }
-        Outcome::Challenge(value) => {
-            let family = Family::of(service.subscribers.user(user));
-            challenge(service, cx, id, family, &value);
-        }
-        Outcome::Refused { status, reason } => refuse(service, cx, id, &Refusal::new(status, reason)),
-        Outcome::TurnedAway { wait_secs } => refuse(service, cx, id, &Refusal::turned_away(wait_secs)),
     }
 }
 
@@ -150,20 +236,20 @@ pub(super) fn unregister(
 struct Proven<'a> {
     user: UserId,
     impu: usize,
-    flow: Flow,
+    came: Came,
     how: &'static str,
     info: Option<&'a str>,
 }
 
 fn on_proven(service: &mut Service, cx: &mut Cx<'_>, id: ServerId, msg: &Message<'_>, proven: Proven<'_>) {
-    let Proven { user, impu, flow, how, .. } = proven;
+    let Proven { user, impu, came, how, .. } = proven;
     let Service { registrar, subscribers, config, troubles, .. } = service;
     let profile = subscribers.user(user);
     if how != "none" {
         cx.ims(Level::Info, Subject::None, format_args!("{} authenticated ({how})", profile.impi));
     }
     let shared = profile.multi_sim;
-    let circumstances = Circumstances { user, impu, shared, auth: how, flow, config };
+    let circumstances = Circumstances { user, impu, shared, auth: how, came, config };
     let plan = match Plan::new(registrar, cx, circumstances, msg) {
         Ok(plan) => plan,
         Err(why) => {
@@ -210,7 +296,7 @@ fn tell(cx: &mut Cx<'_>, service: &Service, profile: &User, done: &Done) {
 fn answer(service: &mut Service, cx: &mut Cx<'_>, id: ServerId, msg: &Message<'_>, proven: Proven<'_>) {
     let tag = service.tokens.tag(cx.rng);
     let Service { registrar, subscribers, config, txs, .. } = service;
-    let local = txs.local_addr(proven.flow.local).expect("a flow is of one of our sockets");
+    let local = txs.local_addr(proven.came.arrival.flow.local).expect("a flow is of one of our sockets");
     let granted = Granted {
         registrar,
         subscribers,

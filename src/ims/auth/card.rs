@@ -73,6 +73,12 @@ pub struct Claim {
     pub source: IpAddr,
     /// Whether every nonce serves one request.
     pub fresh_each_time: bool,
+    /// Whether it came through security associations of the user.
+    pub is_protected: bool,
+    /// Whether a challenge of AKA goes with security associations, through which alone its answer counts.
+    pub is_offered: bool,
+    /// Whether a wrong answer is not challenged again.
+    pub is_last: bool,
 }
 
 #[cfg(test)]
@@ -103,8 +109,15 @@ mod tests {
             let mut index = Index::new();
             let message = Message::parse(text.as_bytes(), &mut index).expect("a message");
             let imei = imei.map(|imei| ArrayString::from(imei).expect("short"));
-            let claim =
-                Claim { user: UserId(7), imei, source: IpAddr::from([10, 0, 0, 1]), fresh_each_time: false };
+            let claim = Claim {
+                user: UserId(7),
+                imei,
+                source: IpAddr::from([10, 0, 0, 1]),
+                fresh_each_time: false,
+                is_protected: false,
+                is_offered: false,
+                is_last: false,
+            };
             Card::of(&User { multi_sim, ..User::default() }, &claim, &message).phone.map(Equipment::digits)
         };
         let with = "<sip:a@h>;+sip.instance=\"<urn:gsma:imei:86130905-000038-0>\"";

@@ -40,6 +40,8 @@ pub struct Pending {
     pub resyncs: u8,
     /// The highest nonce count that has been accepted with it; 0 as long as it is unanswered (RFC 7616 3.3 nc).
     pub accepted_count: u32,
+    /// Whether its answer counts only through security associations.
+    pub is_protected: bool,
 }
 
 impl Pending {
@@ -96,6 +98,12 @@ impl Challenges {
         }
         entry.pending.push(challenge);
         self.set_alarm(user);
+    }
+
+    /// The user's challenge with this nonce, whichever card it is of.
+    pub fn of_nonce(&mut self, user: UserId, nonce: &[u8]) -> Option<&mut Pending> {
+        let pending = &mut self.of_user.get_mut(&user)?.pending;
+        pending.iter_mut().find(|p| p.nonce.as_bytes() == nonce)
     }
 
     /// The card's challenge with this nonce, while it may be answered.
@@ -182,6 +190,7 @@ mod tests {
             wrong: 0,
             resyncs: 0,
             accepted_count: 0,
+            is_protected: false,
         }
     }
 

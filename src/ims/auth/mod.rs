@@ -19,7 +19,7 @@ use crate::crypto::aka::{self, Vector};
 use crate::crypto::hex;
 use crate::ims::limits::{AWAIT_AUTH, MAX_FAILURES_PER_SOURCE, MAX_RESYNCS, MAX_WRONG_ANSWERS};
 use crate::ims::persist;
-use crate::ims::subscriber::Subscribers;
+use crate::ims::subscriber::{Subscribers, UserId};
 use crate::ims::tokens::Tokens;
 use crate::ims::trouble::Troubles;
 use crate::proto::cx::Cx;
@@ -74,8 +74,8 @@ pub enum Outcome {
         /// The value of Authentication-Info for the answer, when the client can check it (RFC 7616 3.5).
         info: Option<String>,
     },
-    /// The value of a challenge to answer.
-    Challenge(Vec<u8>),
+    /// A challenge to answer.
+    Challenge(Challenged),
     /// No more challenges: 403, or 500 when the configuration has no keys.
     Refused {
         /// The status.
@@ -88,6 +88,17 @@ pub enum Outcome {
         /// Until when: Retry-After, seconds.
         wait_secs: u64,
     },
+}
+
+/// A challenge that was made.
+#[derive(Debug)]
+pub struct Challenged {
+    /// The value of its header.
+    pub value: Vec<u8>,
+    /// Its nonce.
+    pub nonce: NonceText,
+    /// CK and IK, when it is one of AKA: they protect what follows (TS 33.203 6.1).
+    pub keys: Option<([u8; 16], [u8; 16])>,
 }
 
 /// Everything that the checks write on, lent by the core.
@@ -114,6 +125,8 @@ struct Who<'a> {
     card: Card,
     source: IpAddr,
     profile: &'a User,
+    /// Whether the answer to a challenge with keys counts only through security associations.
+    is_offered: bool,
 }
 
 /// A round of a user's attempt: what led to the next challenge.
@@ -155,7 +168,7 @@ impl Auth {
         let given = credentials(message);
         let proposed = given.and_then(|c| c.algorithm);
         let card = Card::of(profile, claim, message);
-        let who = Who { card, source: claim.source, profile };
+        let who = Who { card, source: claim.source, profile, is_offered: claim.is_offered };
         let fresh = Round { proposed, ..Round::default() };
         let Some(given) = given.filter(|c| !c.nonce.is_empty()) else {
             return self.challenge(to, who, fresh);
@@ -174,12 +187,15 @@ impl Auth {
         if let Some(auts) = given.auts.filter(|_| pending.vector.is_some()) {
             return self.on_auts(to, who, &given, auts, message);
         }
+        if pending.is_protected && !claim.is_protected && !given.response.is_empty() {
+            return self.on_bare(to, who, &given);
+        }
         let secret = secret(profile, pending);
         let right = secret.as_ref().is_some_and(|secret| {
             given.verify(pending.algorithm, message.method_token(), message.body(), secret)
         });
         if !right {
-            return self.on_wrong(to, who, &given, message);
+            return self.on_wrong(to, who, &given, message, claim.is_last);
         }
         let count = given.qop.and_then(|_| given.nonce_count()).unwrap_or(0);
         if count <= pending.accepted_count && pending.accepted_count > 0 {
@@ -205,6 +221,11 @@ impl Auth {
             self.sequences.confirm(to.cx, card, profile);
         }
         Outcome::Passed { how, info }
+    }
+
+    /// Whether a challenge with this nonce waits for an answer of the user's.
+    pub fn is_pending(&mut self, user: UserId, nonce: &[u8]) -> bool {
+        self.challenges.of_nonce(user, nonce).is_some()
     }
 
     /// Takes a sequence number that was stored before a restart, and the name that it was stored under. The error says what does
@@ -255,10 +276,10 @@ impl Auth {
         given: &Credentials<'_>,
         now: Instant,
     ) -> Option<Pending> {
-        let Who { card, source, profile } = who;
-        let rand = seal::open(tokens, card, given.nonce, now)?;
-        let may = self.challenges.may_return(card.user, &rand);
-        may.then(|| seal::challenge(profile, card, given, rand, source, now))?
+        let Who { card, source, profile, .. } = who;
+        let opened = seal::open(tokens, card, given.nonce, now)?;
+        let may = self.challenges.may_return(card.user, &opened.0);
+        may.then(|| seal::challenge(profile, card, given, opened, source, now))?
     }
 
     /// A nonce that is not ours, or no longer: `stale` tells a client with the right password that it need not ask for it
@@ -281,19 +302,35 @@ impl Auth {
         self.challenge(to, who, Round { stale: is_right && may_know, proposed, ..Round::default() })
     }
 
+    /// The answer came in clear, though security associations were offered with the challenge: somebody may have taken the offer
+    /// out on its way (RFC 3329 4).
+    fn on_bare(&mut self, to: &mut AuthCx<'_, '_>, who: Who<'_>, given: &Credentials<'_>) -> Outcome {
+        if let Some(pending) = self.challenges.take(who.card, given.nonce) {
+            self.challenges.spend(who.card.user, pending.rand, to.cx.now);
+        }
+        to.troubles.tell(to.cx, Some(who.card.user), || {
+            let impi = &who.profile.impi;
+            format!(
+                "{impi}: refused with 403: the answer to a challenge with Security-Server came without IPsec"
+            )
+        });
+        Outcome::Refused { status: 403, reason: "IPsec was agreed" }
+    }
+
     fn on_wrong(
         &mut self,
         to: &mut AuthCx<'_, '_>,
         who: Who<'_>,
         given: &Credentials<'_>,
         message: &Message<'_>,
+        is_last: bool,
     ) -> Outcome {
         let Who { card, profile, .. } = who;
         let Some(pending) = self.challenges.take(card, given.nonce) else {
             return self.challenge(to, who, Round::default());
         };
         self.count_failure(to, pending.source);
-        let last = pending.wrong >= MAX_WRONG_ANSWERS;
+        let last = is_last || pending.wrong >= MAX_WRONG_ANSWERS;
         let words = diagnose::wrong_answer(profile, &pending, given, message);
         if last {
             to.troubles
@@ -378,7 +415,7 @@ impl Auth {
     }
 
     fn challenge(&mut self, to: &mut AuthCx<'_, '_>, who: Who<'_>, round: Round) -> Outcome {
-        let Who { card, source, profile } = who;
+        let Who { card, source, profile, .. } = who;
         let made = policy::algorithm(profile, round.proposed)
             .and_then(|algorithm| Ok((algorithm, self.nonce(to, who, algorithm)?)));
         let (algorithm, (rand, nonce, vector)) = match made {
@@ -398,6 +435,7 @@ impl Auth {
             opaque: None,
         }
         .write(&mut value);
+        let keys = vector.as_ref().map(|v| (v.ck, v.ik));
         self.challenges.add(Pending {
             card,
             source,
@@ -409,8 +447,9 @@ impl Auth {
             wrong: round.wrong,
             resyncs: round.resyncs,
             accepted_count: 0,
+            is_protected: who.is_offered && keys.is_some(),
         });
-        Outcome::Challenge(value)
+        Outcome::Challenge(Challenged { value, nonce, keys })
     }
 
     fn nonce(
@@ -419,8 +458,9 @@ impl Auth {
         who: Who<'_>,
         algorithm: Algorithm,
     ) -> Result<([u8; 16], NonceText, Option<Vector>), NoKeys> {
-        let rand = to.tokens.sealed(to.cx.rng, &seal::label(who.card, to.cx.now));
-        if algorithm.aka().is_none() {
+        let is_aka = algorithm.aka().is_some();
+        let rand = to.tokens.sealed(to.cx.rng, &seal::label(who.card, is_aka && who.is_offered, to.cx.now));
+        if !is_aka {
             return Ok((rand, hex::encode(&rand), None));
         }
         let vector = self.vector(to.cx, who, &rand)?;

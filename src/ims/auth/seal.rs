@@ -21,28 +21,32 @@ const PERIODS: u64 = 8;
 /// One period.
 const PERIOD: Duration = Duration::from_secs(AWAIT_AUTH.as_secs() / PERIODS);
 
-/// What the seal of a nonce that is made now stands for.
-pub fn label(card: Card, now: Instant) -> [u8; 16] {
-    label_of(card, period(now))
+/// What the seal of a nonce that is made now stands for. `is_protected`: its answer counts only through security associations.
+pub fn label(card: Card, is_protected: bool, now: Instant) -> [u8; 16] {
+    label_of(card, is_protected, period(now))
 }
 
-/// What the nonce is made of, when that is sealed for the card and its time is not over.
-pub fn open(tokens: &Tokens, card: Card, nonce: &[u8], now: Instant) -> Option<[u8; 16]> {
+/// What the nonce is made of, when that is sealed for the card and its time is not over, and whether its answer counts only through
+/// security associations.
+pub fn open(tokens: &Tokens, card: Card, nonce: &[u8], now: Instant) -> Option<([u8; 16], bool)> {
     let rand = match aka_digest::parse_nonce(nonce) {
         Some((rand, _)) => rand,
         None => hex::decode_array(nonce)?,
     };
     let newest = period(now);
     let oldest = newest.saturating_sub(PERIODS - 1);
-    (oldest..=newest).any(|period| tokens.is_sealed(&rand, &label_of(card, period))).then_some(rand)
+    let is_of = |is_protected: bool| {
+        (oldest..=newest).any(|period| tokens.is_sealed(&rand, &label_of(card, is_protected, period)))
+    };
+    [false, true].into_iter().find(|kind| is_of(*kind)).map(|kind| (rand, kind))
 }
 
-/// The challenge that was made of `rand`, as far as its nonce tells: wrong answers before it are forgotten.
+/// The challenge that was made of what was opened, as far as its nonce tells: wrong answers before it are forgotten.
 pub fn challenge(
     profile: &User,
     card: Card,
     given: &Credentials<'_>,
-    rand: [u8; 16],
+    (rand, is_protected): ([u8; 16], bool),
     source: IpAddr,
     now: Instant,
 ) -> Option<Pending> {
@@ -67,6 +71,7 @@ pub fn challenge(
         wrong: 0,
         resyncs: 0,
         accepted_count: 0,
+        is_protected,
     })
 }
 
@@ -74,11 +79,11 @@ fn period(now: Instant) -> u64 {
     now.as_nanos() / PERIOD.as_nanos() as u64
 }
 
-fn label_of(card: Card, period: u64) -> [u8; 16] {
+fn label_of(card: Card, is_protected: bool, period: u64) -> [u8; 16] {
     let mut label = [0; 16];
     label[..4].copy_from_slice(&card.user.0.to_le_bytes());
-    // 32 bits of half minutes are four thousand years
-    label[4..8].copy_from_slice(&(period as u32).to_le_bytes());
+    // 31 bits of half minutes are two thousand years
+    label[4..8].copy_from_slice(&((period as u32) << 1 | u32::from(is_protected)).to_le_bytes());
     label[8..].copy_from_slice(&card.octets());
     label
 }
@@ -95,14 +100,14 @@ mod tests {
         let mut rng = Rng::from_seed(1);
         let mut tokens = Tokens::new(&mut rng);
         let made = Instant::ZERO + Duration::from_secs(1000);
-        let rand = tokens.sealed(&mut rng, &label(Card::common(UserId(1)), made));
+        let rand = tokens.sealed(&mut rng, &label(Card::common(UserId(1)), true, made));
         let password = hex::encode::<32>(&rand);
         let sim = aka_digest::nonce(&rand, &[9; 16]);
         for nonce in [password.as_bytes(), sim.as_bytes()] {
             let open = |user, after| {
                 open(&tokens, Card::common(UserId(user)), nonce, made + Duration::from_secs(after))
             };
-            assert_eq!([open(1, 0), open(1, 100), open(1, 209)], [Some(rand); 3]);
+            assert_eq!([open(1, 0), open(1, 100), open(1, 209)], [Some((rand, true)); 3]);
             assert_eq!([open(2, 0), open(1, 240)], [None; 2]);
         }
         let common = Card::common(UserId(1));

@@ -46,6 +46,7 @@ use crate::base::timer::AlarmQueue;
 use crate::base::trace::Level;
 use crate::ims::core::View;
 use crate::ims::dispatch::Caller;
+use crate::ims::gate;
 use crate::ims::owner::Owner;
 use crate::ims::registrar::{Gone, Removed};
 use crate::ims::subscriber::UserId;
@@ -415,10 +416,11 @@ fn enter(
         trace(cx, call, format_args!("{} from {} refused: it is no party", msg.method().name(), flow.remote));
         return Err(403);
     }
+    let back = view.security.back(flow);
     let dialog = call.dialog_mut(at.0, at.1).ok_or(481u16)?;
     dialog.on_request(msg)?;
     // where the phone is now, should it not be registered (pass::flow prefers its registration)
-    dialog.set_flow(flow);
+    dialog.set_flow(back);
     Ok(())
 }
 
@@ -426,10 +428,11 @@ fn enter(
 /// has only seen the tags has no say.
 fn is_from_party(call: &Call, view: &View<'_>, at: (u8, Side), msg: &Message<'_>, flow: Flow) -> bool {
     let dialog = call.legs.get(usize::from(at.0)).and_then(|l| l.dialog(at.1));
-    dialog.is_some_and(|d| d.flow().remote.ip() == flow.remote.ip())
-        || view
-            .registrar
-            .caller(view.subs, flow, msg)
+    // a message in clear is not of a dialog that goes through security associations
+    let is_protected = |flow: Flow| view.security.locals().is_protected(flow.local);
+    let same_way = |d: Flow| d.remote.ip() == flow.remote.ip() && is_protected(d) == is_protected(flow);
+    dialog.is_some_and(|d| same_way(d.flow()))
+        || gate::sender(view.registrar, view.security, view.subs, flow, msg)
             .is_some_and(|(user, _)| Some(user) == call.party(at.1).user)
 }
 

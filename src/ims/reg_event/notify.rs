@@ -170,7 +170,7 @@ mod tests {
             let wall = UnixTime::from_micros(0);
             let mut cx = Cx { now, wall, rng: &mut rng, out: &mut out, sink: &mut Silent };
             let ability = Ability::none(Locals::default(), "a test");
-            let security = Security::new(ability);
+            let security = Security::new(ability, &config.ipsec);
             let mut view = View {
                 security: &security,
                 txs,

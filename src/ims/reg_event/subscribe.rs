@@ -56,7 +56,7 @@ pub(in crate::ims) fn on_subscribe(
         match auth.check(&mut to, subscribers, &claim, msg) {
             Outcome::Passed { .. } => {}
             // RFC 6665 4.2.1.3: a notifier is no proxy
-            Outcome::Challenge(value) => return challenge(service, cx, id, Family::Www, &value),
+            Outcome::Challenge(made) => return challenge(service, cx, id, Family::Www, &made.value, None),
             Outcome::Refused { status, reason } => {
                 return refuse(service, cx, id, &Refusal::new(status, reason));
             }
@@ -201,7 +201,7 @@ fn renew(s: &mut Subscription, view: &View<'_>, cx: &Cx<'_>, flow: Flow, wanted:
     s.follows_binding = binding.is_some_and(|b| {
         [b.flow.remote, b.origin.source].contains(&flow.remote) && b.flow.transport == flow.transport
     });
-    let way = Uri::parse(s.dialog.remote_target()).map(|uri| route::choose(flow, &uri));
+    let way = Uri::parse(s.dialog.remote_target()).map(|uri| route::choose(view.security.came(flow), &uri));
     s.dialog.set_flow(way.map_or(flow, |way| way.flow));
     s.tcp_allowed = way.is_some_and(|way| way.tcp_allowed);
     s.event_id.clone_from(&wanted.event_id);

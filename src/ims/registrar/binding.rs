@@ -2,6 +2,7 @@
 
 use crate::base::time::{Instant, UnixTime};
 use crate::base::timer::Alarm;
+use crate::ims::security::SetId;
 use crate::ims::subscriber::UserId;
 use crate::proto::flow::Flow;
 use crate::wire::identities::imei_of_instance;
@@ -26,6 +27,8 @@ pub struct Binding {
     pub flow: Flow,
     /// Whether a request too long for UDP may go by TCP instead (RFC 3261 18.1.1).
     pub tcp_allowed: bool,
+    /// The security associations that requests for it go through.
+    pub set: Option<SetId>,
     /// When it ends.
     pub expires_at: Instant,
     /// The REGISTER that made or refreshed it last.

@@ -16,6 +16,7 @@ use crate::base::arena::{Arena, Id};
 use crate::base::time::{Duration, Instant, UnixTime};
 use crate::base::timer::{Alarm, AlarmQueue};
 use crate::ims::limits::{MAX_BINDINGS, MAX_BINDINGS_PER_USER};
+use crate::ims::security::SetId;
 use crate::ims::subscriber::{Subscribers, UserId};
 use crate::proto::flow::{ConnId, Flow, Transport};
 use crate::wire::identities::same_imei;
@@ -167,7 +168,7 @@ impl Registrar {
         found.into_iter().map(|(_, id)| id).collect()
     }
 
-    /// Who sent this request: the user whose registration it comes from.
+    /// Who sent this request in clear: the user whose registration it comes from, unless that is protected by IPsec.
     ///
     /// The address tells; where several users share it, the identity in P-Preferred-Identity or From tells them apart.
     /// A phone also sends from other ports of its address than the registered one (TS 33.203 7.1, TCP), so the address
@@ -181,7 +182,9 @@ impl Registrar {
         let claimed = claimed_user(subscribers, message);
         let exact = || {
             let range = (flow.remote, Id::from_bits(0))..=(flow.remote, Id::from_bits(u64::MAX));
-            self.by_address.range(range).filter_map(|&(_, id)| Some((self.bindings.get(id)?.user, id)))
+            let bindings =
+                self.by_address.range(range).filter_map(|&(_, id)| Some((id, self.bindings.get(id)?)));
+            bindings.filter(|(_, b)| b.set.is_none()).map(|(id, b)| (b.user, id))
         };
         if let Some(found) = exact().find(|(user, _)| Some(*user) == claimed) {
             return Some(found);
@@ -192,7 +195,8 @@ impl Registrar {
         let ip = flow.remote.ip();
         let of_ip = |first: UserId, last: UserId| {
             let range = (ip, first, Id::from_bits(0))..=(ip, last, Id::from_bits(u64::MAX));
-            self.by_ip.range(range).map(|&(_, user, id)| (user, id))
+            let is_clear = |id| self.bindings.get(id).is_some_and(|b| b.set.is_none());
+            self.by_ip.range(range).map(|&(_, user, id)| (user, id)).filter(move |(_, id)| is_clear(*id))
         };
         if exact().next().is_some() {
             return None;
@@ -200,6 +204,14 @@ impl Registrar {
         claimed
             .and_then(|user| of_ip(user, user).next())
             .or_else(|| only_user(of_ip(UserId(0), UserId(u32::MAX))))
+    }
+
+    /// The user's binding behind these security associations, or behind newer ones of the same phone: what is under way when a
+    /// set is renewed still comes through the old one.
+    pub fn behind(&self, user: UserId, set: SetId, ue: IpAddr) -> Option<Id<Binding>> {
+        let protected = || self.of_user(user).filter(|(_, b)| b.set.is_some());
+        let exact = protected().find(|(_, b)| b.set == Some(set));
+        exact.or_else(|| protected().find(|(_, b)| b.flow.remote.ip() == ue)).map(|(id, _)| id)
     }
 
     /// The user's binding that `contact` replaces or refreshes.
@@ -241,6 +253,7 @@ impl Registrar {
             contact,
             flow: route.flow,
             tcp_allowed: route.tcp_allowed,
+            set: route.set,
             expires_at,
             origin,
             alarm: Alarm::default(),
@@ -261,6 +274,7 @@ impl Registrar {
             binding.contact = draft.contact;
             binding.flow = draft.route.flow;
             binding.tcp_allowed = draft.route.tcp_allowed && !tcp_failed;
+            binding.set = draft.route.set;
             binding.expires_at = draft.expires_at;
             binding.origin = draft.origin;
             self.changed.push_back(binding.user);
@@ -279,7 +293,7 @@ impl Registrar {
                 self.by_user.remove(&binding.user);
             }
         }
-        let route = route::Route { flow: binding.flow, tcp_allowed: binding.tcp_allowed };
+        let route = binding.route();
         self.removed.push_back(Removed { id, number: binding.number, user: binding.user, why, route });
         Some(binding)
     }
@@ -363,6 +377,11 @@ impl Binding {
     pub fn remaining_secs(&self, now: Instant) -> u64 {
         let left = self.expires_at.since(now);
         left.as_secs() + u64::from(left.subsec_nanos() > 0)
+    }
+
+    /// The way to it.
+    pub fn route(&self) -> route::Route {
+        route::Route { flow: self.flow, tcp_allowed: self.tcp_allowed, set: self.set }
     }
 
     /// Whether the phone behind it has this IMEI.

@@ -3,6 +3,7 @@
 
 use super::binding::{Binding, Contact, Origin};
 use super::expires::{Expires, granted};
+use super::route::Came;
 use super::{Draft, Gone, Registrar, route};
 use crate::base::arena::Id;
 use crate::base::time::Duration;
@@ -10,7 +11,6 @@ use crate::config::model::Config;
 use crate::ims::limits::{MAX_CONTACT, MAX_CONTACTS_PER_REGISTER, MAX_ORIGIN, MAX_USER_AGENT};
 use crate::ims::subscriber::UserId;
 use crate::proto::cx::Cx;
-use crate::proto::flow::Flow;
 use crate::wire::sip::text::lossy;
 use crate::wire::sip::{HeaderId, Message, NameAddr};
 use smallvec::SmallVec;
@@ -104,8 +104,8 @@ pub struct Circumstances<'a> {
     pub shared: bool,
     /// How the user authenticated.
     pub auth: &'static str,
-    /// Where the request came from.
-    pub flow: Flow,
+    /// How the request came.
+    pub came: Came,
     /// The limits, and our addresses.
     pub config: &'a Config,
 }
@@ -136,7 +136,9 @@ impl Plan {
             let address = address.ok_or(Refusal::Contact)?;
             new += usize::from(plan.add_contact(registrar, cx, circumstances, &address, message)?);
         }
-        if new > 0 && !registrar.has_room(circumstances.user, circumstances.flow.remote.ip(), new) {
+        if new > 0
+            && !registrar.has_room(circumstances.user, circumstances.came.arrival.flow.remote.ip(), new)
+        {
             return Err(Refusal::NoRoom);
         }
         Ok(plan)
@@ -148,11 +150,12 @@ impl Plan {
         circumstances: Circumstances<'_>,
         message: &Message<'_>,
     ) -> Result<Plan, Refusal> {
-        let Circumstances { user, shared, flow, .. } = circumstances;
+        let Circumstances { user, shared, came, .. } = circumstances;
+        let source = came.arrival.flow.remote;
         let call_id = message.call_id().unwrap_or_default();
         let mut plan = Plan::default();
         for (id, binding) in registrar.of_user(user) {
-            let own = *binding.origin.call_id == *call_id || binding.origin.source == flow.remote;
+            let own = *binding.origin.call_id == *call_id || binding.origin.source == source;
             if own || !shared {
                 in_order(binding, message)?;
                 plan.steps.push(Step::Remove(id));
@@ -174,7 +177,7 @@ impl Plan {
         if address.uri_text.len() + address.params.as_bytes().len() + address.display.len() > MAX_CONTACT {
             return Err(Refusal::TooLarge);
         }
-        let Circumstances { user, flow, config, .. } = circumstances;
+        let Circumstances { user, came, config, .. } = circumstances;
         let contact = Contact::new(address);
         let existing = registrar.same_contact(user, &contact).and_then(|id| registrar.binding(id));
         if let Some(binding) = existing {
@@ -188,7 +191,7 @@ impl Plan {
                 return Ok(false);
             }
         };
-        let route = route::choose(flow, &uri);
+        let route = route::choose(came, &uri);
         if config.sip.iter().any(|socket| socket.addr == route.flow.remote) {
             return Err(Refusal::OwnAddress);
         }
@@ -251,7 +254,7 @@ fn origin(cx: &Cx<'_>, circumstances: Circumstances<'_>, message: &Message<'_>) 
         impu: circumstances.impu,
         call_id: message.call_id().unwrap_or_default().into(),
         cseq: message.cseq().map_or(0, |c| c.number),
-        source: circumstances.flow.remote,
+        source: circumstances.came.arrival.flow.remote,
         at: cx.wall,
         path: path.join(&b","[..]).into(),
         user_agent: lossy(&user_agent[..user_agent.len().min(MAX_USER_AGENT)]).into_owned(),

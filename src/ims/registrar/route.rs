@@ -3,7 +3,8 @@
 //! RFC 3261 18, RFC 3263 4.1, RFC 3581, RFC 5626 5.3, and what phones do: some register over TCP from an ephemeral port and listen
 //! on the Contact's port for both transports, some sit behind a NAT, some close the connection when they go idle.
 
-use crate::proto::flow::{Flow, Transport};
+use crate::ims::security::SetId;
+use crate::proto::flow::{Arrival, Flow, Transport};
 use crate::wire::sip::{Host, Uri};
 
 /// The way to a contact.
@@ -13,19 +14,37 @@ pub struct Route {
     pub flow: Flow,
     /// Whether long requests may go by TCP although the flow is UDP.
     pub tcp_allowed: bool,
+    /// The security associations that it leads through.
+    pub set: Option<SetId>,
 }
 
-/// Chooses the way to `contact`, which was registered over `source`.
+/// How a REGISTER came.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Came {
+    /// The flow, and the ways of its security associations.
+    pub arrival: Arrival,
+    /// The security associations.
+    pub set: Option<SetId>,
+}
+
+impl From<Flow> for Came {
+    /// In clear.
+    fn from(flow: Flow) -> Came {
+        Came { arrival: flow.into(), set: None }
+    }
+}
+
+/// Chooses the way to `contact`, which was registered by what came this way.
 ///
 /// * A contact that names another host than the source, or a domain name, is behind a NAT or a proxy: only the source's own
 ///   flow reaches it.
 /// * Else the contact's address is right, on the transport of the registration unless the URI names one. A connection is
 ///   used while it lives; when it has gone, a new one goes to the contact's port, where the phone listens.
+/// * Through security associations there is one way, between our client port and the phone's server port, whatever Contact says
+///   (TS 33.203 7.1). A request that is too long for UDP goes by UDP all the same: the phone may not take TCP.
 /// * TCP is not tried towards a contact that says `transport=udp`, nor through a NAT.
-pub fn choose(source: Flow, contact: &Uri<'_>) -> Route {
-    let Some(address) = contact.socket_addr().filter(|address| address.ip() == source.remote.ip()) else {
-        return Route { flow: source, tcp_allowed: false };
-    };
+pub fn choose(came: Came, contact: &Uri<'_>) -> Route {
+    let (source, set) = (came.arrival.flow, came.set);
     let named = contact.params.get("transport");
     let udp_named = named.is_some_and(|t| t.eq_ignore_ascii_case(b"udp"));
     let tcp_named = named.is_some_and(|t| t.eq_ignore_ascii_case(b"tcp"));
@@ -34,10 +53,16 @@ pub fn choose(source: Flow, contact: &Uri<'_>) -> Route {
         _ if tcp_named => Transport::Tcp,
         transport => transport,
     };
+    if let Some(ways) = came.arrival.ways {
+        return Route { flow: ways.to_ue(transport), tcp_allowed: false, set };
+    }
+    let Some(address) = contact.socket_addr().filter(|address| address.ip() == source.remote.ip()) else {
+        return Route { flow: source, tcp_allowed: false, set };
+    };
     let flow = Flow { transport, remote: address, conn: source.conn, ..source };
     match transport {
-        Transport::Tcp => Route { flow, tcp_allowed: true },
-        Transport::Udp => Route { flow: Flow { conn: None, ..flow }, tcp_allowed: !udp_named },
+        Transport::Tcp => Route { flow, tcp_allowed: true, set },
+        Transport::Udp => Route { flow: Flow { conn: None, ..flow }, tcp_allowed: !udp_named, set },
     }
 }
 
@@ -83,7 +108,11 @@ mod tests {
             (udp("[2001:db8::1]:5060"), "sip:a@[2001:DB8:0::1]", udp("[2001:db8::1]:5060"), true),
         ] {
             let uri = Uri::parse(contact.as_bytes()).expect("a URI");
-            assert_eq!(choose(source, &uri), Route { flow, tcp_allowed }, "{source:?} {contact}");
+            assert_eq!(
+                choose(source.into(), &uri),
+                Route { flow, tcp_allowed, set: None },
+                "{source:?} {contact}"
+            );
         }
     }
 

@@ -32,7 +32,7 @@ fn bind(registrar: &mut Registrar, user: UserId, source: Flow, contact: &str) ->
     let address = NameAddr::parse(contact.as_bytes()).expect("a contact");
     let draft = Draft {
         contact: Contact::new(&address),
-        route: route::choose(source, &address.uri.expect("a URI")),
+        route: route::choose(source.into(), &address.uri.expect("a URI")),
         expires_at: NOW + Duration::from_secs(60),
         origin: Origin {
             impu: 0,

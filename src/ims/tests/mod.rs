@@ -5,6 +5,7 @@ mod auth_limit;
 mod auth_sim;
 mod dispatch;
 mod hostile;
+mod ipsec;
 mod loss;
 mod phone;
 mod reg_event;
@@ -57,6 +58,8 @@ pub(super) struct Lab {
     pub(super) exited: bool,
     /// The outbox's tag of the message that was sent last.
     pub(super) last_tag: u64,
+    /// What the core wants the kernel to do about security associations, until a test takes it.
+    pub(super) kernel: Vec<Output>,
 }
 
 /// A message that the core sent.
@@ -90,9 +93,13 @@ impl Sent {
 
 impl Lab {
     pub(super) fn new(config: Config) -> Lab {
+        Lab::with_core(|rng| Core::new(config, rng))
+    }
+
+    pub(super) fn with_core(make: impl FnOnce(&mut Rng) -> Core) -> Lab {
         let mut rng = Rng::from_seed(1);
         Lab {
-            core: Core::new(config, &mut rng),
+            core: make(&mut rng),
             now: Instant::from_nanos(1_000_000_000),
             wall: UnixTime::from_micros(1_700_000_000_000_000),
             rng,
@@ -101,6 +108,7 @@ impl Lab {
             records: Default::default(),
             exited: false,
             last_tag: 0,
+            kernel: Vec::new(),
         }
     }
 
@@ -125,6 +133,9 @@ impl Lab {
                     drop(self.records.insert(key.clone(), value.clone()))
                 }
                 Output::Persist { key, value: None } => drop(self.records.remove(key)),
+                Output::InstallSas(_) | Output::ExtendSas { .. } | Output::RemoveSas { .. } => {
+                    self.kernel.push(item.clone());
+                }
                 Output::Exit => self.exited = true,
                 _ => {}
             }

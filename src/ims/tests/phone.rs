@@ -30,6 +30,8 @@ pub(super) struct Phone {
     pub(super) cseq: u32,
     /// nc of the next answer; 0 answers in the form of RFC 2069.
     pub(super) nc: u32,
+    /// The flow that it sends on, when that is not its address to the first socket.
+    pub(super) over: Option<Flow>,
 }
 
 impl Phone {
@@ -49,10 +51,14 @@ impl Phone {
             call_id: format!("{}-{address}", PHONES.fetch_add(1, Ordering::Relaxed)),
             cseq: 0,
             nc: 0,
+            over: None,
         }
     }
 
     pub(super) fn flow(&self) -> Flow {
+        if let Some(flow) = self.over {
+            return flow;
+        }
         let remote = self.address.parse().expect("an address");
         if self.tcp { Flow::tcp(LocalId(0), remote, Some(ConnId(9))) } else { udp(&self.address) }
     }

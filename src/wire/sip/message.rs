@@ -217,7 +217,7 @@ impl<'a> Message<'a> {
     }
 
     /// The values of all fields of this header, one per line.
-    pub fn headers(&self, id: HeaderId) -> impl Iterator<Item = &'a [u8]> + 'a {
+    pub fn headers(&self, id: HeaderId) -> impl Iterator<Item = &'a [u8]> + Clone + 'a {
         let octets = self.octets;
         self.index.tail_of(id).iter().filter(move |f| f.id == id).map(move |f| f.value.of(octets))
     }
@@ -228,7 +228,7 @@ impl<'a> Message<'a> {
     }
 
     /// All values of this header: lines split at their commas.
-    pub fn values(&self, id: HeaderId) -> impl Iterator<Item = &'a [u8]> + 'a {
+    pub fn values(&self, id: HeaderId) -> impl Iterator<Item = &'a [u8]> + Clone + 'a {
         self.headers(id).flat_map(list::values)
     }
 

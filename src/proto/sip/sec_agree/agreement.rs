@@ -49,6 +49,12 @@ impl Agreement {
         Agreement { server: server_value(&choice, &own), choice, own, client }
     }
 
+    /// Takes other SPIs and ports of the P-CSCF, before the UE was told of any.
+    pub fn draw_again(&mut self, own: Parameters) {
+        self.server = server_value(&self.choice, &own);
+        self.own = own;
+    }
+
     /// What was chosen.
     pub fn choice(&self) -> &Choice {
         &self.choice

@@ -3,6 +3,7 @@
 use super::algorithm::{Keys, Suite};
 use super::association::Association;
 use crate::base::time::Duration;
+use std::ops::RangeInclusive;
 
 /// The four associations between a UE and the P-CSCF, which share their keys (TS 33.203 7.1).
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -45,3 +46,9 @@ pub struct SaCounters {
 
 /// The counters of a set, in the order of [`SaSet::associations`].
 pub type SetCounters = [SaCounters; 4];
+
+/// The numbers that the pairs of associations have in the kernel, two for each set: by them our own are known from others.
+pub const REQIDS: RangeInclusive<u32> = 0x494d_0000..=0x494e_ffff;
+
+/// As many sets as have numbers.
+pub const MAX_SETS: usize = 65_536;

@@ -1,0 +1,80 @@
+//! What may come over which port, once phones are protected (TS 24.229 5.2.6.3, TS 33.203 7.1): through a set of security
+//! associations only what its state allows, and in clear nothing of a phone that has registered through IPsec but REGISTER and
+//! emergency calls.
+
+use crate::base::arena::Id;
+use crate::base::trace::Level;
+use crate::ims::core::Service;
+use crate::ims::dispatch::turn_away;
+use crate::ims::registrar::{Binding, Registrar};
+use crate::ims::security::{Security, Set, Stage};
+use crate::ims::subscriber::{Subscribers, UserId};
+use crate::proto::cx::Cx;
+use crate::proto::flow::Flow;
+use crate::proto::sip::sec_agree::Policy;
+use crate::wire::sip::{Host, Message, Method};
+
+/// Whether a request is taken at this end; it has its answer when it is not.
+pub(super) fn lets_in(service: &mut Service, cx: &mut Cx<'_>, flow: Flow, msg: &Message<'_>) -> bool {
+    if !service.security.locals().is_protected(flow.local) {
+        return true;
+    }
+    let method = msg.method();
+    let Some((_, set)) = service.security.at(flow) else {
+        // the kernel lets nothing through without a set: this one has ended since
+        let text =
+            format_args!("{} from {} dropped: it is of no security association", method.name(), flow.remote);
+        service.troubles.mention(cx, Level::Warn, text);
+        return false;
+    };
+    match set.stage {
+        Stage::Active | Stage::Old | Stage::Leaving => true,
+        _ if matches!(method, Method::Register | Method::Ack) => true,
+        Stage::Installing | Stage::Offered | Stage::Removing => {
+            turn_away(
+                service,
+                cx,
+                flow,
+                msg,
+                "has new security associations, which carry the answer to their challenge first",
+            );
+            false
+        }
+    }
+}
+
+/// Who sent a request: the user whose registration it comes from. Through security associations that is their user; in clear the
+/// address tells, among registrations in clear.
+pub(super) fn sender(
+    registrar: &Registrar,
+    security: &Security,
+    subscribers: &Subscribers,
+    flow: Flow,
+    msg: &Message<'_>,
+) -> Option<(UserId, Id<Binding>)> {
+    if !security.locals().is_protected(flow.local) {
+        return registrar.caller(subscribers, flow, msg);
+    }
+    let (id, set) = security.at(flow)?;
+    Some((set.user, registrar.behind(set.user, id, set.ue_ip())?))
+}
+
+/// Whether a response came through IPsec if its request went there: Via tells, which names a protected port.
+pub(super) fn lets_response_in(service: &Service, flow: Flow, msg: &Message<'_>) -> bool {
+    let locals = service.security.locals();
+    let is_at = |via_port: Option<u16>, host: Host<'_>| {
+        let mut protected = locals.iter().filter(|(id, _)| locals.is_protected(*id));
+        protected.any(|(_, l)| Some(l.shown.port()) == via_port && host == Host::Ip(l.shown.ip()))
+    };
+    let went_protected = msg.via().is_some_and(|via| is_at(via.port, via.host));
+    !went_protected || locals.is_protected(flow.local)
+}
+
+/// Whether a request in clear may be the user's without a registration: not when IPsec is demanded of it, nor from the address of
+/// a phone of its that has it.
+pub(super) fn may_be_plain(service: &Service, user: UserId, flow: Flow) -> bool {
+    let is_required = service.subscribers.user(user).ipsec == Policy::Required;
+    let has_set = |(_, set): (_, &Set)| set.ue_ip() == flow.remote.ip();
+    let is_protected = service.security.locals().is_protected(flow.local);
+    is_protected || !(is_required || service.security.of_user(user).any(has_set))
+}

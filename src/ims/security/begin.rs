@@ -1,0 +1,240 @@
+//! A new set: its ports and SPIs, and the kernel's answer.
+
+use super::Security;
+use super::limits::{KERNEL_MARGIN, KERNEL_PATIENCE, MAX_INSTALLS, MAX_OFFERED_PER_USER, OFFERED_LIFE};
+use super::set::{Set, SetId, Waiting};
+use super::view::Stage;
+use crate::base::timer::Alarm;
+use crate::ims::auth::challenge::NonceText;
+use crate::ims::subscriber::UserId;
+use crate::proto::cx::Cx;
+use crate::proto::flow::{Flow, LocalId, Ways};
+use crate::proto::outbox::Output;
+use crate::proto::sip::sec_agree::{Agreement, Choice, Parameters, SaFailure};
+use smallvec::SmallVec;
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+
+/// The lowest SPI that we draw: those below 256 are reserved (RFC 4303 2.1), and people know numbers from 4096 on.
+const FIRST_SPI: u64 = 4096;
+
+/// What a new set is made of.
+#[derive(Clone, Copy, Debug)]
+pub struct Proposal<'p> {
+    /// Whose.
+    pub user: UserId,
+    /// What was chosen from the UE's offer.
+    pub choice: Choice,
+    /// How the REGISTER came.
+    pub flow: Flow,
+    /// The set that it came through.
+    pub predecessor: Option<SetId>,
+    /// CK of the challenge.
+    pub ck: &'p [u8; 16],
+    /// IK of the challenge.
+    pub ik: &'p [u8; 16],
+    /// The nonce of the challenge.
+    pub nonce: NonceText,
+}
+
+/// Why there is no set for a UE.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum NoSet {
+    /// There are as many as may be.
+    Full,
+    /// All ports are taken that could be told apart from those of the UE's other sets.
+    Ports,
+    /// Another user at the same address uses one of the UE's SPIs.
+    UeSpi(u32),
+}
+
+impl fmt::Display for NoSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            NoSet::Full => f.write_str("there are as many sets of security associations as may be"),
+            NoSet::Ports => f.write_str(
+                "all protected ports are in use with the ports that the phone offers; the phone may offer others",
+            ),
+            NoSet::UeSpi(spi) => write!(f, "the phone's SPI {spi} is in use by another phone at its address"),
+        }
+    }
+}
+
+/// What came of the kernel's answer.
+#[derive(Debug)]
+pub enum Installed {
+    /// The challenge may leave.
+    Ready(SetId, Waiting),
+    /// There is no set; the REGISTER is to be refused, for this reason.
+    Failed(UserId, Waiting, String),
+    /// Nothing is to be done.
+    Nothing,
+}
+
+impl Security {
+    /// Makes a set and asks the kernel for it; the challenge waits for its answer.
+    pub(in crate::ims) fn begin<'o>(
+        &mut self,
+        cx: &mut Cx<'_>,
+        p: Proposal<'_>,
+        offers: impl Iterator<Item = &'o [u8]>,
+        waiting: Waiting,
+    ) -> Result<SetId, NoSet> {
+        let own_ip = self.locals().get(p.flow.local).ok_or(NoSet::Ports)?.own.ip();
+        let ue_ip = p.flow.remote.ip();
+        self.make_way(cx, &p, ue_ip)?;
+        let keep = p.predecessor.and_then(|id| self.sets.get(id)).map(|old| old.ways.server);
+        let ways = self.ways(own_ip, ue_ip, &p.choice.ue, keep, &[]).ok_or(NoSet::Ports)?;
+        let own = self.parameters(cx, &ways, &p.choice.ue);
+        let set = Set {
+            number: self.next_number,
+            user: p.user,
+            agreement: Agreement::new(p.choice, own, offers),
+            keys: p.choice.suite.keys(p.ck, p.ik),
+            own_ip,
+            ways,
+            stage: Stage::Installing,
+            nonce: p.nonce,
+            predecessor: p.predecessor,
+            expires_at: cx.now + KERNEL_PATIENCE,
+            has_carried: false,
+            waiting: Some(waiting),
+            refused: SmallVec::new(),
+            alarm: Alarm::default(),
+        };
+        let id = self.sets.insert(set).map_err(|_| NoSet::Full)?;
+        self.next_number = self.next_number.wrapping_add(1).max(1);
+        self.link(id);
+        self.ask(cx, id);
+        Ok(id)
+    }
+
+    /// Takes the kernel's answer.
+    pub(super) fn on_installed(
+        &mut self,
+        cx: &mut Cx<'_>,
+        id: SetId,
+        outcome: Result<(), SaFailure>,
+    ) -> Installed {
+        let Some(set) = self.sets.get_mut(id) else { return Installed::Nothing };
+        if set.stage != Stage::Installing {
+            // too late: it is being removed
+            return Installed::Nothing;
+        }
+        match outcome {
+            Ok(()) => {
+                set.stage = Stage::Offered;
+                let waiting = set.waiting.take();
+                self.live_until(id, cx.now + OFFERED_LIFE);
+                waiting.map_or(Installed::Nothing, |waiting| Installed::Ready(id, waiting))
+            }
+            Err(failure) if failure.is_taken && self.try_again(cx, id) => Installed::Nothing,
+            Err(failure) => self.fail(id, failure.words),
+        }
+    }
+
+    /// The kernel does not answer: as if it had refused. A late answer finds the set being removed.
+    pub(super) fn give_up(&mut self, cx: &mut Cx<'_>, id: SetId) -> Installed {
+        let waiting = self.sets.get_mut(id).and_then(|set| Some((set.user, set.waiting.take()?)));
+        self.end(cx, id);
+        let words = || "the kernel does not answer".to_owned();
+        waiting.map_or(Installed::Nothing, |(user, waiting)| Installed::Failed(user, waiting, words()))
+    }
+
+    fn fail(&mut self, id: SetId, words: String) -> Installed {
+        let failed = self.forget(id).and_then(|set| Some((set.user, set.waiting?)));
+        failed.map_or(Installed::Nothing, |(user, waiting)| Installed::Failed(user, waiting, words))
+    }
+
+    /// Something is in the set's place in the kernel, put there by others: other SPIs, and another client port.
+    fn try_again(&mut self, cx: &mut Cx<'_>, id: SetId) -> bool {
+        self.unlink(id);
+        let Some(set) = self.sets.get_mut(id) else { return false };
+        set.refused.push(set.ways.client);
+        let (own_ip, ue, keep) = (set.own_ip, set.agreement.choice().ue, set.ways.server);
+        let refused = set.refused.clone();
+        if refused.len() >= MAX_INSTALLS {
+            return false;
+        }
+        let ue_ip = set.ue_ip();
+        let Some(ways) = self.ways(own_ip, ue_ip, &ue, Some(keep), &refused) else { return false };
+        let own = self.parameters(cx, &ways, &ue);
+        let Some(set) = self.sets.get_mut(id) else { return false };
+        set.ways = ways;
+        set.agreement.draw_again(own);
+        self.link(id);
+        self.ask(cx, id);
+        true
+    }
+
+    fn ask(&mut self, cx: &mut Cx<'_>, id: SetId) {
+        self.live_until(id, cx.now + KERNEL_PATIENCE);
+        let set = self.sets.get(id).expect("the caller has made it");
+        let set = set.for_kernel(id, OFFERED_LIFE + KERNEL_MARGIN);
+        cx.out.push(Output::InstallSas(Box::new(set)));
+    }
+
+    /// Removes what a new attempt of the same phone replaces: sets whose challenge was not answered, those that have ended, and
+    /// any whose SPIs come again (a phone that was switched off and draws the same ones).
+    fn make_way(&mut self, cx: &mut Cx<'_>, p: &Proposal<'_>, ue_ip: IpAddr) -> Result<(), NoSet> {
+        let ue = p.choice.ue;
+        for spi in [ue.spi_c, ue.spi_s] {
+            let holder = self.ue_spis.get(&(ue_ip, spi)).copied();
+            let Some((id, set)) = holder.and_then(|id| Some((id, self.sets.get(id)?))) else { continue };
+            if set.user != p.user {
+                return Err(NoSet::UeSpi(spi));
+            }
+            self.end(cx, id);
+        }
+        let same_phone = |set: &Set| set.ue_ip() == ue_ip && set.ways.ue_server.port() == ue.port_s;
+        let unanswered = |set: &Set| matches!(set.stage, Stage::Installing | Stage::Offered);
+        let mine: SmallVec<[SetId; 8]> = self
+            .of_user(p.user)
+            .filter(|(id, set)| {
+                Some(*id) != p.predecessor && set.stage != Stage::Installing && same_phone(set)
+            })
+            .filter(|(_, set)| unanswered(set) || set.stage == Stage::Leaving)
+            .map(|(id, _)| id)
+            .collect();
+        mine.into_iter().for_each(|id| self.end(cx, id));
+        let offered: SmallVec<[SetId; 8]> =
+            self.of_user(p.user).filter(|(_, set)| set.stage == Stage::Offered).map(|(id, _)| id).collect();
+        if offered.len() >= MAX_OFFERED_PER_USER {
+            self.end(cx, offered[0]);
+        }
+        Ok(())
+    }
+
+    /// Ports that tell the set from every other of the same UE. A UE that renews its set keeps our server port, which stands in
+    /// its dialogs, and gets another client port (TS 33.203 7.4).
+    fn ways(
+        &self,
+        own_ip: IpAddr,
+        ue_ip: IpAddr,
+        ue: &Parameters,
+        keep: Option<LocalId>,
+        refused: &[LocalId],
+    ) -> Option<Ways> {
+        let (ue_client, ue_server) = (SocketAddr::new(ue_ip, ue.port_c), SocketAddr::new(ue_ip, ue.port_s));
+        let servers = keep.into_iter().chain(self.locals().servers_of(own_ip));
+        servers.filter(|server| !self.by_ends.contains_key(&(*server, ue_client))).find_map(|server| {
+            let mut clients = self.locals().clients_of(server);
+            let is_free = |c: &LocalId| !refused.contains(c) && !self.by_ends.contains_key(&(*c, ue_server));
+            clients.find(is_free).map(|client| Ways { server, client, ue_client, ue_server })
+        })
+    }
+
+    /// Our SPIs, which nobody else has and the UE has not offered (TS 33.203 7.2), with the ports.
+    fn parameters(&self, cx: &mut Cx<'_>, ways: &Ways, ue: &Parameters) -> Parameters {
+        let mut draw = |other: u32| loop {
+            let spi = (FIRST_SPI + cx.rng.below(u64::from(u32::MAX) - FIRST_SPI)) as u32;
+            if spi != other && ![ue.spi_c, ue.spi_s].contains(&spi) && !self.own_spis.contains(&spi) {
+                break spi;
+            }
+        };
+        let spi_c = draw(0);
+        let spi_s = draw(spi_c);
+        let port = |local| self.locals().get(local).map_or(0, |l| l.own.port());
+        Parameters { spi_c, spi_s, port_c: port(ways.client), port_s: port(ways.server) }
+    }
+}

@@ -1,0 +1,112 @@
+//! One set of security associations, as the service keeps it.
+
+use super::view::{SetView, Stage};
+use crate::base::arena::Id;
+use crate::base::time::{Duration, Instant};
+use crate::base::timer::Alarm;
+use crate::ims::auth::Family;
+use crate::ims::auth::challenge::NonceText;
+use crate::ims::dispatch::ServerId;
+use crate::ims::subscriber::{Subscribers, UserId};
+use crate::proto::flow::{LocalId, Ways};
+use crate::proto::sip::sec_agree::{Agreement, Association, Keys, REQIDS, SaSet, associations};
+use smallvec::SmallVec;
+use std::net::IpAddr;
+
+/// Names a set.
+pub type SetId = Id<Set>;
+
+/// A set: what was agreed, how far it has come, and until when it lives.
+#[derive(Debug)]
+pub struct Set {
+    /// Its number, as in the log.
+    pub number: u32,
+    /// Whose it is.
+    pub user: UserId,
+    /// What was agreed.
+    pub agreement: Agreement,
+    /// The keys.
+    pub keys: Keys,
+    /// Our address.
+    pub own_ip: IpAddr,
+    /// The ports of both sides.
+    pub ways: Ways,
+    /// How far it has come.
+    pub stage: Stage,
+    /// The nonce of the challenge whose answer is to come through it.
+    pub nonce: NonceText,
+    /// The set that the challenge goes over, when the user had one.
+    pub predecessor: Option<SetId>,
+    /// Until when it lives.
+    pub expires_at: Instant,
+    /// The challenge, until the kernel holds the set.
+    /// Whether it has carried a registration.
+    pub has_carried: bool,
+    pub(super) waiting: Option<Waiting>,
+    /// Our client ports that the kernel would not take.
+    pub(super) refused: SmallVec<[LocalId; 4]>,
+    pub(super) alarm: Alarm,
+}
+
+/// A challenge that leaves when the kernel holds its set.
+#[derive(Debug)]
+pub struct Waiting {
+    /// The REGISTER.
+    pub tx: ServerId,
+    /// Which headers it has.
+    pub family: Family,
+    /// The value of its header.
+    pub value: Vec<u8>,
+}
+
+impl Set {
+    /// The UE's address.
+    pub fn ue_ip(&self) -> IpAddr {
+        self.ways.ue_client.ip()
+    }
+
+    /// Its associations.
+    pub fn associations(&self) -> [Association; 4] {
+        associations(self.ue_ip(), &self.agreement.choice().ue, self.own_ip, self.agreement.own())
+    }
+
+    /// Whether requests may come through it.
+    pub fn is_open(&self) -> bool {
+        matches!(self.stage, Stage::Offered | Stage::Active | Stage::Old | Stage::Leaving)
+    }
+
+    pub(super) fn view(
+        &self,
+        id: SetId,
+        subscribers: &Subscribers,
+        now: Instant,
+        bindings: impl Fn(SetId, &Set) -> Vec<u32>,
+    ) -> SetView {
+        let choice = self.agreement.choice();
+        SetView {
+            id: id.to_bits(),
+            number: self.number,
+            impi: subscribers.user(self.user).impi.clone(),
+            stage: self.stage,
+            ue: choice.ue,
+            own: *self.agreement.own(),
+            suite: choice.suite,
+            keys: self.keys.clone(),
+            associations: self.associations(),
+            expires: self.expires_at.since(now).as_secs(),
+            bindings: bindings(id, self),
+        }
+    }
+
+    pub(super) fn for_kernel(&self, id: SetId, lifetime: Duration) -> SaSet {
+        SaSet {
+            id: id.to_bits(),
+            // the places in the arena are as many as the numbers, and no two sets have the same
+            reqid: REQIDS.start() + 2 * id.slot(),
+            suite: self.agreement.choice().suite,
+            keys: self.keys.clone(),
+            associations: self.associations(),
+            lifetime,
+        }
+    }
+}
