@@ -11,6 +11,7 @@ use imsbox::ims::core::Core;
 use imsbox::proto::cx::Cx;
 use imsbox::proto::flow::{ConnId, Flow, LocalId};
 use imsbox::proto::outbox::{Outbox, Output};
+use imsbox::proto::sip::sec_agree::Policy;
 use imsbox::proto::sip::digest::Credentials;
 use imsbox::wire::sip::{HeaderId, Index, Message};
 
@@ -124,6 +125,8 @@ fn user(impi: &str, impu: &str, authent_type: AuthentType) -> User {
         }),
         auth_on_register_only: true,
         authent_type,
+        // there is no kernel here; phones that require IPsec are let in without
+        ipsec: Policy::Off,
         ..User::default()
     }
 }
