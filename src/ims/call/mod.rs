@@ -38,7 +38,7 @@ pub(in crate::ims) use fork::rank;
 pub(in crate::ims) use opening::{FIRST_CSEQ, Opening};
 pub(in crate::ims) use rules::Rules;
 pub use session::{Call, Part};
-pub(in crate::ims) use session::{Failure, Party, ServerId, Waiting};
+pub(in crate::ims) use session::{ClientId, Failure, Party, ServerId, Waiting};
 
 use crate::base::arena::{Arena, Id};
 use crate::base::time::{Duration, Instant};
@@ -60,7 +60,7 @@ use crate::wire::sip::{Message, Method, Stored};
 use admit::Draft;
 use limits::{LINGER, MAX_CALLS};
 use release::End;
-use session::{ClientId, Invite, Kind, Role};
+use session::{Invite, Kind, Role};
 use smallvec::SmallVec;
 use state::State;
 use std::collections::{BTreeMap, VecDeque};

@@ -3,6 +3,8 @@
 use super::limits::{MAX_BODY, RETRY_AFTER_SECS};
 use super::relay::{Relay, Way};
 use crate::base::trace::{Level, Subject};
+use crate::config::model::AnswerBody;
+use crate::ims::call;
 use crate::ims::call::forward::{self, Privacy};
 use crate::ims::call::{Party, ServerId, Waiting, calling_party, contacts};
 use crate::ims::core::View;
@@ -21,20 +23,36 @@ const SHORT_MESSAGE: &str = "application/vnd.3gpp.sms";
 pub(super) struct Refusal {
     status: u16,
     text: &'static str,
+    /// The echo number whose `content` goes with it.
+    number: Option<usize>,
 }
 
 impl Refusal {
     /// As many texts are under way as there may be, of all or of one sender.
-    pub(super) const NO_ROOM: Refusal = Refusal { status: 503, text: "too many texts are under way" };
+    pub(super) const NO_ROOM: Refusal = Refusal::new(503, "too many texts are under way");
+
+    const fn new(status: u16, text: &'static str) -> Self {
+        Refusal { status, text, number: None }
+    }
 
     /// Answers the MESSAGE.
-    pub(super) fn send(&self, view: &mut View<'_>, cx: &mut Cx<'_>, tx: ServerId, msg: &Message<'_>) {
+    pub(super) fn send(
+        &self,
+        view: &mut View<'_>,
+        cx: &mut Cx<'_>,
+        tx: ServerId,
+        msg: &Message<'_>,
+        caller: Caller,
+    ) {
+        let binding = caller.binding.and_then(|id| view.registrar.binding(id));
+        let subject = binding.map_or(Subject::None, |b| Subject::Id(b.number));
         let from = msg.from().map_or_else(Default::default, |f| lossy(f.uri_text));
         let to = lossy(msg.request_uri());
-        let Refusal { status, text } = *self;
+        let Refusal { status, text, number } = *self;
         let words = format_args!("Message from {from} to {to}: refused with {status}: {text}");
-        cx.ims(Level::Info, Subject::None, words);
-        respond(view, cx, tx, status, Some(text));
+        cx.ims(Level::Info, subject, words);
+        let body = number.and_then(|number| view.config.echo[number].content.as_ref());
+        respond(view, cx, tx, status, Some(text), body);
     }
 }
 
@@ -47,14 +65,14 @@ pub(super) fn relay(
     caller: Caller,
 ) -> Result<Relay, Refusal> {
     if msg.body().len() > MAX_BODY {
-        return Err(Refusal { status: 413, text: "the text is too long" });
+        return Err(Refusal::new(413, "the text is too long"));
     }
     let target = Uri::parse(msg.request_uri()).map_or(Target::Unknown, |uri| view.subs.lookup(&uri));
     let (way, to, waiting) = match target {
         Target::Unknown => return Err(unknown(msg)),
         Target::User { user, impu } => {
             // unlike a call a text reaches the phone that it comes from, too: people text themselves
-            let refusal = |r: crate::ims::call::Refusal| Refusal { status: r.status, text: r.text };
+            let refusal = |r: call::Refusal| Refusal::new(r.status, r.text);
             let waiting = contacts(view, cx, user, impu, None).map_err(refusal)?;
             let uri = view.subs.user(user).impus[impu].uri.clone();
             (
@@ -64,10 +82,15 @@ pub(super) fn relay(
             )
         }
         Target::Echo(number) => {
+            let echo = &view.config.echo[number];
+            if let Some(status) = echo.code.filter(|code| *code >= 300) {
+                let text = "the configuration says so";
+                return Err(Refusal { number: Some(number), ..Refusal::new(status, text) });
+            }
             // what comes from a phone that is not registered is not sent where it says that it comes from
             let text = "the echo goes to a registered phone; REGISTER comes first";
-            let binding = caller.binding.ok_or(Refusal { status: 480, text })?;
-            let uri = view.config.echo[number].uri.clone();
+            let binding = caller.binding.ok_or(Refusal::new(480, text))?;
+            let uri = echo.uri.clone();
             (Way::Back, Party { uri, ..Party::default() }, Waiting::from_iter([(binding, DEFAULT_Q)]))
         }
     };
@@ -83,11 +106,18 @@ fn unknown(msg: &Message<'_>) -> Refusal {
     } else {
         "nobody has this identity"
     };
-    Refusal { status: 404, text }
+    Refusal::new(404, text)
 }
 
 /// Answers a MESSAGE with a response of our own.
-pub(super) fn respond(view: &mut View<'_>, cx: &mut Cx<'_>, tx: ServerId, status: u16, words: Option<&str>) {
+pub(super) fn respond(
+    view: &mut View<'_>,
+    cx: &mut Cx<'_>,
+    tx: ServerId,
+    status: u16,
+    words: Option<&str>,
+    body: Option<&AnswerBody>,
+) {
     let settings = &view.config.protocol;
     view.txs.respond(cx, tx, status, None, &[], |mut w| {
         if status == 503 {
@@ -96,6 +126,10 @@ pub(super) fn respond(view: &mut View<'_>, cx: &mut Cx<'_>, tx: ServerId, status
         if let Some(words) = words {
             warning(&mut w, words);
         }
-        forward::end_own_response(w, settings, b"MESSAGE", status);
+        forward::own_response(&mut w, settings, b"MESSAGE", status);
+        match body {
+            Some(body) => w.body(body.content_type.as_bytes(), &body.octets),
+            None => w.finish(),
+        }
     });
 }

@@ -79,7 +79,7 @@ impl Messages {
         let relay = admit::relay(view, cx, tx, msg, caller);
         match relay.and_then(|relay| self.insert(relay)) {
             Ok(id) => self.with(view, cx, id, Relay::start),
-            Err(refusal) => refusal.send(view, cx, tx, msg),
+            Err(refusal) => refusal.send(view, cx, tx, msg, caller),
         }
     }
 
@@ -143,7 +143,7 @@ impl Messages {
     ) {
         let Some(relay) = self.relays.get_mut(id) else { return };
         what(relay, id, view, cx);
-        let at = (!relay.is_over).then(|| relay.next_deadline());
+        let at = relay.next_deadline().filter(|_| !relay.is_over);
         self.alarms.set(&mut relay.alarm, id, at);
         if !relay.is_over {
             return;

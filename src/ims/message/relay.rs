@@ -8,7 +8,7 @@ use crate::base::time::{Duration, Instant};
 use crate::base::timer::Alarm;
 use crate::base::trace::{Level, Subject};
 use crate::ims::call::forward::{self, Additions, Privacy};
-use crate::ims::call::{Failure, Opening, Party, Rules, ServerId, Waiting, rank};
+use crate::ims::call::{ClientId, Failure, Opening, Party, Rules, ServerId, Waiting, rank};
 use crate::ims::core::View;
 use crate::ims::owner::Owner;
 use crate::ims::registrar::Binding;
@@ -49,13 +49,14 @@ pub struct Relay {
     tag: Token,
     /// Contacts not tried yet.
     waiting: Waiting,
-    /// Of each contact that was tried, whether its answer is awaited.
-    legs: SmallVec<[bool; 2]>,
+    /// Of each contact that was tried, the transaction whose answer is awaited.
+    legs: SmallVec<[Option<ClientId>; 2]>,
     /// The best of the final failures so far.
     best: Option<Failure>,
     trying_at: Option<Instant>,
     group_at: Instant,
-    give_up_at: Instant,
+    /// None for an echo, whose sender has its answer: it is sent for as long as any request is.
+    give_up_at: Option<Instant>,
     pub(super) alarm: Alarm,
     pub(super) is_over: bool,
 }
@@ -72,6 +73,7 @@ impl Relay {
         to: Party,
         waiting: Waiting,
     ) -> Relay {
+        let is_awaited = way == Way::Onward;
         let binding = sender.binding.and_then(|id| view.registrar.binding(id));
         Relay {
             way,
@@ -85,9 +87,9 @@ impl Relay {
             waiting,
             legs: SmallVec::new(),
             best: None,
-            trying_at: Some(cx.now + trying_after(view.txs.timers())),
+            trying_at: is_awaited.then(|| cx.now + trying_after(view.txs.timers())),
             group_at: cx.now,
-            give_up_at: cx.now + PATIENCE,
+            give_up_at: is_awaited.then(|| cx.now + PATIENCE),
             alarm: Alarm::default(),
             is_over: false,
         }
@@ -96,7 +98,7 @@ impl Relay {
     /// Sends the text to the best contacts. What goes to an echo number has arrived with that.
     pub(super) fn start(&mut self, id: Id<Relay>, view: &mut View<'_>, cx: &mut Cx<'_>) {
         if let Some(tx) = self.tx.take_if(|_| self.way == Way::Back) {
-            respond(view, cx, tx, 200, None);
+            respond(view, cx, tx, 200, None, None);
         }
         self.go_on(id, view, cx);
     }
@@ -123,8 +125,8 @@ impl Relay {
         status: u16,
         response: Option<&Message<'_>>,
     ) {
-        if let Some(is_open) = self.legs.get_mut(usize::from(part.leg)) {
-            *is_open = false;
+        if let Some(leg) = self.legs.get_mut(usize::from(part.leg)) {
+            *leg = None;
         }
         self.note(status, response);
         if status >= 600 {
@@ -138,8 +140,10 @@ impl Relay {
 
     /// Time has come for what is due.
     pub(super) fn on_tick(&mut self, id: Id<Relay>, view: &mut View<'_>, cx: &mut Cx<'_>) {
-        if self.give_up_at <= cx.now {
+        if self.give_up_at.is_some_and(|at| at <= cx.now) {
             self.note(408, None);
+            // what its sender believes lost is not delivered later, when it has perhaps been sent anew
+            self.legs.drain(..).flatten().for_each(|client| view.txs.abandon(client));
             return self.give_up(view, cx);
         }
         if self.trying_at.take_if(|at| *at <= cx.now).is_some()
@@ -153,9 +157,9 @@ impl Relay {
     }
 
     /// The earliest moment at which there is something to do.
-    pub(super) fn next_deadline(&self) -> Instant {
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
         let group = (!self.waiting.is_empty()).then_some(self.group_at);
-        [self.trying_at, group].into_iter().flatten().fold(self.give_up_at, Instant::min)
+        [self.trying_at, group, self.give_up_at].into_iter().flatten().min()
     }
 
     /// Tries the next group of contacts: those of equal q. When none is left, and no answer is awaited, that was all.
@@ -203,7 +207,7 @@ impl Relay {
                 })
             }
         };
-        self.legs.push(sent.is_ok());
+        self.legs.push(sent.ok());
         if let Err(overload) = sent {
             self.note(overload.status(), None);
         }
@@ -212,7 +216,7 @@ impl Relay {
 
     /// Whether an answer is awaited.
     fn is_open(&self) -> bool {
-        self.legs.contains(&true)
+        self.legs.iter().any(Option::is_some)
     }
 
     /// Keeps a failure if it is better than those before.
@@ -247,7 +251,7 @@ impl Relay {
             (Way::Onward, Some(r)) => self.pass(view, cx, status, &r.message()),
             (Way::Onward, None) => {
                 if let Some(tx) = self.tx.take() {
-                    respond(view, cx, tx, status, Some(&text));
+                    respond(view, cx, tx, status, Some(&text), None);
                 }
             }
         }

@@ -9,6 +9,7 @@ pub type Reply = u16;
 /// A text that was sent.
 pub struct Sent {
     body: String,
+    to_echo: bool,
     result: Option<u16>,
     /// The only answer that it may have on a perfect network.
     expected: Option<u16>,
@@ -36,7 +37,7 @@ impl Phone {
             code => code,
         };
         let at = self.texts.len();
-        self.texts.push(Sent { body, result: None, expected: Some(expected) });
+        self.texts.push(Sent { body, to_echo: to.contains("666"), result: None, expected: Some(expected) });
         self.start(now, branch, "MESSAGE", octets, Purpose::Text(at), want);
     }
 
@@ -69,9 +70,9 @@ impl Phone {
         }
     }
 
-    /// The texts that were answered 200, by their bodies.
+    /// The texts that were answered 200 by another phone, by their bodies.
     pub fn delivered(&self) -> impl Iterator<Item = &str> {
-        self.texts.iter().filter(|t| t.result == Some(200)).map(|t| t.body.as_str())
+        self.texts.iter().filter(|t| t.result == Some(200) && !t.to_echo).map(|t| t.body.as_str())
     }
 
     /// Whether a text came here.
@@ -81,7 +82,8 @@ impl Phone {
 
     /// How the answers to this phone's texts differ from what was planned.
     pub fn broken_texts(&self) -> Vec<String> {
-        let broken = |t: &&Sent| t.expected.is_some() && t.expected != t.result;
+        let is_missed = |t: &Sent| t.to_echo && !self.has_text(&t.body);
+        let broken = |t: &&Sent| t.expected.is_some() && (t.expected != t.result || is_missed(t));
         let say =
             |t: &Sent| format!("{}: {}: wanted {:?}, got {:?}", self.name, t.body, t.expected, t.result);
         self.texts.iter().filter(broken).map(say).collect()

@@ -1,5 +1,8 @@
 //! The echo number sends a text back.
 
+use crate::base::time::Duration;
+use crate::config::model::AnswerBody;
+
 use super::{ALICE, BOB, Phone, World, body};
 
 #[test]
@@ -33,6 +36,35 @@ fn a_phone_that_does_not_take_its_text_back_is_told_of_in_the_log() {
     assert_eq!(
         w.lines(),
         ["Message from sip:bob@ims.test to tel:666: not echoed: the phone says 405 Phone says"]
+    );
+    w.quiet();
+}
+
+#[test]
+fn a_number_that_is_to_refuse_calls_refuses_texts_too() {
+    let mut w = World::registered(|c| {
+        c.echo[0].code = Some(486);
+        let file = "busy.txt".into();
+        let body = AnswerBody { file, content_type: "text/plain".to_owned(), octets: b"busy".to_vec() };
+        c.echo[0].content = Some(body);
+    });
+    w.text(ALICE, "tel:666", "", "x");
+    assert_eq!(body(&w.expect(ALICE, "SIP/2.0 486")), "busy");
+    w.expect_nothing();
+    w.quiet();
+}
+
+#[test]
+fn an_echo_is_sent_for_as_long_as_any_request() {
+    let mut w = World::registered(|_| {});
+    w.text(ALICE, "tel:666", "", "x");
+    w.expect(ALICE, "SIP/2.0 200");
+    w.pass(Duration::from_secs(127));
+    assert_eq!(w.lab.core.load().messages, 1);
+    w.pass_silently(Duration::from_secs(1));
+    assert_eq!(
+        w.lines(),
+        ["Message from sip:alice@ims.test to tel:666: not echoed: the phone does not answer"]
     );
     w.quiet();
 }

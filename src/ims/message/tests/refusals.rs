@@ -85,6 +85,7 @@ fn a_silent_phone_is_given_up_before_its_sender_gives_up() {
     assert_eq!(refusal.one("Warning"), "399 imsbox \"the phone does not answer\"");
     assert_eq!(w.lab.core.load().messages, 0);
     w.answer(BOB, &text, 200, "");
+    w.pass(Duration::from_secs(200));
     w.expect_nothing();
     assert_eq!(
         w.lines(),

@@ -107,6 +107,16 @@ impl<O: Copy + Debug> Transactions<O> {
         }
     }
 
+    /// Ends the transaction of a request that is no INVITE: it is not sent again, and what still answers it is a stray. Nobody is
+    /// told.
+    pub fn abandon(&mut self, id: Id<ClientTx<O>>) {
+        let is_invite = self.clients.get(id).is_some_and(|tx| tx.method == Method::Invite);
+        debug_assert!(!is_invite, "an INVITE is cancelled, and its answer acknowledged");
+        if !is_invite {
+            self.remove_client(id);
+        }
+    }
+
     pub(super) fn send_cancel(&mut self, cx: &mut Cx<'_>, id: Id<ClientTx<O>>, reason: Option<&str>) {
         let Some(tx) = self.clients.get_mut(id) else { return };
         tx.cancel = Cancel::Sent;

@@ -392,7 +392,7 @@ impl<O: Copy + Debug> Transactions<O> {
         }
     }
 
-    fn remove_client(&mut self, id: Id<ClientTx<O>>) {
+    pub(super) fn remove_client(&mut self, id: Id<ClientTx<O>>) {
         let Some(mut tx) = self.clients.remove(id) else { return };
         self.alarms.set(&mut tx.timers.alarm, AlarmKey::Client(id), None);
         self.client_ids.remove(&tx.key);

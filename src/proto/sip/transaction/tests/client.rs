@@ -37,6 +37,18 @@ fn unanswered_non_invite_is_repeated_up_to_t2_and_times_out() {
 }
 
 #[test]
+fn an_abandoned_request_is_not_sent_again_and_its_answer_is_a_stray() {
+    let mut f = Fixture::new();
+    let (id, sent) = f.request(udp(), Method::Message, false, 0);
+    f.txs.abandon(id);
+    f.txs.abandon(id);
+    assert_eq!(f.pass(Duration::from_secs(40)), vec![]);
+    assert_eq!(f.answer(udp(), &response(&sent, 200)), (Answer::Stray, vec![]));
+    assert_eq!(f.events(), vec![]);
+    f.assert_empty();
+}
+
+#[test]
 fn provisional_slows_non_invite_retransmissions_to_t2() {
     let mut f = Fixture::new();
     let (id, sent) = f.request(udp(), Method::Message, false, 0);
