@@ -11,8 +11,8 @@ use imsbox::ims::core::Core;
 use imsbox::proto::cx::Cx;
 use imsbox::proto::flow::{ConnId, Flow, LocalId};
 use imsbox::proto::outbox::{Outbox, Output};
-use imsbox::proto::sip::sec_agree::Policy;
 use imsbox::proto::sip::digest::Credentials;
+use imsbox::proto::sip::sec_agree::Policy;
 use imsbox::wire::sip::{HeaderId, Index, Message};
 
 /// No answer: the message is dropped.
