@@ -26,7 +26,7 @@ fn start() -> (Program, SocketAddr) {
     let folder = std::env::temp_dir().join(format!("imsbox-descriptors-{}", std::process::id()));
     fs::create_dir_all(&folder).unwrap();
     let config = folder.join("ims.cfg");
-    let text = "sip_addr: \"127.0.0.1:0\", monitor_socket: \"m.sock\", log_filename: \"ims.log\", ue_db: [],";
+    let text = "sip_addr: \"127.0.0.1:0\", monitor_socket: \"m.sock\", log_filename: \"ims.log\", ipsec: false, ue_db: [],";
     fs::write(&config, text).unwrap();
     let limited = format!("ulimit -n {DESCRIPTORS}; exec \"$0\" \"$1\"");
     let mut command = Command::new("sh");

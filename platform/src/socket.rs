@@ -5,6 +5,7 @@
 use crate::addr::RawAddr;
 use crate::sockopt;
 use std::io;
+use std::mem::size_of;
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::time::Duration;
@@ -60,12 +61,15 @@ pub fn listen_tcp(addr: SocketAddr, backlog: u16) -> io::Result<TcpListener> {
 }
 
 /// Starts a TCP connection from `from` (port 0: any port) to `to`. It is up, or has failed (`TcpStream::take_error`), once the
-/// stream is writable.
+/// stream is writable. Connections to different peers may start from the same port, while nobody listens there.
 pub fn connect_tcp(from: SocketAddr, to: SocketAddr) -> io::Result<TcpStream> {
     let fd = open(to, libc::SOCK_STREAM)?;
     if from.is_ipv4() == to.is_ipv4() && !(from.ip().is_unspecified() && from.port() == 0) {
         // the port is then chosen at connect, unique per peer instead of per host
         sockopt::set(fd.as_fd(), libc::IPPROTO_IP, libc::IP_BIND_ADDRESS_NO_PORT, 1)?;
+        if from.port() != 0 {
+            sockopt::set(fd.as_fd(), libc::SOL_SOCKET, libc::SO_REUSEADDR, 1)?;
+        }
         bind(&fd, from)?;
     }
     let (raw, len) = RawAddr::new(to);
@@ -77,6 +81,26 @@ pub fn connect_tcp(from: SocketAddr, to: SocketAddr) -> io::Result<TcpStream> {
         }
     }
     Ok(TcpStream::from(fd))
+}
+
+/// Whether connections can be opened from the address and port: nobody listens there. They share it with each other.
+pub fn check_connect_from(addr: SocketAddr) -> io::Result<()> {
+    let fd = open(addr, libc::SOCK_STREAM)?;
+    sockopt::set(fd.as_fd(), libc::SOL_SOCKET, libc::SO_REUSEADDR, 1)?;
+    bind(&fd, addr)
+}
+
+/// Lets the connection end at once when it is closed (RST): what was not sent is forgotten, nothing is repeated, and its ports may
+/// be used again.
+pub fn set_abortive(fd: BorrowedFd<'_>) -> io::Result<()> {
+    let linger = libc::linger { l_onoff: 1, l_linger: 0 };
+    let len = size_of::<libc::linger>() as libc::socklen_t;
+    // SAFETY: pointer and length are those of `linger`, which lives through the call; the descriptor is open.
+    let rc = unsafe {
+        let value = (&raw const linger).cast();
+        libc::setsockopt(fd.as_raw_fd(), libc::SOL_SOCKET, libc::SO_LINGER, value, len)
+    };
+    if rc == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 /// Lets the kernel probe an idle connection after `idle` and close it after `count` probes went unanswered, one every tenth of
@@ -187,6 +211,43 @@ mod tests {
             let (_, from) = listener.accept().unwrap();
             assert_eq!(from, stream.local_addr().unwrap());
             assert_eq!(from.ip(), addr(host).ip());
+        }
+    }
+
+    #[test]
+    fn connections_to_different_peers_share_a_port_that_nobody_listens_at() {
+        for host in ["127.0.0.1:0", "[::1]:0"] {
+            let listeners = [(); 2].map(|()| listen_tcp(addr(host), 8).unwrap());
+            let held = bind_udp(addr(host), OPTIONS).unwrap();
+            let from = held.local_addr().unwrap();
+            check_connect_from(from).unwrap();
+            let connect = |l: &TcpListener| {
+                l.set_nonblocking(false).unwrap();
+                let stream = connect_tcp(from, l.local_addr().unwrap()).unwrap();
+                (stream, l.accept().unwrap())
+            };
+            let up = listeners.each_ref().map(connect);
+            assert!(up.iter().all(|(_, (_, peer))| *peer == from));
+            let again = connect_tcp(from, listeners[0].local_addr().unwrap()).unwrap_err();
+            assert_eq!(again.kind(), io::ErrorKind::AddrNotAvailable, "to the same peer there is one");
+            let taken = check_connect_from(listeners[1].local_addr().unwrap()).unwrap_err();
+            assert_eq!(taken.kind(), io::ErrorKind::AddrInUse);
+        }
+    }
+
+    #[test]
+    fn an_aborted_connection_leaves_its_ports_free_at_once() {
+        let listener = listen_tcp(addr("127.0.0.1:0"), 8).unwrap();
+        listener.set_nonblocking(false).unwrap();
+        let held = bind_udp(addr("127.0.0.1:0"), OPTIONS).unwrap();
+        let (from, to) = (held.local_addr().unwrap(), listener.local_addr().unwrap());
+        for _ in 0..3 {
+            let ours = connect_tcp(from, to).unwrap();
+            let (mut theirs, _) = listener.accept().unwrap();
+            set_abortive(ours.as_fd()).unwrap();
+            drop(ours);
+            let error = io::Read::read(&mut theirs, &mut [0; 1]).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
         }
     }
 

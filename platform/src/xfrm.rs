@@ -15,6 +15,7 @@ mod expiry;
 mod info;
 mod lack;
 mod set;
+mod stale;
 
 pub use expiry::{Expired, Expiries};
 pub use info::{Counters, PolicyInfo, StateInfo};

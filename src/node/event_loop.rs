@@ -4,11 +4,11 @@
 //! within its share and the turn's time; let the core's timers run; carry out the outbox; hand the log and the storage what they have. Without a
 //! deadline and without a packet nothing wakes the program.
 
-use crate::api::cx::NoSets;
 use crate::base::time::{Duration, Instant};
 use crate::base::trace::{Layer, Level, Subject};
 use crate::ims::core::Core;
 use crate::node::hooks::{Endpoint, Hooks, Readiness, Storage};
+use crate::node::ipsec::agent::Agent;
 use crate::node::media_plane::MediaPlane;
 use crate::node::ready::ReadySet;
 use crate::node::service::Service;
@@ -57,7 +57,7 @@ pub struct Node {
     pub(super) udp: UdpPlane,
     pub(super) streams: StreamPlane,
     pub(super) media: MediaPlane,
-    sas: NoSets,
+    pub(super) ipsec: Agent,
     endpoint: Option<Box<dyn Endpoint>>,
     pub(super) storage: Option<Box<dyn Storage>>,
     signals: Signals,
@@ -89,11 +89,11 @@ impl Node {
         let world = World::new(log).map_err(StartError::system("seed the random generator"))?;
         let config = core.config();
         let watch = || StartError::system("watch a socket");
-        let udp = UdpPlane::new(sockets.udp, registry).map_err(watch())?;
-        let streams =
-            StreamPlane::new(sockets.listeners, &config.sip, &config.protocol, MAX_CONNECTIONS, registry);
+        let udp = UdpPlane::new(sockets.udp, sockets.clear, registry).map_err(watch())?;
+        let streams = StreamPlane::new(sockets.tcp, &config.protocol, MAX_CONNECTIONS, registry);
         let streams = streams.map_err(watch())?;
         let media = MediaPlane::new(&config.sip);
+        sockets.agent.register(registry).map_err(StartError::system("watch the kernel's IPsec"))?;
         Ok(Node {
             ready: ReadySet::default(),
             flushing: Outbox::new(),
@@ -105,7 +105,7 @@ impl Node {
             udp,
             streams,
             media,
-            sas: NoSets,
+            ipsec: sockets.agent,
             endpoint,
             storage,
             signals,
@@ -136,10 +136,19 @@ impl Node {
     pub fn run(mut self) -> io::Result<()> {
         self.service.ready(&self.listening().join(", "));
         let mut events = Events::with_capacity(MAX_EVENTS);
-        while self.turn(&mut events)? {}
+        let result = loop {
+            match self.turn(&mut events) {
+                Ok(true) => {}
+                Ok(false) => break Ok(()),
+                Err(e) => break Err(e),
+            }
+        };
         self.service.stopping();
+        // in this order: as long as the associations are there, the end of a connection leaves through them
+        self.streams.abort_protected(&mut self.core, &mut self.world);
+        self.ipsec.clear();
         self.world.log.flush();
-        Ok(())
+        result
     }
 
     /// One turn; false when the program is to end.
@@ -206,19 +215,20 @@ impl Node {
             }
             Kind::Listener | Kind::Rtp | Kind::Rtcp => self.ready.add(source),
             Kind::Signal => self.on_signals(),
+            Kind::Sas => self.on_sas_ended(),
             Kind::Endpoint => {
                 let ready = Readiness {
                     readable: event.is_readable() || event.is_read_closed(),
                     writable: event.is_writable() || event.is_write_closed(),
                 };
                 if let Some(endpoint) = &mut self.endpoint {
-                    let mut cx = self.world.api_cx(&mut self.core, &mut self.sas);
+                    let mut cx = self.world.api_cx(&mut self.core, &mut self.ipsec);
                     endpoint.on_event(self.poll.registry(), source.slot, ready, &mut cx);
                 }
             }
             Kind::Storage => {
                 if let Some(storage) = &mut self.storage {
-                    storage.on_wake(&mut self.world.api_cx(&mut self.core, &mut self.sas));
+                    storage.on_wake(&mut self.world.api_cx(&mut self.core, &mut self.ipsec));
                 }
             }
         }
@@ -255,7 +265,7 @@ impl Node {
             Kind::Listener => {
                 self.streams.accept(source.slot, self.poll.registry(), &mut self.core, &mut self.world)
             }
-            Kind::Signal | Kind::Endpoint | Kind::Storage => false,
+            Kind::Signal | Kind::Endpoint | Kind::Storage | Kind::Sas => false,
         }
     }
 
@@ -319,7 +329,7 @@ mod tests {
     fn a_request_to_stop_after_the_command_is_at_once() {
         let mut node = node();
         let quit = serde_json::json!({ "message": "quit" });
-        crate::api::message::respond(&mut node.world.api_cx(&mut node.core, &mut node.sas), &quit);
+        crate::api::message::respond(&mut node.world.api_cx(&mut node.core, &mut node.ipsec), &quit);
         assert!(!node.is_over());
         node.stop();
         assert!(node.is_over());

@@ -3,11 +3,13 @@
 //! What happens meanwhile (a port pair is open, a message could not be sent) goes to the core at once, which may want more done:
 //! that is the next round, of a bounded number.
 
+use crate::base::time::Duration;
 use crate::base::trace::{Layer, Level, Subject};
 use crate::node::event_loop::{EXIT_TIMEOUT, Node, Stage};
+use crate::node::ipsec::agent::Extended;
 use crate::proto::flow::{Flow, LocalId, Transport};
 use crate::proto::outbox::{Outbox, Output};
-use crate::proto::sip::sec_agree::SaFailure;
+use crate::proto::sip::sec_agree::SetCounters;
 use platform::batch::{BATCH, SendBatch};
 use platform::socket::is_congestion;
 use std::io;
@@ -100,11 +102,14 @@ impl Node {
                 }
             }
             Output::InstallSas(set) => {
-                let failure = SaFailure { is_taken: false, words: "there is no IPsec here".to_owned() };
-                self.core.on_sas_installed(&mut self.world.cx(), set.id, Err(failure));
+                let outcome = self.ipsec.install(set);
+                self.core.on_sas_installed(&mut self.world.cx(), set.id, outcome);
             }
-            Output::ExtendSas { id, .. } => self.core.on_sas_lost(&mut self.world.cx(), *id),
-            Output::RemoveSas { id } => self.core.on_sas_removed(&mut self.world.cx(), *id, None),
+            Output::ExtendSas { id, lifetime } => self.extend_sas(*id, *lifetime),
+            Output::RemoveSas { id } => {
+                let counted = self.take_out(*id);
+                self.core.on_sas_removed(&mut self.world.cx(), *id, counted);
+            }
             Output::Exit => self.stage = Stage::Leaving { until: self.world.now + EXIT_TIMEOUT },
         }
     }
@@ -119,6 +124,39 @@ impl Node {
                 self.core.on_send_failed(&mut self.world.cx(), flow, tag);
             }
         }
+    }
+
+    fn extend_sas(&mut self, id: u64, lifetime: Duration) {
+        match self.ipsec.extend(id, lifetime) {
+            Extended::Done => {}
+            Extended::Lost => self.lose_sas(id),
+            Extended::Refused(e) => {
+                let text =
+                    format_args!("security associations end early: the kernel refuses to extend them: {e}");
+                self.world.trace(Layer::Ipsec, Level::Error, Subject::None, text);
+            }
+        }
+    }
+
+    /// The kernel has news of lifetimes that ended.
+    pub(super) fn on_sas_ended(&mut self) {
+        for id in self.ipsec.ended() {
+            self.lose_sas(id);
+        }
+    }
+
+    fn lose_sas(&mut self, id: u64) {
+        self.take_out(id);
+        self.core.on_sas_lost(&mut self.world.cx(), id);
+    }
+
+    /// Takes a set out of the kernel, connections through it first: what the kernel repeats of them would leave in vain.
+    fn take_out(&mut self, id: u64) -> Option<SetCounters> {
+        self.streams.write_queued(&mut self.core, &mut self.world);
+        for (local, remote) in self.ipsec.connections(id) {
+            self.streams.abort(local, remote, &mut self.core, &mut self.world);
+        }
+        self.ipsec.remove(id)
     }
 
     fn open_media(&mut self, session: u64, local: LocalId, port: u16) {

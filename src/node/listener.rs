@@ -1,4 +1,4 @@
-//! A SIP TCP listener: on the address and port of the UDP socket of the same number.
+//! A SIP TCP listener: on the address and port of the UDP socket of the same number, unless that is a protected client port.
 
 use crate::node::start::StartError;
 use crate::node::token::{Kind, Source};
@@ -20,6 +20,17 @@ pub struct Listener {
     /// A descriptor to give up when there are no more, so that a connection can be taken and closed instead of being left to
     /// wait, unseen, for an edge that never comes.
     spare: Option<File>,
+}
+
+/// What TCP has to do with one of our ends.
+#[derive(Debug)]
+pub struct TcpEnd {
+    /// Where connections are taken; none at a protected client port, from which no other could be opened then.
+    pub listener: Option<Listener>,
+    /// Where connections that we open start: none at a protected server port (TS 33.203 7.1), else port 0 is any.
+    pub from: Option<SocketAddr>,
+    /// Whether it is a port of IPsec.
+    pub is_protected: bool,
 }
 
 /// What a listener had for us.

@@ -6,6 +6,7 @@ pub mod control;
 pub mod event_loop;
 mod flush;
 pub mod hooks;
+pub mod ipsec;
 mod listener;
 pub mod log_file;
 mod media_plane;

@@ -1,20 +1,25 @@
 //! The SIP sockets of the configuration, bound before anything else is made: what cannot be bound is known first.
 
 use crate::config::model::SipSocket;
-use crate::node::listener::Listener;
+use crate::node::ipsec::agent::Agent;
+use crate::node::listener::{Listener, TcpEnd};
 use crate::node::start::StartError;
 use crate::node::udp_port::UdpPort;
 use crate::proto::flow::LocalId;
 use std::io;
+use std::net::SocketAddr;
 
 /// How often another port is tried when the kernel's choice for UDP is in use for TCP.
 const PORT_ATTEMPTS: usize = 16;
 
-/// A UDP socket and a TCP listener on the same address and port, for each entry of `sip_addr`.
+/// A UDP socket and a TCP listener on the same address and port, for each entry of `sip_addr`; then protected ports.
 #[derive(Debug)]
 pub struct Sockets {
     pub(super) udp: Vec<UdpPort>,
-    pub(super) listeners: Vec<Listener>,
+    pub(super) tcp: Vec<TcpEnd>,
+    /// How many of them are those of `sip_addr`.
+    pub(super) clear: usize,
+    pub(super) agent: Agent,
 }
 
 impl Sockets {
@@ -22,31 +27,49 @@ impl Sockets {
     /// it names the right port.
     pub fn open(sip: &mut [SipSocket]) -> Result<Self, StartError> {
         let count = sip.len();
-        let (mut udp, mut listeners) = (Vec::with_capacity(count), Vec::with_capacity(count));
+        let (mut udp, mut tcp) = (Vec::with_capacity(count), Vec::with_capacity(count));
         for (index, socket) in sip.iter_mut().enumerate() {
             let local = LocalId(u8::try_from(index).map_err(|_| StartError::TooManySockets(count))?);
-            let (port, listener) = open_both(local, socket, &property(index, socket))?;
+            let property = property(index, socket);
+            let (port, listener) = open_both(
+                socket.bind.port() == 0,
+                || UdpPort::open(local, socket, &property),
+                |addr| Listener::open(addr, &property),
+            )?;
             for addr in [&mut socket.addr, &mut socket.bind] {
                 if addr.port() == 0 {
                     addr.set_port(port.addr().port());
                 }
             }
             udp.push(port);
-            listeners.push(listener);
+            let from = Some(SocketAddr::new(socket.bind.ip(), 0));
+            tcp.push(TcpEnd { listener: Some(listener), from, is_protected: false });
         }
-        Ok(Sockets { udp, listeners })
+        Ok(Sockets { udp, tcp, clear: count, agent: Agent::default() })
+    }
+
+    /// Closes the protected ports.
+    pub(super) fn keep_clear(&mut self) {
+        self.udp.truncate(self.clear);
+        self.tcp.truncate(self.clear);
     }
 }
 
-fn open_both(local: LocalId, socket: &SipSocket, property: &str) -> Result<(UdpPort, Listener), StartError> {
-    let mut attempts = if socket.bind.port() == 0 { PORT_ATTEMPTS } else { 1 };
+/// Opens a UDP port, and for TCP what belongs to its address and port. Where the port is the kernel's choice for UDP (`is_any`) and
+/// in use for TCP, another is tried.
+pub(super) fn open_both<T>(
+    is_any: bool,
+    udp: impl Fn() -> Result<UdpPort, StartError>,
+    tcp: impl Fn(SocketAddr) -> Result<T, StartError>,
+) -> Result<(UdpPort, T), StartError> {
+    let mut attempts = if is_any { PORT_ATTEMPTS } else { 1 };
     loop {
         attempts -= 1;
-        let port = UdpPort::open(local, socket, property)?;
-        match Listener::open(port.addr(), property) {
+        let port = udp()?;
+        match tcp(port.addr()) {
             Err(StartError::Bind { error, .. })
                 if attempts > 0 && error.kind() == io::ErrorKind::AddrInUse => {}
-            listener => return Ok((port, listener?)),
+            result => return Ok((port, result?)),
         }
     }
 }
@@ -70,10 +93,10 @@ mod tests {
     fn both_transports_get_the_port_that_the_kernel_chose() {
         let mut sip = [socket("127.0.0.1:0"), socket("[::1]:0")];
         let sockets = Sockets::open(&mut sip).unwrap();
-        for ((config, udp), tcp) in sip.iter().zip(&sockets.udp).zip(&sockets.listeners) {
+        for ((config, udp), tcp) in sip.iter().zip(&sockets.udp).zip(&sockets.tcp) {
             assert_ne!(config.addr.port(), 0);
             assert_eq!((config.addr, config.bind), (udp.addr(), udp.addr()));
-            assert_eq!(tcp.addr(), udp.addr());
+            assert_eq!(tcp.listener.as_ref().unwrap().addr(), udp.addr());
         }
     }
 

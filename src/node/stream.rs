@@ -51,6 +51,8 @@ pub enum Closed {
     QueueFull,
     /// It was the one idle for longest when there were too many.
     Evicted,
+    /// The security associations that it goes through end.
+    Unprotected,
 }
 
 impl fmt::Display for Closed {
@@ -66,6 +68,7 @@ impl fmt::Display for Closed {
             Closed::Evicted => {
                 f.write_str("closed by us: too many connections, and this was idle for longest")
             }
+            Closed::Unprotected => f.write_str("closed by us: its security associations end"),
         }
     }
 }

@@ -1,12 +1,15 @@
 //! All SIP TCP listeners and connections.
+//!
+//! A connection to a phone with IPsec starts from a protected client port itself, which all of them share; it ends abruptly, since
+//! what the kernel still sent for it might find no association to go through.
 
 use crate::base::arena::{Arena, Id};
 use crate::base::time::{Duration, Instant};
 use crate::base::timer::AlarmQueue;
 use crate::base::trace::{Layer, Level, Subject};
-use crate::config::model::{SipSettings, SipSocket};
+use crate::config::model::SipSettings;
 use crate::ims::core::Core;
-use crate::node::listener::{Accepted, Listener};
+use crate::node::listener::{Accepted, TcpEnd};
 use crate::node::stream::{Closed, Stream};
 use crate::node::token::{Kind, Source};
 use crate::node::world::World;
@@ -30,12 +33,10 @@ const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 /// Connections taken from one listener before another source has its turn.
 const ACCEPT_LIMIT: usize = 64;
 
-/// The listeners by `LocalId`, and every connection by `ConnId`.
+/// Our ends by `LocalId`, and every connection by `ConnId`.
 #[derive(Debug)]
 pub struct StreamPlane {
-    listeners: Vec<Listener>,
-    /// Where connections that we open start from, by `LocalId`.
-    binds: Vec<SocketAddr>,
+    ends: Vec<TcpEnd>,
     streams: Arena<Stream>,
     /// The newest connection to each peer, for flows that name none.
     by_peer: HashMap<(LocalId, SocketAddr), Id<Stream>>,
@@ -51,21 +52,18 @@ pub struct StreamPlane {
 }
 
 impl StreamPlane {
-    /// Takes the listeners over and watches them. `sip` says where connections that we open start from; `cap` is how
-    /// many there may be at a time.
+    /// Takes the listeners over and watches them. `cap` is how many connections there may be at a time.
     pub fn new(
-        mut listeners: Vec<Listener>,
-        sip: &[SipSocket],
+        mut ends: Vec<TcpEnd>,
         settings: &SipSettings,
         cap: usize,
         registry: &Registry,
     ) -> io::Result<Self> {
-        for (local, listener) in (0..=u8::MAX).zip(&mut listeners) {
-            listener.register(LocalId(local), registry)?;
+        for (local, end) in (0..=u8::MAX).zip(&mut ends) {
+            end.listener.iter_mut().try_for_each(|l| l.register(LocalId(local), registry))?;
         }
         Ok(StreamPlane {
-            binds: sip.iter().map(|s| SocketAddr::new(s.bind.ip(), 0)).collect(),
-            listeners,
+            ends,
             streams: Arena::with_cap(cap),
             by_peer: HashMap::new(),
             alarms: AlarmQueue::new(),
@@ -80,7 +78,8 @@ impl StreamPlane {
     /// Takes new connections of one listener, up to a limit. Whether there may be more.
     pub fn accept(&mut self, slot: u32, registry: &Registry, core: &mut Core, world: &mut World) -> bool {
         for _ in 0..ACCEPT_LIMIT {
-            let Some(listener) = self.listeners.get_mut(slot as usize) else { return false };
+            let end = self.ends.get_mut(slot as usize);
+            let Some(listener) = end.and_then(|e| e.listener.as_mut()) else { return false };
             let accepted = listener.accept();
             match accepted {
                 Ok(Accepted::Nothing) => return false,
@@ -112,7 +111,7 @@ impl StreamPlane {
     /// The listeners, if it is time to try them again.
     pub fn ready_again(&mut self, now: Instant) -> impl Iterator<Item = Source> + use<> {
         let is_time = self.accept_again.take_if(|at| *at <= now).is_some();
-        let count = if is_time { self.listeners.len() as u32 } else { 0 };
+        let count = if is_time { self.ends.len() as u32 } else { 0 };
         (0..count).map(|slot| Source::fixed(Kind::Listener, slot))
     }
 
@@ -190,6 +189,22 @@ impl StreamPlane {
         }
     }
 
+    /// Closes the connection between a protected end of ours and a peer at once, if there is one: nothing more leaves on it. Between
+    /// two ports there is one at most.
+    pub fn abort(&mut self, local: LocalId, remote: SocketAddr, core: &mut Core, world: &mut World) {
+        if let Some(id) = self.by_peer.get(&(local, remote)).copied() {
+            self.close_now(id, &Closed::Unprotected, core, world);
+        }
+    }
+
+    /// Does so with all connections at protected ends, for the end of the program.
+    pub fn abort_protected(&mut self, core: &mut Core, world: &mut World) {
+        let protected = |s: &Stream| self.is_protected(s.local());
+        let all: Vec<Id<Stream>> =
+            self.streams.iter().filter(|(_, s)| protected(s)).map(|(id, _)| id).collect();
+        all.into_iter().for_each(|id| self.close_now(id, &Closed::Unprotected, core, world));
+    }
+
     /// Writes what was queued in this turn.
     pub fn write_queued(&mut self, core: &mut Core, world: &mut World) {
         let mut dirty = std::mem::take(&mut self.dirty);
@@ -216,6 +231,10 @@ impl StreamPlane {
     /// Whether some connection has something to write.
     pub fn has_queued(&self) -> bool {
         self.streams.iter().any(|(_, s)| s.has_queued())
+    }
+
+    fn is_protected(&self, local: LocalId) -> bool {
+        self.ends.get(usize::from(local.0)).is_some_and(|end| end.is_protected)
     }
 
     fn find(&self, source: Source) -> Option<Id<Stream>> {
@@ -264,7 +283,9 @@ impl StreamPlane {
         core: &mut Core,
         world: &mut World,
     ) -> io::Result<Id<Stream>> {
-        let from = *self.binds.get(usize::from(flow.local.0)).ok_or(io::ErrorKind::AddrNotAvailable)?;
+        let end = self.ends.get(usize::from(flow.local.0)).ok_or(io::ErrorKind::AddrNotAvailable)?;
+        let never = || io::Error::other("no connection is opened from a protected server port");
+        let from = end.from.ok_or_else(never)?;
         let socket = TcpStream::from_std(platform::socket::connect_tcp(from, flow.remote)?);
         let stream = Stream::connecting(socket, flow.local, flow.remote, world.now);
         let id = self.admit(stream, registry, core, world);
@@ -328,7 +349,12 @@ impl StreamPlane {
         if self.by_peer.get(&peer) == Some(&id) {
             self.by_peer.remove(&peer);
         }
-        let level = if matches!(why, Closed::ByPeer) { Level::Debug } else { Level::Warn };
+        if self.is_protected(peer.0) && !matches!(why, Closed::ByPeer) {
+            // a lingering connection would send when its associations have gone, and keep the next one from these two ports
+            let _ = platform::socket::set_abortive(stream.socket_mut().as_fd());
+        }
+        let level =
+            if matches!(why, Closed::ByPeer | Closed::Unprotected) { Level::Debug } else { Level::Warn };
         let text = format_args!("TCP connection {} with {}: {why}", conn.0, peer.1);
         world.trace(Layer::Sip, level, Subject::None, text);
         let flow = Flow::tcp(peer.0, peer.1, Some(conn));
@@ -346,7 +372,7 @@ impl StreamPlane {
 mod tests {
     use super::*;
     use crate::api::log_options::LogConfig;
-    use crate::config::model::Config;
+    use crate::config::model::{Config, SipSocket};
     use crate::node::log_file::LogFile;
     use crate::node::sockets::Sockets;
     use mio::{Events, Poll};
@@ -368,7 +394,7 @@ mod tests {
             let sockets = Sockets::open(&mut sip).unwrap();
             let poll = Poll::new().unwrap();
             let settings = SipSettings::default();
-            let plane = StreamPlane::new(sockets.listeners, &sip, &settings, 2, poll.registry()).unwrap();
+            let plane = StreamPlane::new(sockets.tcp, &settings, 2, poll.registry()).unwrap();
             let addr = sip[0].addr;
             let mut world = World::new(Box::new(LogFile::none(LogConfig::default()))).unwrap();
             let core = Core::new(Config { sip, ..Config::default() }, &mut world.rng);

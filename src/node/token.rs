@@ -21,10 +21,12 @@ pub enum Kind {
     Endpoint,
     /// The storage; the slot is its own affair.
     Storage,
+    /// What the kernel says of security associations.
+    Sas,
 }
 
 impl Kind {
-    const ALL: [Kind; 8] = [
+    const ALL: [Kind; 9] = [
         Kind::Udp,
         Kind::Listener,
         Kind::Stream,
@@ -33,6 +35,7 @@ impl Kind {
         Kind::Signal,
         Kind::Endpoint,
         Kind::Storage,
+        Kind::Sas,
     ];
 }
 

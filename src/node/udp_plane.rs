@@ -13,19 +13,21 @@ use std::net::SocketAddr;
 #[derive(Debug)]
 pub struct UdpPlane {
     ports: Vec<UdpPort>,
+    /// How many of them are not protected.
+    clear: usize,
     buffers: RecvBatch,
 }
 
 impl UdpPlane {
-    /// Takes the sockets over and watches them.
-    pub fn new(ports: Vec<UdpPort>, registry: &Registry) -> io::Result<Self> {
+    /// Takes the sockets over and watches them. The first `clear` of them are those of the configuration.
+    pub fn new(ports: Vec<UdpPort>, clear: usize, registry: &Registry) -> io::Result<Self> {
         ports.iter().try_for_each(|port| port.register(registry))?;
-        Ok(UdpPlane { ports, buffers: RecvBatch::new(BATCH, MAX_DATAGRAM) })
+        Ok(UdpPlane { ports, clear, buffers: RecvBatch::new(BATCH, MAX_DATAGRAM) })
     }
 
-    /// The bound addresses.
+    /// The bound addresses, without protected ports.
     pub fn addrs(&self) -> impl Iterator<Item = SocketAddr> {
-        self.ports.iter().map(UdpPort::addr)
+        self.ports.iter().take(self.clear).map(UdpPort::addr)
     }
 
     /// Gives the core what has come in on one socket, up to a limit. Whether there may be more.

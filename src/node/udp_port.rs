@@ -18,7 +18,7 @@ use platform::socket::{UdpOptions, bind_udp};
 use recent::Recent;
 use source_memory::SourceMemory;
 use std::io;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd};
 
 /// The longest datagram that is taken: what UDP can carry (RFC 3261 18.1.1 asks for 65,535 octets with the IP header).
@@ -46,17 +46,28 @@ pub struct UdpPort {
 impl UdpPort {
     /// Binds the socket of `config`. `property` names the address in errors.
     pub fn open(local: LocalId, config: &SipSocket, property: &str) -> Result<Self, StartError> {
-        let is_wildcard = config.bind.ip().is_unspecified();
-        let options = UdpOptions { buffer: KERNEL_BUFFER, errors: true, local_address: is_wildcard };
-        let bind_error = |error| StartError::Bind {
-            property: property.to_owned(),
-            transport: "UDP",
-            addr: config.bind,
-            error,
-        };
-        let socket = bind_udp(config.bind, options).map_err(bind_error)?;
+        let shown = config.bind.ip().is_unspecified().then_some(config.addr.ip());
+        Self::bind(local, config.bind, shown, property)
+    }
+
+    /// Binds a protected port.
+    pub fn open_protected(local: LocalId, addr: SocketAddr, property: &str) -> Result<Self, StartError> {
+        Self::bind(local, addr, None, property)
+    }
+
+    /// `shown` is the address that datagrams are to leave from if `addr` is a wildcard.
+    fn bind(
+        local: LocalId,
+        addr: SocketAddr,
+        shown: Option<IpAddr>,
+        property: &str,
+    ) -> Result<Self, StartError> {
+        let options = UdpOptions { buffer: KERNEL_BUFFER, errors: true, local_address: shown.is_some() };
+        let bind_error =
+            |error| StartError::Bind { property: property.to_owned(), transport: "UDP", addr, error };
+        let socket = bind_udp(addr, options).map_err(bind_error)?;
         let addr = socket.local_addr().map_err(StartError::system("read a socket's address"))?;
-        let sources = is_wildcard.then(|| SourceMemory::new(config.addr.ip()));
+        let sources = shown.map(SourceMemory::new);
         Ok(UdpPort { local, socket, addr, recent: Recent::default(), sources })
     }
 
@@ -64,6 +75,12 @@ impl UdpPort {
     pub fn register(&self, registry: &Registry) -> io::Result<()> {
         let token = Source::fixed(Kind::Udp, self.local.0.into()).token();
         registry.register(&mut SourceFd(&self.socket.as_raw_fd()), token, Interest::READABLE)
+    }
+
+    /// Its number, for tests.
+    #[cfg(test)]
+    pub fn local(&self) -> LocalId {
+        self.local
     }
 
     /// The address that it is bound to.

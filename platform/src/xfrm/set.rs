@@ -1,8 +1,8 @@
 //! States and policies that belong together, put into the kernel and taken out as one; and finding again what is ours.
 
 use super::{
-    Action, Algorithms, Bound, Direction, Family, Lifetime, Net, Policy, Selector, State, StateId, Template,
-    Xfrm, encode,
+    Action, Algorithms, Bound, Direction, Family, Lifetime, Net, Policy, Selector, State, StateId, StateInfo,
+    Template, Xfrm, decode, encode,
 };
 use crate::netlink::{Batch, Refusal, errno};
 use std::io;
@@ -13,7 +13,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 /// Rank of the policies of a set.
 const PRIORITY: u32 = 2080;
 /// Rank of the policies that block what no set lets through: after those of every set, and nobody else's number.
-const GUARD_PRIORITY: u32 = 0x696d_7362;
+pub(super) const GUARD_PRIORITY: u32 = 0x696d_7362;
 /// Packets that may come late, the most that the kernel's simple window has.
 const REPLAY_WINDOW: u8 = 32;
 
@@ -156,12 +156,28 @@ impl Xfrm {
         Err(named(&error, kind, &set[failed % set.len()]))
     }
 
+    /// What the kernel has of the state of each traffic of the set, in its order.
+    pub fn read(&mut self, set: &[Traffic]) -> io::Result<Vec<Option<StateInfo>>> {
+        let mut batch = Batch::new();
+        set.iter().for_each(|t| encode::get_state(&mut batch, &t.state_id(), Bound::default()));
+        let mut found: Vec<Option<StateInfo>> = set.iter().map(|_| None).collect();
+        let outcomes = self.netlink.transact(&batch, |at, _, content| found[at] = decode::state(content))?;
+        for (found, outcome) in found.iter_mut().zip(outcomes) {
+            if !super::existed(outcome)? {
+                *found = None;
+            }
+        }
+        Ok(found)
+    }
+
     /// Lets the set live for the lifetime from now on. States keep their keys, counters and windows. The error `NotFound` says that
     /// a state is not there any more.
     pub fn extend(&mut self, set: &[Traffic], protection: &Protection<'_>) -> io::Result<()> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        for traffic in set {
-            let Some(info) = self.get_state(&traffic.state_id(), Bound::default())? else {
+        let found = self.read(set)?;
+        let mut batch = Batch::new();
+        for (traffic, info) in set.iter().zip(found) {
+            let Some(info) = info else {
                 let gone = Refusal { errno: libc::ESRCH, words: String::new() };
                 return Err(named(&gone.into(), "security association", traffic));
             };
@@ -171,9 +187,12 @@ impl Xfrm {
             let mut state = traffic.state(protection);
             state.lifetime =
                 Lifetime { soft: later(protection.lifetime.soft), hard: later(protection.lifetime.hard) };
-            self.update_state(&state).map_err(|e| named(&e, "security association", traffic))?;
-            let policy = traffic.policy(protection.lifetime);
-            self.update_policy(&policy).map_err(|e| named(&e, "policy", traffic))?;
+            encode::update_state(&mut batch, &state);
+            encode::update_policy(&mut batch, &traffic.policy(protection.lifetime));
+        }
+        for (i, outcome) in self.netlink.transact(&batch, |_, _, _| {})?.into_iter().enumerate() {
+            let kind = if i % 2 == 0 { "security association" } else { "policy" };
+            outcome.map_err(|e| named(&e, kind, &set[i / 2]))?;
         }
         Ok(())
     }
@@ -203,7 +222,11 @@ impl Xfrm {
         self.delete_all(states, policies.collect())
     }
 
-    fn delete_all(&mut self, states: Vec<(StateId, Bound)>, policies: Vec<Policy>) -> io::Result<Removed> {
+    pub(super) fn delete_all(
+        &mut self,
+        states: Vec<(StateId, Bound)>,
+        policies: Vec<Policy>,
+    ) -> io::Result<Removed> {
         let mut batch = Batch::new();
         states.iter().for_each(|(id, bound)| encode::delete_state(&mut batch, id, *bound));
         policies.iter().for_each(|policy| encode::delete_policy(&mut batch, policy));

@@ -1,6 +1,7 @@
 //! What is printed when the program has started: short, and everything one needs to connect a phone or look for a fault.
 
 use imsbox::config::model::Config;
+use imsbox::node::ipsec::Notice;
 use std::path::Path;
 
 /// Echo numbers that are named; the rest is counted.
@@ -16,6 +17,8 @@ pub struct Banner<'a> {
     pub users: usize,
     /// The records that the state file gave.
     pub restored: Option<usize>,
+    /// What there is to be said about IPsec.
+    pub notices: &'a [Notice],
     /// Whether a prompt follows.
     pub prompt: bool,
 }
@@ -27,6 +30,9 @@ impl Banner<'_> {
         let mut row = |name: &str, value: &str| out += &format!("  {name:<9} {value}\n");
         for (i, line) in self.listening.iter().enumerate() {
             row(if i == 0 { "listening" } else { "" }, line);
+        }
+        for (i, notice) in self.notices.iter().enumerate() {
+            row(if i == 0 { "ipsec" } else { "" }, &notice.text);
         }
         row("users", &self.users());
         match &self.config.log.filename {
@@ -66,6 +72,7 @@ pub fn count(n: usize, what: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use imsbox::base::trace::Level;
     use imsbox::config::model::Impu;
 
     #[test]
@@ -74,7 +81,10 @@ mod tests {
         let mut config = Config { echo, ..Config::default() };
         config.log.filename = Some("/tmp/ims.log".into());
         let listening = vec!["SIP on UDP 127.0.0.1:5060".to_owned(), "monitor on /run/m".to_owned()];
-        let mut banner = Banner { listening, config: &config, users: 1, restored: None, prompt: false };
+        let notices = ["at 127.0.0.1 ports 6100, 6101; 22 pairs of algorithms", "the kernel lacks blowfish"]
+            .map(|text| Notice { level: Level::Info, text: text.to_owned() });
+        let mut banner =
+            Banner { listening, config: &config, users: 1, restored: None, notices: &notices, prompt: false };
         let version = env!("CARGO_PKG_VERSION");
         assert_eq!(
             banner.text(),
@@ -82,6 +92,8 @@ mod tests {
                 "imsbox {version}\n\
                  \x20 listening SIP on UDP 127.0.0.1:5060\n\
                  \x20           monitor on /run/m\n\
+                 \x20 ipsec     at 127.0.0.1 ports 6100, 6101; 22 pairs of algorithms\n\
+                 \x20           the kernel lacks blowfish\n\
                  \x20 users     1 user, echo on tel:1, tel:2, tel:3, tel:4 and 2 more\n\
                  \x20 log       /tmp/ims.log\n\
                  \x20 state     not kept over a restart: ue_db_filename is not set\n\

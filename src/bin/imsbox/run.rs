@@ -6,13 +6,14 @@ use imsbox::api::cx::Logs;
 use imsbox::api::log_options::LogConfig;
 use imsbox::base::rng::Rng;
 use imsbox::base::time::UnixTime;
-use imsbox::base::trace::{Level, Subject};
+use imsbox::base::trace::{Dir, Layer, Level, Subject};
 use imsbox::config::model::Config;
 use imsbox::ims::core::Core;
 use imsbox::monitor;
 use imsbox::node::control::{Control, default_socket, make_folder};
 use imsbox::node::event_loop::Node;
 use imsbox::node::hooks::Hooks;
+use imsbox::node::ipsec::{self, Notice, Prepared};
 use imsbox::node::log_file::LogFile;
 use imsbox::node::signals;
 use imsbox::node::sockets::Sockets;
@@ -49,13 +50,15 @@ struct Started {
     socket: std::path::PathBuf,
     users: usize,
     restored: Option<usize>,
+    notices: Vec<Notice>,
 }
 
 /// Opens everything. What tells that another program runs comes first: before that one's log is touched.
 fn start(mut config: Config) -> Result<Started, String> {
     let control = open_control(&config)?;
     let socket = control.path().to_owned();
-    let sockets = Sockets::open(&mut config.sip).map_err(|e| e.to_string())?;
+    let mut sockets = Sockets::open(&mut config.sip).map_err(|e| e.to_string())?;
+    let Prepared { ability, notices } = ipsec::prepare(&config, &mut sockets);
     let (storage, records) = open_storage(&config)?;
     let log = open_log(&config)?;
     let storage = storage.map(|s| Box::new(s) as Box<_>);
@@ -63,29 +66,32 @@ fn start(mut config: Config) -> Result<Started, String> {
     let users = config.users.len();
     let mut entropy = [0; 32];
     getrandom::fill(&mut entropy).map_err(|e| format!("no randomness: {e}"))?;
-    let core = Core::new(config, &mut Rng::from_entropy(entropy));
+    let core = Core::with_ability(config, ability, &mut Rng::from_entropy(entropy));
     let mut node = Node::with_sockets(core, sockets, hooks).map_err(|e| e.to_string())?;
     let (core, mut cx) = node.core_cx();
     let version = env!("CARGO_PKG_VERSION");
     cx.ims(Level::Info, Subject::None, format_args!("imsbox {version} starts, {users} users"));
+    for Notice { level, text } in &notices {
+        cx.trace(Layer::Ipsec, *level, Dir::None, Subject::None, format_args!("IPsec: {text}"));
+    }
     let restored = records.as_ref().map(Vec::len);
     for (key, value) in records.into_iter().flatten() {
         core.restore(&mut cx, &key, &value);
     }
     // the text of a large configuration has left as much behind as all its users take
     platform::process::return_free_memory();
-    Ok(Started { node, socket, users, restored })
+    Ok(Started { node, socket, users, restored, notices })
 }
 
 impl Started {
     /// Prints the banner, offers the prompt, and turns the loop until the end.
     fn run(self) -> Exit {
-        let Started { mut node, socket, users, restored } = self;
+        let Started { mut node, socket, users, restored, notices } = self;
         let prompt =
             stdin().is_terminal() && stdout().is_terminal() && terminal::is_foreground(stdin().as_fd());
         let listening = node.listening();
         let config = node.core_cx().0.config();
-        say(&Banner { listening, config, users, restored, prompt }.text());
+        say(&Banner { listening, config, users, restored, notices: &notices, prompt }.text());
         // dropped last: the line editor may have been in the middle of a line
         let _saved = prompt.then(|| SavedTerminal::save(stdin().as_fd()));
         if prompt {

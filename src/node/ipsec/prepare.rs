@@ -1,0 +1,191 @@
+//! What is done about IPsec before the core is made: what the kernel can do is found out, protected ports are opened, what an
+//! earlier run left behind is removed, and guards are put before the ports.
+
+use super::agent::Agent;
+use super::survey::{Survey, survey};
+use super::{ports, words};
+use crate::base::trace::Level;
+use crate::config::model::Config;
+use crate::ims::security::Ability;
+use crate::node::sockets::Sockets;
+use crate::proto::flow::LocalId;
+use crate::proto::locals::Locals;
+use crate::proto::sip::sec_agree::{Policy, REQIDS, Suite};
+use platform::socket::{UdpOptions, bind_udp};
+use platform::xfrm::{Family, Lack, Removed, Xfrm};
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+
+/// Something to be told at the start, in the log and to who starts the program; follows `IPsec: `.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Notice {
+    /// How much it matters.
+    pub level: Level,
+    /// What it is.
+    pub text: String,
+}
+
+/// What was found out and done.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Prepared {
+    /// For the core.
+    pub ability: Ability,
+    /// For people, one line each.
+    pub notices: Vec<Notice>,
+}
+
+/// Prepares IPsec for the addresses of the sockets, if the configuration wants any. Protected ports and the agent come to the
+/// sockets. That there is none is no error: phones that do not need it are served.
+pub fn prepare(config: &Config, sockets: &mut Sockets) -> Prepared {
+    let clear = Locals::clear(config.sip.iter().map(|s| s.addr));
+    let is_off = |policy| policy == Policy::Off;
+    if is_off(config.ipsec.policy) && config.users.iter().all(|user| is_off(user.ipsec)) {
+        let text = "off, as the configuration wants it".to_owned();
+        let ability = Ability::none(clear, "`ipsec` is false in the configuration");
+        return Prepared { ability, notices: vec![Notice { level: Level::Info, text }] };
+    }
+    let mut preparation = Preparation { config, locals: clear.clone(), notices: Vec::new() };
+    match preparation.run(sockets) {
+        Ok(suites) => {
+            let Preparation { locals, notices, .. } = preparation;
+            Prepared { ability: Ability { locals, suites, lack: None }, notices }
+        }
+        Err(lack) => {
+            sockets.keep_clear();
+            preparation.notice(Level::Warn, format!("none: {lack}"));
+            Prepared { ability: Ability::none(clear, &lack), notices: preparation.notices }
+        }
+    }
+}
+
+struct Preparation<'a> {
+    config: &'a Config,
+    locals: Locals,
+    notices: Vec<Notice>,
+}
+
+impl Preparation<'_> {
+    fn notice(&mut self, level: Level, text: String) {
+        self.notices.push(Notice { level, text });
+    }
+
+    /// Does it all. The pairs of algorithms that there are, else why there is no IPsec.
+    fn run(&mut self, sockets: &mut Sockets) -> Result<Vec<Suite>, String> {
+        let addresses = self.addresses();
+        let family = addresses.first().map_or(Family::V4, |(_, ip)| Family::of(*ip));
+        let mut xfrm = Xfrm::open().map_err(|e| Lack::of(&e, family).to_string())?;
+        let (addresses, family) = self.possible(&mut xfrm, addresses)?;
+        let found = survey(&mut xfrm, family, &self.config.ipsec);
+        let suites = self.judge(found)?;
+        let addresses = self.open_ports(sockets, addresses)?;
+        self.remove_left(&mut xfrm, &addresses);
+        sockets.agent = Agent::new(xfrm, &self.locals).map_err(|e| format!("the kernel refuses: {e}"))?;
+        self.tell(&addresses, suites.len());
+        Ok(suites)
+    }
+
+    /// The different addresses that phones know, each with the first socket that has it.
+    fn addresses(&self) -> Vec<(LocalId, IpAddr)> {
+        let mut addresses: Vec<(LocalId, IpAddr)> = Vec::new();
+        for (id, local) in self.locals.iter() {
+            if !addresses.iter().any(|(_, ip)| *ip == local.own.ip()) {
+                addresses.push((id, local.own.ip()));
+            }
+        }
+        addresses
+    }
+
+    /// The addresses of the IP versions that the kernel has ESP for, and one of these versions.
+    fn possible(
+        &mut self,
+        xfrm: &mut Xfrm,
+        mut addresses: Vec<(LocalId, IpAddr)>,
+    ) -> Result<(Vec<(LocalId, IpAddr)>, Family), String> {
+        let mut reason = None;
+        for (family, name) in [(Family::V4, "IPv4"), (Family::V6, "IPv6")] {
+            if !addresses.iter().any(|(_, ip)| Family::of(*ip) == family) {
+                continue;
+            }
+            if let Err(lack) = xfrm.available(family) {
+                addresses.retain(|(_, ip)| Family::of(*ip) != family);
+                if addresses.is_empty() {
+                    return Err(lack.to_string());
+                }
+                reason = Some(format!("none for {name}: {lack}"));
+            }
+        }
+        reason.into_iter().for_each(|text| self.notice(Level::Warn, text));
+        let family = addresses.first().map(|(_, ip)| Family::of(*ip)).ok_or("no address for phones")?;
+        Ok((addresses, family))
+    }
+
+    fn judge(&mut self, survey: Survey) -> Result<Vec<Suite>, String> {
+        let lacking = words::lacking(&survey);
+        if survey.has.is_empty() {
+            let none = "ipsec_aalg_list and ipsec_ealg_list leave no pair of algorithms";
+            return Err(lacking.map_or(none.to_owned(), |lacking| format!("{none}: {lacking}")));
+        }
+        if let Some(lacking) = lacking {
+            self.notice(Level::Warn, format!("{lacking}; phones get other algorithms"));
+        }
+        Ok(survey.has)
+    }
+
+    /// Opens the protected ports. The addresses that have any.
+    fn open_ports(
+        &mut self,
+        sockets: &mut Sockets,
+        addresses: Vec<(LocalId, IpAddr)>,
+    ) -> Result<Vec<IpAddr>, String> {
+        let mut first_problem = None;
+        let mut usable = Vec::new();
+        for (clear, ip) in addresses {
+            let problems = match ip.is_unspecified() {
+                // phones cannot be told of it either, which has been said
+                true => vec![format!("{ip} is no address of a security association")],
+                false => ports::open(sockets, &mut self.locals, clear, ip, &self.config.ipsec),
+            };
+            usable.extend(self.locals.servers_of(ip).next().map(|_| ip));
+            first_problem = first_problem.or_else(|| problems.first().cloned());
+            problems.into_iter().for_each(|text| self.notice(Level::Warn, text));
+        }
+        if usable.is_empty() {
+            // said once, as the reason
+            self.notices.retain(|n| Some(&n.text) != first_problem.as_ref());
+            return Err(first_problem.unwrap_or_else(|| "no address for phones".to_owned()));
+        }
+        Ok(usable)
+    }
+
+    /// Removes what a run left behind that did not end cleanly: at ports that we have now, and at those that nobody has.
+    fn remove_left(&mut self, xfrm: &mut Xfrm, addresses: &[IpAddr]) {
+        let own =
+            |end: SocketAddr| self.locals.iter().any(|(id, l)| l.own == end && self.locals.is_protected(id));
+        let options = UdpOptions { buffer: 0, errors: false, local_address: false };
+        let mut known: HashMap<SocketAddr, bool> = HashMap::new();
+        let is_left = |end| *known.entry(end).or_insert_with(|| own(end) || bind_udp(end, options).is_ok());
+        match xfrm.remove_left(&REQIDS, addresses, is_left) {
+            Ok(Removed { states: 0, policies: 0 }) => {}
+            Ok(Removed { states, policies }) => {
+                let text = format!(
+                    "{states} security associations and {policies} policies of an earlier run removed"
+                );
+                self.notice(Level::Info, text);
+            }
+            Err(e) => self.notice(Level::Warn, format!("what an earlier run left may be there still: {e}")),
+        }
+    }
+
+    fn tell(&mut self, addresses: &[IpAddr], pairs: usize) {
+        let places: Vec<String> = addresses
+            .iter()
+            .map(|ip| {
+                let servers = self.locals.servers_of(*ip).filter_map(|id| self.locals.get(id));
+                let ports: Vec<String> = servers.map(|local| local.own.port().to_string()).collect();
+                format!("{ip} ports {}", ports.join(", "))
+            })
+            .collect();
+        let text = format!("at {}; {pairs} pairs of algorithms", places.join(", at "));
+        self.notices.insert(0, Notice { level: Level::Info, text });
+    }
+}
