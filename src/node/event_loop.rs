@@ -21,8 +21,10 @@ use crate::node::udp_plane::UdpPlane;
 use crate::node::world::World;
 use crate::proto::cx::Cx;
 use crate::proto::outbox::Outbox;
+use crate::proto::sip::sec_agree::SaSet;
 use mio::event::Event;
 use mio::{Events, Poll};
+use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 
@@ -30,7 +32,7 @@ use std::net::SocketAddr;
 const MAX_EVENTS: usize = 1024;
 /// How long media waits at most while other sources, be they thousands, are drained: a quarter of what is between two packets of a
 /// voice stream.
-const TURN_TIME: Duration = Duration::from_millis(5);
+pub(super) const TURN_TIME: Duration = Duration::from_millis(5);
 /// How long what is queued on streams may take to leave after the core said that it is done.
 pub(super) const EXIT_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -58,6 +60,10 @@ pub struct Node {
     pub(super) streams: StreamPlane,
     pub(super) media: MediaPlane,
     pub(super) ipsec: Agent,
+    /// Sets that this turn has no time for.
+    pub(super) waiting_sets: VecDeque<Box<SaSet>>,
+    /// How long this turn has been installing sets.
+    pub(super) installing: Duration,
     endpoint: Option<Box<dyn Endpoint>>,
     pub(super) storage: Option<Box<dyn Storage>>,
     signals: Signals,
@@ -106,6 +112,8 @@ impl Node {
             streams,
             media,
             ipsec: sockets.agent,
+            waiting_sets: VecDeque::new(),
+            installing: Duration::ZERO,
             endpoint,
             storage,
             signals,
@@ -175,7 +183,7 @@ impl Node {
 
     /// How long the poll may sleep; `None` is until something comes.
     fn timeout(&self) -> Option<Duration> {
-        if !self.ready.is_empty() || !self.world.out.is_empty() {
+        if !self.ready.is_empty() || !self.world.out.is_empty() || !self.waiting_sets.is_empty() {
             return Some(Duration::ZERO);
         }
         let leaving = match self.stage {

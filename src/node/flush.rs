@@ -5,11 +5,11 @@
 
 use crate::base::time::Duration;
 use crate::base::trace::{Layer, Level, Subject};
-use crate::node::event_loop::{EXIT_TIMEOUT, Node, Stage};
+use crate::node::event_loop::{EXIT_TIMEOUT, Node, Stage, TURN_TIME};
 use crate::node::ipsec::agent::Extended;
 use crate::proto::flow::{Flow, LocalId, Transport};
 use crate::proto::outbox::{Outbox, Output};
-use crate::proto::sip::sec_agree::SetCounters;
+use crate::proto::sip::sec_agree::{SaSet, SetCounters};
 use platform::batch::{BATCH, SendBatch};
 use platform::socket::is_congestion;
 use std::io;
@@ -20,6 +20,7 @@ const MAX_ROUNDS: usize = 8;
 impl Node {
     /// Carries out what the core wants, until it wants nothing more.
     pub(super) fn flush(&mut self) {
+        self.install_waiting();
         for _ in 0..MAX_ROUNDS {
             if self.world.out.is_empty() {
                 break;
@@ -101,12 +102,10 @@ impl Node {
                     storage.put(key, value.as_deref());
                 }
             }
-            Output::InstallSas(set) => {
-                let outcome = self.ipsec.install(set);
-                self.core.on_sas_installed(&mut self.world.cx(), set.id, outcome);
-            }
+            Output::InstallSas(set) => self.install_sas(set),
             Output::ExtendSas { id, lifetime } => self.extend_sas(*id, *lifetime),
             Output::RemoveSas { id } => {
+                self.install_if_waiting(*id);
                 let counted = self.take_out(*id);
                 self.core.on_sas_removed(&mut self.world.cx(), *id, counted);
             }
@@ -126,7 +125,42 @@ impl Node {
         }
     }
 
+    /// Installs a set, or lets it wait for the next turn: a crowd of phones must not keep media waiting. Nothing is sent through a
+    /// set before the core knows that the kernel has it.
+    fn install_sas(&mut self, set: &SaSet) {
+        if self.waiting_sets.is_empty() && self.installing < TURN_TIME {
+            self.install_now(set);
+        } else {
+            self.waiting_sets.push_back(Box::new(set.clone()));
+        }
+    }
+
+    fn install_now(&mut self, set: &SaSet) {
+        let began = self.world.clock();
+        let outcome = self.ipsec.install(set);
+        self.core.on_sas_installed(&mut self.world.cx(), set.id, outcome);
+        self.installing += self.world.clock().since(began);
+    }
+
+    /// Installs sets that waited, as far as this turn has time.
+    fn install_waiting(&mut self) {
+        self.installing = Duration::ZERO;
+        while self.installing < TURN_TIME {
+            let Some(set) = self.waiting_sets.pop_front() else { return };
+            self.install_now(&set);
+        }
+    }
+
+    /// What is wanted of a set comes after its installation.
+    fn install_if_waiting(&mut self, id: u64) {
+        let at = self.waiting_sets.iter().position(|set| set.id == id);
+        if let Some(set) = at.and_then(|at| self.waiting_sets.remove(at)) {
+            self.install_now(&set);
+        }
+    }
+
     fn extend_sas(&mut self, id: u64, lifetime: Duration) {
+        self.install_if_waiting(id);
         match self.ipsec.extend(id, lifetime) {
             Extended::Done => {}
             Extended::Lost => self.lose_sas(id),

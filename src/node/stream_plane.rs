@@ -111,8 +111,9 @@ impl StreamPlane {
     /// The listeners, if it is time to try them again.
     pub fn ready_again(&mut self, now: Instant) -> impl Iterator<Item = Source> + use<> {
         let is_time = self.accept_again.take_if(|at| *at <= now).is_some();
-        let count = if is_time { self.ends.len() as u32 } else { 0 };
-        (0..count).map(|slot| Source::fixed(Kind::Listener, slot))
+        let slots = (0..).zip(&self.ends).filter(|(_, end)| is_time && end.listener.is_some());
+        let sources: Vec<Source> = slots.map(|(slot, _)| Source::fixed(Kind::Listener, slot)).collect();
+        sources.into_iter()
     }
 
     /// Reads one connection up to a limit. Whether there may be more.
@@ -373,6 +374,7 @@ mod tests {
     use super::*;
     use crate::api::log_options::LogConfig;
     use crate::config::model::{Config, SipSocket};
+    use crate::node::listener::Listener;
     use crate::node::log_file::LogFile;
     use crate::node::sockets::Sockets;
     use mio::{Events, Poll};
@@ -386,19 +388,55 @@ mod tests {
         core: Core,
         world: World,
         addr: SocketAddr,
+        /// A protected server port, and its client port.
+        protected: [SocketAddr; 2],
+        _held: std::net::UdpSocket,
     }
+
+    const SERVER: LocalId = LocalId(1);
+    const CLIENT: LocalId = LocalId(2);
 
     impl Fixture {
         fn new() -> Self {
             let mut sip = vec![SipSocket::new("127.0.0.1".parse().unwrap(), 0)];
-            let sockets = Sockets::open(&mut sip).unwrap();
+            let mut sockets = Sockets::open(&mut sip).unwrap();
+            let (server, client) = (SERVER.0.into(), CLIENT.0.into());
+            let held = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+            let listener = Listener::open("127.0.0.1:0".parse().unwrap(), "test").unwrap();
+            let protected = [listener.addr(), held.local_addr().unwrap()];
+            let end = |listener, from| TcpEnd { listener, from, is_protected: true };
+            sockets.tcp.insert(server, end(Some(listener), None));
+            sockets.tcp.insert(client, end(None, Some(protected[1])));
             let poll = Poll::new().unwrap();
             let settings = SipSettings::default();
             let plane = StreamPlane::new(sockets.tcp, &settings, 2, poll.registry()).unwrap();
             let addr = sip[0].addr;
             let mut world = World::new(Box::new(LogFile::none(LogConfig::default()))).unwrap();
             let core = Core::new(Config { sip, ..Config::default() }, &mut world.rng);
-            Fixture { poll, plane, core, world, addr }
+            Fixture { poll, plane, core, world, addr, protected, _held: held }
+        }
+
+        /// Lets the plane do what its connections are ready for, once something is.
+        fn turn(&mut self) {
+            let mut events = Events::with_capacity(8);
+            self.poll.poll(&mut events, Some(Duration::from_secs(20))).unwrap();
+            for event in &events {
+                let source = Source::from_token(event.token()).unwrap();
+                match source.kind {
+                    Kind::Stream => self.plane.on_writable(source, &mut self.core, &mut self.world),
+                    _ => {
+                        let slot = source.slot;
+                        self.plane.accept(slot, self.poll.registry(), &mut self.core, &mut self.world);
+                    }
+                }
+            }
+        }
+
+        fn send(&mut self, local: LocalId, to: SocketAddr, octets: &[u8]) -> io::Result<()> {
+            let (flow, registry) = (Flow::tcp(local, to, None), self.poll.registry());
+            self.plane.send(flow, octets, 0, registry, &mut self.core, &mut self.world)?;
+            self.plane.write_queued(&mut self.core, &mut self.world);
+            Ok(())
         }
 
         /// Connects a phone and lets the plane accept it.
@@ -474,7 +512,7 @@ mod tests {
         assert_eq!(f.plane.ready_again(f.world.now).count(), 0);
         f.pass(ACCEPT_PAUSE);
         let listeners: Vec<Source> = f.plane.ready_again(f.world.now).collect();
-        assert_eq!(listeners, [Source::fixed(Kind::Listener, 0)]);
+        assert_eq!(listeners, [0, SERVER.0.into()].map(|slot| Source::fixed(Kind::Listener, slot)));
         assert_eq!((f.plane.next_deadline(), f.plane.ready_again(f.world.now).count()), (None, 0));
     }
 
@@ -492,5 +530,48 @@ mod tests {
         assert!(is_closed(&phone));
         assert_eq!(f.plane.next_deadline(), None);
         assert!(f.plane.streams.is_empty() && f.plane.by_peer.is_empty());
+    }
+
+    #[test]
+    fn connections_to_phones_start_from_the_one_protected_client_port_and_never_from_the_server_port() {
+        let mut f = Fixture::new();
+        let phones = [(); 2].map(|()| std::net::TcpListener::bind("127.0.0.1:0").unwrap());
+        for phone in &phones {
+            f.send(CLIENT, phone.local_addr().unwrap(), b"hello").unwrap();
+        }
+        for phone in &phones {
+            let (mut stream, from) = phone.accept().unwrap();
+            assert_eq!(from, f.protected[1]);
+            f.turn();
+            let mut text = [0; 5];
+            stream.read_exact(&mut text).unwrap();
+            assert_eq!(&text, b"hello");
+        }
+        let error = f.send(SERVER, phones[0].local_addr().unwrap(), b"hello").unwrap_err();
+        assert!(error.to_string().contains("protected server port"), "{error}");
+        assert_eq!(f.plane.streams.len(), 2);
+    }
+
+    #[test]
+    fn an_aborted_connection_is_gone_at_once_on_both_sides_and_the_next_may_follow() {
+        let mut f = Fixture::new();
+        let phone = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let to = phone.local_addr().unwrap();
+        for _ in 0..2 {
+            f.send(CLIENT, to, b"hello").unwrap();
+            let (mut theirs, _) = phone.accept().unwrap();
+            f.turn();
+            f.plane.abort(CLIENT, to, &mut f.core, &mut f.world);
+            f.plane.abort(CLIENT, to, &mut f.core, &mut f.world);
+            let error = theirs.read_to_end(&mut Vec::new()).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+        }
+        let (clear, mut theirs) = (f.connect(), StdStream::connect(f.protected[0]).unwrap());
+        while f.plane.streams.len() < 2 {
+            f.turn();
+        }
+        f.plane.abort_protected(&mut f.core, &mut f.world);
+        assert_eq!(theirs.read(&mut [0; 1]).unwrap_err().kind(), ErrorKind::ConnectionReset);
+        assert!(!is_closed(&clear));
     }
 }

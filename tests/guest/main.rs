@@ -1,6 +1,7 @@
 //! Tests that need root and a kernel with ESP. They run by `scripts/test guest`, under the guest kernel of `scripts/guest/run`;
 //! `cargo test` leaves them out.
 
+mod agent;
 mod algorithms;
 mod lifetime;
 mod network;

@@ -10,11 +10,8 @@ use crate::proto::flow::LocalId;
 use crate::proto::locals::Locals;
 use std::net::{IpAddr, SocketAddr};
 
-/// Server ports of an address: a phone that comes back with the very ports of a set that still lives needs another.
-pub const SERVER_PORTS: u16 = 2;
-/// Client ports of a server port: as many sets may live between the same two server ports.
-pub const CLIENT_PORTS: u16 = 4;
-
+const SERVER_PORTS: u16 = IpsecSettings::SERVER_PORTS;
+const CLIENT_PORTS: u16 = IpsecSettings::CLIENT_PORTS;
 /// The properties that give the ports.
 const PORT_S: &str = "ipsec_port_s";
 const PORT_C: &str = "ipsec_port_c";

@@ -16,6 +16,8 @@ use platform::xfrm::{Family, Lack, Removed, Xfrm};
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 
+const NO_ADDRESS: &str = "sip_addr has no address for phones";
+
 /// Something to be told at the start, in the log and to who starts the program; follows `IPsec: `.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Notice {
@@ -71,8 +73,7 @@ impl Preparation<'_> {
 
     /// Does it all. The pairs of algorithms that there are, else why there is no IPsec.
     fn run(&mut self, sockets: &mut Sockets) -> Result<Vec<Suite>, String> {
-        let addresses = self.addresses();
-        let family = addresses.first().map_or(Family::V4, |(_, ip)| Family::of(*ip));
+        let (addresses, family) = self.addresses()?;
         let mut xfrm = Xfrm::open().map_err(|e| Lack::of(&e, family).to_string())?;
         let (addresses, family) = self.possible(&mut xfrm, addresses)?;
         let found = survey(&mut xfrm, family, &self.config.ipsec);
@@ -84,15 +85,24 @@ impl Preparation<'_> {
         Ok(suites)
     }
 
-    /// The different addresses that phones know, each with the first socket that has it.
-    fn addresses(&self) -> Vec<(LocalId, IpAddr)> {
+    /// The different addresses that phones know and that the kernel can protect, each with the first socket that has it; and the IP
+    /// version of the first.
+    fn addresses(&mut self) -> Result<(Vec<(LocalId, IpAddr)>, Family), String> {
         let mut addresses: Vec<(LocalId, IpAddr)> = Vec::new();
-        for (id, local) in self.locals.iter() {
-            if !addresses.iter().any(|(_, ip)| *ip == local.own.ip()) {
-                addresses.push((id, local.own.ip()));
+        let mut reasons: Vec<String> = Vec::new();
+        let sockets = self.locals.iter().zip(&self.config.sip).filter(|(_, socket)| !socket.trunk);
+        for (id, ip) in sockets.map(|((id, local), _)| (id, local.own.ip())) {
+            match unsuitable(ip) {
+                Some(reason) if !reasons.contains(&reason) => reasons.push(reason),
+                None if !addresses.iter().any(|(_, known)| *known == ip) => addresses.push((id, ip)),
+                _ => {}
             }
         }
-        addresses
+        let first = addresses.first().map(|(_, ip)| Family::of(*ip));
+        let none = || if reasons.is_empty() { NO_ADDRESS.to_owned() } else { reasons.join("; ") };
+        let family = first.ok_or_else(none)?;
+        reasons.into_iter().for_each(|reason| self.notice(Level::Info, format!("none at {reason}")));
+        Ok((addresses, family))
     }
 
     /// The addresses of the IP versions that the kernel has ESP for, and one of these versions.
@@ -115,7 +125,7 @@ impl Preparation<'_> {
             }
         }
         reason.into_iter().for_each(|text| self.notice(Level::Warn, text));
-        let family = addresses.first().map(|(_, ip)| Family::of(*ip)).ok_or("no address for phones")?;
+        let family = addresses.first().map(|(_, ip)| Family::of(*ip)).ok_or(NO_ADDRESS)?;
         Ok((addresses, family))
     }
 
@@ -140,11 +150,7 @@ impl Preparation<'_> {
         let mut first_problem = None;
         let mut usable = Vec::new();
         for (clear, ip) in addresses {
-            let problems = match ip.is_unspecified() {
-                // phones cannot be told of it either, which has been said
-                true => vec![format!("{ip} is no address of a security association")],
-                false => ports::open(sockets, &mut self.locals, clear, ip, &self.config.ipsec),
-            };
+            let problems = ports::open(sockets, &mut self.locals, clear, ip, &self.config.ipsec);
             usable.extend(self.locals.servers_of(ip).next().map(|_| ip));
             first_problem = first_problem.or_else(|| problems.first().cloned());
             problems.into_iter().for_each(|text| self.notice(Level::Warn, text));
@@ -152,7 +158,7 @@ impl Preparation<'_> {
         if usable.is_empty() {
             // said once, as the reason
             self.notices.retain(|n| Some(&n.text) != first_problem.as_ref());
-            return Err(first_problem.unwrap_or_else(|| "no address for phones".to_owned()));
+            return Err(first_problem.unwrap_or_else(|| NO_ADDRESS.to_owned()));
         }
         Ok(usable)
     }
@@ -187,5 +193,59 @@ impl Preparation<'_> {
             .collect();
         let text = format!("at {}; {pairs} pairs of algorithms", places.join(", at "));
         self.notices.insert(0, Notice { level: Level::Info, text });
+    }
+}
+
+/// Why there are no security associations at an address.
+fn unsuitable(ip: IpAddr) -> Option<String> {
+    let why = match ip {
+        // `disable_xfrm` of the interface lo
+        _ if ip.is_loopback() => "the kernel protects nothing that stays on this machine",
+        _ if ip.is_unspecified() => "phones cannot be told of this address",
+        _ => return None,
+    };
+    Some(format!("{ip}: {why}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::model::{SipSocket, User};
+
+    fn prepared(config: &mut Config) -> (Prepared, usize) {
+        if config.sip.is_empty() {
+            config.sip = vec![SipSocket::new("127.0.0.1".parse().unwrap(), 0); 2];
+        }
+        let mut sockets = Sockets::open(&mut config.sip).unwrap();
+        let prepared = prepare(config, &mut sockets);
+        assert!(prepared.ability.lack.is_some() && prepared.ability.suites.is_empty());
+        (prepared, sockets.udp.len())
+    }
+
+    #[test]
+    fn a_machine_that_talks_to_itself_has_none_and_says_why() {
+        let (prepared, sockets) = prepared(&mut Config::default());
+        let why = "127.0.0.1: the kernel protects nothing that stays on this machine";
+        assert_eq!(prepared.ability.lack.as_deref(), Some(why));
+        let notice = Notice { level: Level::Warn, text: format!("none: {why}") };
+        assert_eq!((prepared.notices, prepared.ability.locals.iter().count(), sockets), (vec![notice], 2, 2));
+    }
+
+    #[test]
+    fn a_trunk_has_none() {
+        let sip = vec![SipSocket { trunk: true, ..SipSocket::new("127.0.0.1".parse().unwrap(), 0) }];
+        let mut config = Config { sip, ..Config::default() };
+        assert_eq!(prepared(&mut config).0.ability.lack.as_deref(), Some(NO_ADDRESS));
+    }
+
+    #[test]
+    fn it_is_off_when_nobody_wants_it_and_one_user_is_enough() {
+        let mut config = Config::default();
+        config.ipsec.policy = Policy::Off;
+        let off = |user| User { ipsec: user, ..User::default() };
+        config.users = vec![off(Policy::Off)];
+        assert!(prepared(&mut config).0.notices[0].text.starts_with("off, "));
+        config.users.push(off(Policy::Required));
+        assert!(prepared(&mut config).0.notices[0].text.starts_with("none: "));
     }
 }
