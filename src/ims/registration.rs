@@ -18,7 +18,7 @@ use crate::ims::registrar::register::{Circumstances, Done, Plan};
 use crate::ims::registrar::response::{Described, Granted};
 use crate::ims::registrar::route::Came;
 use crate::ims::security::register::{Shield, Unfit};
-use crate::ims::security::{self, Proposal, SetId, Stage, Waiting};
+use crate::ims::security::{self, NoSet, Proposal, SetId, Stage, Waiting};
 use crate::ims::subscriber::{Subscribers, UserId};
 use crate::proto::cx::Cx;
 use crate::proto::flow::Flow;
@@ -192,9 +192,12 @@ fn offer(
     };
     let (nonce, predecessor) = (made.nonce, shield.through);
     let proposal = Proposal { user, choice, flow, predecessor, ck: &ck, ik: &ik, nonce };
-    let waiting = Waiting { tx: id, family, value: made.value };
+    let value = made.value;
+    let waiting = Waiting { tx: id, family, value: value.clone() };
     match service.security.begin(cx, proposal, msg.values(HeaderId::SecurityClient), waiting) {
         Ok(_) => {}
+        // it has not drawn new SPIs to renew its set: the answer comes through the one that it has
+        Err(NoSet::OwnSpi(_)) if shield.is_trusted => challenge(service, cx, id, family, &value, None),
         Err(why) => {
             let impi = &service.subscribers.user(user).impi;
             service.troubles.tell(cx, Some(user), || format!("Register {impi}: refused with 503: {why}"));

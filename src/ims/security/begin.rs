@@ -46,6 +46,9 @@ pub enum NoSet {
     Ports,
     /// Another user at the same address uses one of the UE's SPIs.
     UeSpi(u32),
+    /// The UE's own registration uses one of the SPIs. Anybody on the way of the first REGISTER has read them, so a request that
+    /// has proven nothing must not end what they belong to.
+    OwnSpi(u32),
 }
 
 impl fmt::Display for NoSet {
@@ -54,6 +57,10 @@ impl fmt::Display for NoSet {
             NoSet::Full => f.write_str("there are as many sets of security associations as may be"),
             NoSet::Ports => f.write_str(
                 "all protected ports are in use with the ports that the phone offers; the phone may offer others",
+            ),
+            NoSet::OwnSpi(spi) => write!(
+                f,
+                "the phone's SPI {spi} is that of its registration; it may offer others, or `unregister` ends the registration"
             ),
             NoSet::UeSpi(spi) => write!(f, "the phone's SPI {spi} is in use by another phone at its address"),
         }
@@ -174,8 +181,7 @@ impl Security {
         cx.out.push(Output::InstallSas(Box::new(set)));
     }
 
-    /// Removes what a new attempt of the same phone replaces: sets whose challenge was not answered, those that have ended, and
-    /// any whose SPIs come again (a phone that was switched off and draws the same ones).
+    /// Removes what a new attempt of the same phone replaces: sets whose challenge was not answered, and those that have ended.
     fn make_way(&mut self, cx: &mut Cx<'_>, p: &Proposal<'_>, ue_ip: IpAddr) -> Result<(), NoSet> {
         let ue = p.choice.ue;
         for spi in [ue.spi_c, ue.spi_s] {
@@ -183,6 +189,9 @@ impl Security {
             let Some((id, set)) = holder.and_then(|id| Some((id, self.sets.get(id)?))) else { continue };
             if set.user != p.user {
                 return Err(NoSet::UeSpi(spi));
+            }
+            if matches!(set.stage, Stage::Active | Stage::Installing) {
+                return Err(NoSet::OwnSpi(spi));
             }
             self.end(cx, id);
         }
