@@ -19,7 +19,8 @@ MODULES = "/usr/lib/baresip/modules"
 RATE, FRAME = 8000, 160
 # Length of the microphone's file.
 SOURCE_SECS = 20
-# Packets that baresip's jitter buffer may still hold at the end of a call (`jitter_buffer_delay`).
+# Packets that baresip's jitter buffer holds at most (`jitter_buffer_delay`): it forgets them when the call is established, and
+# when it ends.
 BUFFERED_FRAMES = 10
 RTP_PORTS = 10
 DEADLINE_SECS = 20
@@ -59,6 +60,11 @@ def noise(seed):
     """
     codes = random.Random(seed).choices([code for code in range(256) if code & 0x7F != 0x7F], k=RATE * SOURCE_SECS)
     return struct.pack(f"<{len(codes)}h", *map(ulaw, codes))
+
+
+def frames_of(samples):
+    """The packets that samples go out in."""
+    return [samples[start:start + 2 * FRAME] for start in range(0, len(samples), 2 * FRAME)]
 
 
 class Baresip:
@@ -177,20 +183,22 @@ class Baresip:
         assert counts, f"{self.name} has counted no call: {self.last_words()}"
         return tuple(int(count) for count in counts[-1])
 
-    def check_heard(self, speaker, at_least, missed=0):
-        """What was recorded must be what the speaker's microphone had, without a gap: so many packets, less what is in the buffer.
-
-        `missed` is how many packets it may have missed at the start of the call.
+    def check_heard(self, speaker, at_least, missed=BUFFERED_FRAMES):
+        """What was recorded must be what the speaker's microphone had, in its order and without a gap: so many packets, less what
+        the buffer had at the end. Only of the first `missed` ones some may not be there, or come twice, as the buffer fills.
         """
         recordings = sorted(self.folder.glob("dump-*-dec.wav"))
         assert recordings, f"{self.name} has recorded nothing"
         with wave.open(str(recordings[-1])) as file:
-            heard = file.readframes(file.getnframes())
-        frames = len(heard) // (2 * FRAME)
-        assert frames >= at_least - BUFFERED_FRAMES, f"{self.name} has heard {frames} packets of {speaker.name}, not {at_least}"
-        starts = (2 * FRAME * first for first in range(missed + 1))
-        assert any(speaker.microphone.startswith(heard, start) for start in starts), (
-            f"what {self.name} has heard is not what {speaker.name} has said: {recordings[-1]}")
+            heard = frames_of(file.readframes(file.getnframes()))
+        said = {frame: number for number, frame in enumerate(frames_of(speaker.microphone))}
+        numbers = [said.get(frame) for frame in heard]
+        strange = numbers.count(None)
+        assert not strange, f"{strange} packets that {self.name} has heard are not what {speaker.name} has said: {recordings[-1]}"
+        gaps = [(a, b) for a, b in zip([-1, *numbers], numbers) if b > missed and b != a + 1]
+        assert not gaps, f"{self.name} has heard {speaker.name} with gaps: {gaps} in {numbers}"
+        assert numbers and numbers[-1] + 1 >= at_least - BUFFERED_FRAMES, (
+            f"{self.name} has heard {speaker.name} up to packet {numbers[-1:]}, not {at_least}")
 
     def stop(self):
         """Ends the process if it still runs."""

@@ -15,8 +15,8 @@ TIMEOUT_SECS = 60
 # there, before it sends anything. A scenario that really is wrong stumbles every time.
 STILLBORN = "Syntax error or invalid [keyword] in scenario while parsing ''"
 STARTS = 5
-# Users of a crowd that register at the same time, and that begin in a second at most.
-CROWD_AT_A_TIME, CROWD_PER_SEC = 200, 1000
+# Users of a crowd that begin in a second at most.
+CROWD_PER_SEC = 1000
 
 
 def sdp(ip, version, audio, video, direction):
@@ -35,14 +35,14 @@ class Phone:
     """One subscriber's phone at its own port. `values` are further names for its scenarios."""
 
     def __init__(self, case, user, name, video=False, wrong=False, transport=None, ip=None):
-        self.case, self.user, self.name = case, user, name
+        self.case, self.user, self.name, self.wrong = case, user, name, wrong
         self.transport, self.ip = transport or case.transport, ip or case.ip
         self.port = case.ports.take()
         case.ports.phones.add(self.port)
         self.audio = case.ports.take(2)
         self.video = case.ports.take(2) if video else 0
         self.process = self.command = None
-        self.starts_left, self.crowd = 0, []
+        self.starts_left, self.crowd, self.at_a_time = 0, [], 1
         self.values = {
             "user": user.imsi, "imsi": user.imsi, "msisdn": user.msisdn, "impi": user.impi, "impu": user.impu,
             "domain": DOMAIN, "host": "[local_ip]", "ip": self.ip, "transport": self.transport,
@@ -63,9 +63,9 @@ class Phone:
         self.values["peer_audio_port"] = peer.audio
         self.values["peer_identity"] = f"({peer.user.imsi}|{peer.user.msisdn})"
 
-    def stands_for(self, users):
-        """Has it run its scenario for each of these users, at a time; all are alike but for their IMSI."""
-        self.crowd = users
+    def stands_for(self, users, at_a_time):
+        """Has it run its scenario for each of these users, so many at a time; all are alike but for their IMSI and password."""
+        self.crowd, self.at_a_time = users, at_a_time
         self.values = {name: str(value).replace(self.user.imsi, "[field0]") for name, value in self.values.items()}
         self.values["authorized"] = "[field1]"
 
@@ -82,7 +82,7 @@ class Phone:
 
     def start(self, scenario, out_of_call=None, control=None):
         """Starts SIPp; `out_of_call` is the scenario for calls that come in, `control` the address for sendCmd and recvCmd."""
-        host = f"[{self.ip}]" if ":" in self.ip else self.ip
+        host = "[::1]" if ":" in self.ip else "127.0.0.1"
         command = [
             "sipp", f"{host}:{self.case.server.port}", "-sf", self.compose(scenario), "-i", self.ip, "-p", self.port,
             "-t", "t1" if self.transport == "tcp" else "u1", "-m", 1, "-l", 1, "-nostdin", "-skip_rlimit",
@@ -92,9 +92,9 @@ class Phone:
             "-trace_logs", "-log_file", self.path("log"),
         ]
         if self.crowd:
-            lines = [f"{user.imsi};[authentication {user.credentials()}]" for user in self.crowd]
+            lines = [f"{user.imsi};[authentication {user.credentials(self.wrong)}]" for user in self.crowd]
             self.path("csv").write_text("\n".join(["SEQUENTIAL", *lines]) + "\n")
-            command += ["-inf", self.path("csv"), "-m", len(self.crowd), "-l", CROWD_AT_A_TIME, "-r", CROWD_PER_SEC]
+            command += ["-inf", self.path("csv"), "-m", len(self.crowd), "-l", self.at_a_time, "-r", CROWD_PER_SEC]
         if out_of_call:
             command += ["-oocsf", self.compose(out_of_call)]
         if control:

@@ -4,7 +4,7 @@ import random
 import socket
 import threading
 
-BLOCK = 8000
+BLOCK = 16000
 LOWEST, HIGHEST = 10000, 32000
 
 

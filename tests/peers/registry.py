@@ -5,18 +5,21 @@ from collections.abc import Callable
 
 from users import EVERYDAY
 
-IPS = ("127.0.0.1", "::1")
+IPV4, IPV6 = ("127.0.0.1",), ("::1",)
 SCENARIOS = []
 
 
 @dataclasses.dataclass(frozen=True)
 class Scenario:
-    """`server` names the server it runs against, None for one of its own, with these kinds of users."""
+    """`server` names the server it runs against, None for one of its own, with these kinds of users.
+
+    Scenarios that answer challenges wrong need a server of their own: it turns away a host with too many of them.
+    """
 
     function: Callable
     server: str | None = "patient"
     transports: tuple = ("udp", "tcp")
-    ips: tuple = IPS
+    ips: tuple = IPV4 + IPV6
     kinds: tuple = EVERYDAY
 
     @property

@@ -111,13 +111,13 @@ def subscriber_is_told_when_the_network_unregisters_it(case):
     phone.wait()
 
 
-@scenario
+@scenario(server=None)
 def wrong_password(case):
     phone = alone(case, "wrong_password", wrong=True)
     case.log_says(phone.user, "password")
 
 
-@scenario
+@scenario(server=None)
 def wrong_key(case):
     phone = alone(case, "wrong_key", "aka")
     case.log_says(phone.user, "mac failure")

@@ -4,11 +4,10 @@ with ours comes from a file.
 
 import subprocess
 
-from registry import scenario
+from registry import IPV4, scenario
 from users import DOMAIN
 
 TIMEOUT_SECS = 20
-IPV4 = ("127.0.0.1",)
 
 
 def sipsak(case, *arguments):
@@ -50,7 +49,7 @@ def sipsak_registers(case):
         assert [binding["auth"] for binding in bindings_of(case, user)] == ["MD5"]
 
 
-@scenario(ips=IPV4)
+@scenario(server=None, ips=IPV4)
 def sipsak_with_a_wrong_password(case):
     user = case.users.take()
     code, output = register(case, user, "wrong")

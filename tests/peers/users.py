@@ -10,10 +10,11 @@ OP = "dbc59adcb6f9a0ef735477b7fadf8374"
 AMF = "725c"
 # Keys of the crowd, 16 letters each, and two of AMF: SIPp 3.6 takes no others for users that come from a file.
 CROWD_K, CROWD_OP, CROWD_AMF = "imsbox-crowd-key", "imsbox-crowd-op!", "00"
-# Kinds of subscriber, and how many of each there are. `opc` has its OP configured as OPc; `crowd` registers all at a time.
-KINDS = {"md5": 400, "aka": 200, "challenged": 40, "md5-qop": 40, "aka-qop": 100, "opc": 20, "crowd": 2000}
+# Kinds of subscriber, and how many of each there are. `opc` has its OP configured as OPc; Those of a crowd
+# register all at a time.
+KINDS = {"md5": 400, "aka": 200, "challenged": 40, "md5-qop": 40, "aka-qop": 100, "opc": 20, "crowd": 2000, "crowd-md5": 2000}
 # Those that a server's configuration has unless a scenario wants others.
-EVERYDAY = tuple(kind for kind in KINDS if kind != "crowd")
+EVERYDAY = tuple(kind for kind in KINDS if not kind.startswith("crowd"))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,7 +46,7 @@ class User:
 
     @property
     def is_aka(self):
-        return self.kind.startswith(("aka", "opc", "crowd"))
+        return self.kind in ("aka", "aka-qop", "opc", "crowd")
 
     def config(self):
         """The subscriber's entry in `ue_db`."""
