@@ -1,5 +1,7 @@
 //! The soft UE against the program, both as a person starts them: registrations, calls, what goes wrong and what is said then.
 
+#[path = "ue/calls.rs"]
+mod calls;
 #[path = "ue/reg_event.rs"]
 mod reg_event;
 

@@ -69,6 +69,14 @@ pub enum Metric {
     Jitter,
     /// Packets that came back as they were sent, in percent of those that came.
     Echo,
+    /// Packets of pictures sent.
+    VideoSent,
+    /// Packets of pictures received.
+    VideoReceived,
+    /// Packets of pictures lost.
+    VideoLost,
+    /// Packets of pictures that came back as they were sent, in percent of those that came.
+    VideoEcho,
     /// Texts that have come.
     SmsReceived,
     /// Documents of the reg event that have come.
@@ -76,7 +84,7 @@ pub enum Metric {
 }
 
 /// The words for the numbers, and the unit that may follow their value.
-const METRICS: [(&str, Metric, &str); 9] = [
+const METRICS: [(&str, Metric, &str); 13] = [
     ("code", Metric::Code, ""),
     ("rtp-sent", Metric::RtpSent, ""),
     ("rtp-received", Metric::RtpReceived, ""),
@@ -84,6 +92,10 @@ const METRICS: [(&str, Metric, &str); 9] = [
     ("rtp-loss", Metric::RtpLoss, "%"),
     ("jitter", Metric::Jitter, "ms"),
     ("echo", Metric::Echo, "%"),
+    ("video-sent", Metric::VideoSent, ""),
+    ("video-received", Metric::VideoReceived, ""),
+    ("video-lost", Metric::VideoLost, ""),
+    ("video-echo", Metric::VideoEcho, "%"),
     ("sms-received", Metric::SmsReceived, ""),
     ("notified", Metric::Notified, ""),
 ];
@@ -160,8 +172,8 @@ pub enum Command {
     Register(Option<u32>),
     /// Give the registration back.
     Deregister,
-    /// Call somebody, to hang up after so long.
-    Call(String, Option<Duration>),
+    /// Call somebody, to hang up after so long; whether with pictures.
+    Call(String, Option<Duration>, bool),
     /// Send a text to somebody.
     Sms(String, String),
     /// Answer the call that rings.
@@ -195,6 +207,7 @@ pub const VERBS: &[&str] = &[
     "register",
     "deregister",
     "call",
+    "video",
     "sms",
     "answer",
     "auto-answer",
@@ -216,13 +229,14 @@ pub const HELP: &str = "\
   register [SECONDS]        register, and wait for the answer
   deregister                give the registration back
   call WHO [SECONDS]        call a number, a name or a URI; with a time, wait for the call's end
+  video WHO [SECONDS]       the same with pictures
   sms WHO TEXT              send a text, in quotes where it has a `;` or a `#`
   answer, reject [CODE]     take or refuse the call that rings; 603 by default
   auto-answer on|off|SECONDS
                             answer calls at once, not, or after so long
   hold, resume              hold the call, or no longer
   hangup                    end the call
-  status                    registration, call, stream
+  status                    registration, call, streams
   wait EVENT [SECONDS]      registered, incoming, ringing, answered, held, resumed, ended,
                             unregistered, notified (a NOTIFY of the reg event), sms; 30 s by default
   expect registered|unregistered|in-call|idle
@@ -230,7 +244,8 @@ pub const HELP: &str = "\
                             to the reg event
   expect reg-event EVENT    what it said last: registered, refreshed, shortened, deactivated, rejected, …
   expect sms TEXT           what the last text that came says
-  expect NAME OP VALUE      code, sms-received, notified, rtp-sent, rtp-received, rtp-lost, rtp-loss %, jitter ms, echo %; OP: = < <= > >=
+  expect NAME OP VALUE      code, sms-received, notified, rtp-sent, rtp-received, rtp-lost, rtp-loss %, jitter ms, echo %,
+                            video-sent, video-received, video-lost, video-echo %; OP: = < <= > >=
   sleep SECONDS
   try COMMAND               do it, and go on if it fails
   quit                      hang up, deregister, end
@@ -324,8 +339,10 @@ pub fn parse(line: &str) -> Result<Option<Command>, String> {
         ("register", []) => Command::Register(None),
         ("register", [secs] | ["expires", secs]) => Command::Register(Some(number(secs)?)),
         ("deregister", []) => Command::Deregister,
-        ("call", [who]) => Command::Call((*who).to_owned(), None),
-        ("call", [who, secs]) => Command::Call((*who).to_owned(), Some(seconds(secs)?)),
+        ("call" | "video", [who]) => Command::Call((*who).to_owned(), None, verb == "video"),
+        ("call" | "video", [who, secs]) => {
+            Command::Call((*who).to_owned(), Some(seconds(secs)?), verb == "video")
+        }
         ("answer", []) => Command::Answer,
         ("auto-answer", ["on"]) => Command::AutoAnswer(Some(Duration::ZERO)),
         ("auto-answer", ["off"]) => Command::AutoAnswer(None),
@@ -411,8 +428,13 @@ mod tests {
         for (line, command) in [
             ("register", Command::Register(None)),
             ("register expires 60", Command::Register(Some(60))),
-            (" call  +15550002 1.5 ", Command::Call("+15550002".into(), Some(Duration::from_millis(1500)))),
-            ("call sip:bob@h", Command::Call("sip:bob@h".into(), None)),
+            (
+                " call  +15550002 1.5 ",
+                Command::Call("+15550002".into(), Some(Duration::from_millis(1500)), false),
+            ),
+            ("call sip:bob@h", Command::Call("sip:bob@h".into(), None, false)),
+            ("video bob 3", Command::Call("bob".into(), Some(secs(3)), true)),
+            ("expect video-lost 0", number(Metric::VideoLost, 0.0)),
             ("sms +15550002 see  you", Command::Sms("+15550002".into(), "see  you".into())),
             ("sms bob \" 5\" \"", Command::Sms("bob".into(), " 5\" ".into())),
             ("expect sms see you", Command::Expect(Expected::Sms("see you".into()))),
@@ -454,8 +476,8 @@ mod tests {
         let text = "# a script\nregister; call *21# 2;status # and so on\n\ncall tel:1;phone-context=h;\n";
         let commands = parse_all(text).unwrap();
         assert_eq!(commands.len(), 4);
-        assert_eq!(commands[1], Command::Call("*21#".into(), Some(Duration::from_secs(2))));
-        assert_eq!(commands[3], Command::Call("tel:1;phone-context=h".into(), None));
+        assert_eq!(commands[1], Command::Call("*21#".into(), Some(Duration::from_secs(2)), false));
+        assert_eq!(commands[3], Command::Call("tel:1;phone-context=h".into(), None, false));
     }
 
     #[test]

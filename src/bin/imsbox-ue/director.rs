@@ -5,6 +5,7 @@
 use crate::command::{Awaited, Command, Expected, HELP, Metric};
 use crate::phone::Phone;
 use crate::phone::event::Event;
+use crate::phone::media::Report;
 use crate::words;
 use imsbox::base::time::{Duration, Instant};
 use std::collections::VecDeque;
@@ -194,9 +195,9 @@ impl Director {
                 phone.register(now, 0)?;
                 self.wait_unless_typed(Doing::Deregister(by));
             }
-            Command::Call(who, duration) => {
+            Command::Call(who, duration, video) => {
                 self.marks.clear();
-                phone.make_call(now, &who, duration)?;
+                phone.make_call(now, &who, duration, video)?;
                 self.say(format!("calling {who}"));
                 if let Some(duration) = duration {
                     self.wait_unless_typed(Doing::Call(by + duration, false));
@@ -420,20 +421,21 @@ fn expect(phone: &Phone, what: Expected) -> Result<(), String> {
 }
 
 fn measured(phone: &Phone, metric: Metric) -> Option<f64> {
+    let sound = |take: fn(&Report) -> f64| phone.report().as_ref().map(take);
+    let pictures = |take: fn(&Report) -> f64| phone.video_report().as_ref().map(take);
     match metric {
-        Metric::Code => return phone.code().map(f64::from),
-        Metric::Notified => return Some(f64::from(phone.watching().notified)),
-        Metric::SmsReceived => return Some(f64::from(phone.texts())),
-        _ => {}
+        Metric::Code => phone.code().map(f64::from),
+        Metric::Notified => Some(f64::from(phone.watching().notified)),
+        Metric::SmsReceived => Some(f64::from(phone.texts())),
+        Metric::RtpSent => sound(|r| r.sent as f64),
+        Metric::RtpReceived => sound(|r| r.received as f64),
+        Metric::RtpLost => sound(|r| r.lost as f64),
+        Metric::RtpLoss => sound(Report::loss_percent),
+        Metric::Jitter => sound(|r| r.jitter_ms),
+        Metric::Echo => sound(Report::echo_percent),
+        Metric::VideoSent => pictures(|r| r.sent as f64),
+        Metric::VideoReceived => pictures(|r| r.received as f64),
+        Metric::VideoLost => pictures(|r| r.lost as f64),
+        Metric::VideoEcho => pictures(Report::echo_percent),
     }
-    let report = phone.report()?;
-    Some(match metric {
-        Metric::RtpSent => report.sent as f64,
-        Metric::RtpReceived => report.received as f64,
-        Metric::RtpLost => report.lost as f64,
-        Metric::RtpLoss => report.loss_percent(),
-        Metric::Jitter => report.jitter_ms,
-        Metric::Echo => report.echo_percent(),
-        Metric::Code | Metric::SmsReceived | Metric::Notified => return None,
-    })
 }

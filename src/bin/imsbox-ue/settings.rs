@@ -7,7 +7,7 @@ use imsbox::crypto::hex::decode_array;
 use imsbox::crypto::milenage::derive_opc;
 use imsbox::crypto::tuak::{Key, derive_topc};
 use imsbox::wire::sip::uri::host_port;
-use imsbox::wire::sip::{Host, Uri};
+use imsbox::wire::sip::{Host, Refresher, Uri};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroU8;
@@ -34,6 +34,17 @@ impl Transport {
             Transport::Tcp => "TCP",
         }
     }
+}
+
+/// Whether provisional responses are reliable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reliable {
+    /// They are not.
+    Off,
+    /// With who can have it so.
+    Supported,
+    /// With everybody, or there is no call.
+    Required,
 }
 
 /// What the phone proves itself with.
@@ -78,8 +89,20 @@ pub struct Settings {
     pub expires_secs: u32,
     /// The codecs that are offered, in this order.
     pub codecs: Vec<Codec>,
-    /// Whether provisional responses are sent reliably to who can have it so (RFC 3262).
-    pub reliable_ringing: bool,
+    /// Whether provisional responses are reliable (RFC 3262).
+    pub reliable: Reliable,
+    /// Whether calls wait for resources (RFC 3312).
+    pub precondition: bool,
+    /// How long our resources take to come.
+    pub bearer_delay: Duration,
+    /// The time of a session that is offered, in seconds; 0 for no timer (RFC 4028).
+    pub session_secs: u32,
+    /// The shortest time of a session that is taken, in seconds.
+    pub min_se_secs: u32,
+    /// Who is to refresh sessions.
+    pub refresher: Option<Refresher>,
+    /// Whether calls may have pictures.
+    pub video: bool,
     /// The sound to send.
     pub wav: Option<PathBuf>,
     /// Which device it is: the URN of `+sip.instance`.
@@ -139,7 +162,13 @@ pub fn build(given: &Given) -> Result<Settings, Trouble> {
         transport: if text("transport") == Some("tcp") { Transport::Tcp } else { Transport::Udp },
         expires_secs: number(text("expires"), 3600),
         codecs: codecs(text("codecs"))?,
-        reliable_ringing: text("100rel") != Some("false"),
+        reliable: reliable(text("100rel")),
+        precondition: precondition(given)?,
+        bearer_delay: Duration::from_millis(u64::from(number(text("bearer_delay"), 200))),
+        session_secs: session_secs(given)?,
+        min_se_secs: number(text("min_se"), MIN_SE),
+        refresher: refresher(text("refresher")),
+        video: is_on(text("video"), true),
         wav: text("wav").map(PathBuf::from),
         instance: crate::device::urn(text("imei"), imsi.unwrap_or(&impi)),
         reg_event: is_on(text("reg_event"), true),
@@ -178,6 +207,45 @@ fn impu(given: Option<&str>, user: &str, domain: &str) -> Result<String, Trouble
     match Uri::parse(impu.as_bytes()) {
         Some(_) => Ok(impu),
         None => trouble("impu", format!("`{impu}` is no URI")),
+    }
+}
+
+fn reliable(text: Option<&str>) -> Reliable {
+    match text {
+        Some("off" | "false") => Reliable::Off,
+        Some("required") => Reliable::Required,
+        _ => Reliable::Supported,
+    }
+}
+
+/// RFC 3312 11: an answer that waits for resources is a reliable one.
+fn precondition(given: &Given) -> Result<bool, Trouble> {
+    let text = |name: &'static str| given.get(name).map(String::as_str);
+    let wanted = is_on(text("precondition"), false);
+    if wanted && reliable(text("100rel")) == Reliable::Off {
+        return trouble("precondition", "needs 100rel, which is off");
+    }
+    Ok(wanted)
+}
+
+/// RFC 4028 5: the shortest time of a session that anybody may ask for.
+const MIN_SE: u32 = 90;
+
+fn session_secs(given: &Given) -> Result<u32, Trouble> {
+    let number = |name: &str, default| number(given.get(name).map(String::as_str), default);
+    let (secs, least) = (number("session_expires", 1800), number("min_se", MIN_SE));
+    match secs {
+        0 => Ok(0),
+        secs if secs < least => trouble("session_expires", format!("is below min_se, {least} s; 0 is none")),
+        secs => Ok(secs),
+    }
+}
+
+fn refresher(text: Option<&str>) -> Option<Refresher> {
+    match text {
+        Some("uac") => Some(Refresher::Uac),
+        Some("uas") => Some(Refresher::Uas),
+        _ => None,
     }
 }
 
@@ -235,6 +303,7 @@ fn codecs(text: Option<&str>) -> Result<Vec<Codec>, Trouble> {
     let mut codecs = Vec::new();
     for name in text.split([',', ' ']).filter(|n| !n.is_empty()) {
         match Codec::from_name(name.as_bytes()) {
+            Some(codec) if codec.is_video() => return trouble("codecs", format!("{name} is for pictures")),
             Some(codec) if !codecs.contains(&codec) => codecs.push(codec),
             Some(_) => return trouble("codecs", format!("{name} is there twice")),
             None => return trouble("codecs", format!("`{name}` is none of PCMA, PCMU, AMR-WB, AMR")),
@@ -369,6 +438,9 @@ mod tests {
             ("local", &[IMSI, K, ("local", "::1")]),
             ("codecs", &[IMSI, K, ("codecs", "PCMA,EVS")]),
             ("codecs", &[IMSI, K, ("codecs", ",")]),
+            ("codecs", &[IMSI, K, ("codecs", "PCMA,H264")]),
+            ("precondition", &[IMSI, K, ("precondition", "on"), ("100rel", "off")]),
+            ("session_expires", &[IMSI, K, ("session_expires", "80")]),
         ] {
             assert_eq!(built(options).unwrap_err().option, option);
         }

@@ -2,6 +2,7 @@
 
 use crate::phone::Phone;
 use crate::phone::call::State;
+use crate::phone::codec::Codec;
 use crate::phone::event::{Ended, Event, Party};
 use crate::phone::media::Report;
 use crate::phone::reginfo::Change;
@@ -22,15 +23,16 @@ pub fn of_event(event: &Event) -> Option<String> {
         Event::Notified => return None,
         Event::Incoming(party) => format!("incoming call from {party}"),
         Event::Ringing => "ringing".to_owned(),
-        Event::Answered(codec, party) => {
-            let how = match codec {
-                Some(codec) if codec.is_encoded() => format!(", {}", codec.name()),
-                Some(codec) => {
-                    format!(", {} (there is no encoder: frames without sound are sent)", codec.name())
+        Event::Answered(codecs, party) => {
+            let how = |codec: &Codec| match (codec.name(), codec.is_encoded(), codec.is_video()) {
+                (name, true, _) => format!(", {name}"),
+                (name, _, true) => {
+                    format!(", {name} (there is no encoder: packets without pictures are sent)")
                 }
-                None => String::new(),
+                (name, ..) => format!(", {name} (there is no encoder: frames without sound are sent)"),
             };
-            format!("call with {party} is answered{how}")
+            let codecs: String = codecs.iter().map(how).collect();
+            format!("call with {party} is answered{codecs}")
         }
         Event::Held(true) => "the call is held".to_owned(),
         Event::Held(false) => "the call goes on".to_owned(),
@@ -58,7 +60,7 @@ fn of_end(ended: &Ended) -> String {
         (Party::We, code) => format!("call ended ({code}): {}", ended.words),
         (Party::They, _) => format!("call ended: {}", ended.words),
     };
-    if let Some(report) = &ended.report {
+    for report in [&ended.report, &ended.video].into_iter().flatten() {
         text += &format!("\n  {}", of_report(report));
     }
     text
@@ -117,6 +119,15 @@ pub fn of_status(phone: &Phone, now: Instant) -> String {
                 State::Up => "in a call with",
             };
             text += &format!("\n{state} {}", call.party);
+            if let Some(resources) = call.resources.filter(|_| !call.is_up()) {
+                let there = |is_there: bool| if is_there { "there" } else { "missing" };
+                let (ours, theirs) = (there(resources.local), there(resources.remote));
+                text += &format!(", our resources are {ours}, theirs {theirs}");
+            }
+            if let Some(session) = call.timing.session {
+                let who = if session.is_ours { "we refresh" } else { "the other side refreshes" };
+                text += &format!(", session of {} s that {who}", session.secs);
+            }
             if call.is_held {
                 text += ", held";
             }
@@ -125,16 +136,15 @@ pub fn of_status(phone: &Phone, now: Instant) -> String {
             }
         }
     }
-    match phone.report() {
-        Some(report) => text + &format!("\n  {}", of_report(&report)),
-        None => text,
+    for report in [phone.report(), phone.video_report()].iter().flatten() {
+        text += &format!("\n  {}", of_report(report));
     }
+    text
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::phone::codec::Codec;
 
     #[test]
     fn a_report_says_loss_jitter_and_echo() {
@@ -165,7 +175,8 @@ mod tests {
     #[test]
     fn ends_say_who_and_why() {
         let end = |by, code, words: &str| {
-            of_event(&Event::Ended(Ended { by, code, words: words.to_owned(), report: None })).unwrap()
+            of_event(&Event::Ended(Ended { by, code, words: words.to_owned(), report: None, video: None }))
+                .unwrap()
         };
         assert_eq!(end(Party::They, 486, "486 Busy Here"), "call ended: 486 Busy Here");
         assert_eq!(end(Party::We, 487, "cancelled"), "call ended (487): cancelled");

@@ -1,16 +1,21 @@
 //! A call: its states, and what both sides of it have in common.
 
+use super::change::Pending;
 use super::client::Purpose;
+use super::codec::Codec;
 use super::dialog::Dialog;
 use super::event::{Ended, Event, Party};
-use super::media::{Media, Report};
-use super::message::{ALLOW, Request};
-use super::sdp::{self, Agreed, Origin};
+use super::media::{Media, Report, Stream};
+use super::message::Request;
+use super::precondition::Resources;
+use super::sdp::{self, Agreed, Agreement, Origin, Own, Slot};
 use super::server::ServerId;
+use super::sound::Sound;
+use super::timer::Timing;
 use super::{Output, Phone};
 use imsbox::base::time::{Duration, Instant};
 use imsbox::wire::sdp::Direction;
-use imsbox::wire::sip::Method;
+use imsbox::wire::sip::{HeaderId, Message, Method};
 
 /// Where a call stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,18 +39,36 @@ pub struct Call {
     pub party: String,
     /// The dialog; as long as we are calling, what it will be made from.
     pub dialog: Dialog,
-    /// The stream.
+    /// The sound.
     pub media: Option<Media>,
+    /// The pictures.
+    pub video: Option<Media>,
     /// Our description: id and version.
-    pub(super) origin: Origin,
+    origin: Origin,
+    /// What it has said last.
+    described: Vec<u8>,
     /// Whether an offer of ours waits for its answer in the ACK: their INVITE had none.
     pub(super) offers_in_answer: bool,
     /// Whether the ringing has been told.
     pub(super) has_rung: bool,
     /// The last reliable provisional response that was taken, by tag (RFC 3262 4).
-    pub(super) last_rseq: Option<(String, u32)>,
-    /// What early media has agreed on.
-    pub(super) early: Option<Agreed>,
+    pub(super) last_rseqs: Vec<(String, u32)>,
+    /// What was agreed on before the call is answered.
+    pub(super) early: Option<Agreement>,
+    /// The places of the descriptions.
+    slots: Vec<Slot>,
+    /// Whether we take pictures.
+    takes_video: bool,
+    /// Its preconditions, when it has some.
+    pub resources: Option<Resources>,
+    /// Whether their call rings here.
+    pub is_alerting: bool,
+    /// The number of our next reliable provisional response, when they are reliable (RFC 3262 3).
+    pub(super) next_rseq: Option<u32>,
+    /// The timer of the session.
+    pub timing: Timing,
+    /// Whether the other side takes UPDATE.
+    pub(super) allows_update: bool,
     /// How long it is to last.
     pub(super) duration: Option<Duration>,
     /// When it is to end.
@@ -56,28 +79,43 @@ pub struct Call {
     pub is_held: bool,
     /// Whether they hold it.
     pub is_held_by_them: bool,
-    /// What a re-INVITE of ours asks for, and when it is to be tried again.
-    pub(super) wish: Option<(bool, Option<Instant>)>,
+    /// A change of ours that is under way.
+    pub(super) change: Option<Pending>,
 }
 
 impl Call {
-    pub(super) fn new(state: State, party: String, dialog: Dialog, origin: Origin) -> Call {
+    pub(super) fn new(
+        state: State,
+        party: String,
+        dialog: Dialog,
+        origin: Origin,
+        takes_video: bool,
+    ) -> Call {
         Call {
             state,
             party,
             dialog,
             media: None,
+            video: None,
             origin,
+            described: Vec::new(),
             offers_in_answer: false,
             has_rung: false,
-            last_rseq: None,
+            last_rseqs: Vec::new(),
             early: None,
+            slots: vec![Slot::Audio],
+            takes_video,
+            resources: None,
+            is_alerting: false,
+            next_rseq: None,
+            timing: Timing::default(),
+            allows_update: false,
             duration: None,
             ends_at: None,
             answer_at: None,
             is_held: false,
             is_held_by_them: false,
-            wish: None,
+            change: None,
         }
     }
 
@@ -93,9 +131,47 @@ impl Call {
 
     /// When [`Phone::tick_call`] has something to do.
     pub fn next_deadline(&self) -> Option<Instant> {
-        let media = self.media.as_ref().map(Media::next_deadline);
-        let retry = self.wish.and_then(|(_, at)| at);
-        [media, self.ends_at, self.answer_at, retry].into_iter().flatten().min()
+        let streams = [&self.media, &self.video].map(|m| m.as_ref().map(Media::next_deadline));
+        let retry = self.change.and_then(|pending| pending.retry_at);
+        let resources = self.resources.and_then(|r| r.next_deadline());
+        let session = self.timing.session.filter(|_| self.is_up());
+        // a refresh waits for a change that is under way
+        let refresh = session.and_then(|s| s.refresh_at).filter(|_| self.change.is_none());
+        let own = [self.ends_at, self.answer_at, retry, resources, session.map(|s| s.ends_at), refresh];
+        streams.into_iter().chain(own).flatten().min()
+    }
+
+    /// Our tag.
+    pub(super) fn tag(&self) -> String {
+        self.dialog.local.rsplit(";tag=").next().unwrap_or_default().to_owned()
+    }
+
+    /// What our description says.
+    fn own<'a>(&self, codecs: &'a [Codec], direction: Direction) -> Own<'a> {
+        let (origin, video, resources) = (self.origin, self.takes_video, self.resource_lines());
+        Own { origin, codecs, direction, video, resources }
+    }
+
+    /// The call is to have pictures.
+    pub(super) fn add_pictures(&mut self) {
+        self.slots.push(Slot::Video);
+    }
+
+    /// The places of the offer that began the call.
+    pub(super) fn offered(&self) -> Vec<Slot> {
+        self.slots.clone()
+    }
+
+    /// The places of our next description.
+    pub(super) fn slots(&self) -> Vec<Slot> {
+        self.early.as_ref().map_or(&self.slots, |early| &early.slots).clone()
+    }
+
+    /// Takes note of what the other side can do.
+    pub(super) fn note_allow(&mut self, message: &Message<'_>) {
+        if message.header(HeaderId::Allow).is_some() {
+            self.allows_update = message.lists(HeaderId::Allow, "UPDATE");
+        }
     }
 
     /// What we would do with media: only send while we hold.
@@ -103,10 +179,37 @@ impl Call {
         if self.is_held { Direction::SendOnly } else { Direction::SendRecv }
     }
 
-    /// Our next description.
-    pub(super) fn next_origin(&mut self) -> Origin {
-        self.origin.version += 1;
-        self.origin
+    /// Our next description: with the version of the last one as long as it says the same (RFC 3264 8, RFC 4028 7.4).
+    fn describe<T>(
+        &mut self,
+        codecs: &[Codec],
+        direction: Direction,
+        render: impl Fn(&Own<'_>) -> Result<(Vec<u8>, T), u16>,
+    ) -> Result<(Vec<u8>, T), u16> {
+        let mut made = render(&self.own(codecs, direction))?;
+        if !self.described.is_empty() && made.0 != self.described {
+            self.origin.version += 1;
+            made = render(&self.own(codecs, direction))?;
+        }
+        self.described.clone_from(&made.0);
+        Ok(made)
+    }
+
+    /// Our next offer.
+    pub(super) fn offer(&mut self, codecs: &[Codec], direction: Direction) -> Vec<u8> {
+        let slots = self.slots();
+        let made = self.describe(codecs, direction, |own| Ok((sdp::offer(own, &slots), ())));
+        made.map_or(Vec::new(), |(octets, ())| octets)
+    }
+
+    /// Our answer to an offer, or the status that refuses it.
+    pub(super) fn answer(
+        &mut self,
+        offer: &[u8],
+        codecs: &[Codec],
+        direction: Direction,
+    ) -> Result<(Vec<u8>, Agreement), u16> {
+        self.describe(codecs, direction, |own| sdp::answer(offer, own))
     }
 }
 
@@ -130,49 +233,6 @@ impl Phone {
         Ok(())
     }
 
-    /// Holds the call, or no longer.
-    pub fn hold(&mut self, now: Instant, hold: bool) -> Result<(), String> {
-        let call = self.call.as_mut().filter(|c| c.is_up()).ok_or("there is no call to hold or resume")?;
-        if call.is_held == hold {
-            return Err(if hold { "the call is held already" } else { "the call is not held" }.to_owned());
-        }
-        if call.wish.is_some() {
-            return Err("the last hold or resume waits for its answer".to_owned());
-        }
-        call.wish = Some((hold, None));
-        self.send_reinvite(now);
-        Ok(())
-    }
-
-    pub(super) fn send_reinvite(&mut self, now: Instant) {
-        let contact = self.contact_in_call();
-        let codecs = self.settings.codecs.clone();
-        let Some(call) = self.call.as_mut() else { return };
-        let Some((hold, _)) = call.wish else { return };
-        call.wish = Some((hold, None));
-        let direction = match (hold, call.is_held_by_them) {
-            (true, false) => Direction::SendOnly,
-            (true, true) => Direction::Inactive,
-            (false, true) => Direction::RecvOnly,
-            (false, false) => Direction::SendRecv,
-        };
-        let origin = call.next_origin();
-        let headers =
-            vec![("Contact", contact), ("Allow", ALLOW.to_owned()), ("Supported", "100rel".to_owned())];
-        let mut request = call.dialog.request(Method::Invite, headers);
-        request.body = sdp::offer(origin, &codecs, direction);
-        self.send_request(now, request, Purpose::Reinvite);
-    }
-
-    /// The hold or resume could not be done: as if it had not been asked for.
-    pub(super) fn on_reinvite_failed(&mut self, now: Instant) {
-        if self.call.as_mut().and_then(|c| c.wish.take()).is_some() {
-            // RFC 3261 12.2.1.2: no answer at all ends the dialog
-            self.send_bye(now);
-            self.end_call(Party::They, 408, "no answer to the re-INVITE");
-        }
-    }
-
     pub(super) fn send_bye(&mut self, now: Instant) {
         let Some(call) = self.call.as_mut() else { return };
         let bye = call.dialog.request(Method::Bye, Vec::new());
@@ -191,36 +251,62 @@ impl Phone {
         self.clients.remember_ack(branch, tag, octets);
     }
 
-    /// Starts the stream, or goes on with it under a new agreement.
-    pub(super) fn agree(&mut self, now: Instant, agreed: Agreed) {
-        let sound = self.sound.clone();
+    /// Takes an agreement: for the streams of a call that is answered, for later before that.
+    pub(super) fn settle(&mut self, now: Instant, agreement: Agreement) {
         let Some(call) = self.call.as_mut() else { return };
-        let muted = call.is_held;
-        match &mut call.media {
-            Some(media) => media.renew(now, agreed, muted),
-            None => call.media = Some(Media::new(now, agreed, sound, &mut self.rng)),
+        if call.is_up() {
+            self.agree(now, agreement);
+        } else {
+            call.early = Some(agreement);
         }
     }
 
-    /// The call is over: its stream ends, and it is told.
+    /// Starts the streams, or goes on with them under a new agreement.
+    pub(super) fn agree(&mut self, now: Instant, agreement: Agreement) {
+        let sound = self.sound.clone();
+        let Some(call) = self.call.as_mut() else { return };
+        let muted = call.is_held;
+        call.early = None;
+        call.slots = agreement.slots;
+        match &mut call.media {
+            Some(media) => media.renew(now, agreement.audio, muted),
+            None => call.media = Some(Media::new(now, agreement.audio, sound, &mut self.rng)),
+        }
+        match (&mut call.video, agreement.video) {
+            (Some(video), Some(agreed)) => video.renew(now, agreed, muted),
+            (Some(video), None) => {
+                let silent = Agreed { direction: Direction::Inactive, ..*video.agreed() };
+                video.renew(now, silent, true);
+            }
+            (None, Some(agreed)) => {
+                call.video = Some(Media::new(now, agreed, Sound::Tone(0.0), &mut self.rng));
+            }
+            (None, None) => {}
+        }
+    }
+
+    /// The call is over: its streams end, and it is told.
     pub(super) fn end_call(&mut self, by: Party, code: u16, words: &str) {
         let Some(call) = self.call.take() else { return };
         let report: Option<Report> = call.media.as_ref().map(Media::report);
-        self.last_report = report;
+        let video: Option<Report> = call.video.as_ref().map(Media::report);
+        self.last_reports = (report, video);
         self.code = Some(code);
-        self.event(Event::Ended(Ended { by, code, words: words.to_owned(), report }));
+        self.event(Event::Ended(Ended { by, code, words: words.to_owned(), report, video }));
     }
 
     pub(super) fn tick_call(&mut self, now: Instant) {
         let Some(call) = self.call.as_mut() else { return };
-        if let Some(media) = &mut call.media {
+        for (stream, media) in [(Stream::Audio, &mut call.media), (Stream::Video, &mut call.video)] {
             let mut out = Vec::new();
-            media.tick(now, &mut self.rng, &mut out);
-            self.out.extend(out.into_iter().map(Output::Media));
+            if let Some(media) = media {
+                media.tick(now, &mut self.rng, &mut out);
+            }
+            self.out.extend(out.into_iter().map(|wanted| Output::Media(stream, wanted)));
         }
         let due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
         let (ends, answers) = (due(call.ends_at), due(call.answer_at));
-        let retries = due(call.wish.and_then(|(_, at)| at));
+        let retries = due(call.change.and_then(|pending| pending.retry_at));
         if ends {
             call.ends_at = None;
             // it may have begun to end by itself
@@ -229,8 +315,10 @@ impl Phone {
             call.answer_at = None;
             let _ = self.answer(now);
         } else if retries {
-            self.send_reinvite(now);
+            self.send_change(now);
         }
+        self.tick_resources(now);
+        self.tick_timer(now);
     }
 
     /// A call that is up for as long as was asked.
@@ -238,9 +326,10 @@ impl Phone {
         let Some(call) = self.call.as_mut() else { return };
         call.state = State::Up;
         call.ends_at = call.duration.map(|d| now + d);
-        let agreed = call.media.as_ref().map(|m| *m.agreed());
+        let codecs: Vec<Codec> =
+            [&call.media, &call.video].into_iter().flatten().map(|m| m.agreed().codec).collect();
         let party = call.party.clone();
         self.code = Some(200);
-        self.event(Event::Answered(agreed.map(|a| a.codec), party));
+        self.event(Event::Answered(codecs, party));
     }
 }

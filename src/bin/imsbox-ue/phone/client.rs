@@ -34,8 +34,10 @@ pub enum Purpose {
     Register,
     /// The INVITE that starts a call.
     Invite,
-    /// An INVITE inside the call: hold or resume.
+    /// An INVITE inside the call.
     Reinvite,
+    /// An UPDATE.
+    Update,
     /// The end of a call; nobody waits for the answer but `quit`.
     Bye,
     /// The end of an INVITE.

@@ -17,9 +17,11 @@ pub enum Codec {
     AmrWb,
     /// AMR narrowband.
     Amr,
+    /// H.264 pictures.
+    H264,
 }
 
-/// Every codec, those that can be encoded first.
+/// Every codec of sound, those that can be encoded first.
 pub const ALL: [Codec; 4] = [Codec::Pcma, Codec::Pcmu, Codec::AmrWb, Codec::Amr];
 
 impl Codec {
@@ -30,18 +32,20 @@ impl Codec {
             Codec::Pcmu => "PCMU",
             Codec::AmrWb => "AMR-WB",
             Codec::Amr => "AMR",
+            Codec::H264 => "H264",
         }
     }
 
     /// The codec of a name, in any case.
     pub fn from_name(name: &[u8]) -> Option<Codec> {
-        ALL.into_iter().find(|c| name.eq_ignore_ascii_case(c.name().as_bytes()))
+        ALL.into_iter().chain([Codec::H264]).find(|c| name.eq_ignore_ascii_case(c.name().as_bytes()))
     }
 
     /// The RTP clock, in Hz.
     pub const fn clock(self) -> u32 {
         match self {
             Codec::AmrWb => 16_000,
+            Codec::H264 => 90_000,
             _ => 8_000,
         }
     }
@@ -53,6 +57,20 @@ impl Codec {
             Codec::Pcmu => 0,
             Codec::AmrWb => 104,
             Codec::Amr => 102,
+            Codec::H264 => 99,
+        }
+    }
+
+    /// Whether it is for pictures.
+    pub const fn is_video(self) -> bool {
+        matches!(self, Codec::H264)
+    }
+
+    /// The time between two packets, in milliseconds.
+    pub const fn interval_ms(self) -> u32 {
+        match self {
+            Codec::H264 => 100,
+            _ => 20,
         }
     }
 
@@ -61,7 +79,7 @@ impl Codec {
         matches!(self, Codec::Pcma | Codec::Pcmu)
     }
 
-    /// Appends the payload of one packet: encoded sound, or for AMR a frame without data.
+    /// Appends the payload of one packet: encoded sound, or for AMR a frame without data. Pictures have [`note`].
     pub fn payload(self, sound: &[i16; SAMPLES], octet_aligned: bool, out: &mut Vec<u8>) {
         match self {
             Codec::Pcma => out.extend(sound.iter().map(|&s| a_law(s))),
@@ -70,8 +88,20 @@ impl Codec {
             Codec::AmrWb | Codec::Amr if octet_aligned => out.extend([0xf0, 0x7c]),
             // 4.3: the same bits without padding between them
             Codec::AmrWb | Codec::Amr => out.extend([0xf7, 0xc0]),
+            Codec::H264 => note(0, out),
         }
     }
+}
+
+/// Appends what is sent for pictures, as there is no encoder: a NAL unit that every decoder steps over, supplemental
+/// information of a user (ITU-T H.264 7.3.2.3.1, D.1.6), as a single NAL unit packet (RFC 6184 5.6). Its number is in it.
+pub fn note(number: u64, out: &mut Vec<u8>) {
+    let text = format!("imsbox-ue picture {number:016x}");
+    // no octet is 0, so that nothing looks like a start code: type 6, payload 5, length, a UUID, text, stop bit
+    out.extend([0x06, 0x05, (16 + text.len()) as u8]);
+    out.extend(b"imsbox-ue-no-pic");
+    out.extend(text.as_bytes());
+    out.push(0x80);
 }
 
 /// One sample in A-law (G.711 table 1), even bits inverted.
@@ -163,5 +193,6 @@ mod tests {
     fn names_are_found_in_any_case() {
         assert_eq!(Codec::from_name(b"amr-wb"), Some(Codec::AmrWb));
         assert_eq!(Codec::from_name(b"EVS"), None);
+        assert!(ALL.iter().all(|c| !c.is_video()));
     }
 }

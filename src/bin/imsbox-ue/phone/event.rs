@@ -21,8 +21,10 @@ pub struct Ended {
     pub code: u16,
     /// Why, in words.
     pub words: String,
-    /// Its stream, when there was one.
+    /// Its sound, when there was some.
     pub report: Option<Report>,
+    /// Its pictures, when there were some.
+    pub video: Option<Report>,
 }
 
 /// Something that happened.
@@ -49,8 +51,8 @@ pub enum Event {
     Incoming(String),
     /// The other phone rings.
     Ringing,
-    /// A call begins; the codec and where media goes.
-    Answered(Option<Codec>, String),
+    /// A call begins; its codecs, and with whom.
+    Answered(Vec<Codec>, String),
     /// We hold the call, or no longer.
     Held(bool),
     /// The other side holds the call, or no longer.

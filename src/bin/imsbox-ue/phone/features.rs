@@ -15,12 +15,14 @@ impl Phone {
     pub(super) fn contact_with_features(&self) -> String {
         let instance = &self.settings.instance;
         let contact = self.contact();
-        format!("{contact};+sip.instance=\"<{instance}>\";{MMTEL};+g.3gpp.smsip;audio;video")
+        let video = if self.settings.video { ";video" } else { "" };
+        format!("{contact};+sip.instance=\"<{instance}>\";{MMTEL};+g.3gpp.smsip;audio{video}")
     }
 
     /// The contact of a call (TS 24.229 5.1.3.1).
     pub(super) fn contact_in_call(&self) -> String {
-        format!("{};{MMTEL}", self.contact())
+        let video = if self.settings.video { ";video" } else { "" };
+        format!("{};{MMTEL};audio{video}", self.contact())
     }
 
     /// Adds the network that the phone is on, where it belongs: not to ACK and CANCEL (TS 24.229 5.1.2A.1.1).

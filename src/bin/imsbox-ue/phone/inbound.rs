@@ -5,11 +5,9 @@ use super::event::{Event, Party};
 use super::message::{ALLOW, PLAIN, Peer, SDP, USER_AGENT, response_addr, text, texts, via_received};
 use super::sdp;
 use super::server::{Came, Missed, ServerId};
+use super::timer::SessionWish;
 use imsbox::base::time::Instant;
 use imsbox::wire::sip::{HeaderId, Message, Method, Writer};
-
-/// What the phone can be asked for in Require.
-const SUPPORTED: &[&str] = &["100rel"];
 
 /// What an answer says beside its status.
 #[derive(Debug, Default)]
@@ -78,7 +76,8 @@ impl Phone {
 
     /// RFC 3261 8.2.2.3: whether the request asks for something that the phone does not know, and is refused.
     fn refuse_extensions(&mut self, now: Instant, id: ServerId, message: &Message<'_>) -> bool {
-        let is_strange = |tag: &String| !SUPPORTED.iter().any(|known| known.eq_ignore_ascii_case(tag));
+        let supported = self.supported();
+        let is_strange = |tag: &String| !supported.split(", ").any(|known| known.eq_ignore_ascii_case(tag));
         let strange: Vec<String> = texts(message, HeaderId::Require).into_iter().filter(is_strange).collect();
         if !strange.is_empty() {
             let headers = vec![("Unsupported", strange.join(", "))];
@@ -106,8 +105,13 @@ impl Phone {
                 self.end_call(Party::They, 200, &words);
             }
             Method::Prack => {
-                let code = if self.servers.on_prack(message) { 200 } else { 481 };
-                self.respond(now, id, code, Reply::default());
+                match self.servers.on_prack(message) {
+                    false => self.respond(now, id, 481, Reply::default()),
+                    // RFC 3262 5: it may bring the next offer
+                    true if message.body_of(SDP).is_some() => self.on_offer(now, id, message),
+                    true => self.respond(now, id, 200, Reply::default()),
+                }
+                self.resources_changed(now);
             }
             Method::Invite | Method::Update => self.on_offer(now, id, message),
             Method::Options => {
@@ -122,52 +126,61 @@ impl Phone {
         }
     }
 
-    /// A re-INVITE or an UPDATE (RFC 3261 14.2, RFC 3311 5.2).
+    /// A re-INVITE, an UPDATE, or a PRACK with an offer (RFC 3261 14.2, RFC 3311 5.2, RFC 3262 5).
     fn on_offer(&mut self, now: Instant, id: ServerId, message: &Message<'_>) {
         let is_invite = message.method() == Method::Invite;
-        let contact = self.contact_in_call();
-        let codecs = self.settings.codecs.clone();
+        let offer = message.body_of(SDP);
         let Some(call) = self.call.as_mut() else { return };
+        let (is_up, has_asked) = (call.is_up(), call.has_asked());
         // 14.2, RFC 3311 5.2: two offers at once
-        if call.wish.is_some_and(|(_, at)| at.is_none()) {
-            return self.respond(now, id, 491, Reply::default());
-        }
-        if is_invite && !call.is_up() {
+        if (is_invite && !is_up) || (has_asked && (is_invite || offer.is_some())) {
             return self.respond(now, id, 491, Reply::default());
         }
         call.dialog.refresh(message);
-        let headers = vec![("Contact", contact), ("Allow", ALLOW.to_owned())];
-        let Some(body) = message.body_of(SDP) else {
-            if !is_invite {
-                return self.respond(now, id, 200, Reply { headers, ..Reply::default() });
+        call.note_allow(message);
+        if is_up && self.refuse_short_session(now, id, message) {
+            return;
+        }
+        self.learn_resources(now, offer.and_then(sdp::their_resources));
+        let mut headers = vec![
+            ("Contact", self.contact_in_call()),
+            ("Allow", ALLOW.to_owned()),
+            ("Supported", self.supported()),
+        ];
+        let codecs = self.settings.codecs.clone();
+        let Some(call) = self.call.as_mut() else { return };
+        let willing = call.willing();
+        let answered = match offer {
+            None if is_invite => {
+                // 14.2: an INVITE without an offer asks for ours, and the ACK brings the answer
+                call.offers_in_answer = true;
+                Ok((call.offer(&codecs, willing), None))
             }
-            // 14.2: an INVITE without an offer asks for ours, and the ACK brings the answer
-            let willing = call.willing();
-            let origin = call.next_origin();
-            call.offers_in_answer = true;
-            return self.respond(
-                now,
-                id,
-                200,
-                Reply::described(sdp::offer(origin, &codecs, willing), headers),
-            );
+            None => Ok((Vec::new(), None)),
+            Some(offer) => {
+                call.answer(offer, &codecs, willing).map(|(answer, agreement)| (answer, Some(agreement)))
+            }
         };
-        let (willing, origin) = (call.willing(), call.next_origin());
-        match sdp::answer(body, origin, &codecs, willing) {
+        match answered {
             Err(code) => self.respond(now, id, code, Reply::default()),
-            Ok((answer, agreed)) => {
-                self.respond(now, id, 200, Reply::described(answer, headers));
-                self.agree(now, agreed);
-                self.note_held_by_them(body);
+            Ok((body, agreement)) => {
+                if is_up {
+                    headers.extend(self.accept_session(now, SessionWish::of(message)));
+                }
+                self.respond(now, id, 200, Reply::described(body, headers));
+                if let (Some(agreement), Some(offer)) = (agreement, offer) {
+                    self.settle(now, agreement);
+                    self.note_held_by_them(offer);
+                }
+                self.resources_changed(now);
             }
         }
     }
 
     /// Tells when the other side begins or ends to hold.
     fn note_held_by_them(&mut self, offer: &[u8]) {
-        let Some(call) = self.call.as_mut() else { return };
-        let media = imsbox::wire::sdp::Sdp::parse(offer).ok().and_then(|sdp| sdp.medias().next());
-        let is_held = media.is_some_and(|m| !m.direction().receives());
+        let Some(call) = self.call.as_mut().filter(|c| c.is_up()) else { return };
+        let is_held = sdp::is_held(offer);
         if call.is_held_by_them != is_held {
             call.is_held_by_them = is_held;
             self.event(Event::HeldByThem(is_held));
@@ -181,8 +194,9 @@ impl Phone {
         };
         call.offers_in_answer = false;
         let was_up = call.media.is_some();
-        let read = message.body_of(SDP).ok_or("it has no description".to_owned()).and_then(sdp::read_answer);
-        match read {
+        let slots = call.slots();
+        let read = message.body_of(SDP).ok_or("it has no description".to_owned());
+        match read.and_then(|body| sdp::read_answer(body, &slots)) {
             Ok(agreed) => {
                 self.agree(now, agreed);
                 if !was_up {

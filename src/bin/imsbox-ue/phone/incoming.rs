@@ -6,8 +6,11 @@ use super::dialog::Dialog;
 use super::event::{Event, Party};
 use super::inbound::Reply;
 use super::message::{ALLOW, SDP, sender};
-use super::sdp::{self, Origin};
+use super::precondition::Resources;
+use super::sdp;
 use super::server::ServerId;
+use super::timer::SessionWish;
+use crate::settings::Reliable;
 use imsbox::base::time::Instant;
 use imsbox::wire::sdp::Direction;
 use imsbox::wire::sip::{HeaderId, Message};
@@ -19,26 +22,75 @@ impl Phone {
             self.event(Event::Notice(format!("a second call, from {party}, hears that we are busy")));
             return self.respond(now, id, 486, Reply::default());
         }
-        // what could not be answered does not ring (13.3.1)
-        let origin = Origin { id: self.rng.next_u64() >> 16, version: 1, media: self.media_addr };
-        let offer = message.body_of(SDP);
-        let tried = offer.map(|body| sdp::answer(body, origin, &self.settings.codecs, Direction::SendRecv));
-        if let Some(Err(code)) = tried {
-            self.event(Event::Notice(format!("a call from {party} offers nothing that we can take: {code}")));
-            return self.respond(now, id, code, Reply::default());
+        if self.settings.reliable == Reliable::Required && !knows(message, "100rel") {
+            // RFC 3261 21.4.15
+            let headers = vec![("Require", "100rel".to_owned())];
+            return self.respond(now, id, 421, Reply { headers, ..Reply::default() });
+        }
+        if self.refuse_short_session(now, id, message) {
+            return;
         }
         let tag = super::token(&mut self.rng);
-        let mut call =
-            Call::new(State::Ringing(id), party.clone(), Dialog::of_request(message, &tag), origin);
-        call.answer_at = self.auto_answer.map(|after| now + after);
-        call.offers_in_answer = offer.is_none();
-        self.call = Some(call);
-        let has = |id| message.lists(id, "100rel");
-        let reliable = has(HeaderId::Require) || (has(HeaderId::Supported) && self.settings.reliable_ringing);
+        let (dialog, origin) = (Dialog::of_request(message, &tag), self.new_origin());
+        let mut call = Call::new(State::Ringing(id), party.clone(), dialog, origin, self.settings.video);
+        call.note_allow(message);
+        let reliable = self.settings.reliable != Reliable::Off && knows(message, "100rel");
         // RFC 3262 3: the first number is of the lower half
-        let rseq = reliable.then(|| 1 + self.rng.below(1 << 31) as u32);
-        let headers = vec![("Contact", self.contact_in_call()), ("Allow", ALLOW.to_owned())];
-        self.respond(now, id, 180, Reply { headers, tag: Some(tag), rseq, body: Vec::new() });
+        call.next_rseq = reliable.then(|| 1 + self.rng.below(1 << 31) as u32);
+        let offer = message.body_of(SDP);
+        call.offers_in_answer = offer.is_none();
+        let theirs = offer.and_then(sdp::their_resources);
+        let waits = self.settings.precondition && reliable && knows(message, "precondition");
+        if waits && theirs.is_some() {
+            call.resources = Some(Resources::new(self.settings.bearer_delay));
+        }
+        self.call = Some(call);
+        self.learn_resources(now, theirs);
+        let Some(call) = self.call.as_mut() else { return };
+        // what could not be answered does not ring (13.3.1)
+        let tried = offer.map(|body| call.answer(body, &self.settings.codecs, Direction::SendRecv));
+        match tried {
+            Some(Err(code)) => {
+                self.call = None;
+                self.event(Event::Notice(format!(
+                    "a call from {party} offers nothing that we can take: {code}"
+                )));
+                self.respond(now, id, code, Reply::default());
+            }
+            Some(Ok((body, agreement))) if call.resources.is_some() => {
+                self.answer_early(now, id, body);
+                self.settle(now, agreement);
+                self.wait_for_resources(now);
+                self.resources_changed(now);
+            }
+            _ => self.alert(now, id),
+        }
+    }
+
+    /// The first answer of a call that waits for resources: a reliable 183 with our description (TS 24.229 5.1.4.1).
+    fn answer_early(&mut self, now: Instant, id: ServerId, body: Vec<u8>) {
+        let contact = self.contact_in_call();
+        let Some(call) = self.call.as_mut() else { return };
+        let headers =
+            vec![("Contact", contact), ("Allow", ALLOW.to_owned()), ("Require", "precondition".to_owned())];
+        let reply = Reply { headers, body, tag: Some(call.tag()), rseq: call.take_rseq() };
+        self.respond(now, id, 183, reply);
+    }
+
+    /// Nothing is missing any more: the call rings.
+    pub(super) fn alert(&mut self, now: Instant, id: ServerId) {
+        let contact = self.contact_in_call();
+        let answer_at = self.auto_answer.map(|after| now + after);
+        let Some(call) = self.call.as_mut() else { return };
+        call.is_alerting = true;
+        call.answer_at = answer_at;
+        if let Some(resources) = &mut call.resources {
+            resources.fails_at = None;
+        }
+        let headers = vec![("Contact", contact), ("Allow", ALLOW.to_owned())];
+        let reply = Reply { headers, tag: Some(call.tag()), rseq: call.take_rseq(), body: Vec::new() };
+        let party = call.party.clone();
+        self.respond(now, id, 180, reply);
         self.event(Event::Incoming(party));
         self.tick_call(now);
     }
@@ -47,21 +99,30 @@ impl Phone {
     pub fn answer(&mut self, now: Instant) -> Result<(), String> {
         let (id, tag) = self.ringing()?;
         let codecs = self.settings.codecs.clone();
-        let contact = self.contact_in_call();
-        let offer = self.servers.request(id).and_then(|m| m.body_of(SDP).map(<[u8]>::to_vec));
+        let mut headers = vec![
+            ("Contact", self.contact_in_call()),
+            ("Allow", ALLOW.to_owned()),
+            ("Supported", self.supported()),
+        ];
+        let invite = self.servers.request(id);
+        let offer = invite.and_then(|m| m.body_of(SDP).map(<[u8]>::to_vec));
+        let wish = invite.map(|m| SessionWish::of(&m));
         let call = self.call.as_mut().ok_or("no call rings")?;
-        let origin = call.origin;
+        if !call.is_alerting {
+            return Err("the call does not ring yet: it waits for resources".to_owned());
+        }
         call.answer_at = None;
-        let (body, agreed) = match &offer {
-            Some(offer) => match sdp::answer(offer, origin, &codecs, Direction::SendRecv) {
+        let (body, agreed) = match (call.early.take(), &offer) {
+            // RFC 6337 3.1.1: what a reliable response has said is not said again
+            (Some(early), _) => (Vec::new(), Some(early)),
+            (None, Some(offer)) => match call.answer(offer, &codecs, Direction::SendRecv) {
                 Ok((body, agreed)) => (body, Some(agreed)),
                 Err(code) => return self.reject(now, code),
             },
-            None => (sdp::offer(origin, &codecs, Direction::SendRecv), None),
+            (None, None) => (call.offer(&codecs, Direction::SendRecv), None),
         };
         call.state = State::Up;
-        let headers =
-            vec![("Contact", contact), ("Allow", ALLOW.to_owned()), ("Supported", "100rel".to_owned())];
+        headers.extend(wish.map_or(Vec::new(), |wish| self.accept_session(now, wish)));
         self.respond(now, id, 200, Reply { headers, body, tag: Some(tag), rseq: None });
         if let Some(agreed) = agreed {
             self.agree(now, agreed);
@@ -105,11 +166,24 @@ impl Phone {
         }
     }
 
-    /// The INVITE that rings, and our tag.
+    /// The INVITE that has no answer yet, and our tag.
     fn ringing(&self) -> Result<(ServerId, String), String> {
         let call = self.call.as_ref().ok_or("no call rings")?;
         let State::Ringing(id) = call.state else { return Err("no call rings".to_owned()) };
-        let tag = call.dialog.local.rsplit(";tag=").next().unwrap_or_default().to_owned();
-        Ok((id, tag))
+        Ok((id, call.tag()))
     }
+}
+
+impl Call {
+    /// The number of a reliable provisional response, when they are reliable.
+    fn take_rseq(&mut self) -> Option<u32> {
+        let number = self.next_rseq?;
+        self.next_rseq = Some(number + 1);
+        Some(number)
+    }
+}
+
+/// Whether the sender of a request knows an extension.
+fn knows(message: &Message<'_>, extension: &str) -> bool {
+    [HeaderId::Supported, HeaderId::Require].iter().any(|id| message.lists(*id, extension))
 }

@@ -1,6 +1,6 @@
 //! The stream of a call: a packet every 20 ms, and what is found about those that come (RFC 3550 6.4.1, A.1, A.3, A.8).
 
-use super::codec::{Codec, SAMPLES};
+use super::codec::{self, Codec, SAMPLES};
 use super::rtp::{self, Block, Sent};
 use super::sdp::Agreed;
 use super::sound::Sound;
@@ -9,14 +9,21 @@ use imsbox::base::time::{Duration, Instant};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 
-/// The time between two packets.
-const PACKET: Duration = Duration::from_millis(20);
 /// The time between two reports (RFC 3550 6.2: at least 5 s for small sessions).
 const REPORT: Duration = Duration::from_secs(5);
 /// Packets that are made up for when the program was late; what is more is left out.
 const MOST_LATE: u32 = 10;
 /// Payloads that are remembered to be known again: five seconds.
 const REMEMBERED: usize = 250;
+
+/// Which stream of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stream {
+    /// Sound.
+    Audio,
+    /// Pictures.
+    Video,
+}
 
 /// What a stream wants to send.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -132,7 +139,7 @@ impl Media {
     /// Sends what is due.
     pub fn tick(&mut self, now: Instant, rng: &mut Rng, out: &mut Vec<Wanted>) {
         let late = now.since(self.next_at);
-        if self.sends() && late > PACKET * MOST_LATE {
+        if self.sends() && late > self.interval() * MOST_LATE {
             // far behind: the time that was slept through is silence
             self.skip_to(now);
         }
@@ -141,7 +148,7 @@ impl Media {
             if let Some(remote) = self.agreed.remote {
                 out.push(Wanted::Rtp(remote, packet));
             }
-            self.next_at = self.next_at + PACKET;
+            self.next_at = self.next_at + self.interval();
         }
         if self.report_at <= now {
             self.report_at = now + REPORT;
@@ -157,19 +164,31 @@ impl Media {
         self.next_at = self.next_at.max(now);
     }
 
+    /// The time between two packets.
+    fn interval(&self) -> Duration {
+        Duration::from_millis(u64::from(self.agreed.codec.interval_ms()))
+    }
+
     /// Timestamp units of one packet.
     fn step(&self) -> u32 {
-        self.agreed.codec.clock() / 50
+        self.agreed.codec.clock() / 1000 * self.agreed.codec.interval_ms()
     }
 
     fn packet(&mut self, rng: &mut Rng) -> Vec<u8> {
-        let sound: [i16; SAMPLES] = self.sound.next(rng);
+        let codec = self.agreed.codec;
+        // RFC 6184 5.1: the marker is on the last packet of a picture, and each is one
+        let is_marked = self.is_first || codec.is_video();
         let mut packet =
-            rtp::write_head(self.agreed.payload_type, self.is_first, self.seq, self.stamp, self.ssrc);
+            rtp::write_head(self.agreed.payload_type, is_marked, self.seq, self.stamp, self.ssrc);
         self.is_first = false;
-        self.agreed.codec.payload(&sound, self.agreed.octet_aligned, &mut packet);
-        // frames without data are all alike: nothing could be known again
-        if self.agreed.codec.is_encoded() {
+        if codec.is_video() {
+            codec::note(u64::from(self.ssrc) << 32 | self.sent, &mut packet);
+        } else {
+            let sound: [i16; SAMPLES] = self.sound.next(rng);
+            codec.payload(&sound, self.agreed.octet_aligned, &mut packet);
+        }
+        // AMR's frames without data are all alike: nothing could be known again
+        if codec.is_encoded() || codec.is_video() {
             self.echo.remember(&packet[12..]);
         }
         self.octets = self.octets.wrapping_add(packet.len() as u32 - 12);
@@ -489,6 +508,24 @@ mod tests {
         media.tick(Instant::from_nanos(60_000_000_000), &mut rng, &mut out);
         let packets = out.iter().filter(|w| matches!(w, Wanted::Rtp(..))).count();
         assert!(packets <= MOST_LATE as usize, "{packets}");
+    }
+
+    #[test]
+    fn pictures_are_few_marked_and_known_again() {
+        let (media, mut rng) = media(Direction::SendRecv);
+        let agreed = Agreed { codec: Codec::H264, payload_type: 99, ..*media.agreed() };
+        let mut video = Media::new(Instant::ZERO, agreed, Sound::Tone(0.0), &mut rng);
+        let mut stamps = Vec::new();
+        run(&mut video, &mut rng, 1000, |media, now, _, packet| {
+            assert_eq!(packet[1], 0x80 | 99, "each is a whole picture");
+            let read = rtp::parse(&packet).unwrap();
+            assert!(read.payload[0] == 6 && !read.payload.contains(&0), "a NAL unit that is stepped over");
+            stamps.push(read.stamp);
+            assert!(media.on_rtp(now, peer(), &packet));
+        });
+        assert!(stamps.windows(2).all(|w| w[1].wrapping_sub(w[0]) == 9000), "{stamps:?}");
+        let report = video.report();
+        assert_eq!((report.sent, report.received, report.echoed, report.lost), (10, 10, 10, 0));
     }
 
     #[test]

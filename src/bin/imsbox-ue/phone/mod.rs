@@ -4,10 +4,11 @@
 //! come out of [`Phone::pop`]. One call at a time. The decisions of a SIP client are taken here and not shared with the
 //! server's, so that the mistakes of one are found by the other.
 //!
-//! Not here: IPsec, preconditions, session timers, video, SMS in the form of 3GPP (TS 24.341).
+//! Not here: IPsec, video that can be seen, SMS in the form of 3GPP (TS 24.341).
 
 pub mod auth;
 pub mod call;
+pub mod change;
 pub mod client;
 pub mod codec;
 pub mod dialog;
@@ -18,6 +19,7 @@ mod incoming;
 pub mod media;
 pub mod message;
 mod outgoing;
+pub mod precondition;
 pub mod reginfo;
 pub mod register;
 pub mod rtp;
@@ -27,6 +29,7 @@ mod sms;
 pub mod sound;
 #[cfg(test)]
 mod tests;
+pub mod timer;
 pub mod watch;
 mod xml;
 
@@ -40,7 +43,7 @@ use imsbox::base::rng::Rng;
 use imsbox::base::time::{Duration, Instant};
 use imsbox::crypto::hex;
 use imsbox::wire::sip::{Index, Message};
-use media::{Report, Wanted};
+use media::{Report, Stream, Wanted};
 use message::{Peer, Request, host};
 use register::Registration;
 use server::Servers;
@@ -55,7 +58,7 @@ pub enum Output {
     /// Send a SIP message.
     Send(Peer, Vec<u8>),
     /// Send a packet of media or of reports.
-    Media(Wanted),
+    Media(Stream, Wanted),
     /// Keep the numbers that the card has taken, before anything that follows.
     Keep(Taken),
     /// Tell what happened.
@@ -70,6 +73,7 @@ pub struct Phone {
     local: SocketAddr,
     /// Where media arrives.
     media_addr: SocketAddr,
+    video_port: u16,
     sound: Sound,
     rng: Rng,
     clients: Clients,
@@ -81,19 +85,21 @@ pub struct Phone {
     auto_answer: Option<Duration>,
     /// The last final response that settled something: of a registration or a call.
     code: Option<u16>,
-    last_report: Option<Report>,
+    /// What is known of the streams of the last call.
+    last_reports: (Option<Report>, Option<Report>),
     /// Texts that have come: how many, and the last one.
     texts: (u32, String),
     out: VecDeque<Output>,
 }
 
 impl Phone {
-    /// A phone that listens for SIP at `local` and for media at `media_addr`.
+    /// A phone that listens for SIP at `local`, for sound at `media_addr` and for pictures at `video_port`
+    /// there.
     pub fn new(
         settings: Settings,
         taken: Taken,
         local: SocketAddr,
-        media_addr: SocketAddr,
+        (media_addr, video_port): (SocketAddr, u16),
         sound: Sound,
         mut rng: Rng,
     ) -> Phone {
@@ -105,6 +111,7 @@ impl Phone {
             settings,
             local,
             media_addr,
+            video_port,
             sound,
             rng,
             clients: Clients::new(timers),
@@ -115,7 +122,7 @@ impl Phone {
             call: None,
             auto_answer: None,
             code: None,
-            last_report: None,
+            last_reports: (None, None),
             texts: (0, String::new()),
             out: VecDeque::new(),
         }
@@ -151,10 +158,16 @@ impl Phone {
         self.code
     }
 
-    /// What is known of the stream of this call, or of the last one.
+    /// What is known of the sound of this call, or of the last one.
     pub fn report(&self) -> Option<Report> {
         let running = self.call.as_ref().and_then(|c| c.media.as_ref()).map(media::Media::report);
-        running.or(self.last_report)
+        running.or(self.last_reports.0)
+    }
+
+    /// What is known of the pictures of this call, or of the last one.
+    pub fn video_report(&self) -> Option<Report> {
+        let running = self.call.as_ref().and_then(|c| c.video.as_ref()).map(media::Media::report);
+        running.or(self.last_reports.1)
     }
 
     /// How many texts have come.
@@ -194,16 +207,24 @@ impl Phone {
     }
 
     /// A packet of media came.
-    pub fn on_rtp(&mut self, now: Instant, from: SocketAddr, octets: &[u8]) {
-        if let Some(media) = self.call.as_mut().and_then(|c| c.media.as_mut()) {
+    pub fn on_rtp(&mut self, now: Instant, stream: Stream, from: SocketAddr, octets: &[u8]) {
+        if let Some(media) = self.stream(stream) {
             media.on_rtp(now, from, octets);
         }
     }
 
     /// A packet of reports came.
-    pub fn on_rtcp(&mut self, octets: &[u8]) {
-        if let Some(media) = self.call.as_mut().and_then(|c| c.media.as_mut()) {
+    pub fn on_rtcp(&mut self, stream: Stream, octets: &[u8]) {
+        if let Some(media) = self.stream(stream) {
             media.on_rtcp(octets);
+        }
+    }
+
+    fn stream(&mut self, stream: Stream) -> Option<&mut media::Media> {
+        let call = self.call.as_mut()?;
+        match stream {
+            Stream::Audio => call.media.as_mut(),
+            Stream::Video => call.video.as_mut(),
         }
     }
 
@@ -266,7 +287,10 @@ impl Phone {
                 }
                 match purpose {
                     Purpose::Invite => self.on_invite_answer(now, &request, &branch, message),
-                    Purpose::Reinvite => self.on_reinvite_answer(now, &request, &branch, message),
+                    Purpose::Reinvite | Purpose::Update => {
+                        self.on_change_answer(now, &request, &branch, message);
+                    }
+                    Purpose::Prack => self.resources_changed(now),
                     Purpose::Text => self.on_text_answer(&request, message),
                     Purpose::Subscribe => self.on_subscribe_answer(now, &request, message),
                     _ => {}
@@ -280,10 +304,11 @@ impl Phone {
         match purpose {
             Purpose::Register => self.on_register_failed(now, words.to_owned()),
             Purpose::Invite => self.end_call(event::Party::They, 408, words),
-            Purpose::Reinvite => self.on_reinvite_failed(now),
+            Purpose::Reinvite | Purpose::Update => self.on_change_failed(now),
+            Purpose::Prack => self.resources_changed(now),
             Purpose::Text => self.event(Event::TextRefused(None, words.to_owned())),
             Purpose::Subscribe => self.on_subscribe_failed(now, words),
-            Purpose::Bye | Purpose::Cancel | Purpose::Prack => {}
+            Purpose::Bye | Purpose::Cancel => {}
         }
     }
 

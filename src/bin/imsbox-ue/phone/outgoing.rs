@@ -7,29 +7,29 @@ use super::dialog::Dialog;
 use super::event::{Event, Party};
 use super::features::MMTEL;
 use super::message::{ALLOW, Request, SDP, host, refusal, to_tag};
+use super::precondition::Resources;
 use super::register::default_identity;
-use super::sdp::{self, Agreed, Origin};
+use super::sdp::{self, Agreement, Origin, Slot};
+use crate::settings::Reliable;
 use imsbox::base::time::{Duration, Instant};
 use imsbox::wire::sdp::Direction;
 use imsbox::wire::sip::{HeaderId, Message, Method, Uri};
 
-/// The time after which a re-INVITE that met another one is sent again (RFC 3261 14.1).
-const GLARE: Duration = Duration::from_millis(2100);
-
 impl Phone {
-    /// Calls a number or a URI, to hang up after `duration` of talking.
+    /// Calls a number or a URI, with pictures or without, to hang up after `duration` of talking.
     pub fn make_call(
         &mut self,
         now: Instant,
         callee: &str,
         duration: Option<Duration>,
+        video: bool,
     ) -> Result<(), String> {
         if self.call.is_some() {
             return Err("there is a call already".to_owned());
         }
         let uri = callee_uri(callee, &self.settings.domain)?;
         let identity = default_identity(&self.registration, &self.settings.impu).to_owned();
-        let origin = Origin { id: self.rng.next_u64() >> 16, version: 1, media: self.media_addr };
+        let origin = self.new_origin();
         let dialog = Dialog {
             call_id: format!("{}@{}", super::token(&mut self.rng), host(self.local.ip())),
             local: format!("<{identity}>;tag={}", super::token(&mut self.rng)),
@@ -39,23 +39,51 @@ impl Phone {
             local_cseq: 0,
             remote_cseq: None,
         };
-        let mut call = Call::new(State::Calling(String::new()), uri, dialog, origin);
+        let mut call = Call::new(State::Calling(String::new()), uri, dialog, origin, self.settings.video);
         call.duration = duration;
-        let headers = vec![
+        if video {
+            call.add_pictures();
+        }
+        if self.settings.precondition {
+            call.resources = Some(Resources::new(self.settings.bearer_delay));
+        }
+        let mut headers = vec![
             ("Contact", self.contact_in_call()),
             ("Accept-Contact", format!("*;{MMTEL}")),
             ("Allow", ALLOW.to_owned()),
-            ("Supported", "100rel".to_owned()),
+            ("Supported", self.supported()),
             ("P-Preferred-Identity", format!("<{identity}>")),
             ("P-Preferred-Service", "urn:urn-7:3gpp-service.ims.icsi.mmtel".to_owned()),
             ("Accept", SDP.to_owned()),
         ];
+        if self.settings.reliable == Reliable::Required {
+            headers.push(("Require", "100rel".to_owned()));
+        }
+        headers.extend(self.timer_headers());
         let mut request = call.dialog.request(Method::Invite, headers);
-        request.body = sdp::offer(origin, &self.settings.codecs, Direction::SendRecv);
+        request.body = call.offer(&self.settings.codecs, Direction::SendRecv);
         self.call = Some(call);
         let branch = self.send_request(now, request, Purpose::Invite);
         self.call_on(branch);
         Ok(())
+    }
+
+    /// Whose a new description is.
+    pub(super) fn new_origin(&mut self) -> Origin {
+        let (media, video_port) = (self.media_addr, self.video_port);
+        Origin { id: self.rng.next_u64() >> 16, version: 1, media, video_port }
+    }
+
+    /// The extensions that the phone knows, for Supported.
+    pub(super) fn supported(&self) -> String {
+        let settings = &self.settings;
+        let known = [
+            (settings.reliable != Reliable::Off, "100rel"),
+            (settings.precondition, "precondition"),
+            (settings.session_secs > 0, "timer"),
+        ];
+        let names: Vec<&str> = known.iter().filter(|(is_on, _)| *is_on).map(|(_, name)| *name).collect();
+        names.join(", ")
     }
 
     /// The routes of a request outside of a dialog: the P-CSCF, then those it gave us (TS 24.229 5.1.2A.1.1).
@@ -97,39 +125,60 @@ impl Phone {
         if status == 100 || to_tag(message).is_empty() {
             return;
         }
-        self.acknowledge_provisional(now, message);
-        let Some(call) = self.call.as_mut().filter(|c| matches!(c.state, State::Calling(_))) else { return };
-        if let Some(body) = message.body_of(SDP)
-            && let Ok(agreed) = sdp::read_answer(body)
-        {
-            call.early = Some(agreed);
+        self.follow_leg(message);
+        if !self.acknowledge_provisional(now, message) {
+            return;
         }
-        if status == 180 && !call.has_rung {
-            call.has_rung = true;
+        let Some(call) = self.call.as_mut().filter(|c| matches!(c.state, State::Calling(_))) else { return };
+        call.note_allow(message);
+        let rings = status == 180 && !call.has_rung;
+        call.has_rung |= rings;
+        // each leg answers the offer that was made first
+        if let Some(body) = message.body_of(SDP)
+            && let Ok(agreement) = sdp::read_answer(body, &call.offered())
+        {
+            if agreement.qos.is_none() {
+                call.resources = None;
+            }
+            self.learn_resources(now, agreement.qos);
+            self.settle(now, agreement);
+        }
+        if rings {
             self.event(Event::Ringing);
         }
+        self.resources_changed(now);
     }
 
-    /// RFC 3262 4: each reliable response of a dialog has one PRACK, in the order of RSeq.
-    fn acknowledge_provisional(&mut self, now: Instant, message: &Message<'_>) {
+    /// Our requests go to the leg that has answered last: an early dialog of its own (RFC 3261 12.1.2).
+    fn follow_leg(&mut self, message: &Message<'_>) {
+        let Some(call) = self.call.as_mut() else { return };
+        let (State::Calling(branch) | State::Cancelling(branch, _)) = &call.state else { return };
+        let Some((invite, _)) = self.clients.invite(branch) else { return };
+        let leg = Dialog::of_response(invite, message);
+        if leg.remote == call.dialog.remote {
+            return call.dialog.refresh(message);
+        }
+        call.dialog = Dialog { local_cseq: call.dialog.local_cseq, ..leg };
+    }
+
+    /// RFC 3262 4: each reliable response of a dialog has one PRACK, in the order of RSeq. Whether it is a new one, or an
+    /// unreliable one.
+    fn acknowledge_provisional(&mut self, now: Instant, message: &Message<'_>) -> bool {
         let Some(rseq) = message.rseq().filter(|_| message.lists(HeaderId::Require, "100rel")) else {
-            return;
+            return true;
         };
         let tag = to_tag(message);
-        let Some(call) = self.call.as_mut() else { return };
-        let (State::Calling(branch) | State::Cancelling(branch, _)) = call.state.clone() else { return };
-        match &call.last_rseq {
+        let Some(call) = self.call.as_mut() else { return false };
+        let Some(cseq) = message.cseq().map(|c| c.number) else { return false };
+        match call.last_rseqs.iter_mut().find(|(known, _)| *known == tag) {
             // one that came before, or before its predecessor, is not acknowledged
-            Some((known, last)) if *known == tag && rseq != last + 1 => return,
-            _ => call.last_rseq = Some((tag, rseq)),
+            Some((_, last)) if rseq != last.wrapping_add(1) => return false,
+            Some((_, last)) => *last = rseq,
+            None => call.last_rseqs.push((tag, rseq)),
         }
-        let Some((invite, _)) = self.clients.invite(&branch) else { return };
-        let mut early = Dialog::of_response(invite, message);
-        let rack = format!("{rseq} {} INVITE", invite.cseq);
-        early.local_cseq = call.dialog.local_cseq;
-        let prack = early.request(Method::Prack, vec![("RAck", rack)]);
-        call.dialog.local_cseq = early.local_cseq;
+        let prack = call.dialog.request(Method::Prack, vec![("RAck", format!("{rseq} {cseq} INVITE"))]);
         self.send_request(now, prack, Purpose::Prack);
+        true
     }
 
     pub(super) fn on_invite_answer(
@@ -142,6 +191,10 @@ impl Phone {
         let status = answer.status();
         let Some(call) = self.call.as_mut().filter(|c| c.dialog.call_id == request.call_id) else { return };
         let was_wanted = call.is_wanted();
+        if was_wanted && self.is_too_short(answer) {
+            return self.invite_for_longer(now, request.clone());
+        }
+        let Some(call) = self.call.as_mut() else { return };
         if status >= 300 {
             let words = match was_wanted {
                 true => refusal(answer),
@@ -150,26 +203,44 @@ impl Phone {
             let by = if was_wanted { Party::They } else { Party::We };
             return self.end_call(by, status, &words);
         }
-        let number = call.dialog.local_cseq;
-        call.dialog = Dialog::of_response(request, answer);
-        call.dialog.local_cseq = number;
-        let (dialog, early) = (call.dialog.clone(), call.early);
+        let leg = Dialog::of_response(request, answer);
+        let is_known = leg.remote == call.dialog.remote;
+        let remote_cseq = call.dialog.remote_cseq.filter(|_| is_known);
+        call.dialog = Dialog { local_cseq: call.dialog.local_cseq, remote_cseq, ..leg };
+        call.note_allow(answer);
+        // what another leg has said does not count for this one
+        let early = call.early.take().filter(|_| is_known);
+        let (dialog, offered) = (call.dialog.clone(), call.offered());
         self.acknowledge(&dialog, request, branch, to_tag(answer));
         if !was_wanted {
             // the answer and the CANCEL have met on the way
             self.send_bye(now);
             return self.end_call(Party::We, 487, "cancelled");
         }
-        match agreement(answer, early) {
-            Ok(agreed) => {
-                self.agree(now, agreed);
+        self.on_timer_answered(now, answer);
+        match agreement(answer, early, &offered) {
+            Ok(agreement) => {
+                self.agree(now, agreement);
                 self.begin(now);
+                self.resources_changed(now);
             }
             Err(words) => {
                 self.send_bye(now);
                 self.end_call(Party::We, 488, &format!("the answer cannot be used: {words}"));
             }
         }
+    }
+
+    /// RFC 4028 7.3: somebody finds the session too short, so it is offered with the time that he names.
+    fn invite_for_longer(&mut self, now: Instant, mut request: Request) {
+        request.headers.retain(|(name, _)| !matches!(*name, "Session-Expires" | "Min-SE"));
+        request.headers.extend(self.timer_headers());
+        request.cseq += 1;
+        if let Some(call) = &mut self.call {
+            call.dialog.local_cseq = call.dialog.local_cseq.max(request.cseq);
+        }
+        let branch = self.send_request(now, request, Purpose::Invite);
+        self.call_on(branch);
     }
 
     /// RFC 3261 13.2.2.4: a second answer of a fork is acknowledged and ended at once.
@@ -180,56 +251,14 @@ impl Phone {
         self.send_request(now, bye, Purpose::Bye);
         self.event(Event::Notice("a second phone has answered the call: its leg is ended".to_owned()));
     }
-
-    pub(super) fn on_reinvite_answer(
-        &mut self,
-        now: Instant,
-        request: &Request,
-        branch: &str,
-        answer: &Message<'_>,
-    ) {
-        let status = answer.status();
-        let delay = GLARE + Duration::from_millis(self.rng.below(1900));
-        let Some(call) = self.call.as_mut().filter(|c| c.dialog.call_id == request.call_id) else {
-            if status < 300 {
-                let dialog = Dialog::of_response(request, answer);
-                self.acknowledge(&dialog, request, branch, to_tag(answer));
-            }
-            return;
-        };
-        if status < 300 {
-            call.dialog.refresh(answer);
-            let dialog = call.dialog.clone();
-            self.acknowledge(&dialog, request, branch, to_tag(answer));
-        }
-        let Some(call) = self.call.as_mut() else { return };
-        let Some((hold, _)) = call.wish.take() else { return };
-        match status {
-            200..300 => {
-                match answer.body_of(SDP).ok_or("no description".to_owned()).and_then(sdp::read_answer) {
-                    Ok(agreed) => {
-                        call.is_held = hold;
-                        self.agree(now, agreed);
-                        self.event(Event::Held(hold));
-                    }
-                    Err(_) => self.event(Event::HoldRefused(488)),
-                }
-            }
-            491 => call.wish = Some((hold, Some(now + delay))),
-            // RFC 3261 12.2.1.2: the other side knows nothing of the call
-            408 | 481 => {
-                self.send_bye(now);
-                self.end_call(Party::They, status, "the other side has no such call");
-            }
-            _ => self.event(Event::HoldRefused(status)),
-        }
-    }
 }
 
 /// What the final answer says of media, or an earlier one did (RFC 3264, RFC 6337 2.1).
-fn agreement(answer: &Message<'_>, early: Option<Agreed>) -> Result<Agreed, String> {
+fn agreement(answer: &Message<'_>, early: Option<Agreement>, offered: &[Slot]) -> Result<Agreement, String> {
     match answer.body_of(SDP) {
-        Some(body) => sdp::read_answer(body),
+        // RFC 6337 3.1.1: what was answered reliably is only repeated, and may have changed since
+        Some(_) if early.as_ref().is_some_and(|e| e.qos.is_some()) => early.ok_or_else(String::new),
+        Some(body) => sdp::read_answer(body, offered),
         None => early.ok_or_else(|| "it has no description".to_owned()),
     }
 }

@@ -145,6 +145,11 @@ impl Servers {
         self.list.iter().find(|s| s.id == id).map(|s| s.peer)
     }
 
+    /// Whether a reliable provisional response waits for its PRACK.
+    pub fn waits_for_prack(&self, id: ServerId) -> bool {
+        self.list.iter().any(|s| s.id == id && s.provisional.is_some())
+    }
+
     /// Whether a final answer has been sent.
     pub fn is_answered(&self, id: ServerId) -> bool {
         self.list.iter().find(|s| s.id == id).is_none_or(|s| s.phase != Phase::Proceeding)

@@ -2,13 +2,16 @@
 
 mod calls;
 mod network;
+mod pictures;
 mod registration;
+mod resources;
 mod texts;
+mod timers;
 mod watching;
 
 use super::call::State;
 use super::event::{Ended, Event};
-use super::media::Wanted;
+use super::media::{Stream, Wanted};
 use super::message::Peer;
 use super::sound::Sound;
 use super::{Output, Phone};
@@ -40,7 +43,14 @@ fn phone(number: u8, more: &[(&'static str, &str)]) -> Phone {
     let local: SocketAddr = format!("192.0.2.{number}:5060").parse().unwrap();
     let media = SocketAddr::new(local.ip(), 4000);
     let settings = settings::build(&given).unwrap();
-    Phone::new(settings, Taken::default(), local, media, Sound::Tone(0.0), Rng::from_seed(u64::from(number)))
+    Phone::new(
+        settings,
+        Taken::default(),
+        local,
+        (media, 4002),
+        Sound::Tone(0.0),
+        Rng::from_seed(u64::from(number)),
+    )
 }
 
 /// What a phone has said since the last time: messages as text, and events.
@@ -50,7 +60,7 @@ fn said(phone: &mut Phone) -> (Vec<String>, Vec<Event>) {
         match output {
             Output::Send(_, octets) => messages.push(String::from_utf8_lossy(&octets).into_owned()),
             Output::Event(event) => events.push(event),
-            Output::Media(_) | Output::Keep(_) => {}
+            Output::Media(..) | Output::Keep(_) => {}
         }
     }
     (messages, events)
@@ -70,6 +80,18 @@ fn answer(request: &str, status: &str, tag: &str, more: &str) -> Vec<u8> {
     let (call_id, cseq) = (header(request, "Call-ID"), header(request, "CSeq"));
     format!(
         "SIP/2.0 {status}\r\nVia: {via}\r\nFrom: {from}\r\nTo: {to}\r\nCall-ID: {call_id}\r\nCSeq: {cseq}\r\n{more}\r\n"
+    )
+    .into_bytes()
+}
+
+/// A request of a network, as if in a dialog of its own.
+fn request(method: &str, number: u32, to: &str, more: &str, body: &str) -> Vec<u8> {
+    let kind = if body.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
+    format!(
+        "{method} sip:p1@192.0.2.1 SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.2;branch=z9hG4bK{method}{number}\r\n\
+         Max-Forwards: 70\r\nFrom: <sip:x@h>;tag=x\r\nTo: {to}\r\nCall-ID: c\r\nCSeq: {number} {method}\r\n\
+         Contact: <sip:x@192.0.2.2>\r\n{more}{kind}Content-Length: {}\r\n\r\n{body}",
+        body.len()
     )
     .into_bytes()
 }

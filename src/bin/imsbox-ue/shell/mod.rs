@@ -6,7 +6,7 @@ mod prompt;
 use crate::args::{Run, Source};
 use crate::command::{self, Command};
 use crate::director::{Director, Told};
-use crate::phone::media::Wanted;
+use crate::phone::media::Stream;
 use crate::phone::message::Peer;
 use crate::phone::sound::{Sound, read_wav};
 use crate::phone::{Output, Phone};
@@ -39,9 +39,9 @@ pub enum Input {
     /// A connection has ended, and why.
     Closed(u32, String),
     /// A packet of media.
-    Rtp(std::time::Instant, SocketAddr, Vec<u8>),
+    Rtp(Stream, std::time::Instant, SocketAddr, Vec<u8>),
     /// A packet of reports.
-    Rtcp(Vec<u8>),
+    Rtcp(Stream, Vec<u8>),
     /// A line from a person.
     Line(String),
     /// The person has left.
@@ -131,7 +131,7 @@ impl Shell {
                 prompt::start(send)?
             }
         };
-        let phone = Phone::new(settings, taken, net.local, net.media, sound, rng);
+        let phone = Phone::new(settings, taken, net.local, (net.media, net.video_port), sound, rng);
         Ok(Shell {
             phone,
             director,
@@ -193,11 +193,11 @@ impl Shell {
                     self.phone.on_server_lost(now, &words);
                 }
             }
-            Input::Rtp(at, from, octets) => {
+            Input::Rtp(stream, at, from, octets) => {
                 let at = self.at(at);
-                self.phone.on_rtp(at, from, &octets);
+                self.phone.on_rtp(at, stream, from, &octets);
             }
-            Input::Rtcp(octets) => self.phone.on_rtcp(&octets),
+            Input::Rtcp(stream, octets) => self.phone.on_rtcp(stream, &octets),
             Input::Line(line) => match command::parse_all(&line) {
                 Ok(commands) => {
                     if commands.contains(&Command::Quit) {
@@ -252,9 +252,7 @@ impl Shell {
                     Err(words) => self.printer.say(&words),
                 }
             }
-            // packets that cannot be sent are lost, as they may be anywhere
-            Output::Media(Wanted::Rtp(to, octets)) => _ = self.net.rtp.send_to(&octets, to),
-            Output::Media(Wanted::Rtcp(to, octets)) => _ = self.net.rtcp.send_to(&octets, to),
+            Output::Media(stream, wanted) => self.net.send_media(stream, &wanted),
             Output::Keep(taken) => {
                 let Some(path) = &self.state else { return };
                 if let Err(e) = memory::store(path, &taken) {

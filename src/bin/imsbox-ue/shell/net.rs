@@ -1,6 +1,7 @@
 //! The phone's sockets, each with a thread that reads it.
 
 use super::Input;
+use crate::phone::media::{Stream, Wanted};
 use crate::phone::message::Peer;
 use crate::settings::{Settings, Transport};
 use imsbox::proto::sip::framer::{Frame, Framer};
@@ -23,12 +24,12 @@ const DATAGRAM: usize = 65_535;
 pub struct Net {
     /// Where SIP arrives, over UDP and TCP.
     pub local: SocketAddr,
-    /// Where media arrives.
+    /// Where sound arrives.
     pub media: SocketAddr,
-    /// The socket of media.
-    pub rtp: UdpSocket,
-    /// The socket of reports, one port above.
-    pub rtcp: UdpSocket,
+    /// The port at which pictures arrive.
+    pub video_port: u16,
+    sound: Pair,
+    pictures: Pair,
     sip: UdpSocket,
     pcscf: SocketAddr,
     transport: Transport,
@@ -44,13 +45,17 @@ impl Net {
         };
         let port = settings.local.map_or(0, |local| local.port());
         let (sip, listener) = signalling(ip, port).map_err(|e| format!("SIP at {ip} port {port}: {e}"))?;
-        let (rtp, rtcp) = media_pair(ip).map_err(|e| format!("media at {ip}: {e}"))?;
+        let pair = || media_pair(ip).map_err(|e| format!("media at {ip}: {e}"));
+        let (sound, pictures) = (pair()?, pair()?);
         let addr = |socket: &UdpSocket| socket.local_addr().map_err(|e| e.to_string());
-        let (local, media) = (addr(&sip)?, addr(&rtp)?);
+        let (local, media, video_port) = (addr(&sip)?, addr(&sound.rtp)?, addr(&pictures.rtp)?.port());
         let clone = |socket: &UdpSocket| socket.try_clone().map_err(|e| e.to_string());
         read_datagrams(clone(&sip)?, inputs, |_, from, octets| Input::Datagram(from, octets));
-        read_datagrams(clone(&rtp)?, inputs, Input::Rtp);
-        read_datagrams(clone(&rtcp)?, inputs, |_, _, octets| Input::Rtcp(octets));
+        for (stream, pair) in [(Stream::Audio, &sound), (Stream::Video, &pictures)] {
+            let rtp = move |at, from, octets| Input::Rtp(stream, at, from, octets);
+            read_datagrams(clone(&pair.rtp)?, inputs, rtp);
+            read_datagrams(clone(&pair.rtcp)?, inputs, move |_, _, octets| Input::Rtcp(stream, octets));
+        }
         let send = inputs.clone();
         thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
@@ -59,7 +64,16 @@ impl Net {
                 }
             }
         });
-        Ok(Net { local, media, rtp, rtcp, sip, pcscf: settings.pcscf, transport: settings.transport })
+        Ok(Net {
+            local,
+            media,
+            video_port,
+            sound,
+            pictures,
+            sip,
+            pcscf: settings.pcscf,
+            transport: settings.transport,
+        })
     }
 
     /// Sends a message; the error says what could not be reached.
@@ -71,6 +85,15 @@ impl Net {
             (Peer::Udp(to), _) => to,
         };
         self.sip.send_to(octets, to).map(drop).map_err(|e| format!("{to}: {e}"))
+    }
+
+    /// Sends a packet of media. One that cannot be sent is lost, as it may be anywhere.
+    pub fn send_media(&self, stream: Stream, wanted: &Wanted) {
+        let pair = if stream == Stream::Audio { &self.sound } else { &self.pictures };
+        let _ = match wanted {
+            Wanted::Rtp(to, octets) => pair.rtp.send_to(octets, to),
+            Wanted::Rtcp(to, octets) => pair.rtcp.send_to(octets, to),
+        };
     }
 
     /// The P-CSCF, for a person.
@@ -96,8 +119,14 @@ fn signalling(ip: IpAddr, port: u16) -> std::io::Result<(UdpSocket, TcpListener)
     })
 }
 
-/// An even port and the one above (RFC 3550 11).
-fn media_pair(ip: IpAddr) -> std::io::Result<(UdpSocket, UdpSocket)> {
+/// The sockets of a stream: an even port, and for reports the one above (RFC 3550 11).
+#[derive(Debug)]
+struct Pair {
+    rtp: UdpSocket,
+    rtcp: UdpSocket,
+}
+
+fn media_pair(ip: IpAddr) -> std::io::Result<Pair> {
     again(|| {
         let rtp = UdpSocket::bind((ip, 0))?;
         let port = rtp.local_addr()?.port();
@@ -105,7 +134,7 @@ fn media_pair(ip: IpAddr) -> std::io::Result<(UdpSocket, UdpSocket)> {
             return Err(std::io::Error::other("no even port was free"));
         }
         let rtcp = UdpSocket::bind((ip, port + 1))?;
-        Ok((rtp, rtcp))
+        Ok(Pair { rtp, rtcp })
     })
 }
 

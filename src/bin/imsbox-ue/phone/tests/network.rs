@@ -14,12 +14,15 @@ pub struct Two {
     serial: u64,
     /// How many of a hundred messages are lost.
     pub loss: u64,
+    /// Whether messages are kept, and those that were, repeated ones once.
+    pub listen: bool,
+    pub heard: Vec<String>,
 }
 
 enum Freight {
     Sip(Vec<u8>),
-    Rtp(SocketAddr, Vec<u8>),
-    Rtcp(Vec<u8>),
+    Rtp(Stream, SocketAddr, Vec<u8>),
+    Rtcp(Stream, Vec<u8>),
 }
 
 impl Two {
@@ -32,6 +35,8 @@ impl Two {
             rng: Rng::from_seed(seed),
             serial: 0,
             loss: 0,
+            listen: false,
+            heard: Vec::new(),
         }
     }
 
@@ -43,9 +48,19 @@ impl Two {
                 match output {
                     Output::Event(event) => self.events[i].push(event),
                     Output::Keep(_) => {}
-                    Output::Send(_, octets) => self.send(1 - i, Freight::Sip(octets), self.loss),
-                    Output::Media(Wanted::Rtp(_, octets)) => self.send(1 - i, Freight::Rtp(from, octets), 0),
-                    Output::Media(Wanted::Rtcp(_, octets)) => self.send(1 - i, Freight::Rtcp(octets), 0),
+                    Output::Send(_, octets) => {
+                        let text = String::from_utf8_lossy(&octets);
+                        if self.listen && !self.heard.iter().any(|m| *m == text) {
+                            self.heard.push(text.into_owned());
+                        }
+                        self.send(1 - i, Freight::Sip(octets), self.loss);
+                    }
+                    Output::Media(stream, Wanted::Rtp(_, octets)) => {
+                        self.send(1 - i, Freight::Rtp(stream, from, octets), 0);
+                    }
+                    Output::Media(stream, Wanted::Rtcp(_, octets)) => {
+                        self.send(1 - i, Freight::Rtcp(stream, octets), 0);
+                    }
                 }
             }
         }
@@ -78,8 +93,10 @@ impl Two {
                         let source = SocketAddr::new([192, 0, 2, 2 - to as u8].into(), 5060);
                         self.phones[to].on_message(self.now, Peer::Udp(source), &octets);
                     }
-                    Freight::Rtp(from, octets) => self.phones[to].on_rtp(self.now, from, &octets),
-                    Freight::Rtcp(octets) => self.phones[to].on_rtcp(&octets),
+                    Freight::Rtp(stream, from, octets) => {
+                        self.phones[to].on_rtp(self.now, stream, from, &octets);
+                    }
+                    Freight::Rtcp(stream, octets) => self.phones[to].on_rtcp(stream, &octets),
                 }
                 self.collect();
             }

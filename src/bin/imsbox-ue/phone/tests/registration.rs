@@ -52,7 +52,7 @@ fn a_sim_answers_its_challenge_and_keeps_its_numbers_first() {
     let identities = vec!["sip:p1@h".to_owned(), "tel:+123".to_owned()];
     assert_eq!(events, [Event::Registered { identities, secs: 600, is_refresh: false }]);
     // calls go the way that the network told
-    phone.make_call(Instant::ZERO, "bob", None).unwrap();
+    phone.make_call(Instant::ZERO, "bob", None, false).unwrap();
     let invite = said(&mut phone).0.remove(0);
     let routes: Vec<&str> = invite.lines().filter_map(|l| l.strip_prefix("Route: ")).collect();
     assert_eq!(routes, ["<sip:192.0.2.2:5060;lr>", "<sip:orig@192.0.2.2;lr>"]);
