@@ -4,6 +4,8 @@
 mod calls;
 #[path = "ue/reg_event.rs"]
 mod reg_event;
+#[path = "ue/texts.rs"]
+mod texts;
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read};

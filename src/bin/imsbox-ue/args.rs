@@ -26,8 +26,7 @@ Options, each also a property of the configuration file (where its name differs 
 "
 );
 
-const FOOT: &str = "\
-  -h, --help            print this
+const FOOT: &str = "  -h, --help            print this
   -V, --version         print the version
 
 Commands:
@@ -182,5 +181,14 @@ mod tests {
             assert!(help.contains(&format!("--{} ", option.flag)), "{}", option.flag);
         }
         assert!(help.contains("Exit codes:") && help.contains("auto-answer"));
+        // what is aligned stays so
+        assert!(
+            help.contains("\n  -h, --help            print")
+                && help.contains("\n  register [SECONDS]        register")
+        );
+        let row = |line: &&str| line.starts_with("  --");
+        for line in help.lines().filter(row) {
+            assert!(line.as_bytes()[23] == b' ' && line.as_bytes()[24] != b' ', "{line}");
+        }
     }
 }

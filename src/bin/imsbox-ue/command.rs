@@ -224,9 +224,25 @@ pub const VERBS: &[&str] = &[
     "quit",
 ];
 
+/// What may follow a command, for those whose words are known.
+pub fn words_after(verb: &str) -> Vec<&'static str> {
+    let metrics = METRICS.iter().map(|(name, ..)| *name);
+    match verb {
+        "wait" => AWAITED.iter().map(|(name, _)| *name).collect(),
+        "expect" => STATES.iter().copied().chain(metrics).collect(),
+        "expect reg-event" => Change::names().collect(),
+        "auto-answer" => vec!["on", "off"],
+        "try" => VERBS.to_vec(),
+        _ => Vec::new(),
+    }
+}
+
+/// What can be expected beside numbers.
+const STATES: &[&str] =
+    &["registered", "unregistered", "in-call", "idle", "subscribed", "unsubscribed", "reg-event", "sms"];
+
 /// What `help` prints.
-pub const HELP: &str = "\
-  register [SECONDS]        register, and wait for the answer
+pub const HELP: &str = "  register [SECONDS]        register, and wait for the answer
   deregister                give the registration back
   call WHO [SECONDS]        call a number, a name or a URI; with a time, wait for the call's end
   video WHO [SECONDS]       the same with pictures
@@ -510,10 +526,33 @@ mod tests {
     }
 
     #[test]
+    fn what_is_completed_is_understood() {
+        for word in words_after("expect") {
+            let more = match word {
+                "reg-event" => " registered",
+                "sms" => " hello",
+                _ if STATES.contains(&word) => "",
+                _ => " 1",
+            };
+            one(&format!("expect {word}{more}"));
+        }
+        for word in words_after("expect reg-event") {
+            one(&format!("expect reg-event {word}"));
+        }
+        for word in words_after("wait") {
+            one(&format!("wait {word}"));
+        }
+    }
+
+    #[test]
     fn the_help_names_every_word() {
         for name in AWAITED.iter().map(|a| a.0).chain(METRICS.iter().map(|m| m.0)) {
             assert!(HELP.contains(name), "{name}");
         }
+        for word in ["wait", "expect", "auto-answer"].into_iter().flat_map(words_after) {
+            assert!(HELP.contains(word), "{word}");
+        }
+        assert!(words_after("call").is_empty());
         for verb in VERBS.iter().filter(|verb| **verb != "help") {
             assert!(HELP.contains(verb), "{verb}");
         }

@@ -141,16 +141,16 @@ pub const OPTIONS: &[Opt] = &[
     opt(
         "session_expires",
         "session-expires",
-        "SECONDS",
+        "S",
         Kind::Number(0, 604_800),
-        "session timer offered (RFC 4028), 0: none; 1800 by default",
+        "session timer offered (RFC 4028) in seconds, 0: none; 1800 by default",
     ),
     opt(
         "min_se",
         "min-se",
-        "SECONDS",
+        "S",
         Kind::Number(90, 604_800),
-        "shortest session timer taken; 90 by default",
+        "shortest session timer taken, in seconds; 90 by default",
     ),
     opt(
         "refresher",

@@ -114,6 +114,7 @@ impl Phone {
                 self.resources_changed(now);
             }
             Method::Invite | Method::Update => self.on_offer(now, id, message),
+            Method::Message => self.on_text(now, id, message),
             Method::Options => {
                 self.respond(
                     now,

@@ -135,9 +135,13 @@ impl Phone {
         call.has_rung |= rings;
         // each leg answers the offer that was made first
         if let Some(body) = message.body_of(SDP)
-            && let Ok(agreement) = sdp::read_answer(body, &call.offered())
+            && let Ok(mut agreement) = sdp::read_answer(body, &call.offered())
         {
-            if agreement.qos.is_none() {
+            // one that may be lost is no answer yet (RFC 6337 3.1.1): resources wait for one that is
+            if message.rseq().is_none() {
+                agreement.qos = None;
+            }
+            if agreement.qos.is_none() && message.rseq().is_some() {
                 call.resources = None;
             }
             self.learn_resources(now, agreement.qos);

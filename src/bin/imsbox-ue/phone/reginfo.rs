@@ -35,6 +35,11 @@ const CHANGES: [(&str, Change); 9] = [
 ];
 
 impl Change {
+    /// All words.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        CHANGES.iter().map(|(name, _)| *name)
+    }
+
     /// Its word.
     pub fn name(self) -> &'static str {
         CHANGES.iter().find(|(_, change)| *change == self).map_or("", |(name, _)| name)
@@ -118,7 +123,16 @@ pub fn parse(octets: &[u8]) -> Result<RegInfo, String> {
     };
     let mut source = Source { reader, prefix };
     while let Some(attributes) = source.child("registration")? {
-        info.registrations.push(registration(&mut source, &attributes)?);
+        let registration = registration(&mut source, &attributes)?;
+        let has_active = registration.contacts.iter().any(|c| c.is_active);
+        // what says all has to fit; a change may be told of one contact alone
+        if info.is_full
+            && !registration.contacts.is_empty()
+            && has_active != (registration.state == State::Active)
+        {
+            return Err(format!("the state of {} and those of its contacts do not fit", registration.aor));
+        }
+        info.registrations.push(registration);
     }
     match source.reader.next()? {
         None => Ok(info),
@@ -192,10 +206,6 @@ fn registration(source: &mut Source<'_>, attributes: &Attributes<'_>) -> Result<
     let mut contacts = Vec::new();
     while let Some(attributes) = source.child("contact")? {
         contacts.push(contact(source, &attributes).map_err(|words| format!("a contact of {aor}: {words}"))?);
-    }
-    let has_active = contacts.iter().any(|c| c.is_active);
-    if has_active != (state == State::Active) && !contacts.is_empty() {
-        return Err(format!("the state of {aor} and those of its contacts do not fit"));
     }
     Ok(Registration { aor, state, contacts })
 }
@@ -275,6 +285,14 @@ mod tests {
             (info.registrations[1].aor.as_str(), info.registrations[1].state),
             ("tel:+1", State::Init)
         );
+    }
+
+    #[test]
+    fn a_change_may_tell_of_one_contact_alone() {
+        let text = DOCUMENT.replace("state=\"full\"", "state=\"partial\"");
+        let text = text.replace("id=\"c1\" state=\"active\"", "id=\"c1\" state=\"terminated\"");
+        assert!(!parse(text.as_bytes()).unwrap().is_full);
+        assert!(parse(text.replace("partial", "full").as_bytes()).is_err());
     }
 
     #[test]

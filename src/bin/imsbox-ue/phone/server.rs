@@ -36,6 +36,8 @@ struct Server {
     answer: Vec<u8>,
     /// A reliable provisional response that waits for its PRACK, by RSeq.
     provisional: Option<(u32, Vec<u8>)>,
+    /// The number of the one that a final response has overtaken: its PRACK is still to come (RFC 3262 3).
+    overtaken: Option<u32>,
     repeat: Option<(Instant, Duration)>,
     ends_at: Option<Instant>,
 }
@@ -113,6 +115,7 @@ impl Servers {
             status: 0,
             answer: Vec::new(),
             provisional: None,
+            overtaken: None,
             repeat: None,
             ends_at: None,
         });
@@ -170,7 +173,7 @@ impl Servers {
             return;
         }
         server.phase = Phase::Completed;
-        server.provisional = None;
+        server.overtaken = server.provisional.take().map(|(rseq, _)| rseq);
         server.ends_at = Some(now + timers.life());
         // 17.2.1 timer G, 13.3.1.4: until the ACK, over any transport for a success
         let repeats =
@@ -183,11 +186,15 @@ impl Servers {
         let (Some(rack), Some(call_id)) = (prack.rack(), prack.call_id()) else { return false };
         let fits = |s: &&mut Server| {
             let invite = s.request.message();
-            s.provisional.as_ref().is_some_and(|(rseq, _)| *rseq == rack.rseq)
+            let open = s.provisional.as_ref().map(|(rseq, _)| *rseq).or(s.overtaken);
+            open == Some(rack.rseq)
                 && invite.call_id() == Some(call_id)
                 && invite.cseq().is_some_and(|c| c.number == rack.cseq)
         };
         let Some(server) = self.list.iter_mut().find(fits) else { return false };
+        if server.overtaken.take().is_some() {
+            return true;
+        }
         server.provisional = None;
         server.repeat = None;
         server.ends_at = None;
@@ -326,6 +333,13 @@ mod tests {
         assert_eq!(take(&mut servers, "PRACK", "b", "RAck: 7 1 INVITE\r\n").1, 1);
         assert_eq!(take(&mut servers, "PRACK", "b", "RAck: 7 1 INVITE\r\n").1, 0, "once is enough");
         assert_eq!(servers.next_deadline(), None);
+
+        let (mut servers, id) = invited();
+        servers.answered(Instant::ZERO, id, 180, b"180".to_vec(), Some(7));
+        servers.answered(Instant::ZERO, id, 200, b"200".to_vec(), None);
+        assert_eq!(take(&mut servers, "PRACK", "b", "RAck: 7 1 INVITE\r\n").1, 1, "overtaken by the answer");
+        assert_eq!(take(&mut servers, "PRACK", "c", "RAck: 7 1 INVITE\r\n").1, 0);
+        assert_eq!(sent(&mut servers).1, [Missed::Ack(id, 200)], "which is repeated all the same");
 
         let (mut servers, id) = invited();
         servers.answered(Instant::ZERO, id, 180, b"180".to_vec(), Some(7));

@@ -73,19 +73,21 @@ pub fn start(inputs: Sender<Input>) -> Result<Printer, String> {
     Ok(Printer { beside_prompt: Some(Box::new(printer)), saved })
 }
 
-/// Completes the first word.
+/// Completes the first word, and the second one where it is one of a few.
 struct Words;
 
 impl Completer for Words {
     type Candidate = String;
 
     fn complete(&self, line: &str, pos: usize, _: &Context<'_>) -> rustyline::Result<(usize, Vec<String>)> {
-        let typed = &line[..pos];
-        if typed.contains(char::is_whitespace) {
-            return Ok((pos, Vec::new()));
-        }
-        let verbs = command::VERBS.iter().filter(|verb| verb.starts_with(typed));
-        Ok((0, verbs.map(|verb| format!("{verb} ")).collect()))
+        let start = line[..pos].rfind(char::is_whitespace).map_or(0, |at| at + 1);
+        let typed = &line[start..pos];
+        let words = match line[..start].trim() {
+            "" => command::VERBS.to_vec(),
+            verb => command::words_after(verb),
+        };
+        let words = words.iter().filter(|word| word.starts_with(typed));
+        Ok((start, words.map(|word| format!("{word} ")).collect()))
     }
 }
 

@@ -195,3 +195,51 @@ fn a_caller_takes_the_update_of_a_callee() {
     phone.on_message(Instant::ZERO, Peer::Server, &progress);
     assert!(phone.current_call().unwrap().resources.unwrap().are_there() && said(&mut phone).0.is_empty());
 }
+
+#[test]
+fn an_unreliable_answer_is_only_a_preview() {
+    let mut phone = phone(1, &[("precondition", "on"), ("bearer_delay", "0")]);
+    phone.make_call(Instant::ZERO, "bob", None, false).unwrap();
+    let invite = said(&mut phone).0.remove(0);
+    let sdp = |port: u16| {
+        format!(
+            "v=0\r\no=- 1 1 IN IP4 192.0.2.2\r\ns=-\r\nc=IN IP4 192.0.2.2\r\nt=0 0\r\nm=audio {port} RTP/AVP 8\r\n\
+             a=curr:qos local none\r\na=conf:qos remote sendrecv\r\n"
+        )
+    };
+    let with = |status: &str, body: String| {
+        let more = format!(
+            "Contact: <sip:x@192.0.2.2>\r\nContent-Type: application/sdp\r\nContent-Length: {}\r\n",
+            body.len()
+        );
+        [answer(&invite, status, "t", &more), body.into_bytes()].concat()
+    };
+    phone.on_message(Instant::ZERO, Peer::Server, &with("183 x", sdp(5000)));
+    assert_eq!(said(&mut phone).0, [""; 0], "neither PRACK nor UPDATE");
+    phone.on_message(Instant::ZERO, Peer::Server, &with("200 OK", sdp(6000)));
+    let media = phone.current_call().unwrap().media.as_ref().unwrap();
+    assert_eq!(media.agreed().remote.map(|a| a.port()), Some(6000), "the 200 counts");
+}
+
+#[test]
+fn rubbish_is_survived_while_resources_come() {
+    let mut rng = Rng::from_seed(4);
+    let offer = "v=0\r\no=- 1 1 IN IP4 192.0.2.2\r\ns=-\r\nc=IN IP4 192.0.2.2\r\nt=0 0\r\nm=audio 4000 RTP/AVP 8\r\n\
+                 a=curr:qos local none\r\na=des:qos mandatory local sendrecv\r\na=conf:qos remote sendrecv\r\n\
+                 m=video 4002 RTP/AVP 99\r\na=rtpmap:99 H264/90000\r\n";
+    let more =
+        "Supported: 100rel, precondition, timer\r\nSession-Expires: 90;refresher=uas\r\nMin-SE: 90\r\n";
+    let good = request("INVITE", 1, "<sip:p1@h>", more, offer);
+    for at in 0..good.len() {
+        let mut phone = phone(1, ON);
+        let mut changed = good.clone();
+        changed[at] ^= 1 << rng.below(8);
+        phone.on_message(Instant::ZERO, Peer::Server, &good[..at]);
+        phone.on_message(Instant::ZERO, Peer::Server, &changed);
+        for _ in 0..20 {
+            let Some(next) = phone.next_deadline() else { break };
+            phone.tick(next);
+        }
+        let _ = phone.answer(Instant::ZERO);
+    }
+}

@@ -194,6 +194,24 @@ fn what_cannot_be_understood_is_refused_and_named() {
 }
 
 #[test]
+fn changes_that_were_missed_are_asked_for() {
+    let (mut phone, subscribe) = subscribed();
+    hear(&mut phone, at(0), &told(&subscribe, 1, "active", ("active", "registered", "")));
+    let partial = |number: u32, version: u32| {
+        let body = format!(
+            "<reginfo xmlns=\"urn:ietf:params:xml:ns:reginfo\" version=\"{version}\" state=\"partial\"/>"
+        );
+        notify_with(&subscribe, number, "net", "active", &body)
+    };
+    let asks =
+        |(messages, _): (Vec<String>, Vec<Event>)| messages.iter().any(|m| m.starts_with("SUBSCRIBE "));
+    assert!(!asks(hear(&mut phone, at(0), &partial(2, 1))), "the next one");
+    assert!(asks(hear(&mut phone, at(0), &partial(3, 3))), "one is missing");
+    assert!(!asks(hear(&mut phone, at(0), &partial(4, 2))), "an old one");
+    assert_eq!(phone.watching().notified, 3);
+}
+
+#[test]
 fn a_network_that_does_not_tell_is_asked_again_only_if_that_may_help() {
     for (status, again) in [("489 Bad Event", false), ("403 x", false), ("500 x", true)] {
         let (mut phone, subscribe) = registered();
