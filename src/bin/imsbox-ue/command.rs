@@ -153,6 +153,8 @@ impl Relation {
 pub enum Expected {
     /// Whether the phone is registered.
     Registered(bool),
+    /// Whether the phone is registered and its messages go through security associations.
+    Protected(bool),
     /// Whether there is a call that is answered.
     InCall(bool),
     /// A number.
@@ -188,6 +190,8 @@ pub enum Command {
     Hold(bool),
     /// Tell how things stand.
     Status,
+    /// Tell of the security associations.
+    Ipsec,
     /// Wait for something, no longer than this.
     Wait(Awaited, Duration),
     /// Fail unless it is so.
@@ -216,6 +220,7 @@ pub const VERBS: &[&str] = &[
     "hold",
     "resume",
     "status",
+    "ipsec",
     "wait",
     "expect",
     "sleep",
@@ -253,9 +258,10 @@ pub const HELP: &str = "  register [SECONDS]        register, and wait for the a
   hold, resume              hold the call, or no longer
   hangup                    end the call
   status                    registration, call, streams
+  ipsec                     security associations: algorithms, ports, SPIs, packets
   wait EVENT [SECONDS]      registered, incoming, ringing, answered, held, resumed, ended,
                             unregistered, notified (a NOTIFY of the reg event), sms; 30 s by default
-  expect registered|unregistered|in-call|idle
+  expect registered [ipsec|clear]|unregistered|in-call|idle
   expect subscribed|unsubscribed
                             to the reg event
   expect reg-event EVENT    what it said last: registered, refreshed, shortened, deactivated, rejected, …
@@ -369,6 +375,7 @@ pub fn parse(line: &str) -> Result<Option<Command>, String> {
         ("hold", []) => Command::Hold(true),
         ("resume", []) => Command::Hold(false),
         ("status", []) => Command::Status,
+        ("ipsec", []) => Command::Ipsec,
         ("wait", [what]) => Command::Wait(awaited(what)?, PATIENCE),
         ("wait", [what, secs]) => Command::Wait(awaited(what)?, seconds(secs)?),
         ("expect", words) => Command::Expect(expected(words)?),
@@ -404,6 +411,8 @@ fn awaited(word: &str) -> Result<Awaited, String> {
 fn expected(words: &[&str]) -> Result<Expected, String> {
     match words {
         ["registered"] => return Ok(Expected::Registered(true)),
+        ["registered", "ipsec"] => return Ok(Expected::Protected(true)),
+        ["registered", "clear"] => return Ok(Expected::Protected(false)),
         ["unregistered"] => return Ok(Expected::Registered(false)),
         ["subscribed"] => return Ok(Expected::Subscribed(true)),
         ["unsubscribed"] => return Ok(Expected::Subscribed(false)),
@@ -462,6 +471,9 @@ mod tests {
             ("resume", Command::Hold(false)),
             ("wait ended", Command::Wait(Awaited::Ended, PATIENCE)),
             ("wait ringing 3", Command::Wait(Awaited::Ringing, secs(3))),
+            ("ipsec", Command::Ipsec),
+            ("expect registered ipsec", Command::Expect(Expected::Protected(true))),
+            ("expect registered clear", Command::Expect(Expected::Protected(false))),
             ("expect subscribed", Command::Expect(Expected::Subscribed(true))),
             ("expect reg-event shortened", Command::Expect(Expected::RegEvent(Change::Shortened))),
             ("expect unregistered", Command::Expect(Expected::Registered(false))),

@@ -53,6 +53,8 @@ enum Doing {
 pub enum Told {
     /// Print this.
     Say(String),
+    /// Print the security associations as the kernel has them.
+    Ipsec,
     /// A command failed; a script ends.
     Failed(String),
     /// End the program.
@@ -216,6 +218,7 @@ impl Director {
                 self.wait_unless_typed(Doing::Hold(by));
             }
             Command::Status => self.say(words::of_status(phone, now)),
+            Command::Ipsec => self.told.push_back(Told::Ipsec),
             Command::Wait(what, limit) => self.doing = Some(Doing::Wait(what, now + limit)),
             Command::Expect(what) => expect(phone, what)?,
             Command::Sleep(limit) => self.doing = Some(Doing::Sleep(now + limit)),
@@ -388,6 +391,12 @@ fn expect(phone: &Phone, what: Expected) -> Result<(), String> {
         Expected::Registered(wanted) if phone.registration().is_on() != wanted => {
             wrong(if wanted { "the phone is not registered" } else { "the phone is registered" })
         }
+        Expected::Protected(_) if !phone.registration().is_on() => wrong("the phone is not registered"),
+        Expected::Protected(wanted) if phone.security().is_on() != wanted => wrong(if wanted {
+            "the phone is registered without IPsec"
+        } else {
+            "the phone is registered with IPsec"
+        }),
         Expected::InCall(wanted) if phone.current_call().is_some_and(|c| c.is_up()) != wanted => {
             wrong(if wanted { "there is no call that is answered" } else { "there is a call" })
         }

@@ -1,5 +1,9 @@
 //! What the phone is and does: made of options, checked as a whole.
 
+mod ipsec;
+
+pub use ipsec::{Ipsec, Protect, Trick};
+
 use crate::options::Opt;
 use crate::phone::codec::{self, Codec};
 use crate::usim::Functions;
@@ -113,6 +117,8 @@ pub struct Settings {
     pub reg_event: bool,
     /// T1 (RFC 3261 17.1.1.2).
     pub t1: Duration,
+    /// Security associations with the P-CSCF.
+    pub ipsec: Ipsec,
     /// Whether SIP messages are printed.
     pub verbose: bool,
 }
@@ -153,13 +159,16 @@ pub fn build(given: &Given) -> Result<Settings, Trouble> {
         Some(text) => address("pcscf", text, SIP_PORT)?,
         None => SocketAddr::from((Ipv4Addr::LOCALHOST, SIP_PORT)),
     };
+    let transport = if text("transport") == Some("tcp") { Transport::Tcp } else { Transport::Udp };
+    let secret = secret(given)?;
     Ok(Settings {
         impu: impu(text("impu"), user, &domain)?,
-        secret: secret(given)?,
+        ipsec: ipsec::build(given, matches!(secret, Secret::Card(..)), transport)?,
+        secret,
         state: state(text("state"), imsi),
         local: local(text("local"), pcscf.ip())?,
         pcscf,
-        transport: if text("transport") == Some("tcp") { Transport::Tcp } else { Transport::Udp },
+        transport,
         expires_secs: number(text("expires"), 3600),
         codecs: codecs(text("codecs"))?,
         reliable: reliable(text("100rel")),

@@ -63,6 +63,15 @@ fn read(value: &[u8], is_proxy: bool) -> Option<Challenge> {
 pub enum Proof {
     /// The password of the digest.
     Password(Vec<u8>),
+    /// What the card has made of the challenge.
+    Card {
+        /// The password of the digest.
+        password: Vec<u8>,
+        /// The cipher key.
+        ck: [u8; 16],
+        /// The integrity key.
+        ik: [u8; 16],
+    },
     /// The card asks for a newer number (RFC 3310 3.4): the base64 text of AUTS, the number that came and the card's own.
     Synchronise(String, u64, u64),
     /// The card does not know the network: it has other keys.
@@ -123,7 +132,7 @@ impl Prover {
             Answer::Taken(vector) => {
                 let password = digest::aka::password(challenge.algorithm, &vector)
                     .ok_or("the algorithm of the challenge is not AKA")?;
-                Proof::Password(password.to_vec())
+                Proof::Card { password: password.to_vec(), ck: vector.ck, ik: vector.ik }
             }
             Answer::Synchronise { auts, came, highest } => {
                 Proof::Synchronise(STANDARD.encode(auts), came, highest)
@@ -149,7 +158,15 @@ impl Credentials {
 
     /// Whether they hold a real answer, so that a later request may carry them too.
     pub fn is_answer(&self) -> bool {
-        matches!(self.proof, Proof::Password(_))
+        matches!(self.proof, Proof::Password(_) | Proof::Card { .. })
+    }
+
+    /// CK and IK, if the card has taken the challenge.
+    pub fn keys(&self) -> Option<([u8; 16], [u8; 16])> {
+        match &self.proof {
+            Proof::Card { ck, ik, .. } => Some((*ck, *ik)),
+            _ => None,
+        }
     }
 
     /// The header for a request.
@@ -173,7 +190,7 @@ impl Credentials {
             value += &format!(",opaque=\"{opaque}\"");
         }
         let password: &[u8] = match &self.proof {
-            Proof::Password(password) => password,
+            Proof::Password(password) | Proof::Card { password, .. } => password,
             // RFC 3310 3.4: computed with an empty password
             Proof::Synchronise(auts, ..) => {
                 value += &format!(",auts=\"{auts}\"");

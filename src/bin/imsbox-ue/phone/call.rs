@@ -246,8 +246,9 @@ impl Phone {
         let is_proof = |(name, _): &&(&str, String)| name.ends_with("uthorization");
         ack.headers.extend(request.headers.iter().filter(is_proof).cloned());
         let own = format!("z9hG4bK{}", super::token(&mut self.rng));
-        let octets = ack.octets(&self.via(&own));
-        self.send(super::Peer::Server, octets.clone());
+        let peer = self.security.way(self.settings.transport);
+        let octets = ack.octets(&self.via(peer, &own));
+        self.send(peer, octets.clone());
         self.clients.remember_ack(branch, tag, octets);
     }
 

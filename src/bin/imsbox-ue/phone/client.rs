@@ -65,6 +65,7 @@ struct Client {
     branch: String,
     request: Request,
     octets: Vec<u8>,
+    peer: Peer,
     purpose: Purpose,
     phase: Phase,
     /// The next retransmission and the interval that leads to it.
@@ -116,7 +117,7 @@ impl Clients {
         now: Instant,
         branch: String,
         request: Request,
-        octets: Vec<u8>,
+        (peer, octets): (Peer, Vec<u8>),
         purpose: Purpose,
         reliable: bool,
     ) {
@@ -124,7 +125,18 @@ impl Clients {
         let repeat = (!reliable).then_some((now + t1, t1));
         let (phase, ends_at) = (Phase::Trying, now + self.timers.life());
         let (repeats, acks) = (0, Vec::new());
-        self.list.push(Client { branch, request, octets, purpose, phase, repeat, repeats, ends_at, acks });
+        self.list.push(Client {
+            branch,
+            request,
+            octets,
+            peer,
+            purpose,
+            phase,
+            repeat,
+            repeats,
+            ends_at,
+            acks,
+        });
     }
 
     /// Takes a response. The ACK to an INVITE's failure is put into `out`, and that of a repeated 2xx.
@@ -132,7 +144,7 @@ impl Clients {
         &mut self,
         now: Instant,
         message: &Message<'_>,
-        via: impl Fn(&str) -> String,
+        via: impl Fn(Peer, &str) -> String,
         out: &mut Vec<(Peer, Vec<u8>)>,
     ) -> Heard {
         let (branch, method, status) = (branch(message), message.method(), message.status());
@@ -146,7 +158,7 @@ impl Clients {
             let tag = to_tag(message);
             return match client.acks.iter().find(|(t, _)| *t == tag) {
                 Some((_, ack)) => {
-                    out.push((Peer::Server, ack.clone()));
+                    out.push((client.peer, ack.clone()));
                     Heard::Nothing
                 }
                 None if is_invite && (200..300).contains(&status) => {
@@ -171,8 +183,8 @@ impl Clients {
         client.ends_at = now + life;
         if is_invite && status >= 300 {
             let to = lossy(message.header(HeaderId::To).unwrap_or_default()).into_owned();
-            let ack = client.request.ack_of_failure(&to).octets(&via(&client.branch));
-            out.push((Peer::Server, ack.clone()));
+            let ack = client.request.ack_of_failure(&to).octets(&via(client.peer, &client.branch));
+            out.push((client.peer, ack.clone()));
             client.acks.push((to_tag(message), ack));
         }
         Heard::Final(client.purpose, Box::new(client.request.clone()), client.branch.clone())
@@ -214,7 +226,7 @@ impl Clients {
             else {
                 continue;
             };
-            out.push((Peer::Server, client.octets.clone()));
+            out.push((client.peer, client.octets.clone()));
             // 17.1.1.2: INVITE doubles without bound; 17.1.2.2: others up to T2
             let is_invite = client.request.method == Method::Invite;
             let next = if is_invite { interval * 2 } else { (interval * 2).min(t2) };
@@ -234,12 +246,22 @@ impl Clients {
         passed
     }
 
-    /// Ends everything that waits, as when the connection is lost; what for is told.
-    pub fn fail_all(&mut self) -> Vec<Purpose> {
-        let open: Vec<Purpose> =
-            self.list.iter().filter(|c| c.phase != Phase::Completed).map(|c| c.purpose).collect();
-        self.list.clear();
+    /// Ends everything that waits for this peer, as when the connection is lost; what for is told.
+    pub fn fail_all(&mut self, peer: Peer) -> Vec<Purpose> {
+        let lost = |c: &&Client| c.peer == peer && c.phase != Phase::Completed;
+        let open: Vec<Purpose> = self.list.iter().filter(lost).map(|c| c.purpose).collect();
+        self.list.retain(|c| c.peer != peer);
         open
+    }
+
+    /// How long a transaction may take.
+    pub fn life(&self) -> Duration {
+        self.timers.life()
+    }
+
+    /// Where the request of this branch went.
+    pub fn peer(&self, branch: &str) -> Option<Peer> {
+        self.list.iter().find(|c| c.branch == branch).map(|c| c.peer)
     }
 
     /// When [`Clients::tick`] has something to do.
@@ -272,7 +294,14 @@ mod tests {
 
     fn started(method: Method, purpose: Purpose) -> Clients {
         let mut clients = Clients::new(Timers { t1: T1 });
-        clients.start(Instant::ZERO, "z9hG4bKa".to_owned(), request(method), b"it".to_vec(), purpose, false);
+        clients.start(
+            Instant::ZERO,
+            "z9hG4bKa".to_owned(),
+            request(method),
+            (Peer::Server, b"it".to_vec()),
+            purpose,
+            false,
+        );
         clients
     }
 
@@ -284,7 +313,7 @@ mod tests {
         let mut index = Index::new();
         let message = Message::parse(octets.as_bytes(), &mut index).unwrap();
         let mut out = Vec::new();
-        let heard = clients.on_response(Instant::ZERO, &message, |b| format!("via {b}"), &mut out);
+        let heard = clients.on_response(Instant::ZERO, &message, |_, b| format!("via {b}"), &mut out);
         (heard, out)
     }
 

@@ -6,6 +6,7 @@ use super::message::{ALLOW, PLAIN, Peer, SDP, USER_AGENT, response_addr, text, t
 use super::sdp;
 use super::server::{Came, Missed, ServerId};
 use super::timer::SessionWish;
+use crate::settings::{SIP_PORT, Transport};
 use imsbox::base::time::Instant;
 use imsbox::wire::sip::{HeaderId, Message, Method, Writer};
 
@@ -37,6 +38,10 @@ impl Phone {
         }
         let peer = match peer {
             Peer::Udp(source) => Peer::Udp(response_addr(message, source)),
+            Peer::Protected(Transport::Udp, ours, theirs) => {
+                let port = message.via().and_then(|v| v.port).unwrap_or(SIP_PORT);
+                self.security.answer_way(ours, theirs, port)
+            }
             other => other,
         };
         let mut sent = Vec::new();

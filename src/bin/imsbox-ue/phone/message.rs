@@ -1,5 +1,6 @@
 //! Requests of the phone before they are sent, and pieces of the messages that come in.
 
+use crate::settings::Transport;
 use imsbox::wire::sip::text::lossy;
 use imsbox::wire::sip::{HeaderId, Host, Message, Method, Writer};
 use std::net::{IpAddr, SocketAddr};
@@ -22,6 +23,25 @@ pub enum Peer {
     Udp(SocketAddr),
     /// A connection over TCP, by the number that the shell gave it.
     Stream(u32),
+    /// Through a security association: this port of ours, and their address. Over TCP it is the connection between both.
+    Protected(Transport, u16, SocketAddr),
+}
+
+impl Peer {
+    /// Whether what is sent there arrives or an error comes back.
+    pub fn is_reliable(self, transport: Transport) -> bool {
+        match self {
+            Peer::Server => transport == Transport::Tcp,
+            Peer::Udp(_) => false,
+            Peer::Stream(_) => true,
+            Peer::Protected(transport, ..) => transport == Transport::Tcp,
+        }
+    }
+
+    /// Whether it is a security association.
+    pub fn is_protected(self) -> bool {
+        matches!(self, Peer::Protected(..))
+    }
 }
 
 /// A request: everything but its Via, which each sending gets anew.
@@ -52,6 +72,11 @@ pub struct Request {
 impl Request {
     /// The octets under this Via.
     pub fn octets(&self, via: &str) -> Vec<u8> {
+        self.octets_with(via, &[])
+    }
+
+    /// The octets under this Via, with headers that only this sending has.
+    pub fn octets_with(&self, via: &str, more: &[(&'static str, String)]) -> Vec<u8> {
         let mut out = Vec::with_capacity(1024);
         let mut w = Writer::request(&mut out, self.method.name().as_bytes(), self.uri.as_bytes());
         w.header("Via", via).header("Max-Forwards", "70");
@@ -60,7 +85,7 @@ impl Request {
         }
         w.header("From", &self.from).header("To", &self.to).header("Call-ID", &self.call_id);
         w.header_fmt("CSeq", format_args!("{} {}", self.cseq, self.method.name()));
-        for (name, value) in &self.headers {
+        for (name, value) in self.headers.iter().chain(more) {
             w.header(name, value);
         }
         w.header("User-Agent", USER_AGENT);

@@ -4,7 +4,7 @@
 //! come out of [`Phone::pop`]. One call at a time. The decisions of a SIP client are taken here and not shared with the
 //! server's, so that the mistakes of one are found by the other.
 //!
-//! Not here: IPsec, video that can be seen, SMS in the form of 3GPP (TS 24.341).
+//! Not here: the kernel's IPsec, video that can be seen, SMS in the form of 3GPP (TS 24.341).
 
 pub mod auth;
 pub mod call;
@@ -24,6 +24,7 @@ pub mod reginfo;
 pub mod register;
 pub mod rtp;
 pub mod sdp;
+pub mod security;
 pub mod server;
 mod sms;
 pub mod sound;
@@ -42,10 +43,11 @@ use event::Event;
 use imsbox::base::rng::Rng;
 use imsbox::base::time::{Duration, Instant};
 use imsbox::crypto::hex;
-use imsbox::wire::sip::{Index, Message};
+use imsbox::wire::sip::{Index, Message, Method};
 use media::{Report, Stream, Wanted};
 use message::{Peer, Request, host};
 use register::Registration;
+use security::{Security, Wish};
 use server::Servers;
 use sound::Sound;
 use std::collections::VecDeque;
@@ -61,6 +63,8 @@ pub enum Output {
     Media(Stream, Wanted),
     /// Keep the numbers that the card has taken, before anything that follows.
     Keep(Taken),
+    /// Do this in the kernel.
+    Ipsec(Wish),
     /// Tell what happened.
     Event(Event),
 }
@@ -81,6 +85,7 @@ pub struct Phone {
     prover: Prover,
     registration: Registration,
     watching: Watching,
+    security: Security,
     call: Option<Call>,
     auto_answer: Option<Duration>,
     /// The last final response that settled something: of a registration or a call.
@@ -107,8 +112,10 @@ impl Phone {
         let prover = Prover::new(&settings.secret, taken);
         let call_id = format!("{}@{}", token(&mut rng), host(local.ip()));
         let registration = Registration::new(call_id, token(&mut rng));
+        let security = Security::new(&settings, local);
         Phone {
             settings,
+            security,
             local,
             media_addr,
             video_port,
@@ -199,6 +206,9 @@ impl Phone {
         let Ok(message) = Message::parse(octets, &mut index) else {
             return self.event(Event::Notice("something that is no SIP message came".to_owned()));
         };
+        if !self.admits(now, peer, &message) {
+            return self.event(Event::Notice("something came in clear and was dropped".to_owned()));
+        }
         if message.is_request() {
             self.on_request(now, peer, &message);
         } else {
@@ -228,9 +238,9 @@ impl Phone {
         }
     }
 
-    /// The connection to the P-CSCF cannot be made or has gone.
-    pub fn on_server_lost(&mut self, now: Instant, words: &str) {
-        for purpose in self.clients.fail_all() {
+    /// Nothing can be sent to this peer, or its connection has gone.
+    pub fn on_lost(&mut self, now: Instant, peer: Peer, words: &str) {
+        for purpose in self.clients.fail_all(peer) {
             self.on_failed(now, purpose, words);
         }
     }
@@ -254,6 +264,7 @@ impl Phone {
             self.on_missed(now, missed);
         }
         self.tick_registration(now);
+        self.tick_security(now);
         self.tick_watch(now);
         self.tick_call(now);
     }
@@ -262,18 +273,16 @@ impl Phone {
     pub fn next_deadline(&self) -> Option<Instant> {
         let call = self.call.as_ref().and_then(Call::next_deadline);
         let others = [self.clients.next_deadline(), self.servers.next_deadline()];
-        others
-            .into_iter()
-            .chain([self.registration.next_deadline(), self.watching.next_deadline(), call])
-            .flatten()
-            .min()
+        let mine =
+            [self.registration.next_deadline(), self.security.next_deadline(), self.watching.next_deadline()];
+        others.into_iter().chain(mine).chain([call]).flatten().min()
     }
 
     fn on_response(&mut self, now: Instant, message: &Message<'_>) {
         let mut sent = Vec::new();
-        let transport = self.settings.transport;
-        let local = self.local;
-        let heard = self.clients.on_response(now, message, |branch| via(transport, local, branch), &mut sent);
+        let (transport, local, own) = (self.settings.transport, self.local, self.security.address());
+        let via = |peer: Peer, branch: &str| via(peer, transport, local, own, branch);
+        let heard = self.clients.on_response(now, message, via, &mut sent);
         self.send_all(sent);
         match heard {
             Heard::Nothing => {}
@@ -309,6 +318,10 @@ impl Phone {
             Purpose::Text => self.event(Event::TextRefused(None, words.to_owned())),
             Purpose::Subscribe => self.on_subscribe_failed(now, words),
             Purpose::Bye | Purpose::Cancel => {}
+        }
+        let is_free = purpose != Purpose::Register && !self.registration.is_busy();
+        if is_free && self.security.is_deaf(now, self.clients.life()) {
+            self.register_anew(now, words);
         }
     }
 
@@ -364,22 +377,43 @@ impl Phone {
 
     fn send_under(&mut self, now: Instant, branch: String, mut request: Request, purpose: Purpose) {
         self.name_access(&mut request);
-        let octets = request.octets(&self.via(&branch));
-        self.send(Peer::Server, octets.clone());
-        let reliable = self.settings.transport == Transport::Tcp;
-        self.clients.start(now, branch, request, octets, purpose, reliable);
+        let (peer, octets) = self.octets_of(&request, &branch);
+        self.send(peer, octets.clone());
+        let reliable = peer.is_reliable(self.settings.transport);
+        self.clients.start(now, branch, request, (peer, octets), purpose, reliable);
     }
 
-    fn via(&self, branch: &str) -> String {
-        via(self.settings.transport, self.local, branch)
+    /// A request as it would go out now, and which way.
+    fn octets_of(&self, request: &Request, branch: &str) -> (Peer, Vec<u8>) {
+        let (ipsec, transport) = (&self.settings.ipsec, self.settings.transport);
+        let (peer, more) = match request.method {
+            Method::Register => {
+                (self.security.way_of_register(ipsec.register_transport), self.security.register_headers())
+            }
+            // RFC 3329 2.6: neither has security headers
+            Method::Cancel | Method::Ack => (self.security.way(transport), Vec::new()),
+            _ => (self.security.way(transport), self.security.headers()),
+        };
+        (peer, request.octets_with(&self.via(peer, branch), &more))
+    }
+
+    fn via(&self, peer: Peer, branch: &str) -> String {
+        via(peer, self.settings.transport, self.local, self.security.address(), branch)
     }
 
     fn send(&mut self, peer: Peer, octets: Vec<u8>) {
-        self.out.push_back(Output::Send(peer, octets));
+        match self.security.redirect(peer, &octets) {
+            Some(peer) => self.out.push_back(Output::Send(peer, octets)),
+            // what belongs to a set that is gone
+            None if peer.is_protected() => {}
+            None => self.event(Event::Notice("a message was not sent: it would leave in clear".to_owned())),
+        }
     }
 
     fn send_all(&mut self, sent: Vec<(Peer, Vec<u8>)>) {
-        self.out.extend(sent.into_iter().map(|(peer, octets)| Output::Send(peer, octets)));
+        for (peer, octets) in sent {
+            self.send(peer, octets);
+        }
     }
 
     fn event(&mut self, event: Event) {
@@ -394,8 +428,13 @@ impl Phone {
     }
 }
 
-fn via(transport: Transport, local: SocketAddr, branch: &str) -> String {
-    format!("SIP/2.0/{} {}:{};rport;branch={branch}", transport.name(), host(local.ip()), local.port())
+/// The Via of a message to this peer. A protected one names the server port (TS 24.229 5.1.1.2), where responses are to go.
+fn via(peer: Peer, transport: Transport, local: SocketAddr, own: SocketAddr, branch: &str) -> String {
+    let (transport, at, rport) = match peer {
+        Peer::Protected(transport, ..) => (transport, own, ""),
+        _ => (transport, local, ";rport"),
+    };
+    format!("SIP/2.0/{} {}:{}{rport};branch={branch}", transport.name(), host(at.ip()), at.port())
 }
 
 /// A text that nobody else has: 64 random bits.

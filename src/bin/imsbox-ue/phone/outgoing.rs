@@ -91,9 +91,10 @@ impl Phone {
         if self.registration.service_route.is_empty() {
             return Vec::new();
         }
-        let pcscf = format!("<sip:{}:{};lr>", host(self.settings.pcscf.ip()), self.settings.pcscf.port());
+        let server = self.security.server();
+        let pcscf = format!("<sip:{}:{};lr>", host(server.ip()), server.port());
         // the P-CSCF may have named itself
-        let is_it = |route: &String| route.contains(&self.settings.pcscf.to_string());
+        let is_it = |route: &String| route.contains(&server.to_string());
         let first = (!self.registration.service_route.first().is_some_and(is_it)).then_some(pcscf);
         first.into_iter().chain(self.registration.service_route.iter().cloned()).collect()
     }

@@ -5,7 +5,8 @@ use super::auth::{Credentials, Proof};
 use super::client::Purpose;
 use super::event::Event;
 use super::message::{Request, host, texts};
-use crate::settings::Transport;
+use super::security::Refused;
+use crate::settings::{Protect, Transport};
 use imsbox::base::time::{Duration, Instant};
 use imsbox::wire::sip::text::lossy;
 use imsbox::wire::sip::{Contact, HeaderId, Message, Method, NameAddr};
@@ -32,6 +33,8 @@ struct Attempt {
     expires_secs: u32,
     challenges: u8,
     wrong_macs: u8,
+    /// Whether it follows one that was lost.
+    is_recovery: bool,
 }
 
 /// The registration.
@@ -113,11 +116,25 @@ impl Phone {
             self.registration.expires_secs = expires_secs;
         }
         self.registration.attempt = Some(Attempt { expires_secs, ..Attempt::default() });
-        self.send_register(now);
+        self.begin_register(now);
         Ok(())
     }
 
-    fn send_register(&mut self, now: Instant) {
+    /// Registers again for as long as before, after the registration was lost.
+    pub(super) fn recover_registration(&mut self, now: Instant) {
+        let expires_secs = self.registration.expires_secs;
+        self.registration.forget();
+        self.registration.attempt = Some(Attempt { expires_secs, is_recovery: true, ..Attempt::default() });
+        self.begin_register(now);
+    }
+
+    /// Starts the attempt again from its first REGISTER.
+    pub(super) fn restart_register(&mut self, now: Instant) {
+        self.registration.credentials = None;
+        self.begin_register(now);
+    }
+
+    pub(super) fn send_register(&mut self, now: Instant) {
         let Some(attempt) = self.registration.attempt else { return };
         self.registration.cseq += 1;
         let uri = format!("sip:{}", self.settings.domain);
@@ -139,7 +156,12 @@ impl Phone {
             authorization,
             ("Contact", self.contact_with_features()),
             ("Expires", attempt.expires_secs.to_string()),
-            ("Supported", "path".to_owned()),
+            // RFC 3329 2.3.1
+            (
+                "Supported",
+                if self.settings.ipsec.protect == Protect::Off { "path" } else { "path, sec-agree" }
+                    .to_owned(),
+            ),
         ];
         let request = Request {
             method: Method::Register,
@@ -160,11 +182,20 @@ impl Phone {
     pub(super) fn contact(&self) -> String {
         let user = self.settings.impi.split('@').next().unwrap_or_default();
         let transport = if self.settings.transport == Transport::Tcp { ";transport=tcp" } else { "" };
-        format!("<sip:{user}@{}:{}{transport}>", host(self.local.ip()), self.local.port())
+        let own = self.security.address();
+        format!("<sip:{user}@{}:{}{transport}>", host(own.ip()), own.port())
     }
 
     pub(super) fn on_register_answer(&mut self, now: Instant, answer: &Message<'_>) {
         let Some(attempt) = self.registration.attempt else { return };
+        match self.security_refusal(answer) {
+            Some(Refused::Again) => return self.restart_register(now),
+            Some(Refused::Failed(words)) => {
+                let words = format!("{} {}: {words}", answer.status(), text_of_reason(answer));
+                return self.fail_registration(now, Some(answer.status()), words);
+            }
+            None => {}
+        }
         match answer.status() {
             200..300 => self.on_registered(now, attempt, answer),
             401 | 407 => self.on_register_challenge(now, attempt, answer),
@@ -214,9 +245,17 @@ impl Phone {
         if attempt.expires_secs == 0 {
             self.registration.forget();
             self.watching.part(now);
+            let wishes = self.security.part(now);
+            self.do_all(wishes);
             return self.event(Event::Deregistered);
         }
         let secs = self.granted(answer).unwrap_or(attempt.expires_secs);
+        self.note_security(now, secs);
+        if self.security.is_required() && !self.security.is_on() {
+            let words = "the network has registered the phone without IPsec, which the settings require";
+            self.forget_registration();
+            return self.event(Event::NotRegistered(Some(answer.status()), words.to_owned()));
+        }
         let is_refresh = self.registration.is_on();
         let uris = |id| texts(answer, id).iter().filter_map(|v| uri_of(v)).collect::<Vec<_>>();
         let registration = &mut self.registration;
@@ -257,7 +296,7 @@ impl Phone {
             Err(words) => return self.fail_registration(now, Some(answer.status()), words),
         };
         match &proof {
-            Proof::Password(_) => self.save_card(),
+            Proof::Password(_) | Proof::Card { .. } => self.save_card(),
             Proof::Synchronise(_, came, highest) => self.event(Event::Notice(format!(
                 "the network's SQN {came:012x} is not new, the SIM is at {highest:012x}: asking it to synchronise (AUTS)"
             ))),
@@ -273,18 +312,35 @@ impl Phone {
             return self.fail_registration(now, Some(answer.status()), words);
         }
         self.registration.attempt = Some(attempt);
-        self.registration.credentials = Some(Credentials::new(challenge, proof));
+        let credentials = Credentials::new(challenge, proof);
+        let keys = credentials.keys();
+        let is_refused = !credentials.is_answer();
+        self.registration.credentials = Some(credentials);
+        if keys.is_some() || is_refused {
+            return self.answer_register_challenge(now, answer, keys);
+        }
         self.send_register(now);
     }
 
     /// A REGISTER came to nothing: nobody answered, or the connection was lost.
     pub(super) fn on_register_failed(&mut self, now: Instant, words: String) {
+        let Some(attempt) = self.registration.attempt else { return };
+        let is_protected = self.security.is_on();
+        if is_protected && attempt.expires_secs > 0 && !attempt.is_recovery {
+            return self.register_anew(now, &words);
+        }
+        let words = match self.security.unanswered() {
+            Some(why) => format!("{words}{why}"),
+            None => words,
+        };
         self.fail_registration(now, None, words);
     }
 
-    fn fail_registration(&mut self, now: Instant, code: Option<u16>, words: String) {
+    pub(super) fn fail_registration(&mut self, now: Instant, code: Option<u16>, words: String) {
         let Some(attempt) = self.registration.attempt.take() else { return };
         self.code = code.or(self.code);
+        let wishes = self.security.drop_offer();
+        self.do_all(wishes);
         let left = self.registration.remaining(now).unwrap_or_default();
         let was_refresh = self.registration.is_on() && attempt.expires_secs > 0;
         // what may pass is tried again while the registration lasts (TS 24.229 5.1.1.4)
@@ -300,6 +356,8 @@ impl Phone {
     pub(super) fn forget_registration(&mut self) {
         self.registration.forget();
         self.watching.stop();
+        let wishes = self.security.drop_all();
+        self.do_all(wishes);
     }
 
     /// Registers once more for the time that was asked for last.
@@ -332,7 +390,7 @@ impl Phone {
             self.registration.refresh_at = None;
             let secs = self.registration.expires_secs;
             self.registration.attempt = Some(Attempt { expires_secs: secs, ..Attempt::default() });
-            self.send_register(now);
+            self.begin_register(now);
         }
     }
 }

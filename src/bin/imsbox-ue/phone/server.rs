@@ -2,6 +2,7 @@
 
 use super::client::Timers;
 use super::message::{Peer, branch};
+use crate::settings::Transport;
 use imsbox::base::time::{Duration, Instant};
 use imsbox::wire::sip::text::lossy;
 use imsbox::wire::sip::{Message, Method, Stored};
@@ -177,7 +178,7 @@ impl Servers {
         server.ends_at = Some(now + timers.life());
         // 17.2.1 timer G, 13.3.1.4: until the ACK, over any transport for a success
         let repeats =
-            server.method == Method::Invite && (status < 300 || !matches!(server.peer, Peer::Stream(_)));
+            server.method == Method::Invite && (status < 300 || !server.peer.is_reliable(Transport::Udp));
         server.repeat = repeats.then_some((now + timers.t1, timers.t1));
     }
 

@@ -36,7 +36,7 @@ impl Phone {
             challenged: 0,
         };
         self.name_access(&mut request);
-        let octets = request.octets(&self.via("z9hG4bK0123456789abcdef")).len();
+        let octets = self.octets_of(&request, "z9hG4bK0123456789abcdef").1.len();
         if self.settings.transport == Transport::Udp && octets > MOST_OVER_UDP {
             let over = octets - MOST_OVER_UDP;
             return Err(format!(

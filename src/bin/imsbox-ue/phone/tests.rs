@@ -5,6 +5,7 @@ mod network;
 mod pictures;
 mod registration;
 mod resources;
+mod security;
 mod texts;
 mod timers;
 mod watching;
@@ -60,7 +61,7 @@ fn said(phone: &mut Phone) -> (Vec<String>, Vec<Event>) {
         match output {
             Output::Send(_, octets) => messages.push(String::from_utf8_lossy(&octets).into_owned()),
             Output::Event(event) => events.push(event),
-            Output::Media(..) | Output::Keep(_) => {}
+            Output::Media(..) | Output::Keep(_) | Output::Ipsec(_) => {}
         }
     }
     (messages, events)

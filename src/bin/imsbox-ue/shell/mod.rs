@@ -1,6 +1,8 @@
 //! The shell around the phone: sockets, clock, files, terminal; one loop, and a thread for each thing that blocks.
 
+mod ipsec;
 mod net;
+mod ports;
 mod prompt;
 
 use crate::args::{Run, Source};
@@ -8,13 +10,15 @@ use crate::command::{self, Command};
 use crate::director::{Director, Told};
 use crate::phone::media::Stream;
 use crate::phone::message::Peer;
+use crate::phone::security::Wish;
 use crate::phone::sound::{Sound, read_wav};
 use crate::phone::{Output, Phone};
-use crate::settings::{Secret, Settings};
+use crate::settings::{Protect, Secret, Settings, Transport};
 use crate::usim::Taken;
 use crate::{Exit, memory, words};
 use imsbox::base::rng::Rng;
 use imsbox::base::time::Instant;
+use ipsec::Kernel;
 use net::{Net, Streams};
 use prompt::Printer;
 use std::io::{IsTerminal as _, Read as _, stdin, stdout};
@@ -32,8 +36,10 @@ const BATCH: usize = 64;
 pub enum Input {
     /// A datagram for SIP.
     Datagram(SocketAddr, Vec<u8>),
-    /// Somebody has connected.
-    Connected(std::net::TcpStream),
+    /// A datagram for SIP at this protected port.
+    Protected(u16, SocketAddr, Vec<u8>),
+    /// Somebody has connected; whether to the protected port.
+    Connected(std::net::TcpStream, bool),
     /// A message on a connection.
     Message(u32, Vec<u8>),
     /// A connection has ended, and why.
@@ -88,6 +94,7 @@ struct Shell {
     director: Director,
     net: Net,
     streams: Streams,
+    kernel: Option<Kernel>,
     inputs: Receiver<Input>,
     printer: Printer,
     state: Option<PathBuf>,
@@ -117,7 +124,7 @@ impl Shell {
         let mut director = Director::new(commands.is_none());
         let streams = Streams::new(settings.pcscf, send.clone());
         let is_verbose = settings.verbose;
-        let printer = match commands {
+        let mut printer = match commands {
             Some(commands) => {
                 director.add(commands);
                 director.complete();
@@ -131,12 +138,31 @@ impl Shell {
                 prompt::start(send)?
             }
         };
-        let phone = Phone::new(settings, taken, net.local, (net.media, net.video_port), sound, rng);
+        let ipsec = ipsec::open(&settings, net.local.ip());
+        if let Some(Err(words)) = &ipsec {
+            match settings.ipsec.protect {
+                Protect::Required => return Err(format!("no IPsec: {words}")),
+                _ => printer.say(&format!("without IPsec: {words}")),
+            }
+        }
+        let mut phone = Phone::new(settings, taken, net.local, (net.media, net.video_port), sound, rng);
+        let kernel = match ipsec {
+            Some(Ok((kernel, suites))) => {
+                phone.enable_ipsec(Ok(suites));
+                Some(kernel)
+            }
+            Some(Err(words)) => {
+                phone.enable_ipsec(Err(words));
+                None
+            }
+            None => None,
+        };
         Ok(Shell {
             phone,
             director,
             net,
             streams,
+            kernel,
             inputs,
             printer,
             state,
@@ -153,6 +179,7 @@ impl Shell {
             self.phone.tick(now);
             self.settle(now);
             if let Some(exit) = self.exit {
+                self.end();
                 return exit;
             }
             let deadlines = [self.phone.next_deadline(), self.director.next_deadline()];
@@ -173,6 +200,15 @@ impl Shell {
         }
     }
 
+    /// Leaves nothing in the kernel.
+    fn end(&mut self) {
+        if let Some(kernel) = &mut self.kernel
+            && let Err(words) = kernel.remove_all()
+        {
+            self.printer.say(&words);
+        }
+    }
+
     fn now(&self) -> Instant {
         self.at(std::time::Instant::now())
     }
@@ -186,12 +222,14 @@ impl Shell {
         let now = self.now();
         match input {
             Input::Datagram(from, octets) => self.on_message(now, Peer::Udp(from), &octets),
-            Input::Message(stream, octets) => self.on_message(now, Peer::Stream(stream), &octets),
-            Input::Connected(stream) => self.streams.accept(stream),
+            Input::Protected(port, from, octets) => {
+                self.on_message(now, Peer::Protected(Transport::Udp, port, from), &octets);
+            }
+            Input::Message(stream, octets) => self.on_message(now, self.streams.peer(stream), &octets),
+            Input::Connected(stream, is_protected) => self.streams.accept(stream, is_protected),
             Input::Closed(stream, words) => {
-                if self.streams.close(stream) {
-                    self.phone.on_server_lost(now, &words);
-                }
+                let peer = self.streams.close(stream);
+                self.phone.on_lost(now, peer, &words);
             }
             Input::Rtp(stream, at, from, octets) => {
                 let at = self.at(at);
@@ -246,12 +284,15 @@ impl Shell {
         match output {
             Output::Send(peer, octets) => {
                 self.show("to", peer, &octets);
-                match self.net.send(&mut self.streams, peer, &octets) {
+                match self.net.send(&mut self.streams, self.kernel.as_ref(), peer, &octets) {
                     Ok(()) => {}
-                    Err(words) if peer == Peer::Server => self.phone.on_server_lost(now, &words),
+                    Err(words) if peer == Peer::Server || peer.is_protected() => {
+                        self.phone.on_unsent(now, peer, &octets, &words);
+                    }
                     Err(words) => self.printer.say(&words),
                 }
             }
+            Output::Ipsec(wish) => self.fulfil(now, wish),
             Output::Media(stream, wanted) => self.net.send_media(stream, &wanted),
             Output::Keep(taken) => {
                 let Some(path) = &self.state else { return };
@@ -268,14 +309,59 @@ impl Shell {
         }
     }
 
+    fn fulfil(&mut self, now: Instant, wish: Wish) {
+        let Some(kernel) = &mut self.kernel else { return };
+        match wish {
+            Wish::Open { set, client, server } => {
+                let opened = kernel.open_ports(set, client, server, self.streams.inputs());
+                self.phone.on_opened(now, set, opened);
+            }
+            Wish::Install(installation) => {
+                let number = installation.number;
+                let result = kernel.install(*installation);
+                self.phone.on_installed(now, number, result);
+            }
+            Wish::Extend(set, lifetime) => {
+                if let Err(words) = kernel.extend(set, lifetime) {
+                    self.printer.say(&words);
+                }
+            }
+            Wish::Remove(set) => {
+                if let Some(port) = kernel.client_port(set) {
+                    self.streams.close_from(port);
+                }
+                if let Err(words) = kernel.remove(set) {
+                    self.printer.say(&words);
+                }
+            }
+        }
+    }
+
     fn on_told(&mut self, told: Told) {
         match told {
             Told::Say(text) => self.printer.say(&text),
+            Told::Ipsec => {
+                let text = self.describe_ipsec();
+                self.printer.say(&text);
+            }
             Told::Failed(words) => {
                 self.has_failed = true;
                 eprintln!("imsbox-ue: failed: {words}");
             }
             Told::End => self.exit = Some(if self.has_failed { Exit::Failed } else { Exit::Ok }),
+        }
+    }
+
+    fn describe_ipsec(&mut self) -> String {
+        let mut lines = Vec::new();
+        for (role, set) in self.phone.security().sets() {
+            let packets = self.kernel.as_mut().map(|kernel| kernel.describe(set)).unwrap_or_default();
+            lines.push(format!("{role}: {set}{packets}"));
+        }
+        match (lines.is_empty(), self.phone.security().lack()) {
+            (false, _) => lines.join("\n"),
+            (true, Some(lack)) => format!("no security associations: {lack}"),
+            (true, None) => "no security associations".to_owned(),
         }
     }
 
@@ -285,6 +371,9 @@ impl Shell {
                 Peer::Server => self.net.server_name(),
                 Peer::Udp(addr) => format!("{addr} (UDP)"),
                 Peer::Stream(number) => format!("connection {number}"),
+                Peer::Protected(transport, port, to) => {
+                    format!("{to} ({}, ESP, port {port} here)", transport.name())
+                }
             };
             let text = String::from_utf8_lossy(octets).replace("\r\n", "\n    ");
             self.printer.say(&format!("--- {direction} {peer}\n    {}", text.trim_end()));

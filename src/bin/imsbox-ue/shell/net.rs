@@ -1,13 +1,14 @@
 //! The phone's sockets, each with a thread that reads it.
 
 use super::Input;
+use super::ipsec::Kernel;
 use crate::phone::media::{Stream, Wanted};
 use crate::phone::message::Peer;
 use crate::settings::{Settings, Transport};
 use imsbox::proto::sip::framer::{Frame, Framer};
 use std::collections::HashMap;
 use std::io::{Read as _, Write as _};
-use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::sync::mpsc::Sender;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -17,7 +18,7 @@ const TRIES: usize = 50;
 /// How long a connection may take to be made, or to take a message.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// The most octets of a datagram.
-const DATAGRAM: usize = 65_535;
+pub const DATAGRAM: usize = 65_535;
 
 /// The sockets.
 #[derive(Debug)]
@@ -59,7 +60,7 @@ impl Net {
         let send = inputs.clone();
         thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
-                if send.send(Input::Connected(stream)).is_err() {
+                if send.send(Input::Connected(stream, false)).is_err() {
                     return;
                 }
             }
@@ -77,14 +78,27 @@ impl Net {
     }
 
     /// Sends a message; the error says what could not be reached.
-    pub fn send(&self, streams: &mut Streams, peer: Peer, octets: &[u8]) -> Result<(), String> {
-        let to = match (peer, self.transport) {
+    pub fn send(
+        &self,
+        streams: &mut Streams,
+        kernel: Option<&Kernel>,
+        peer: Peer,
+        octets: &[u8],
+    ) -> Result<(), String> {
+        let (socket, to) = match (peer, self.transport) {
             (Peer::Server, Transport::Tcp) => return streams.send_to_server(octets),
             (Peer::Stream(number), _) => return streams.send(number, octets),
-            (Peer::Server, Transport::Udp) => self.pcscf,
-            (Peer::Udp(to), _) => to,
+            (Peer::Protected(Transport::Tcp, port, to), _) => {
+                return streams.send_protected(SocketAddr::new(self.local.ip(), port), to, octets);
+            }
+            (Peer::Protected(Transport::Udp, port, to), _) => {
+                let socket = kernel.and_then(|kernel| kernel.socket(port));
+                (socket.ok_or("the protected port is closed")?, to)
+            }
+            (Peer::Server, Transport::Udp) => (&self.sip, self.pcscf),
+            (Peer::Udp(to), _) => (&self.sip, to),
         };
-        self.sip.send_to(octets, to).map(drop).map_err(|e| format!("{to}: {e}"))
+        socket.send_to(octets, to).map(drop).map_err(|e| format!("{to}: {e}"))
     }
 
     /// Sends a packet of media. One that cannot be sent is lost, as it may be anywhere.
@@ -172,58 +186,101 @@ fn read_datagrams(
 pub struct Streams {
     pcscf: SocketAddr,
     inputs: Sender<Input>,
-    open: HashMap<u32, TcpStream>,
-    server: Option<u32>,
+    open: HashMap<u32, (Peer, TcpStream)>,
     next: u32,
 }
 
 impl Streams {
     /// None yet.
     pub fn new(pcscf: SocketAddr, inputs: Sender<Input>) -> Streams {
-        Streams { pcscf, inputs, open: HashMap::new(), server: None, next: 0 }
+        Streams { pcscf, inputs, open: HashMap::new(), next: 0 }
+    }
+
+    /// Where others put what comes in.
+    pub fn inputs(&self) -> &Sender<Input> {
+        &self.inputs
     }
 
     /// Takes a connection that somebody has made to us.
-    pub fn accept(&mut self, stream: TcpStream) {
+    pub fn accept(&mut self, stream: TcpStream, is_protected: bool) {
+        let mut peer = Peer::Stream(self.next);
+        if is_protected && let (Ok(own), Ok(their)) = (stream.local_addr(), stream.peer_addr()) {
+            peer = Peer::Protected(Transport::Tcp, own.port(), their);
+        }
         // one that breaks at once is as good as none
-        let _ = self.add(stream);
+        let _ = self.add(peer, stream);
     }
 
-    /// Forgets a connection; whether it was the one to the P-CSCF.
-    pub fn close(&mut self, number: u32) -> bool {
-        self.open.remove(&number);
-        self.server.take_if(|server| *server == number).is_some()
+    /// Who is at the other end of a connection.
+    pub fn peer(&self, number: u32) -> Peer {
+        self.open.get(&number).map_or(Peer::Stream(number), |(peer, _)| *peer)
+    }
+
+    /// Forgets a connection; who was at its other end.
+    pub fn close(&mut self, number: u32) -> Peer {
+        self.open.remove(&number).map_or(Peer::Stream(number), |(peer, _)| peer)
+    }
+
+    /// Closes what goes out from this protected port.
+    pub fn close_from(&mut self, port: u16) {
+        self.open.retain(|_, (peer, stream)| {
+            let is_it = matches!(peer, Peer::Protected(_, from, _) if *from == port);
+            if is_it {
+                // it may have ended already
+                let _ = stream.shutdown(Shutdown::Both);
+            }
+            !is_it
+        });
+    }
+
+    fn number(&self, peer: Peer) -> Option<u32> {
+        self.open.iter().find(|(_, (p, _))| *p == peer).map(|(number, _)| *number)
     }
 
     fn send_to_server(&mut self, octets: &[u8]) -> Result<(), String> {
-        let number = match self.server {
+        let number = match self.number(Peer::Server) {
             Some(number) => number,
             None => {
                 let named = |e: std::io::Error| format!("no connection to {}: {e}", self.pcscf);
                 let stream = TcpStream::connect_timeout(&self.pcscf, PATIENCE).map_err(named)?;
-                let number = self.add(stream).map_err(|e| e.to_string())?;
-                self.server = Some(number);
-                number
+                self.add(Peer::Server, stream).map_err(|e| e.to_string())?
             }
         };
         self.send(number, octets)
     }
 
+    /// Sends through the connection between these ports, which is made if there is none.
+    fn send_protected(&mut self, from: SocketAddr, to: SocketAddr, octets: &[u8]) -> Result<(), String> {
+        let peer = Peer::Protected(Transport::Tcp, from.port(), to);
+        let number = match self.number(peer) {
+            Some(number) => number,
+            None => {
+                let named =
+                    |e: std::io::Error| format!("no connection to {to} from port {}: {e}", from.port());
+                let stream = platform::socket::connect_tcp(from, to).map_err(named)?;
+                // the first write waits until the connection is there, as long as any write may take
+                stream.set_nonblocking(false).map_err(named)?;
+                self.add(peer, stream).map_err(named)?
+            }
+        };
+        self.send(number, octets).map_err(|words| format!("{to} from port {}: {words}", from.port()))
+    }
+
     fn send(&mut self, number: u32, octets: &[u8]) -> Result<(), String> {
-        let stream = self.open.get_mut(&number).ok_or("the connection has gone")?;
+        let (_, stream) = self.open.get_mut(&number).ok_or("the connection has gone")?;
         stream.write_all(octets).map_err(|e| {
             self.close(number);
             format!("the connection is lost: {e}")
         })
     }
 
-    fn add(&mut self, stream: TcpStream) -> std::io::Result<u32> {
+    fn add(&mut self, peer: Peer, stream: TcpStream) -> std::io::Result<u32> {
         stream.set_nodelay(true)?;
         stream.set_write_timeout(Some(PATIENCE))?;
         let number = self.next;
         self.next = self.next.wrapping_add(1);
         let (reader, send) = (stream.try_clone()?, self.inputs.clone());
-        self.open.insert(number, stream);
+        self.open.insert(number, (peer, stream));
         thread::spawn(move || read_stream(reader, number, &send));
         Ok(number)
     }
@@ -255,7 +312,7 @@ fn read_stream(mut stream: TcpStream, number: u32, inputs: &Sender<Input>) {
             }
         };
         if let Some(words) = ended {
-            let _ = stream.shutdown(std::net::Shutdown::Both);
+            let _ = stream.shutdown(Shutdown::Both);
             break words;
         }
     };

@@ -185,6 +185,6 @@ fn what_cannot_be_asked_is_refused_in_words() {
     assert_eq!(phone.register(Instant::ZERO, 0).unwrap_err(), "the phone is not registered");
     phone.register(Instant::ZERO, 60).unwrap();
     said(&mut phone);
-    phone.on_server_lost(Instant::ZERO, "no connection");
+    phone.on_lost(Instant::ZERO, Peer::Server, "no connection");
     assert_eq!(said(&mut phone).1, [Event::NotRegistered(None, "no connection".to_owned())]);
 }
