@@ -393,6 +393,17 @@ fn a_time_that_is_too_short_is_made_longer() {
 }
 
 #[test]
+fn a_phone_that_is_asked_to_end_gives_its_registration_back() {
+    let ims = Ims::start("ended");
+    let mut phone = ims.phone(ALICE, "register; sleep 100");
+    phone.until("registered as");
+    let pid = phone.child.id().to_string();
+    assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+    let text = phone.fails(1);
+    assert!(text.contains("failed: SIGTERM") && text.contains("\nderegistered"), "{text}");
+}
+
+#[test]
 fn a_network_that_is_not_there_is_named() {
     // a port that was free a moment ago, over TCP, where the refusal is known at once
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();

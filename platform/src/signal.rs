@@ -62,6 +62,19 @@ pub fn raise(signal: Signal) -> io::Result<()> {
     if rc == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
+/// Waits until one of these signals comes, which have to be blocked in all threads ([`block`]); for a thread that does nothing else.
+pub fn wait(signals: &[Signal]) -> io::Result<Signal> {
+    let (set, mut number) = (set_of(signals), 0);
+    // SAFETY: `set` is initialised, `number` takes the signal; both live through the call.
+    let rc = unsafe { libc::sigwait(&raw const set, &raw mut number) };
+    if rc != 0 {
+        return Err(io::Error::from_raw_os_error(rc));
+    }
+    let (signal, _) =
+        Signal::ALL.iter().find(|(_, n)| *n == number).expect("only signals of the set are waited for");
+    Ok(*signal)
+}
+
 fn set_of(signals: &[Signal]) -> libc::sigset_t {
     let mut set = MaybeUninit::<libc::sigset_t>::uninit();
     // SAFETY: sigemptyset initialises the set, sigaddset then adds valid signal numbers to it; neither can fail on these.
@@ -127,5 +140,15 @@ mod tests {
         raise(Signal::User1).unwrap();
         assert_eq!(fd.read().unwrap().map(Signal::name), Some("SIGUSR1"));
         assert_eq!(fd.read().unwrap(), None);
+    }
+
+    #[test]
+    fn a_thread_may_wait_for_a_signal() {
+        let signals = [Signal::Hangup, Signal::User2];
+        block(&signals).unwrap();
+        for signal in signals {
+            raise(signal).unwrap();
+            assert_eq!(wait(&signals).unwrap(), signal);
+        }
     }
 }

@@ -156,6 +156,12 @@ impl Director {
         self.marks.push_back(mark);
     }
 
+    /// Somebody wants the end now: what is under way fails, and the phone leaves in order.
+    pub fn leave(&mut self, now: Instant, phone: &mut Phone, why: &str) {
+        self.told.push_back(Told::Failed(why.to_owned()));
+        self.quit(now, phone);
+    }
+
     /// Goes on as far as possible.
     pub fn step(&mut self, now: Instant, phone: &mut Phone) {
         while !self.has_ended {

@@ -115,6 +115,9 @@ impl Phone {
         if expires_secs > 0 {
             self.registration.expires_secs = expires_secs;
         }
+        if !self.registration.is_on() {
+            self.security.start_over();
+        }
         self.registration.attempt = Some(Attempt { expires_secs, ..Attempt::default() });
         self.begin_register(now);
         Ok(())

@@ -52,6 +52,9 @@ pub enum Wish {
 #[derive(Debug)]
 pub struct Security {
     protect: Protect,
+    /// What the kernel has, or why it has none.
+    kernel: Result<Vec<Suite>, String>,
+    /// What is offered in this registration.
     suites: Suites,
     /// Why none is offered although the settings ask for it.
     lack: Option<String>,
@@ -87,6 +90,7 @@ impl Security {
         let ipsec = &settings.ipsec;
         Security {
             protect: ipsec.protect,
+            kernel: Ok(Vec::new()),
             suites: Suites::default(),
             lack: None,
             pinned: Pinned {
@@ -111,10 +115,21 @@ impl Security {
 
     /// The pairs of algorithms that the kernel has of those in the settings, best first; or why there are none.
     pub fn enable(&mut self, suites: Result<Vec<Suite>, String>) {
-        match suites {
-            Ok(suites) => (self.suites, self.lack) = (Suites::new(suites), None),
-            Err(words) => (self.suites, self.lack) = (Suites::default(), Some(words)),
-        }
+        self.kernel = suites;
+        self.start_over();
+    }
+
+    /// What an earlier registration could not have is offered again.
+    pub fn start_over(&mut self) {
+        (self.suites, self.lack) = match self.kernel.clone() {
+            Ok(suites) => (Suites::new(suites), None),
+            Err(words) => (Suites::default(), Some(words)),
+        };
+    }
+
+    /// Nothing is offered in this registration, for this reason.
+    fn lacks(&mut self, words: &str) {
+        (self.suites, self.lack) = (Suites::default(), Some(words.to_owned()));
     }
 
     /// Whether requests go through a set now.
@@ -305,9 +320,9 @@ impl Security {
         [first, second]
     }
 
-    /// No offer is to be made for as long as the phone runs: the kernel or the network cannot do it.
+    /// No offer is to be made in this registration: the kernel or the network cannot do it.
     pub fn withdraw(&mut self, words: &str) -> Vec<Wish> {
-        self.enable(Err(words.to_owned()));
+        self.lacks(words);
         self.drop_offer()
     }
 

@@ -20,11 +20,13 @@ use imsbox::base::rng::Rng;
 use imsbox::base::time::Instant;
 use ipsec::Kernel;
 use net::{Net, Streams};
+use platform::signal::{self, Signal};
 use prompt::Printer;
 use std::io::{IsTerminal as _, Read as _, stdin, stdout};
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread;
 use std::time::Duration;
 
 /// The longest sleep: something looked at from time to time needs no timer of its own.
@@ -52,6 +54,8 @@ pub enum Input {
     Line(String),
     /// The person has left.
     Left,
+    /// A signal asks for the end.
+    Signal(Signal),
 }
 
 /// Runs a phone to its end.
@@ -89,6 +93,21 @@ fn commands(source: &Source) -> Result<Option<Vec<Command>>, String> {
     command::parse_all(&text).map(Some)
 }
 
+/// Tells of the signals that ask for the end, so that nothing is left in the network or the kernel.
+fn watch_signals(inputs: &Sender<Input>) -> Result<(), String> {
+    const END: [Signal; 3] = [Signal::Interrupt, Signal::Terminate, Signal::Hangup];
+    signal::block(&END).map_err(|e| format!("signals: {e}"))?;
+    let send = inputs.clone();
+    thread::spawn(move || {
+        while let Ok(signal) = signal::wait(&END) {
+            if send.send(Input::Signal(signal)).is_err() {
+                return;
+            }
+        }
+    });
+    Ok(())
+}
+
 struct Shell {
     phone: Phone,
     director: Director,
@@ -102,11 +121,15 @@ struct Shell {
     began: std::time::Instant,
     exit: Option<Exit>,
     has_failed: bool,
+    /// Whether a signal has asked for the end.
+    is_asked_to_end: bool,
 }
 
 impl Shell {
     fn start(settings: Settings, commands: Option<Vec<Command>>) -> Result<Shell, String> {
         let (send, inputs) = channel();
+        // before any other thread, all of which must leave them to this one
+        watch_signals(&send)?;
         let net = Net::open(&settings, &send)?;
         let state = settings.state.clone().filter(|_| matches!(settings.secret, Secret::Card(..)));
         let taken = state.as_deref().map_or(Ok(Taken::default()), memory::load)?;
@@ -170,6 +193,7 @@ impl Shell {
             began: std::time::Instant::now(),
             exit: None,
             has_failed: false,
+            is_asked_to_end: false,
         })
     }
 
@@ -248,6 +272,13 @@ impl Shell {
             Input::Left => {
                 self.printer.leave();
                 self.director.add(vec![Command::Quit]);
+            }
+            // who asks twice does not want to wait for the network
+            Input::Signal(_) if self.is_asked_to_end => self.exit = Some(Exit::Failed),
+            Input::Signal(signal) => {
+                self.is_asked_to_end = true;
+                self.printer.leave();
+                self.director.leave(now, &mut self.phone, signal.name());
             }
         }
     }

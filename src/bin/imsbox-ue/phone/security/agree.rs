@@ -76,7 +76,7 @@ impl Security {
             if self.is_required() || self.is_on() {
                 return Refused::Failed(format!("{words}, which the settings require"));
             }
-            self.enable(Err(words.to_owned()));
+            self.lacks(words);
             return Refused::Again;
         }
         let theirs = names(&listed);

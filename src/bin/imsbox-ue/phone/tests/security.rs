@@ -431,6 +431,16 @@ fn a_network_without_ipsec_is_registered_with_in_clear_unless_it_is_required() {
         assert_eq!(peer, Peer::Server);
         assert!(header(&next, "Security-Client").is_empty() && header(&next, "Require").is_empty(), "{next}");
         assert_eq!(header(&next, "Authorization").contains("nonce=\"\""), status == 420);
+        // the refresh asks no more, the next registration does
+        let ok = OK.replace("6500", "5060");
+        lab.hear(Peer::Server, &answer(&next, "200 OK", "t", &ok));
+        lab.pass(300);
+        let (_, refresh) = lab.message();
+        assert!(header(&refresh, "Security-Client").is_empty(), "{refresh}");
+        lab.hear(Peer::Server, &answer(&refresh, "403 Forbidden", "t", ""));
+        lab.settle();
+        lab.phone.register(lab.now, 600).unwrap();
+        assert!(!header(&lab.message().1, "Security-Client").is_empty());
     }
 }
 
