@@ -215,7 +215,7 @@ impl Phone {
                 self.event(Event::Notice(format!("the network asks for at least {least} s")));
                 self.registration.expires_secs = least;
                 self.registration.attempt = Some(Attempt { expires_secs: least, ..attempt });
-                self.send_register(now);
+                self.repeat_register(now);
             }
             code => {
                 let reason = lossy(answer.reason()).into_owned();

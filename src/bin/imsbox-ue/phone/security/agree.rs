@@ -200,6 +200,17 @@ impl Phone {
         }
     }
 
+    /// Sends a REGISTER again that was refused for something that has been changed. A set that was not confirmed goes with its
+    /// refusal (TS 24.229 5.2.2), so that it starts from the beginning.
+    pub(in super::super) fn repeat_register(&mut self, now: Instant) {
+        if self.security.pending.is_none() {
+            return self.send_register(now);
+        }
+        let wishes = self.security.drop_offer();
+        self.do_all(wishes);
+        self.restart_register(now);
+    }
+
     /// Takes the refusal of a REGISTER whose status is about its security; `None` for any other.
     pub(in super::super) fn security_refusal(&mut self, answer: &Message<'_>) -> Option<Refused> {
         let is_ours = match answer.status() {

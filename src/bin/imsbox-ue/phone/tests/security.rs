@@ -463,6 +463,21 @@ fn a_list_of_a_494_narrows_the_offer_once() {
 }
 
 #[test]
+fn a_time_that_is_too_short_starts_over_in_clear_when_the_answer_was_refused() {
+    let mut lab = Lab::new(&[]);
+    lab.phone.register(lab.now, 20).unwrap();
+    let (_, first) = lab.message();
+    let (challenge, _) = lab.challenge(&first, 5100, "hmac-sha-1-96/aes-cbc");
+    lab.hear(Peer::Server, challenge.as_bytes());
+    let (_, second) = lab.message();
+    lab.hear(from_pc(5100), &answer(&second, "423 Interval Too Brief", "t", "Min-Expires: 60\r\n"));
+    let (peer, third) = lab.message();
+    assert!(peer == Peer::Server && header(&third, "Expires") == "60", "{third}");
+    assert!(header(&third, "Security-Verify").is_empty() && lab.installed.is_empty(), "{third}");
+    assert_eq!(mechanisms(header(&third, "Security-Client"))[0].port_c(), Some(7002));
+}
+
+#[test]
 fn a_kernel_that_refuses_leaves_a_phone_in_clear_or_none() {
     for ipsec in ["optional", "required"] {
         let mut lab = Lab::new(&[("ipsec", ipsec)]);
