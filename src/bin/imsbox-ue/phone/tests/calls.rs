@@ -200,10 +200,14 @@ fn reliable_responses_are_acknowledged_once_and_in_order() {
     assert_eq!(racks(hear(&mut phone, &ring("a", 11))), [""; 0], "the one before is missing");
     assert_eq!(racks(hear(&mut phone, &ring("a", 10))), ["3 PRACK 10 1 INVITE"]);
     assert_eq!(racks(hear(&mut phone, &ring("b", 5))), ["4 PRACK 5 1 INVITE"], "another leg of a fork");
+    assert_eq!(racks(hear(&mut phone, &ring("a", 10))), [""; 0], "a repetition of the first leg");
+    let (messages, _) = hear(&mut phone, &ring("a", 11));
+    assert!(header(&messages[0], "To").ends_with(";tag=a") && header(&messages[0], "RAck") == "11 1 INVITE");
     let (messages, _) = hear(&mut phone, &with_sdp(&invite, "b"));
     assert_eq!(header(&messages[0], "CSeq"), "1 ACK");
     phone.hang_up(Instant::ZERO).unwrap();
-    assert_eq!(header(&said(&mut phone).0[0], "CSeq"), "5 BYE");
+    let bye = said(&mut phone).0.remove(0);
+    assert_eq!((header(&bye, "CSeq"), header(&bye, "To")), ("6 BYE", "<tel:+123>;tag=b"));
 }
 
 #[test]
