@@ -8,6 +8,7 @@ use crate::base::rng::Rng;
 use crate::base::time::Instant;
 use crate::base::trace::{Level, Subject};
 use crate::config::model::Config;
+use crate::ims::attempt::{Attempt, Attempts};
 use crate::ims::auth::{Auth, AuthCx};
 use crate::ims::call::Calls;
 use crate::ims::call::state::State;
@@ -36,7 +37,7 @@ use crate::proto::media::table::MediaTable;
 use crate::proto::outbox::Output;
 use crate::proto::sip::sec_agree::{SaFailure, SetCounters};
 use crate::proto::sip::transaction::{Limits, Timers, Transactions, TxEvent};
-use crate::wire::sip::{Index, Message, ParseError};
+use crate::wire::sip::{Index, Message, ParseError, Uri};
 use std::collections::BTreeMap;
 
 /// The IMS core.
@@ -76,6 +77,7 @@ pub(super) struct Service {
     pub(super) tokens: Tokens,
     pub(super) security: Security,
     pub(super) troubles: Troubles,
+    pub(super) attempts: Attempts,
     pub(super) is_stopping: bool,
 }
 
@@ -122,6 +124,7 @@ impl Service {
             tokens: Tokens::new(rng),
             security: Security::new(ability, &config.ipsec),
             troubles: Troubles::default(),
+            attempts: Attempts::default(),
             is_stopping: false,
             config,
         };
@@ -253,6 +256,24 @@ impl Core {
     /// The configuration, but for its users, whom the subscriber index has taken over.
     pub fn config(&self) -> &Config {
         &self.service.config
+    }
+
+    /// The private identity of the user whom a private or public identity or an IMSI names.
+    pub fn user_named(&self, name: &str) -> Option<&str> {
+        let subscribers = &self.service.subscribers;
+        let public =
+            |uri: String| subscribers.lookup_user(&Uri::parse(uri.as_bytes())?).map(|(user, _)| user);
+        let of_host =
+            if name.contains('@') { format!("sip:{name}") } else { format!("sip:{name}@localhost") };
+        let forms = [name.to_owned(), of_host, format!("tel:{name}")];
+        let user = subscribers.by_impi(name.as_bytes()).or_else(|| forms.into_iter().find_map(public))?;
+        Some(&subscribers.user(user).impi)
+    }
+
+    /// How the user's last registration attempt went; none when there was none.
+    pub fn attempt(&self, impi: &str) -> Option<&Attempt> {
+        let user = self.service.subscribers.by_impi(impi.as_bytes())?;
+        self.service.attempts.of(user)
     }
 
     /// How many bindings, challenges, calls, subscriptions and transactions there are: what must be none when all is quiet.
