@@ -47,6 +47,8 @@ pub enum ArgKind {
     Integer,
     /// The rest of the line.
     Rest,
+    /// True when it is there: typed as `--` and its name, or as `-` and the first letter of that, in any place.
+    Flag,
 }
 
 impl ArgKind {
@@ -56,6 +58,7 @@ impl ArgKind {
             ArgKind::Word => "word",
             ArgKind::Integer => "integer",
             ArgKind::Rest => "rest",
+            ArgKind::Flag => "flag",
         }
     }
 }
@@ -83,6 +86,10 @@ impl Complete {
             Complete::LogOptions => "log_options",
         }
     }
+}
+
+const fn flag(name: &'static str) -> Arg {
+    Arg { name, kind: ArgKind::Flag, optional: true, complete: Complete::None }
 }
 
 /// All commands, in the order in which they are listed.
@@ -114,11 +121,27 @@ pub const COMMANDS: &[Command] = &[
     Command {
         message: "users_get",
         command: Some("users"),
-        args: &[],
+        args: &[
+            Arg { name: "user", kind: ArgKind::Word, optional: true, complete: Complete::None },
+            flag("verbose"),
+        ],
         help: "Lists the users and their registrations",
         details: "Each user with the contacts that are registered, how they authenticated and when they expire, and the last \
-                  thing that went wrong with the registration.",
+                  thing that went wrong with the registration. With a private or public identity or an IMSI: that user only.\n\
+                  \x20 --verbose, -v      the last registration attempt step by step, and where it stopped: why, and what \
+                  to do.",
         handler: handlers::users_get,
+    },
+    Command {
+        message: "ipsec",
+        command: Some("ipsec"),
+        args: &[flag("keys"), flag("wireshark")],
+        help: "Lists the security associations with phones",
+        details: "Each set of four with its algorithms, its ports and SPIs (the phone's side left), and what the kernel \
+                  counts: packets and octets, packets that came again, packets with a wrong check value (other keys).\n\
+                  \x20 --keys, -k         the keys too\n\
+                  \x20 --wireshark, -w    Wireshark's table of keys (esp_sa), to read a capture with.",
+        handler: handlers::ipsec,
     },
     Command {
         message: "dialog_get",
@@ -211,7 +234,7 @@ mod tests {
                 assert!(c.details.ends_with('.'), "{name} has no long help");
             }
         }
-        let named = ["help", "log", "users", "dialog", "dialog_stop", "unregister", "quit"];
+        let named = ["help", "log", "users", "ipsec", "dialog", "dialog_stop", "unregister", "quit"];
         assert!(named.iter().all(|n| by_command(n).is_some()));
     }
 

@@ -5,6 +5,7 @@ use crate::api::cx::{ApiCx, apply_log_options};
 use crate::api::log_options::{LAYERS, LogConfig, parse_level, parse_rotate};
 use crate::api::snapshot;
 use crate::base::trace::{Dir, Layer, Level, Record, Subject};
+use crate::ims::attempt::{Attempt, Live, report};
 use crate::ims::registrar::Gone;
 use serde_json::{Map, Value, json};
 use std::path::PathBuf;
@@ -29,12 +30,48 @@ pub fn log(cx: &mut ApiCx<'_>, request: &Value) -> Result<Value, String> {
     Ok(snapshot::log_state(cx.log.config(), &cx.log.status()))
 }
 
-/// `users_get`: all users, or with `registered_only` those with a binding.
+/// `users_get`: all users, or with `registered_only` those with a binding, or the one that `user` names; with `verbose`, also how
+/// their last registration attempt went.
 pub fn users_get(cx: &mut ApiCx<'_>, request: &Value) -> Result<Value, String> {
     let registered_only = flag(request, "registered_only")?.unwrap_or(false);
     let (users, dialogs) = (cx.core.user_views(cx.now), cx.core.dialog_views(cx.now));
-    let shown = users.iter().filter(|u| !registered_only || !u.bindings.is_empty());
-    Ok(json!({ "users": shown.map(|u| snapshot::user(u, &users, &dialogs)).collect::<Vec<_>>() }))
+    let named = match text(request, "user")? {
+        Some(name) => Some(cx.core.user_named(name).ok_or_else(|| format!("no user is {name}"))?.to_owned()),
+        None => None,
+    };
+    let shown = users
+        .iter()
+        .filter(|u| named.as_ref().is_none_or(|impi| u.impi == *impi))
+        .filter(|u| !registered_only || !u.bindings.is_empty());
+    let is_verbose = flag(request, "verbose")?.unwrap_or(false);
+    let mut out = Vec::new();
+    for view in shown {
+        let mut user = snapshot::user(view, &users, &dialogs);
+        if is_verbose {
+            // the kernel is not asked about everybody
+            user["attempt"] = attempt(cx, &view.impi, named.is_some());
+        }
+        out.push(user);
+    }
+    Ok(json!({ "users": out }))
+}
+
+/// How the user's last registration attempt went. `ask`: with what the kernel counts at this moment.
+fn attempt(cx: &mut ApiCx<'_>, impi: &str, ask: bool) -> Value {
+    let attempt = cx.core.attempt(impi);
+    let set = attempt.and_then(Attempt::set_id).filter(|_| ask);
+    let live = Live {
+        counters: set.and_then(|set| cx.sas.counters(set)),
+        unknown_spi: set.and_then(|_| cx.sas.unknown_spi()),
+    };
+    snapshot::attempt(&report(attempt, live, cx.wall))
+}
+
+/// `ipsec`: all security associations, and what the kernel counts of them.
+pub fn ipsec(cx: &mut ApiCx<'_>, _request: &Value) -> Result<Value, String> {
+    let sets = cx.core.set_views(cx.now);
+    let counted: Vec<_> = sets.iter().map(|set| cx.sas.counters(set.id)).collect();
+    Ok(snapshot::ipsec(&sets, &counted, cx.sas.unknown_spi(), None))
 }
 
 /// `dialog_get`: all dialogs, or the one with `session_id`.

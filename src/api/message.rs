@@ -302,6 +302,28 @@ mod tests {
     }
 
     #[test]
+    fn ipsec_lists_the_security_associations() {
+        let mut w = World::new();
+        let reply = w.one(r#"{"message":"ipsec"}"#);
+        assert_eq!((&reply["SAs"], reply.get("unknown_spi")), (&json!([]), None));
+    }
+
+    #[test]
+    fn users_are_found_by_any_name_and_say_how_their_last_attempt_went() {
+        let mut w = World::new();
+        let impi = "001010123456789@ims.mnc001.mcc001.3gppnetwork.org";
+        for name in [impi, "001010123456789", "tel:600", "600", "600@anywhere"] {
+            let reply = w.one(&json!({ "message": "users_get", "user": name }).to_string());
+            assert_eq!(reply["users"][0]["impi"], impi, "{name}");
+            assert_eq!(reply["users"][0].get("attempt"), None);
+        }
+        assert_eq!(w.error(r#"{"message":"users_get","user":"601"}"#), "no user is 601");
+        let reply = w.one(r#"{"message":"users_get","verbose":true}"#);
+        let attempt = &reply["users"][0]["attempt"];
+        assert_eq!((&attempt["steps"], &attempt["trouble"]["step"]), (&json!([]), &json!("REGISTER seen")));
+    }
+
+    #[test]
     fn quit_asks_the_core_to_end() {
         let mut w = World::new();
         assert_eq!(w.one(r#"{"message":"quit"}"#).get("error"), None);

@@ -1,13 +1,19 @@
 //! The only place where JSON is built: what the service and the log show of themselves, with the names of manual 6.
 //!
 //! Members beyond the manual: `index`, `reason` and the text of events (dialogs); `id`, `transport`, `remote`, `auth`,
-//! `smsip`, `user_agent` (bindings); `last_error`, `last_error_date` (users).
+//! `smsip`, `user_agent` (bindings); `last_error`, `last_error_date` (users); those of `ipsec` and `attempt` are told
+//! there.
+
+mod attempt;
+mod ipsec;
 
 use crate::api::command::{COMMANDS, Command};
 use crate::api::cx::LogStatus;
 use crate::api::handlers::message_names;
 use crate::api::log_options::{LAYER_SETTINGS, LAYERS, LogConfig, Rotate, level_name};
 use crate::ims::view::{BindingView, DialogView, EventView, MediaView, UserView};
+pub use attempt::attempt;
+pub use ipsec::ipsec;
 use serde_json::{Map, Value, json};
 
 /// One user of `users_get`. `users` and `dialogs` are all there are: a user's dialogs name the other party.

@@ -33,7 +33,7 @@ pub struct Entry {
 pub struct ArgEntry {
     /// Its name, and that of its member in the request.
     pub name: String,
-    /// `word`, `integer` or `rest`.
+    /// `word`, `integer`, `rest` or `flag`.
     pub kind: String,
     /// Whether it may be left out.
     pub optional: bool,
@@ -65,7 +65,9 @@ impl Catalogue {
             return Err(format!("unknown command {name}; help lists the commands"));
         };
         let mut request = json!({ "message": entry.message });
-        for arg in &entry.args {
+        let without_flags = entry.take_flags(rest, &mut request)?;
+        rest = without_flags.as_deref().unwrap_or(rest);
+        for arg in entry.args.iter().filter(|arg| arg.kind != "flag") {
             let (word, after) = if arg.kind == "rest" { (rest, "") } else { split_word(rest) };
             rest = after;
             match word {
@@ -103,17 +105,44 @@ impl Entry {
         }
     }
 
+    /// Takes the flags out of a line, and into the request; the rest of the line, when there may be flags in it.
+    fn take_flags(&self, line: &str, request: &mut Value) -> Result<Option<String>, String> {
+        if !self.args.iter().any(|arg| arg.kind == "flag") {
+            return Ok(None);
+        }
+        let (flags, others): (Vec<&str>, Vec<&str>) =
+            line.split_whitespace().partition(|word| word.starts_with('-'));
+        for word in flags {
+            let known = self.args.iter().find(|arg| arg.kind == "flag" && arg.is_flag(word));
+            let known = known.ok_or_else(|| format!("unknown option {word}: {}", self.usage()))?;
+            request[&known.name] = json!(true);
+        }
+        Ok(Some(others.join(" ")))
+    }
+
     /// The command with its arguments, optional ones in brackets.
     pub fn usage(&self) -> String {
         let mut out = self.name.clone();
         for arg in &self.args {
-            out += &if arg.optional { format!(" [{}]", arg.name) } else { format!(" <{}>", arg.name) };
+            out += &match arg.kind.as_str() {
+                "flag" => format!(" [--{}]", arg.name),
+                _ if arg.optional => format!(" [{}]", arg.name),
+                _ => format!(" <{}>", arg.name),
+            };
         }
         out
     }
 }
 
 impl ArgEntry {
+    /// Whether a word is this flag: `--keys`, `-k`.
+    fn is_flag(&self, word: &str) -> bool {
+        match word.strip_prefix("--") {
+            Some(name) => name == self.name,
+            None => word.strip_prefix('-').is_some_and(|short| self.name.get(..1) == Some(short)),
+        }
+    }
+
     fn read(value: &Value) -> ArgEntry {
         ArgEntry {
             name: text(&value["name"]),
@@ -148,9 +177,10 @@ mod tests {
     fn the_servers_help_is_understood() {
         let c = catalogue();
         let names: Vec<&str> = c.commands.iter().map(|c| c.name.as_str()).collect();
-        assert_eq!(names, ["help", "log", "users", "dialog", "dialog_stop", "unregister", "quit"]);
+        assert_eq!(names, ["help", "log", "users", "ipsec", "dialog", "dialog_stop", "unregister", "quit"]);
         assert_eq!(c.find("dialog_stop").unwrap().usage(), "dialog_stop <index>");
         assert_eq!(c.find("log").unwrap().usage(), "log [options]");
+        assert_eq!(c.find("users").unwrap().usage(), "users [user] [--verbose]");
         assert!(c.log_layers.contains(&"sip".to_owned()) && c.log_settings.contains(&"level".to_owned()));
         assert!(Catalogue::from_help(&json!({})).is_err());
     }
@@ -160,6 +190,9 @@ mod tests {
         let c = catalogue();
         for (line, request) in [
             ("users", json!({"message": "users_get"})),
+            ("users -v 600", json!({"message": "users_get", "verbose": true, "user": "600"})),
+            ("users 600 --verbose", json!({"message": "users_get", "verbose": true, "user": "600"})),
+            ("ipsec -k -w", json!({"message": "ipsec", "keys": true, "wireshark": true})),
             ("  dialog_stop   12 ", json!({"message": "dialog_stop", "index": 12})),
             ("log", json!({"message": "log"})),
             (
@@ -180,7 +213,9 @@ mod tests {
             ("fly", "unknown command fly; help lists the commands"),
             ("dialog_stop", "index is missing: dialog_stop <index>"),
             ("dialog_stop x", "index must be a number: dialog_stop <index>"),
-            ("users now", "too many arguments: users"),
+            ("users now then", "too many arguments: users [user] [--verbose]"),
+            ("users -x", "unknown option -x: users [user] [--verbose]"),
+            ("ipsec --k", "unknown option --k: ipsec [--keys] [--wireshark]"),
         ] {
             assert_eq!(c.request(line), Err(problem.to_owned()));
         }

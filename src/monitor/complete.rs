@@ -25,7 +25,15 @@ pub fn complete(
     let Some((command, given)) = before.split_first() else {
         return (start, matching(catalogue.commands.iter().map(|c| c.name.as_str()), word, " "));
     };
-    let Some(arg) = catalogue.find(command).and_then(|entry| argument(&entry.args, given.len())) else {
+    let entry = catalogue.find(command);
+    let flags = || entry.into_iter().flat_map(|entry| &entry.args).filter(|arg| arg.kind == "flag");
+    if word.starts_with('-') {
+        let flags: Vec<String> = flags().map(|arg| format!("--{}", arg.name)).collect();
+        return (start, matching(flags.iter().map(String::as_str), word, ""));
+    }
+    let has_flags = flags().next().is_some();
+    let position = given.iter().filter(|word| !has_flags || !word.starts_with('-')).count();
+    let Some(arg) = entry.and_then(|entry| argument(&entry.args, position)) else {
         return (start, Vec::new());
     };
     match arg.complete.as_str() {
@@ -87,12 +95,15 @@ mod tests {
     #[test]
     fn commands_and_their_arguments_are_completed() {
         assert_eq!(candidates("di"), (0, vec!["dialog ".to_owned(), "dialog_stop ".to_owned()]));
-        assert_eq!(words("").len(), 7);
+        assert_eq!(words("").len(), 8);
         assert_eq!(candidates("help us"), (5, vec!["users".to_owned()]));
         assert_eq!(candidates("dialog_stop 3"), (12, vec!["3".to_owned(), "31".to_owned()]));
         assert_eq!(words("dialog_stop 3 "), [""; 0]);
         assert_eq!(words("users "), [""; 0]);
         assert_eq!(words("fly "), [""; 0]);
+        assert_eq!(candidates("ipsec --"), (6, vec!["--keys".to_owned(), "--wireshark".to_owned()]));
+        assert_eq!(words("users -v --v"), ["--verbose"]);
+        assert_eq!(words("dialog_stop -"), [""; 0]);
     }
 
     #[test]

@@ -1,8 +1,11 @@
 //! Answers as a person likes to read them.
 
+mod attempt;
 mod dialogs;
+mod ipsec;
 mod log;
 mod users;
+mod wireshark;
 
 use crate::monitor::catalogue::{Catalogue, Entry};
 use crate::monitor::look::{Look, Tone, clean};
@@ -15,6 +18,7 @@ pub fn answer(request: &Value, answer: &Value, look: &Look) -> String {
         "help" => help(answer, look),
         "users_get" => users::render(answer, look),
         "dialog_get" => dialogs::render(answer, look),
+        "ipsec" => ipsec::render(request, answer, look),
         "log" => log::render(answer, look),
         _ => other(answer),
     }
@@ -75,9 +79,9 @@ mod tests {
         let text = answer(&request, &snapshot::help(true), &Look::plain());
         assert_eq!(
             text.lines().next(),
-            Some("help [command]            Lists the commands, or explains one")
+            Some("help [command]                Lists the commands, or explains one")
         );
-        assert!(text.contains("\ndialog_stop <index>       Ends a call\n"), "{text}");
+        assert!(text.contains("\ndialog_stop <index>           Ends a call\n"), "{text}");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! `users`: each user, its identities, its bindings, and what last went wrong.
 
-use super::{list, text};
+use super::{attempt, list, text};
 use crate::monitor::look::{Look, Tone, duration};
 use serde_json::Value;
 
@@ -43,6 +43,9 @@ fn render_user(user: &Value, width: usize, look: &Look) -> String {
         let date = user["last_error_date"].as_i64().map_or(String::new(), |at| format!("{} ", look.date(at)));
         let problem = format!("{date}{}", text(user, "last_error"));
         out += &format!("  Error    {}\n", look.paint(Tone::Bad, &problem));
+    }
+    if user["attempt"].is_object() {
+        out += &attempt::render(&user["attempt"], look);
     }
     out
 }
