@@ -64,14 +64,14 @@ fn attempt(cx: &mut ApiCx<'_>, impi: &str, ask: bool) -> Value {
         counters: set.and_then(|set| cx.sas.counters(set)),
         unknown_spi: set.and_then(|_| cx.sas.unknown_spi()),
     };
-    snapshot::attempt(&report(attempt, live, cx.wall))
+    snapshot::attempt(&report(attempt, cx.core.misnamed(), live, cx.wall))
 }
 
 /// `ipsec`: all security associations, and what the kernel counts of them.
 pub fn ipsec(cx: &mut ApiCx<'_>, _request: &Value) -> Result<Value, String> {
     let sets = cx.core.set_views(cx.now);
     let counted: Vec<_> = sets.iter().map(|set| cx.sas.counters(set.id)).collect();
-    Ok(snapshot::ipsec(&sets, &counted, cx.sas.unknown_spi(), None))
+    Ok(snapshot::ipsec(&sets, &counted, cx.sas.unknown_spi(), cx.core.ipsec_lack()))
 }
 
 /// `dialog_get`: all dialogs, or the one with `session_id`.

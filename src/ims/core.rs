@@ -276,6 +276,11 @@ impl Core {
         self.service.attempts.of(user)
     }
 
+    /// What was wrong with the last REGISTERs that named no user.
+    pub fn misnamed(&self) -> &[Box<str>] {
+        self.service.attempts.misnamed_words()
+    }
+
     /// How many bindings, challenges, calls, subscriptions and transactions there are: what must be none when all is quiet.
     pub fn load(&self) -> Load {
         let Service { registrar, auth, security, txs, calls, messages, reg_events, .. } = &self.service;

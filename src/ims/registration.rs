@@ -4,6 +4,7 @@
 use crate::base::arena::Id;
 use crate::base::trace::{Level, Subject};
 use crate::config::model::User;
+use crate::ims::attempt::Step;
 use crate::ims::auth::card::Claim;
 use crate::ims::auth::{Challenged, Family, Outcome, credentials};
 use crate::ims::call::forward;
@@ -91,26 +92,34 @@ pub(super) fn on_register(
                     misnamed.words(&service.subscribers)
                 )
             };
+            service.attempts.misnamed(&words());
             service.troubles.tell(cx, None, words);
             return refuse(service, cx, id, &Refusal::new(status, reason));
         }
     };
+    service.note_register(cx, user, flow, msg);
     let shield = match security::register::judge(service, user, flow, msg) {
         Ok(shield) => shield,
         Err(unfit) => return on_unfit(service, cx, id, (user, flow), &unfit),
     };
+    service.note_shield(cx, user, &shield);
     let came = Came { arrival: service.security.arrival(flow), set: shield.through };
     match prove(service, cx, msg, (user, impu), flow, &shield) {
         Outcome::Passed { how, info } => {
+            service.attempts.proven(user, cx.wall, how);
             on_proven(service, cx, id, msg, Proven { user, impu, came, how, info: info.as_deref() });
             service.settle_sets(cx, user, shield.through);
         }
         Outcome::Challenge(made) => offer(service, cx, id, (user, flow), msg, &shield, made),
         Outcome::Refused { status, reason } => {
+            service.note_wrong(cx, user, reason);
             leave_unanswered(service, cx, &shield);
             refuse(service, cx, id, &Refusal::new(status, reason));
         }
-        Outcome::TurnedAway { wait_secs } => refuse(service, cx, id, &Refusal::turned_away(wait_secs)),
+        Outcome::TurnedAway { wait_secs } => {
+            service.note_wrong(cx, user, "too many wrong answers have come from there: wait a minute");
+            refuse(service, cx, id, &Refusal::turned_away(wait_secs));
+        }
     }
 }
 
@@ -164,6 +173,7 @@ fn on_unfit(
     let text = || format!("Register {impi} from {}: refused with {status}: {words}", flow.remote);
     service.troubles.tell(cx, Some(user), text);
     let through = service.security.at(flow).map(|(id, _)| id);
+    service.note_unfit(cx, user, through.is_some(), words);
     leave_unanswered(service, cx, &Shield { through, ..Shield::default() });
     refuse(service, cx, id, refusal);
 }
@@ -188,6 +198,7 @@ fn offer(
 ) {
     let family = Family::of(service.subscribers.user(user));
     let (Some(choice), Some((ck, ik))) = (shield.offer, made.keys) else {
+        service.note_challenge(cx, user, msg, &made.value, None);
         return challenge(service, cx, id, family, &made.value, None);
     };
     let (nonce, predecessor) = (made.nonce, shield.through);
@@ -195,10 +206,14 @@ fn offer(
     let value = made.value;
     let waiting = Waiting { tx: id, family, value: value.clone() };
     match service.security.begin(cx, proposal, msg.values(HeaderId::SecurityClient), waiting) {
-        Ok(_) => {}
+        Ok(set) => service.note_challenge(cx, user, msg, &value, Some(set)),
         // it has not drawn new SPIs to renew its set: the answer comes through the one that it has
-        Err(NoSet::OwnSpi(_)) if shield.is_trusted => challenge(service, cx, id, family, &value, None),
+        Err(NoSet::OwnSpi(_)) if shield.is_trusted => {
+            service.note_challenge(cx, user, msg, &value, None);
+            challenge(service, cx, id, family, &value, None);
+        }
         Err(why) => {
+            service.attempts.failed(user, cx.wall, Step::Associations, &why.to_string());
             let impi = &service.subscribers.user(user).impi;
             service.troubles.tell(cx, Some(user), || format!("Register {impi}: refused with 503: {why}"));
             refuse(service, cx, id, &Refusal::new(503, &why.to_string()));
@@ -246,7 +261,7 @@ struct Proven<'a> {
 
 fn on_proven(service: &mut Service, cx: &mut Cx<'_>, id: ServerId, msg: &Message<'_>, proven: Proven<'_>) {
     let Proven { user, impu, came, how, .. } = proven;
-    let Service { registrar, subscribers, config, troubles, .. } = service;
+    let Service { registrar, subscribers, config, troubles, attempts, .. } = service;
     let profile = subscribers.user(user);
     if how != "none" {
         cx.ims(Level::Info, Subject::None, format_args!("{} authenticated ({how})", profile.impi));
@@ -258,6 +273,7 @@ fn on_proven(service: &mut Service, cx: &mut Cx<'_>, id: ServerId, msg: &Message
         Err(why) => {
             let (impi, status) = (&profile.impi, why.status());
             troubles.tell(cx, Some(user), || format!("Register {impi}: refused with {status}: {why}"));
+            attempts.failed(user, cx.wall, Step::Bound, &format!("refused with {status}: {why}"));
             let refusal = Refusal::new(status, &why.to_string());
             let least = shortest(&config.registration).as_secs();
             let refusal = match why {
@@ -269,6 +285,7 @@ fn on_proven(service: &mut Service, cx: &mut Cx<'_>, id: ServerId, msg: &Message
     };
     let done = plan.carry_out(registrar, user);
     troubles.clear(user);
+    service.note_done(cx, user, &done);
     for step in &done {
         tell(cx, service, service.subscribers.user(user), step);
     }

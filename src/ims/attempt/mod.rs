@@ -7,11 +7,13 @@
 
 mod report;
 mod verdict;
+mod watch;
 
 use crate::base::time::{Duration, UnixTime};
 use crate::ims::subscriber::UserId;
 use crate::proto::flow::Transport;
 use crate::proto::sip::sec_agree::{Direction, Parameters, SetCounters, Suite, associations};
+use arrayvec::ArrayVec;
 pub use report::{Live, Report, State, StepView, Trouble, report};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -123,24 +125,41 @@ impl Counted {
     }
 }
 
+/// Longest text that is kept of what went wrong, octets.
+const MAX_WORDS: usize = 512;
+
+/// REGISTERs that named nobody and are remembered: for those who look for a user who never came.
+const MAX_MISNAMED: usize = 4;
+
+/// The text, or as much of it as is kept.
+fn bounded(words: &str) -> Box<str> {
+    let is_end = |at: &usize| words.is_char_boundary(*at);
+    let end = (0..=words.len().min(MAX_WORDS)).rev().find(is_end).unwrap_or(0);
+    words[..end].into()
+}
+
 /// The last attempt of each user; bounded by the number of users.
 #[derive(Debug, Default)]
-pub struct Attempts(BTreeMap<UserId, Box<Attempt>>);
+pub struct Attempts {
+    of_user: BTreeMap<UserId, Box<Attempt>>,
+    /// What is wrong with the last REGISTERs that named nobody, the last one last.
+    misnamed: ArrayVec<Box<str>, MAX_MISNAMED>,
+}
 
 impl Attempts {
-    /// A REGISTER of the user came. `answers`: it brings credentials for a challenge.
+    /// A REGISTER of the user came. `answers`: it brings credentials, which are an answer when a challenge waits for one.
     pub fn seen(&mut self, user: UserId, at: UnixTime, packet: Packet, answers: bool) {
-        let last = self.0.get_mut(&user);
-        if let Some(attempt) = last.filter(|a| answers && matches!(a.mark(Step::Challenge), Mark::Done(_))) {
+        let last = self.of_user.get_mut(&user);
+        if let Some(attempt) = last.filter(|a| answers && a.is_unanswered()) {
             attempt.answer = Some(packet);
             attempt.set(Step::Answer, at, true);
             return;
         }
-        let unanswered = self.0.get(&user).map_or(0, |last| match last.is_unanswered() {
+        let unanswered = self.of_user.get(&user).map_or(0, |last| match last.is_unanswered() {
             true => last.unanswered.saturating_add(1),
             false => 0,
         });
-        self.0.insert(user, Box::new(Attempt::new(at, packet, unanswered)));
+        self.of_user.insert(user, Box::new(Attempt::new(at, packet, unanswered)));
     }
 
     /// Nothing is to protect the answer: `needless` for a user without IPsec.
@@ -166,13 +185,13 @@ impl Attempts {
         self.change(user, |a| a.set(Step::Associations, at, true));
     }
 
-    /// A challenge is sent. What an earlier one of the attempt came to is over.
-    pub fn challenged(&mut self, user: UserId, at: UnixTime, algorithm: &'static str) {
+    /// A challenge is made. What an earlier one of the attempt came to is over.
+    pub fn asked(&mut self, user: UserId, algorithm: &'static str) {
         self.change(user, |a| {
             if let Some(words) = a.words.take() {
                 a.note = Some(words);
             }
-            for step in [Step::Answer, Step::Digest, Step::Bound] {
+            for step in [Step::Challenge, Step::Answer, Step::Digest, Step::Bound] {
                 a.marks[step as usize] = Mark::None;
             }
             if a.mark(Step::Verify) != Mark::Needless {
@@ -180,8 +199,12 @@ impl Attempts {
             }
             a.answer = None;
             a.algorithm = algorithm;
-            a.set(Step::Challenge, at, true);
         });
+    }
+
+    /// It is sent.
+    pub fn challenged(&mut self, user: UserId, at: UnixTime) {
+        self.change(user, |a| a.set(Step::Challenge, at, true));
     }
 
     /// The answer says of the agreement what was agreed.
@@ -208,9 +231,32 @@ impl Attempts {
     /// A step failed; why, in words.
     pub fn failed(&mut self, user: UserId, at: UnixTime, step: Step, words: &str) {
         self.change(user, |a| {
-            a.words = Some(words.into());
+            a.words = Some(bounded(words));
             a.set(step, at, false);
         });
+    }
+
+    /// A REGISTER came that names nobody; what is wrong with it.
+    pub fn misnamed(&mut self, words: &str) {
+        if self.misnamed.is_full() {
+            self.misnamed.remove(0);
+        }
+        self.misnamed.push(bounded(words));
+    }
+
+    /// What was wrong with the last REGISTERs that named nobody.
+    pub fn misnamed_words(&self) -> &[Box<str>] {
+        &self.misnamed
+    }
+
+    /// Whether the user has answered the challenge of the attempt.
+    pub fn has_answer(&self, user: UserId) -> bool {
+        self.of(user).is_some_and(|a| a.answer.is_some())
+    }
+
+    /// Whether that answer came without the security associations that it should have come through.
+    pub fn is_bare(&self, user: UserId) -> bool {
+        self.of(user).is_some_and(|a| a.offer.is_some() && a.answer.is_some() && !a.is_answer_protected())
     }
 
     /// A set has gone: what the kernel had counted.
@@ -224,11 +270,11 @@ impl Attempts {
 
     /// The user's last attempt.
     pub fn of(&self, user: UserId) -> Option<&Attempt> {
-        self.0.get(&user).map(|attempt| &**attempt)
+        self.of_user.get(&user).map(|attempt| &**attempt)
     }
 
     fn change(&mut self, user: UserId, change: impl FnOnce(&mut Attempt)) {
-        if let Some(attempt) = self.0.get_mut(&user) {
+        if let Some(attempt) = self.of_user.get_mut(&user) {
             change(attempt);
         }
     }
@@ -268,6 +314,12 @@ impl Attempt {
     /// Whether it stopped at a challenge that nothing came back to.
     fn is_unanswered(&self) -> bool {
         self.is_done(Step::Challenge) && self.mark(Step::Answer) == Mark::None
+    }
+
+    /// Whether its answer came through the security associations.
+    fn is_answer_protected(&self) -> bool {
+        let ports = self.offer.map(|offer| [offer.own.port_s, offer.own.port_c]);
+        self.answer.zip(ports).is_some_and(|(answer, ports)| ports.contains(&answer.to.port()))
     }
 
     /// Whether it ended well.

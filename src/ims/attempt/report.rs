@@ -75,10 +75,11 @@ pub struct Live {
 /// How long a step may take before its absence is a trouble.
 const PATIENCE: Duration = Duration::from_secs(8);
 
-/// Tells an attempt, as it is at `now`.
-pub fn report(attempt: Option<&Attempt>, live: Live, now: UnixTime) -> Report {
+/// Tells an attempt, as it is at `now`. `misnamed`: what is wrong with REGISTERs that named nobody, which may have been this
+/// user's.
+pub fn report(attempt: Option<&Attempt>, misnamed: &[Box<str>], live: Live, now: UnixTime) -> Report {
     let Some(attempt) = attempt else {
-        return Report { steps: Vec::new(), trouble: Some(verdict::nothing_came()) };
+        return Report { steps: Vec::new(), trouble: Some(verdict::nothing_came(misnamed)) };
     };
     let counted = live.counters.as_ref().map(Counted::of).or(attempt.counted);
     let steps = Telling { attempt, counted }.steps();
@@ -149,7 +150,8 @@ impl Telling<'_> {
         steps.push(self.noted(Step::Verify, name::VERIFY, None));
         steps.push(self.noted(Step::Digest, name::DIGEST, Some(a.algorithm.to_owned())));
         steps.push(self.noted(Step::Bound, name::BOUND, Some(self.bound())));
-        let end = steps.iter().rposition(|step| step.state == State::Done).unwrap_or(0);
+        let is_taken = |step: &StepView| matches!(step.state, State::Done | State::Failed);
+        let end = steps.iter().rposition(is_taken).unwrap_or(0);
         // what was passed over was not needed: a refresh through IPsec is not challenged, a trusted user proves nothing
         for step in steps.iter_mut().take(end).filter(|step| step.state == State::NotYet) {
             step.state = State::Needless;
@@ -188,23 +190,18 @@ impl Telling<'_> {
 
     /// What the kernel counted tells both whether ESP came and whether its keys were right.
     fn esp(&self) -> [StepView; 2] {
-        let through_it = self.attempt.is_done(Step::Answer)
-            && self.attempt.offer.is_some_and(|o| {
-                self.attempt.answer.is_some_and(|p| [o.own.port_s, o.own.port_c].contains(&p.to.port()))
-            });
+        let through_it = self.attempt.is_answer_protected();
         let counted = self.counted.unwrap_or_default();
         let Counted { packets, integrity_failed, replayed } = counted;
         let right = through_it || packets > 0;
         let came = right || integrity_failed > 0 || replayed > 0;
         let step = |name, state, text| StepView { name, state, at: None, text };
         let seen = match came {
-            true => {
-                step(name::ESP, State::Done, format!("packets: {}", packets + integrity_failed + replayed))
-            }
+            true => step(name::ESP, State::Done, packets_of(packets + integrity_failed + replayed)),
             false => step(name::ESP, State::NotYet, String::new()),
         };
-        let bad =
-            format!("packets with a wrong check value: {integrity_failed}, repeated or too late: {replayed}");
+        let (wrong, again) = (packets_of(integrity_failed), packets_of(replayed));
+        let bad = format!("{wrong} with a wrong check value, {again} repeated or too late");
         let integrity = match (right, came) {
             (true, _) if integrity_failed + replayed == 0 => {
                 step(name::INTEGRITY, State::Done, String::new())
@@ -222,6 +219,10 @@ impl Telling<'_> {
             Attempt { binding, expires_secs, .. } => format!("binding {binding:04x} for {expires_secs} s"),
         }
     }
+}
+
+fn packets_of(count: u64) -> String {
+    format!("{count} packet{}", if count == 1 { "" } else { "s" })
 }
 
 /// `UDP from 10.0.0.1:5060 to 192.0.2.1:5060`.

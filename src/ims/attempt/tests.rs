@@ -37,7 +37,8 @@ fn challenged() -> Attempts {
     attempts.seen(USER, at(0), packet(5060), false);
     attempts.offered(USER, at(1), offer());
     attempts.installed(USER, at(2));
-    attempts.challenged(USER, at(3), "AKAv1-MD5");
+    attempts.asked(USER, "AKAv1-MD5");
+    attempts.challenged(USER, at(3));
     attempts
 }
 
@@ -46,7 +47,8 @@ fn challenged_plainly(algorithm: &'static str) -> Attempts {
     let mut attempts = Attempts::default();
     attempts.seen(USER, at(0), packet(5060), false);
     attempts.plain(USER);
-    attempts.challenged(USER, at(3), algorithm);
+    attempts.asked(USER, algorithm);
+    attempts.challenged(USER, at(3));
     attempts
 }
 
@@ -64,7 +66,7 @@ fn states(report: &Report) -> Vec<(&'static str, State)> {
 
 #[track_caller]
 fn stopped_at(attempts: &Attempts, live: Live, step: &str, cause: &str, cure: &str) -> Report {
-    let report = report(attempts.of(USER), live, later());
+    let report = report(attempts.of(USER), &[], live, later());
     let trouble = report.trouble.as_ref().expect("a trouble");
     assert_eq!(trouble.step, step, "{trouble:?}");
     assert!(trouble.cause.contains(cause), "{}", trouble.cause);
@@ -83,7 +85,7 @@ fn a_registration_through_ipsec_takes_every_step() {
     attempts.verified(USER, at(301));
     attempts.proven(USER, at(302), "AKAv1-MD5");
     attempts.bound(USER, at(303), 0x1f, Duration::from_secs(3600));
-    let report = report(attempts.of(USER), counters(1, 0, 0), later());
+    let report = report(attempts.of(USER), &[], counters(1, 0, 0), later());
     assert!(states(&report).iter().all(|(_, state)| *state == State::Done), "{report:?}");
     assert_eq!(report.trouble, None);
     let texts: Vec<String> = report.steps.iter().map(|s| format!("{}: {}", s.name, s.text)).collect();
@@ -96,7 +98,7 @@ fn a_registration_through_ipsec_takes_every_step() {
             "IPsec agreed: aes-cbc with hmac-sha-1-96",
             "In the kernel: phone ports 31112, 31113 SPIs 0x00001001, 0x00001002; here ports 5100, 6100 SPIs 0x00002001, 0x00002002",
             "401 sent: AKAv1-MD5",
-            "ESP seen: packets: 1",
+            "ESP seen: 1 packet",
             "Integrity right: ",
             "Answer seen: UDP from 10.0.0.1:31112 to 10.0.0.254:6100",
             "Agreement same: ",
@@ -113,7 +115,7 @@ fn without_ipsec_its_steps_are_not_needed() {
     attempts.seen(USER, at(300), packet(5060), true);
     attempts.proven(USER, at(302), "MD5");
     attempts.bound(USER, at(303), 1, Duration::ZERO);
-    let report = report(attempts.of(USER), Live::default(), later());
+    let report = report(attempts.of(USER), &[], Live::default(), later());
     assert_eq!((&report.trouble, report.steps.last().map(|s| &*s.text)), (&None, Some("de-registered")));
     let needless: Vec<_> = states(&report).into_iter().filter(|(_, s)| *s == State::Needless).collect();
     let names = [name::AGREEMENT, name::ASSOCIATIONS, name::VERIFY];
@@ -126,7 +128,7 @@ fn a_refresh_that_is_not_challenged_leaves_nothing_open() {
     let mut attempts = Attempts::default();
     attempts.seen(USER, at(0), packet(6100), false);
     attempts.bound(USER, at(3), 1, Duration::from_secs(60));
-    let report = report(attempts.of(USER), Live::default(), later());
+    let report = report(attempts.of(USER), &[], Live::default(), later());
     assert_eq!(report.trouble, None);
     assert!(states(&report).iter().all(|(_, state)| matches!(state, State::Done | State::Needless)));
 }
@@ -134,13 +136,13 @@ fn a_refresh_that_is_not_challenged_leaves_nothing_open() {
 #[test]
 fn nobody_is_told_of_a_trouble_while_the_phone_may_still_answer() {
     let attempts = challenged();
-    assert_eq!(report(attempts.of(USER), counters(0, 0, 0), at(2000)).trouble, None);
-    assert!(report(attempts.of(USER), counters(0, 0, 0), at(20_000)).trouble.is_some());
+    assert_eq!(report(attempts.of(USER), &[], counters(0, 0, 0), at(2000)).trouble, None);
+    assert!(report(attempts.of(USER), &[], counters(0, 0, 0), at(20_000)).trouble.is_some());
 }
 
 #[test]
 fn a_phone_that_never_came_is_looked_for_before_the_sip_port() {
-    let report = report(None, Live::default(), later());
+    let report = report(None, &[], Live::default(), later());
     let trouble = report.trouble.unwrap();
     assert_eq!((report.steps.len(), trouble.step), (0, name::SEEN));
     assert!(trouble.cause.contains("P-CSCF") && trouble.cure.contains("APN"), "{trouble:?}");
@@ -173,7 +175,8 @@ fn a_phone_that_begins_anew_again_and_again_got_the_401() {
         attempts.seen(USER, at(5000), packet(5060), false);
         attempts.offered(USER, at(5000), offer());
         attempts.installed(USER, at(5000));
-        attempts.challenged(USER, at(5000), "AKAv1-MD5");
+        attempts.asked(USER, "AKAv1-MD5");
+        attempts.challenged(USER, at(5000));
     }
     let report = stopped_at(&attempts, counters(0, 0, 0), name::ESP, "begun anew before", "K and op/opc");
     assert_eq!(report.steps[5].text, "AKAv1-MD5, after 2 that nothing came back to");
@@ -186,7 +189,8 @@ fn an_address_translation_is_named() {
     attempts.seen(USER, at(0), Packet { told, ..packet(5060) }, false);
     attempts.offered(USER, at(1), offer());
     attempts.installed(USER, at(2));
-    attempts.challenged(USER, at(3), "AKAv1-MD5");
+    attempts.asked(USER, "AKAv1-MD5");
+    attempts.challenged(USER, at(3));
     let cause = "calls itself 192.168.1.20 and comes from 10.0.0.1";
     stopped_at(&attempts, counters(0, 0, 0), name::ESP, cause, "MASQUERADE");
 }
@@ -198,7 +202,10 @@ fn esp_that_comes_tells_keys_from_the_way() {
     stopped_at(&attempts, counters(0, 0, 2), name::INTEGRITY, "a second time or too late", "airplane");
     stopped_at(&attempts, counters(4, 0, 0), name::ANSWER, "right keys, and no REGISTER", "--wireshark");
     let report = stopped_at(&attempts, counters(4, 1, 0), name::ANSWER, "right keys", "MTU");
-    assert_eq!(report.steps[7].text, "but also packets with a wrong check value: 1, repeated or too late: 0");
+    assert_eq!(
+        report.steps[7].text,
+        "but also 1 packet with a wrong check value, 0 packets repeated or too late"
+    );
 }
 
 #[test]
@@ -249,15 +256,16 @@ fn a_second_challenge_keeps_what_was_wrong_with_the_first() {
     let mut attempts = challenged_plainly("AKAv1-MD5");
     attempts.seen(USER, at(300), packet(5060), true);
     attempts.failed(USER, at(301), Step::Digest, "the SIM asks for another SQN");
-    attempts.challenged(USER, at(302), "AKAv1-MD5");
-    let told = report(attempts.of(USER), Live::default(), at(400));
+    attempts.asked(USER, "AKAv1-MD5");
+    attempts.challenged(USER, at(302));
+    let told = report(attempts.of(USER), &[], Live::default(), at(400));
     assert_eq!(told.trouble, None);
     let text = "AKAv1-MD5, once more: the SIM asks for another SQN";
     assert_eq!((&*told.steps[5].text, told.steps[6].state), (text, State::NotYet));
     attempts.seen(USER, at(600), packet(5060), true);
     attempts.proven(USER, at(601), "AKAv1-MD5");
     attempts.bound(USER, at(602), 1, Duration::from_secs(60));
-    assert_eq!(report(attempts.of(USER), Live::default(), later()).trouble, None);
+    assert_eq!(report(attempts.of(USER), &[], Live::default(), later()).trouble, None);
 }
 
 #[test]
@@ -268,8 +276,19 @@ fn little_is_kept_of_each_user() {
         attempts.seen(UserId(user), at(0), packet(5060), false);
         attempts.seen(UserId(user), at(0), packet(5060), true);
     }
-    assert_eq!(attempts.0.len(), 100);
+    assert_eq!(attempts.of_user.len(), 100);
     // nothing is noted of a user whom nobody saw
     attempts.proven(UserId(1000), at(0), "MD5");
     assert!(attempts.of(UserId(1000)).is_none());
+}
+
+#[test]
+fn long_words_are_cut_between_characters() {
+    let mut attempts = Attempts::default();
+    let long = format!("x{}", "é".repeat(MAX_WORDS));
+    for _ in 0..=MAX_MISNAMED {
+        attempts.misnamed(&long);
+    }
+    let kept = attempts.misnamed_words();
+    assert_eq!((kept.len(), kept[0].len(), kept[0].chars().last()), (MAX_MISNAMED, MAX_WORDS - 1, Some('é')));
 }

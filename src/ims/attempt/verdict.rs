@@ -8,11 +8,19 @@ fn trouble(step: &'static str, cause: impl Into<String>, cure: impl Into<String>
 }
 
 /// No REGISTER of the user has come.
-pub(super) fn nothing_came() -> Trouble {
+pub(super) fn nothing_came(misnamed: &[Box<str>]) -> Trouble {
+    let mut others = String::new();
+    if !misnamed.is_empty() {
+        others =
+            format!(". REGISTERs have come that named nobody, perhaps this one: {}", misnamed.join("; "));
+    }
+    let cause = String::from(
+        "no REGISTER of this user has come since the program started: the phone has no IMS PDN, was not told this \
+         P-CSCF, cannot reach it, does no IMS on this network, or names another user",
+    );
     trouble(
         name::SEEN,
-        "no REGISTER of this user has come since the program started: the phone has no IMS PDN, was not told this \
-         P-CSCF, cannot reach it, does IMS on no such network, or names another user",
+        cause + &others,
         "see whether the phone asked the MME for the APN \"ims\" and got the address of sip_addr as P-CSCF; whether its \
          packets arrive (tcpdump port 5060); and whether the log has a REGISTER of a user who is not in ue_db",
     )
@@ -36,6 +44,12 @@ pub(super) fn of(attempt: &Attempt, step: &StepView, counted: Counted, unknown_s
         ),
         name::ESP => no_esp(attempt, unknown_spi),
         name::INTEGRITY if failed => wrong_integrity(counted),
+        name::ANSWER if failed => trouble(
+            step.name,
+            &*step.text,
+            "the phone does not use the IPsec that it asked for, or somebody on the way takes Security-Server out: set `ipsec` \
+             of this user to \"off\" if that is as it should be",
+        ),
         name::ANSWER => no_answer(attempt),
         name::VERIFY if failed => trouble(
             step.name,

@@ -6,6 +6,7 @@ use super::text::SetText;
 use super::view::{SetView, Stage};
 use crate::base::time::Instant;
 use crate::base::trace::{Dir, Layer, Level, Subject};
+use crate::ims::attempt::Step;
 use crate::ims::core::Service;
 use crate::ims::dispatch::{Refusal, challenge, refuse};
 use crate::ims::registrar::Gone;
@@ -59,9 +60,11 @@ impl Service {
                 let Some(set) = self.security.set(id) else { return };
                 tell(cx, &self.subscribers, id, set, "offered");
                 let server = set.agreement.server().to_owned();
+                self.note_installed(cx, id);
                 challenge(self, cx, waiting.tx, waiting.family, &waiting.value, Some(&server));
             }
             Installed::Failed(user, waiting, words) => {
+                self.attempts.failed(user, cx.wall, Step::Associations, &words);
                 let impi = &self.subscribers.user(user).impi;
                 let text = || {
                     format!(
@@ -86,6 +89,7 @@ impl Service {
         let Some(set) = self.security.forget(id) else { return };
         let impi = &self.subscribers.user(set.user).impi;
         tell(cx, &self.subscribers, id, &set, "removed");
+        self.attempts.ended(set.user, id.to_bits(), &counted.unwrap_or_default());
         let [requests, ..] = counted.unwrap_or_default();
         if !set.has_carried && requests.integrity_failed > 0 {
             let (number, spi) = (requests.integrity_failed, set.agreement.own().spi_s);

@@ -231,7 +231,7 @@ fn auts(rand: &[u8; 16], sqn_ms: u64, opc: &[u8; 16]) -> String {
     base64::engine::general_purpose::STANDARD.encode(octets)
 }
 
-fn with_auts(challenge: &Sent, sqn_ms: u64, opc: &[u8; 16]) -> String {
+pub(super) fn with_auts(challenge: &Sent, sqn_ms: u64, opc: &[u8; 16]) -> String {
     let nonce = nonce(challenge);
     let (rand, _) = aka::parse_nonce(nonce.as_bytes()).expect("RAND");
     format!(

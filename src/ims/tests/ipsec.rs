@@ -26,28 +26,28 @@ fn locals() -> Locals {
     locals
 }
 
-fn lab_of(config: Config) -> Lab {
+pub(super) fn lab_of(config: Config) -> Lab {
     let ability = Ability { locals: locals(), suites: Suite::all().collect(), lack: None };
     Lab::with_core(|rng| Core::with_ability(config, ability, rng))
 }
 
-fn lab() -> Lab {
+pub(super) fn lab() -> Lab {
     lab_of(config())
 }
 
 /// A phone with a SIM that can do IPsec.
-struct Guarded {
-    phone: Phone,
+pub(super) struct Guarded {
+    pub(super) phone: Phone,
     client: u16,
     server: u16,
     spi: u32,
-    algorithms: &'static str,
+    pub(super) algorithms: &'static str,
     /// Security-Server of the last challenge.
     agreed: String,
 }
 
 impl Guarded {
-    fn new() -> Guarded {
+    pub(super) fn new() -> Guarded {
         let phone = bob();
         Guarded {
             phone,
@@ -60,7 +60,7 @@ impl Guarded {
     }
 
     /// The header lines of a request before anything is agreed.
-    fn offer(&self) -> String {
+    pub(super) fn offer(&self) -> String {
         let Guarded { client, server, spi, algorithms, .. } = self;
         format!(
             "Require: sec-agree\r\nProxy-Require: sec-agree\r\nSupported: path,sec-agree\r\n\
@@ -69,7 +69,7 @@ impl Guarded {
         )
     }
 
-    fn verify(&self) -> String {
+    pub(super) fn verify(&self) -> String {
         format!("Security-Verify: {}\r\n", self.agreed)
     }
 
@@ -82,7 +82,7 @@ impl Guarded {
     }
 
     /// Asks to register; the kernel takes the set. Gives the challenge.
-    fn challenged(&mut self, lab: &mut Lab) -> Sent {
+    pub(super) fn challenged(&mut self, lab: &mut Lab) -> Sent {
         let text = self.phone.register_text(&self.offer());
         let sent = lab.on_sip(self.phone.flow(), text);
         assert_eq!(sent, [], "nothing leaves before the kernel has the set");
@@ -93,7 +93,7 @@ impl Guarded {
     }
 
     /// Answers through the set.
-    fn answer(&mut self, lab: &mut Lab, challenge: &Sent, headers: &str) -> Sent {
+    pub(super) fn answer(&mut self, lab: &mut Lab, challenge: &Sent, headers: &str) -> Sent {
         let address = format!("10.0.0.2:{}", self.server);
         self.phone.contact = format!("<sip:phone@{address}>");
         self.phone.address = address;
@@ -101,14 +101,14 @@ impl Guarded {
         self.phone.answer(lab, challenge, headers)
     }
 
-    fn register(&mut self, lab: &mut Lab) -> Sent {
+    pub(super) fn register(&mut self, lab: &mut Lab) -> Sent {
         let challenge = self.challenged(lab);
         let headers = self.offer() + &self.verify();
         self.answer(lab, &challenge, &headers)
     }
 
     /// A REGISTER through the set that is there.
-    fn refresh(&mut self, lab: &mut Lab, headers: &str) -> Vec<Sent> {
+    pub(super) fn refresh(&mut self, lab: &mut Lab, headers: &str) -> Vec<Sent> {
         let headers = format!("{}{headers}", self.verify());
         let text = self.phone.register_text(&headers);
         lab.on_sip(self.phone.flow(), text)
@@ -119,7 +119,7 @@ fn taken(lab: &mut Lab) -> Vec<Output> {
     std::mem::take(&mut lab.kernel)
 }
 
-fn asked(lab: &mut Lab) -> Box<SaSet> {
+pub(super) fn asked(lab: &mut Lab) -> Box<SaSet> {
     let commands = taken(lab);
     let mut installs = commands.into_iter().filter_map(|c| match c {
         Output::InstallSas(set) => Some(set),
@@ -129,13 +129,13 @@ fn asked(lab: &mut Lab) -> Box<SaSet> {
 }
 
 /// The kernel takes what it is asked for.
-fn install(lab: &mut Lab) -> Vec<Sent> {
+pub(super) fn install(lab: &mut Lab) -> Vec<Sent> {
     let set = asked(lab);
     lab.with(|core, cx| core.on_sas_installed(cx, set.id, Ok(()))).1
 }
 
 /// The kernel removes what it is asked to; how many sets.
-fn remove(lab: &mut Lab, counted: [SaCounters; 4]) -> usize {
+pub(super) fn remove(lab: &mut Lab, counted: [SaCounters; 4]) -> usize {
     let removed: Vec<u64> = taken(lab)
         .into_iter()
         .filter_map(|c| match c {
@@ -153,7 +153,8 @@ fn stages(lab: &Lab) -> Vec<Stage> {
     lab.core.set_views(lab.now).iter().map(|v| v.stage).collect()
 }
 
-const NONE: [SaCounters; 4] = [SaCounters { packets: 0, octets: 0, replayed: 0, integrity_failed: 0 }; 4];
+pub(super) const NONE: [SaCounters; 4] =
+    [SaCounters { packets: 0, octets: 0, replayed: 0, integrity_failed: 0 }; 4];
 
 #[test]
 fn a_phone_registers_through_the_set_that_its_challenge_offered() {

@@ -188,5 +188,7 @@ mod tests {
         let say = |answer: Value| render(&json!({}), &answer, &Look::plain());
         assert_eq!(say(json!({ "SAs": [], "unknown_spi": 0 })), "No phone has registered through IPsec\n");
         assert_eq!(say(json!({ "SAs": [], "lack": "run it as root" })), "No IPsec: run it as root\n");
+        let table = render(&json!({ "wireshark": true }), &json!({ "SAs": [] }), &Look::plain());
+        assert_eq!(table, "# No phone has registered through IPsec\n");
     }
 }

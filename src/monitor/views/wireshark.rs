@@ -13,6 +13,9 @@ const HEADER: &str = "# Security associations for Wireshark: append this to the 
 
 /// One line for each association.
 pub(super) fn table(sas: &[Value]) -> String {
+    if sas.is_empty() {
+        return "# No phone has registered through IPsec\n".to_owned();
+    }
     sas.iter().fold(HEADER.to_owned(), |out, sa| out + &line(sa) + "\n")
 }
 
