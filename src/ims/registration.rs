@@ -92,8 +92,12 @@ pub(super) fn on_register(
                     misnamed.words(&service.subscribers)
                 )
             };
-            service.attempts.misnamed(&words());
-            service.troubles.tell(cx, None, words);
+            // what is not told is not remembered either: looking for a similar name takes time, and anybody can ask
+            let mut told = None;
+            service.troubles.tell(cx, None, || told.insert(words()).clone());
+            if let Some(words) = told {
+                service.attempts.misnamed(&words);
+            }
             return refuse(service, cx, id, &Refusal::new(status, reason));
         }
     };

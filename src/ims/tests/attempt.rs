@@ -226,6 +226,12 @@ fn who_never_came_may_have_come_under_another_name() {
     let report = told(&mut lab, BOB, None);
     stopped(&report, "REGISTER seen", "001010123456785x@ims.test is not in ue_db");
     assert!(lab.core.attempt(BOB).is_none());
+    // what nobody is told of any more costs nothing either
+    for n in 0..100 {
+        let aor = format!("sip:flood{n:02}@ims.test");
+        Phone::new("", &aor, "10.0.0.7:5060", Secret::Password("")).ask(&mut lab, "");
+    }
+    assert!(lab.core.misnamed().iter().all(|words| !words.contains("flood99")), "{:?}", lab.core.misnamed());
 }
 
 /// A log that wants what happens to security associations, and perhaps keys.
