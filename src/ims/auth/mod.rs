@@ -10,6 +10,7 @@ mod diagnose;
 pub mod policy;
 mod seal;
 mod sequence;
+mod slip;
 mod throttle;
 
 use crate::base::time::Instant;
@@ -24,6 +25,7 @@ use crate::ims::tokens::Tokens;
 use crate::ims::trouble::Troubles;
 use crate::proto::cx::Cx;
 use crate::proto::sip::digest::{Algorithm, Challenge, Credentials, aka as aka_digest};
+use crate::wire::sip::text::lossy;
 use crate::wire::sip::{HeaderId, Message};
 use card::{Card, Claim};
 use challenge::{Challenges, NonceText, Pending};
@@ -194,33 +196,11 @@ impl Auth {
         let right = secret.as_ref().is_some_and(|secret| {
             given.verify(pending.algorithm, message.method_token(), message.body(), secret)
         });
-        if !right {
+        if !right || !policy::takes_qop(profile, given.qop) {
             return self.on_wrong(to, who, &given, message, claim.is_last);
         }
-        let count = given.qop.and_then(|_| given.nonce_count()).unwrap_or(0);
-        if count <= pending.accepted_count && pending.accepted_count > 0 {
-            // RFC 7616 3.3 nc: a count that was there before is a replay
-            to.cx.ims(
-                Level::Warn,
-                Subject::None,
-                format_args!("{}: nonce count {count} again, a replay", profile.impi),
-            );
-            return self.challenge(to, who, Round { stale: true, ..fresh });
-        }
-        let how = pending.algorithm.name();
-        let info = secret.and_then(|secret| authentication_info(&given, pending.algorithm, &secret));
-        let is_aka = pending.vector.is_some();
-        if is_aka || count == 0 || claim.fresh_each_time {
-            let rand = pending.rand;
-            self.challenges.take(card, given.nonce);
-            self.challenges.spend(claim.user, rand, now);
-        } else {
-            pending.accepted_count = count;
-        }
-        if is_aka {
-            self.sequences.confirm(to.cx, card, profile);
-        }
-        Outcome::Passed { how, info }
+        let secret = secret.unwrap_or_default();
+        self.on_right(to, who, &given, &secret, claim.fresh_each_time)
     }
 
     /// Whether a challenge with this nonce waits for an answer of the user's.
@@ -252,8 +232,10 @@ impl Auth {
     pub fn tick(&mut self, cx: &mut Cx<'_>, subscribers: &Subscribers, troubles: &mut Troubles) {
         while let Some((user, expired)) = self.challenges.pop_expired(cx.now) {
             if expired.accepted_count == 0 {
-                let impi = &subscribers.user(user).impi;
-                troubles.mention(cx, Level::Info, format_args!("{impi} has not answered its challenge"));
+                let profile = subscribers.user(user);
+                let cause = diagnose::no_answer(profile, expired.vector.is_some());
+                let words = format_args!("{} has not answered its challenge: {cause}", profile.impi);
+                troubles.mention(cx, Level::Info, words);
             }
         }
     }
@@ -315,6 +297,52 @@ impl Auth {
             )
         });
         Outcome::Refused { status: 403, reason: "IPsec was agreed" }
+    }
+
+    /// The answer is that of the user: it counts unless it was there before.
+    fn on_right(
+        &mut self,
+        to: &mut AuthCx<'_, '_>,
+        who: Who<'_>,
+        given: &Credentials<'_>,
+        secret: &[u8],
+        fresh_each_time: bool,
+    ) -> Outcome {
+        let Who { card, profile, .. } = who;
+        let now = to.cx.now;
+        let pending = self.challenges.find(card, given.nonce, now).expect("the caller found it");
+        let counted = given.qop.and_then(|_| given.nonce_count());
+        let count = counted.unwrap_or(0);
+        if count <= pending.accepted_count && pending.accepted_count > 0 {
+            // RFC 7616 3.3 nc: a count that was there before is a replay
+            let words = match counted {
+                Some(count) => format!("nonce count {count} again, a replay"),
+                None => "an answer without a nonce count to a nonce that has served".to_owned(),
+            };
+            to.troubles.mention(to.cx, Level::Warn, format_args!("{}: {words}", profile.impi));
+            let round = Round { stale: true, proposed: given.algorithm, ..Round::default() };
+            return self.challenge(to, who, round);
+        }
+        if let Some(nc) = given.nc.filter(|_| given.qop.is_some() && counted.is_none()) {
+            let nc = lossy(&nc[..nc.len().min(16)]);
+            let words =
+                format_args!("{}: nc {nc} is no hexadecimal number, so its nonce serves once", profile.impi);
+            to.troubles.mention(to.cx, Level::Info, words);
+        }
+        let how = pending.algorithm.name();
+        let info = authentication_info(given, pending.algorithm, secret);
+        let is_aka = pending.vector.is_some();
+        if is_aka || count == 0 || fresh_each_time {
+            let rand = pending.rand;
+            self.challenges.take(card, given.nonce);
+            self.challenges.spend(card.user, rand, now);
+        } else {
+            pending.accepted_count = count;
+        }
+        if is_aka {
+            self.sequences.confirm(to.cx, card, profile);
+        }
+        Outcome::Passed { how, info }
     }
 
     fn on_wrong(

@@ -1,12 +1,16 @@
 //! Which algorithm a user is challenged with, and the keys for it (manual 5.2.1 `authent_type`, `pwd`, `sim_algo` and its
 //! companions).
+//!
+//! A challenge names one algorithm. RFC 8760 2.3 allows one header for each, the preferred one first; but old clients read the
+//! first header only, and one that begins with SHA-256 shuts them out, while one that begins with MD5 gains nothing, because
+//! clients take the first that they know. So SHA-256 is for those who propose it.
 
 use crate::config::model::{AuthentType, OperatorCode, OperatorCodeTuak, Sim, SimAlgo, User};
 use crate::crypto::aka::{self, Functions};
 use crate::crypto::milenage::{Constants, derive_opc};
 use crate::crypto::tuak::{Key, derive_topc};
 use crate::proto::sip::digest::{AkaVersion, Algorithm, Qop};
-use smallvec::{SmallVec, smallvec};
+use smallvec::SmallVec;
 use std::num::NonZeroU8;
 
 /// Why a user cannot be challenged, in words for the log.
@@ -58,6 +62,13 @@ pub fn offered_qop(user: &User) -> SmallVec<[Qop; 2]> {
     user.qop.iter().filter_map(|name| Qop::parse(name.as_bytes())).collect()
 }
 
+/// Whether an answer with this qop will do. Where nothing but auth-int is offered, the operator wants the body protected; else
+/// an answer without any is taken as RFC 2069 has it (RFC 2617 3.2.2: older clients), although more was offered.
+pub fn takes_qop(user: &User, given: Option<&[u8]>) -> bool {
+    let insists = offered_qop(user)[..] == [Qop::AuthInt];
+    !insists || given.and_then(Qop::parse) == Some(Qop::AuthInt)
+}
+
 /// The authentication functions of the configured SIM.
 pub fn sim(sim: &Sim) -> Result<aka::Sim, NoKeys> {
     let functions = match &sim.algo {
@@ -82,56 +93,6 @@ pub fn sim(sim: &Sim) -> Result<aka::Sim, NoKeys> {
         }
     };
     aka::Sim::new(functions, sim.amf, sim.res_len).map_err(|e| NoKeys(format!("res_len: {e}")))
-}
-
-/// What the SIM may be, should its keys not fit: the usual slips in provisioning.
-pub struct Slip {
-    /// What it is taken for, as in "when the configured op is an OPc".
-    pub what: &'static str,
-    /// What to do about it.
-    pub remedy: &'static str,
-    /// The SIM as it would be.
-    pub sim: Sim,
-}
-
-/// The slips that are possible with what is configured.
-pub fn slips(sim: &Sim) -> SmallVec<[Slip; 2]> {
-    let slip = |what, remedy, algo| Slip { what, remedy, sim: Sim { algo, ..sim.clone() } };
-    let xor = || slip("the SIM uses XOR", "configure sim_algo \"xor\"", SimAlgo::Xor);
-    match &sim.algo {
-        SimAlgo::Milenage { op, r, c } => {
-            let milenage = |op| SimAlgo::Milenage { op, r: *r, c: *c };
-            let code = match op {
-                OperatorCode::Op(code) => slip(
-                    "the configured op is an OPc",
-                    "configure it as opc",
-                    milenage(OperatorCode::Opc(*code)),
-                ),
-                OperatorCode::Opc(code) => slip(
-                    "the configured opc is an OP",
-                    "configure it as op",
-                    milenage(OperatorCode::Op(*code)),
-                ),
-            };
-            smallvec![code, xor()]
-        }
-        SimAlgo::Tuak { top, keccak_iter } => {
-            let tuak = |top| SimAlgo::Tuak { top, keccak_iter: *keccak_iter };
-            smallvec![match top {
-                OperatorCodeTuak::Top(code) => slip(
-                    "the configured top is a TOPc",
-                    "configure it as topc",
-                    tuak(OperatorCodeTuak::Topc(*code)),
-                ),
-                OperatorCodeTuak::Topc(code) => slip(
-                    "the configured topc is a TOP",
-                    "configure it as top",
-                    tuak(OperatorCodeTuak::Top(*code)),
-                ),
-            }]
-        }
-        SimAlgo::Xor => SmallVec::new(),
-    }
 }
 
 fn k16(sim: &Sim) -> Result<[u8; 16], NoKeys> {

@@ -3,6 +3,7 @@
 mod attempt;
 mod auth;
 mod auth_limit;
+mod auth_qop;
 mod auth_sim;
 mod dispatch;
 mod hostile;

@@ -32,6 +32,10 @@ pub(super) struct Phone {
     pub(super) nc: u32,
     /// The flow that it sends on, when that is not its address to the first socket.
     pub(super) over: Option<Flow>,
+    /// qop of answers that have an nc.
+    pub(super) qop: &'static str,
+    /// The body of every request.
+    pub(super) body: &'static str,
 }
 
 impl Phone {
@@ -52,6 +56,8 @@ impl Phone {
             cseq: 0,
             nc: 0,
             over: None,
+            qop: "auth",
+            body: "",
         }
     }
 
@@ -66,12 +72,13 @@ impl Phone {
     /// A request of this phone, with a new branch and CSeq.
     pub(super) fn request(&mut self, method: &str, uri: &str, to: &str, headers: &str) -> String {
         self.cseq += 1;
-        let Phone { address, aor, call_id, cseq, .. } = self;
+        let Phone { address, aor, call_id, cseq, body, .. } = self;
+        let length = body.len();
         let transport = if self.tcp { "TCP" } else { "UDP" };
         format!(
             "{method} {uri} SIP/2.0\r\nVia: SIP/2.0/{transport} {address};branch=z9hG4bK{call_id}-{cseq};rport\r\n\
              Max-Forwards: 70\r\nFrom: <{aor}>;tag=f\r\nTo: <{to}>\r\nCall-ID: {call_id}\r\nCSeq: {cseq} {method}\r\n\
-             {headers}Content-Length: 0\r\n\r\n"
+             {headers}Content-Length: {length}\r\n\r\n{body}"
         )
     }
 
@@ -115,7 +122,7 @@ impl Phone {
         let algorithm = Algorithm::parse(param(params, "algorithm").as_bytes()).expect("an algorithm");
         let nc = format!("{:08x}", self.nc);
         let protection =
-            (self.nc > 0).then_some(Protection { qop: b"auth", nc: nc.as_bytes(), cnonce: b"c" });
+            (self.nc > 0).then_some(Protection { qop: self.qop.as_bytes(), nc: nc.as_bytes(), cnonce: b"c" });
         let password = self.password(algorithm, &nonce);
         let response = response(&Inputs {
             algorithm,
@@ -125,10 +132,13 @@ impl Phone {
             nonce: nonce.as_bytes(),
             method: method.as_bytes(),
             uri: uri.as_bytes(),
-            body: b"",
+            body: self.body.as_bytes(),
             protection,
         });
-        let counted = if self.nc > 0 { format!(",qop=auth,nc={nc},cnonce=\"c\"") } else { String::new() };
+        let counted = match self.nc {
+            0 => String::new(),
+            _ => format!(",qop={},nc={nc},cnonce=\"c\"", self.qop),
+        };
         format!(
             "{header}: Digest username=\"{}\",realm=\"{realm}\",nonce=\"{nonce}\",uri=\"{uri}\",response=\"{response}\",\
              algorithm={}{counted}\r\n",
