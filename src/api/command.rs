@@ -174,6 +174,20 @@ pub const COMMANDS: &[Command] = &[
         handler: handlers::unregister,
     },
     Command {
+        message: "reauthenticate",
+        command: Some("reauthenticate"),
+        args: &[
+            Arg { name: "uri", kind: ArgKind::Word, optional: false, complete: Complete::None },
+            Arg { name: "seconds", kind: ArgKind::Integer, optional: true, complete: Complete::None },
+        ],
+        help: "Asks a phone to authenticate again soon",
+        details: "The URI is a contact, as the command users shows it, or an identity of a user, which means all its contacts. \
+                  The registration is let end after so many seconds (240 if not given, 10 at least), and a phone that has \
+                  subscribed to it is told with event=\"shortened\": it registers again before, at half of the time, and is \
+                  challenged. A phone that does not come is no longer registered then.",
+        handler: handlers::reauthenticate,
+    },
+    Command {
         message: "quit",
         command: Some("quit"),
         args: &[],
@@ -234,7 +248,8 @@ mod tests {
                 assert!(c.details.ends_with('.'), "{name} has no long help");
             }
         }
-        let named = ["help", "log", "users", "ipsec", "dialog", "dialog_stop", "unregister", "quit"];
+        let named =
+            ["help", "log", "users", "ipsec", "dialog", "dialog_stop", "unregister", "reauthenticate", "quit"];
         assert!(named.iter().all(|n| by_command(n).is_some()));
     }
 

@@ -4,8 +4,10 @@ use crate::api::command::{COMMANDS, by_command, by_message};
 use crate::api::cx::{ApiCx, apply_log_options};
 use crate::api::log_options::{LAYERS, LogConfig, parse_level, parse_rotate};
 use crate::api::snapshot;
+use crate::base::time::Duration;
 use crate::base::trace::{Dir, Layer, Level, Record, Subject};
 use crate::ims::attempt::{Attempt, Live, report};
+use crate::ims::limits::REAUTHENTICATE_WITHIN;
 use crate::ims::registrar::Gone;
 use serde_json::{Map, Value, json};
 use std::path::PathBuf;
@@ -106,6 +108,18 @@ pub fn unregister(cx: &mut ApiCx<'_>, request: &Value) -> Result<Value, String> 
         why.ok_or_else(|| format!("event {event}: it is one of {}", Gone::ALL.map(Gone::name).join(", ")))?;
     let (core, mut core_cx) = cx.core_cx();
     core.unregister(&mut core_cx, uri, why)?;
+    Ok(json!({}))
+}
+
+/// `reauthenticate`: lets the bindings that `uri` names end within `seconds`, so that the phones authenticate again.
+pub fn reauthenticate(cx: &mut ApiCx<'_>, request: &Value) -> Result<Value, String> {
+    let uri = text(request, "uri")?.ok_or("uri is missing")?;
+    let within = match integer(request, "seconds")? {
+        None => REAUTHENTICATE_WITHIN,
+        Some(secs) => Duration::from_secs(u64::try_from(secs).map_err(|_| "seconds must not be negative")?),
+    };
+    let (core, mut core_cx) = cx.core_cx();
+    core.reauthenticate(&mut core_cx, uri, within)?;
     Ok(json!({}))
 }
 

@@ -324,6 +324,33 @@ mod tests {
     }
 
     #[test]
+    fn reauthenticate_lets_a_binding_end_soon_and_says_why_it_cannot() {
+        let mut w = World::new();
+        let from = "10.0.0.1:5060".parse().unwrap();
+        let (now, wall) = (Instant::ZERO, UnixTime::from_micros(0));
+        let mut cx = Cx { now, wall, rng: &mut w.rng, out: &mut w.out, sink: &mut w.log };
+        let register = "REGISTER sip:x SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.0.1;branch=z9hG4bK1\r\nFrom: <tel:600>;tag=1\r\n\
+                        To: <tel:600>\r\nCall-ID: 1\r\nCSeq: 1 REGISTER\r\nContact: <sip:10.0.0.1>\r\n\r\n";
+        w.core.on_sip(&mut cx, Flow::udp(LocalId(0), from), register.as_bytes());
+        let expires =
+            |w: &World| w.core.user_views(Instant::from_nanos(1_234_567_890))[0].bindings[0].expires;
+        assert_eq!(expires(&w), 3599);
+        let ask = |more: &str| format!(r#"{{"message":"reauthenticate","uri":"sip:10.0.0.1"{more}}}"#);
+        assert_eq!(w.error(r#"{"message":"reauthenticate"}"#), "uri is missing");
+        assert_eq!(w.error(&ask(r#","seconds":-1"#)), "seconds must not be negative");
+        assert_eq!(w.error(&ask(r#","seconds":"soon""#)), "seconds must be a whole number");
+        assert_eq!(
+            w.error(&ask(r#","seconds":9"#)),
+            "9 s is too soon: no phone registers again in less than 10 s"
+        );
+        assert_eq!(w.one(&ask("")).get("error"), None);
+        assert_eq!(expires(&w), 240);
+        assert_eq!(w.one(&ask(r#","seconds":60"#)).get("error"), None);
+        assert_eq!(expires(&w), 60);
+        assert_eq!(w.error(&ask("")), "every registration of sip:10.0.0.1 ends within 240 s anyway");
+    }
+
+    #[test]
     fn quit_asks_the_core_to_end() {
         let mut w = World::new();
         assert_eq!(w.one(r#"{"message":"quit"}"#).get("error"), None);

@@ -5,7 +5,7 @@
 
 use crate::base::arena::Id;
 use crate::base::rng::Rng;
-use crate::base::time::Instant;
+use crate::base::time::{Duration, Instant};
 use crate::base::trace::{Level, Subject};
 use crate::config::model::Config;
 use crate::ims::attempt::{Attempt, Attempts};
@@ -20,6 +20,7 @@ use crate::ims::limits::{
 use crate::ims::message::Messages;
 use crate::ims::owner::Owner;
 use crate::ims::persist;
+use crate::ims::reauthentication;
 use crate::ims::reg_event::RegEvents;
 use crate::ims::registrar::response::Described;
 use crate::ims::registrar::{Gone, Registrar, Removed};
@@ -451,6 +452,14 @@ impl Core {
         let removed = registration::unregister(&mut self.service, cx, uri, why);
         self.settle(cx);
         removed
+    }
+
+    /// Lets the bindings that `uri` names end after `within`, as [`Core::unregister`] finds them, and tells the phones, so that they
+    /// authenticate again before (TS 24.229 5.4.1.6). How many there were; the error says in words why there are none.
+    pub fn reauthenticate(&mut self, cx: &mut Cx<'_>, uri: &str, within: Duration) -> Result<usize, String> {
+        let shortened = reauthentication::start(&mut self.service, cx, uri, within);
+        self.settle(cx);
+        shortened
     }
 
     /// Routes what the input brought up, a bounded number of steps; the rest stays for the next input, which is due at once.

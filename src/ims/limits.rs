@@ -53,6 +53,13 @@ pub const FAILURE_WINDOW: Duration = Duration::from_secs(60);
 /// Hosts whose failures are counted; beyond it the one that began first is forgotten. At about 100 octets each: 400 KB.
 pub const MAX_FAILING_SOURCES: usize = 4096;
 
+/// How long a phone has that the operator asks to authenticate again, where the operator does not say: as long as one that has been
+/// challenged (TS 24.229 5.4.1.6 leaves it open). It comes at half of it.
+pub const REAUTHENTICATE_WITHIN: Duration = AWAIT_AUTH;
+
+/// The least of that: one NOTIFY, and two attempts to register at half of the time that is left, each with its repetitions over UDP.
+pub const REAUTHENTICATE_AT_LEAST: Duration = Duration::from_secs(10);
+
 /// Sequence numbers that are skipped after a restart: more than a user can have used before the disk has stored one of them.
 pub const SQN_SKIPPED: u32 = 64;
 

@@ -11,6 +11,7 @@ pub mod limits;
 pub mod message;
 pub mod owner;
 pub mod persist;
+mod reauthentication;
 pub mod reg_event;
 pub mod registrar;
 mod registration;

@@ -1,7 +1,6 @@
 //! REGISTER from end to end: whose it is, whether that is proven, what it changes, and the answer (RFC 3261 10.3, TS 24.229
 //! 5.4.1.2).
 
-use crate::base::arena::Id;
 use crate::base::trace::{Level, Subject};
 use crate::config::model::User;
 use crate::ims::attempt::Step;
@@ -12,7 +11,6 @@ use crate::ims::core::Service;
 use crate::ims::dispatch::{Extra, Refusal, ServerId, challenge, claim, refuse};
 use crate::ims::persist;
 use crate::ims::registrar::Gone;
-use crate::ims::registrar::binding::Binding;
 use crate::ims::registrar::expires::shortest;
 use crate::ims::registrar::register;
 use crate::ims::registrar::register::{Circumstances, Done, Plan};
@@ -24,7 +22,7 @@ use crate::ims::subscriber::{Subscribers, UserId};
 use crate::proto::cx::Cx;
 use crate::proto::flow::Flow;
 use crate::wire::sip::text::lossy;
-use crate::wire::sip::{HeaderId, Message, Uri};
+use crate::wire::sip::{HeaderId, Message};
 
 /// A REGISTER that names nobody, or two users.
 #[derive(Debug, PartialEq, Eq)]
@@ -138,7 +136,8 @@ fn prove(
     shield: &Shield,
 ) -> Outcome {
     let identity = &service.subscribers.user(user).impus[impu];
-    let (must_prove, fresh_each_time) = (identity.authentication, identity.reauthenticate);
+    let fresh_each_time = identity.reauthenticate || service.registrar.awaits_proof(user);
+    let must_prove = identity.authentication;
     if !must_prove {
         return Outcome::Passed { how: "none", info: None };
     }
@@ -234,17 +233,7 @@ pub(super) fn unregister(
     why: Gone,
 ) -> Result<usize, String> {
     let Service { registrar, subscribers, .. } = service;
-    let has_uri = registrar.iter().filter(|(_, b)| b.contact.has_uri(uri.as_bytes()));
-    let mut ids: Vec<Id<Binding>> = has_uri.map(|(id, _)| id).collect();
-    if ids.is_empty() {
-        let named = Uri::parse(uri.as_bytes()).and_then(|uri| subscribers.lookup_user(&uri));
-        let user = named.map(|(user, _)| user).or_else(|| subscribers.by_impi(uri.as_bytes()));
-        let user = user.ok_or_else(|| format!("no contact and no user is {uri}"))?;
-        ids.extend(registrar.of_user(user).map(|(id, _)| id));
-        if ids.is_empty() {
-            return Err(format!("{} is not registered", subscribers.user(user).impi));
-        }
-    }
+    let ids = registrar.named(subscribers, uri)?;
     for id in &ids {
         let Some(binding) = registrar.remove(*id, why) else { continue };
         let (impi, text) = (&subscribers.user(binding.user).impi, Described(&binding));

@@ -81,6 +81,7 @@ fn matching<'a>(words: impl Iterator<Item = &'a str>, prefix: &str, end: &str) -
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::command::COMMANDS;
     use crate::api::snapshot;
 
     fn candidates(line: &str) -> (usize, Vec<String>) {
@@ -95,7 +96,7 @@ mod tests {
     #[test]
     fn commands_and_their_arguments_are_completed() {
         assert_eq!(candidates("di"), (0, vec!["dialog ".to_owned(), "dialog_stop ".to_owned()]));
-        assert_eq!(words("").len(), 8);
+        assert_eq!(words("").len(), COMMANDS.iter().filter(|c| c.command.is_some()).count());
         assert_eq!(candidates("help us"), (5, vec!["users".to_owned()]));
         assert_eq!(candidates("dialog_stop 3"), (12, vec!["3".to_owned(), "31".to_owned()]));
         assert_eq!(words("dialog_stop 3 "), [""; 0]);

@@ -127,6 +127,16 @@ impl Challenges {
         self.set_alarm(user);
     }
 
+    /// Lets none of the user's challenges serve again that have served once.
+    pub fn spend_used(&mut self, user: UserId, now: Instant) {
+        let Some(entry) = self.of_user.get_mut(&user) else { return };
+        let used: Vec<[u8; 16]> =
+            entry.pending.iter().filter(|p| p.accepted_count > 0).map(|p| p.rand).collect();
+        entry.pending.retain(|p| p.accepted_count == 0);
+        used.iter().for_each(|rand| entry.spend(*rand, now + AWAIT_AUTH));
+        self.set_alarm(user);
+    }
+
     /// Whether a challenge with this RAND may come back by its seal: it has not served, as far as all that did are known.
     pub fn may_return(&self, user: UserId, rand: &[u8; 16]) -> bool {
         let spent = self.of_user.get(&user).map_or(&[][..], |entry| &entry.spent[..]);

@@ -228,6 +228,11 @@ impl Auth {
         Ok(())
     }
 
+    /// The user is to prove itself anew: no nonce that has served serves again.
+    pub fn forget_proof(&mut self, user: UserId, now: Instant) {
+        self.challenges.spend_used(user, now);
+    }
+
     /// Forgets challenges whose time is over, and tells of those that nobody ever answered.
     pub fn tick(&mut self, cx: &mut Cx<'_>, subscribers: &Subscribers, troubles: &mut Troubles) {
         while let Some((user, expired)) = self.challenges.pop_expired(cx.now) {

@@ -29,8 +29,8 @@ pub const MIN_EXPIRES: Duration = Duration::from_secs(60);
 /// The longest subscription that is granted, ten days: what `subscribe_expires` goes up to. Phones ask for a week.
 pub const MAX_EXPIRES: Duration = Duration::from_secs(864_000);
 
-/// The least time between notifications of one subscription that changes cause (RFC 3680 4.10); an end, and what a SUBSCRIBE
-/// asks for, do not wait.
+/// The least time between notifications of one subscription that changes cause (RFC 3680 4.10); an end, a registration
+/// that the network shortens, and what a SUBSCRIBE asks for, do not wait.
 pub const PACE: Duration = Duration::from_secs(5);
 
 /// When a phone whose contact is on probation is to register again, seconds: `retry-after` of RFC 3680 5.1 and RFC 6665 4.1.3.

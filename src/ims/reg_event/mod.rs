@@ -80,6 +80,13 @@ impl RegEvents {
         self.subscriptions.is_empty()
     }
 
+    /// Whether a phone of the user is told of its registration.
+    pub fn has_subscriber(&self, user: UserId) -> bool {
+        self.of_user(user)
+            .iter()
+            .any(|id| self.subscriptions.get(*id).is_some_and(|s| s.state == State::Active))
+    }
+
     /// The subscription that a request inside a dialog belongs to.
     pub fn find(&self, msg: &Message<'_>) -> Option<Id<Subscription>> {
         self.by_dialog.get(&Dialog::key_of(msg)?.to_bits()).copied()

@@ -106,6 +106,8 @@ fn write_contact(xml: &mut Xml, user: &User, aor: &str, listed: &Listed<'_>) {
 fn event(user: &User, aor: &str, binding: &Binding, is_refreshed: bool) -> &'static str {
     let named = user.impus.get(binding.origin.impu).is_some_and(|impu| impu.uri == aor);
     match (is_refreshed, named) {
+        // RFC 3680 4.7.1, TS 24.229 5.4.1.6: the network lets it end sooner; so it stays until the next REGISTER
+        _ if binding.is_shortened => "shortened",
         (true, _) => "refreshed",
         (false, true) => "registered",
         (false, false) => "created",

@@ -139,9 +139,11 @@ impl Subscription {
     /// The user's bindings have changed; whether that is news.
     pub(super) fn on_changed(&mut self, registrar: &Registrar) {
         let told = |id| self.told.iter().find(|t| t.id == id);
-        let is_news = self.visible(registrar).any(|(id, b)| told(id).is_none_or(|t| t.differs(b)));
-        if is_news && self.state == State::Active {
-            self.tell(News::Change);
+        let news = self.visible(registrar).filter(|(id, b)| told(*id).is_none_or(|t| t.differs(b)));
+        // the time of a phone that is to authenticate again runs already
+        let urgency = news.map(|(_, b)| if b.is_shortened { News::Urgent } else { News::Change }).max();
+        if let Some(urgency) = urgency.filter(|_| self.state == State::Active) {
+            self.tell(urgency);
         }
     }
 

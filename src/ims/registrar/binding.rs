@@ -31,6 +31,8 @@ pub struct Binding {
     pub set: Option<SetId>,
     /// When it ends.
     pub expires_at: Instant,
+    /// The network has let it end sooner, so that the phone authenticates again (TS 24.229 5.4.1.6); over with its next REGISTER.
+    pub is_shortened: bool,
     /// The REGISTER that made or refreshed it last.
     pub origin: Origin,
     pub(super) alarm: Alarm,

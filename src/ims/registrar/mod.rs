@@ -20,7 +20,7 @@ use crate::ims::security::SetId;
 use crate::ims::subscriber::{Subscribers, UserId};
 use crate::proto::flow::{ConnId, Flow, Transport};
 use crate::wire::identities::same_imei;
-use crate::wire::sip::{HeaderId, Message, NameAddr};
+use crate::wire::sip::{HeaderId, Message, NameAddr, Uri};
 pub use binding::Binding;
 use binding::{Contact, Origin};
 use smallvec::SmallVec;
@@ -255,6 +255,7 @@ impl Registrar {
             tcp_allowed: route.tcp_allowed,
             set: route.set,
             expires_at,
+            is_shortened: false,
             origin,
             alarm: Alarm::default(),
         };
@@ -276,10 +277,47 @@ impl Registrar {
             binding.tcp_allowed = draft.route.tcp_allowed && !tcp_failed;
             binding.set = draft.route.set;
             binding.expires_at = draft.expires_at;
+            binding.is_shortened = false;
             binding.origin = draft.origin;
             self.changed.push_back(binding.user);
         }
         self.link(id);
+    }
+
+    /// The bindings that an operator means: the one whose contact is `uri`, or all of the user whose identity it is. The error
+    /// says in words that there are none.
+    pub fn named(&self, subscribers: &Subscribers, uri: &str) -> Result<Vec<Id<Binding>>, String> {
+        let has_uri = self.iter().filter(|(_, b)| b.contact.has_uri(uri.as_bytes()));
+        let ids: Vec<Id<Binding>> = has_uri.map(|(id, _)| id).collect();
+        if !ids.is_empty() {
+            return Ok(ids);
+        }
+        let named = Uri::parse(uri.as_bytes()).and_then(|uri| subscribers.lookup_user(&uri));
+        let user = named.map(|(user, _)| user).or_else(|| subscribers.by_impi(uri.as_bytes()));
+        let user = user.ok_or_else(|| format!("no contact and no user is {uri}"))?;
+        let ids: Vec<Id<Binding>> = self.of_user(user).map(|(id, _)| id).collect();
+        if ids.is_empty() {
+            Err(format!("{} is not registered", subscribers.user(user).impi))
+        } else {
+            Ok(ids)
+        }
+    }
+
+    /// Lets a binding end at `at`, so that its phone registers again before; false when it ends sooner anyway.
+    pub fn shorten(&mut self, id: Id<Binding>, at: Instant) -> bool {
+        let Some(binding) = self.bindings.get_mut(id).filter(|binding| binding.expires_at > at) else {
+            return false;
+        };
+        binding.expires_at = at;
+        binding.is_shortened = true;
+        self.alarms.set(&mut binding.alarm, id, Some(at));
+        self.changed.push_back(binding.user);
+        true
+    }
+
+    /// Whether the network waits for the user to authenticate again, so that no REGISTER is taken without a fresh challenge.
+    pub fn awaits_proof(&self, user: UserId) -> bool {
+        self.of_user(user).any(|(_, binding)| binding.is_shortened)
     }
 
     /// Takes a binding away; the news of it waits in [`Registrar::pop_removed`].

@@ -10,6 +10,7 @@ mod hostile;
 mod ipsec;
 mod loss;
 mod phone;
+mod reauthenticate;
 mod reg_event;
 mod register;
 mod restore;
