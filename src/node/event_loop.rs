@@ -36,6 +36,9 @@ pub(super) const TURN_TIME: Duration = Duration::from_millis(5);
 /// How long what is queued on streams may take to leave after the core said that it is done.
 pub(super) const EXIT_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// How long the start waits for the disk: what 100,000 users have in the state file takes less than a second.
+const STORE_PATIENCE: Duration = Duration::from_secs(5);
+
 /// Whether the loop goes on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Stage {
@@ -138,6 +141,18 @@ impl Node {
     /// The core, and the context for an input to it: for what is done before the loop runs, such as restoring the state.
     pub fn core_cx(&mut self) -> (&mut Core, Cx<'_>) {
         (&mut self.core, self.world.cx())
+    }
+
+    /// Has what the restored state asks for carried out, and waits until it is on the disk: sequence numbers that are skipped after
+    /// a crash must not be forgotten by the next one.
+    pub fn store_restored(&mut self) {
+        self.flush();
+        let stored = self.storage.as_mut().is_none_or(|storage| storage.wait(STORE_PATIENCE));
+        if !stored {
+            let words = "the state file has not taken what is new after the start; if the program dies now, SIMs may ask for \
+                         re-synchronisation";
+            self.world.trace(Layer::Ims, Level::Error, Subject::None, format_args!("{words}"));
+        }
     }
 
     /// Runs until the core says that it is done, after a signal or a command. An error is one that the program cannot go on from.

@@ -1,6 +1,7 @@
 //! What is plugged into the loop: a command endpoint, the storage, and through them the rest of the program.
 
 use crate::api::cx::{ApiCx, Logs};
+use crate::base::time::Duration;
 use mio::{Registry, Token};
 use std::fmt::Debug;
 use std::io;
@@ -38,6 +39,11 @@ pub trait Storage: Debug {
 
     /// Stores (`Some`) or deletes (`None`) a record. Must not block.
     fn put(&mut self, key: &str, value: Option<&str>);
+
+    /// Waits until everything that was put is on the disk, `patience` at most; whether it is. Only before the loop turns.
+    fn wait(&mut self, _patience: Duration) -> bool {
+        true
+    }
 
     /// Its token was woken.
     fn on_wake(&mut self, _cx: &mut ApiCx<'_>) {}

@@ -71,6 +71,8 @@ struct State {
 struct Shared {
     state: Mutex<State>,
     work: Condvar,
+    /// A commit has succeeded.
+    stored: Condvar,
 }
 
 impl fmt::Debug for Shared {
@@ -175,6 +177,12 @@ impl hooks::Storage for Storage {
         }
     }
 
+    fn wait(&mut self, patience: Duration) -> bool {
+        let waits = |state: &mut State| state.durable < state.puts;
+        let waited = self.shared.stored.wait_timeout_while(self.shared.lock(), patience, waits);
+        !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
+    }
+
     fn on_wake(&mut self, cx: &mut ApiCx<'_>) {
         if let Some(problem) = self.take_problem() {
             let (_, mut cx) = cx.core_cx();
@@ -208,7 +216,10 @@ fn run(shared: &Shared, mut file: StateFile) {
         let outcome = file.commit(&changes);
         state = shared.lock();
         match outcome {
-            Ok(()) => state.durable = puts,
+            Ok(()) => {
+                state.durable = puts;
+                shared.stored.notify_all();
+            }
             Err(problem) => {
                 state.problem = Some(problem);
                 state.bytes += bytes;
@@ -297,6 +308,24 @@ mod tests {
         assert_eq!(storage.take_problem(), None);
         drop(storage);
         assert_eq!(records(&path).len(), 500);
+        fs::remove_file(path).unwrap();
+    }
+
+    #[test]
+    fn the_start_waits_for_the_disk_and_not_for_ever() {
+        use crate::node::hooks::Storage as _;
+        let path = temp("wait");
+        let (mut storage, _) = Storage::open(path.clone()).unwrap();
+        assert!(storage.wait(Duration::ZERO), "nothing to wait for");
+        let last = storage.put("k".to_owned(), Some(text(1))).unwrap();
+        assert!(storage.wait(Duration::from_secs(20)));
+        assert_eq!(storage.durable(), last);
+        drop(storage);
+        // one whose thread never comes to it
+        let shared = Arc::new(Shared::default());
+        shared.lock().puts = 1;
+        let mut stuck = Storage { path: path.clone(), shared, thread: None };
+        assert!(!stuck.wait(Duration::from_millis(1)));
         fs::remove_file(path).unwrap();
     }
 

@@ -78,6 +78,7 @@ fn start(mut config: Config) -> Result<Started, String> {
     for (key, value) in records.into_iter().flatten() {
         core.restore(&mut cx, &key, &value);
     }
+    node.store_restored();
     // the text of a large configuration has left as much behind as all its users take
     platform::process::return_free_memory();
     Ok(Started { node, socket, users, restored, notices })

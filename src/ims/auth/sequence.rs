@@ -72,8 +72,8 @@ impl Sequences {
     }
 
     /// Takes the number that was stored before a restart: the last one that is known to have been used. Some more may have been
-    /// while the disk lagged behind, so [`SQN_SKIPPED`] are skipped; and since the skipping is stored at once, before any request
-    /// comes, another restart that ends as badly is no danger either. Never goes below the configured number.
+    /// while the disk lagged behind, so [`SQN_SKIPPED`] are skipped; and since the skipping is on the disk before any request is
+    /// taken (the start waits for that), another restart that ends as badly is no danger either. Never goes below the configured number.
     pub fn restore(&mut self, cx: &mut Cx<'_>, card: Card, profile: &User, stored: u64) {
         let configured = profile.sim.as_ref().map_or(0, |sim| sim.sqn);
         let skipped = (0..SQN_SKIPPED).try_fold(stored & sqn::MAX, |sqn, _| sqn::next(sqn));
