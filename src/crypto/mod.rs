@@ -49,3 +49,32 @@ pub(crate) mod vectors {
         array::<6>(row, field).iter().fold(0, |n, octet| n << 8 | u64::from(*octet))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::vectors::load;
+
+    /// The lists of every vector file with their lengths: a list or a row that is new must find its test. `vectors` and
+    /// `keys` of the files of this layer are tested beside their functions; those of the digest in `proto::sip::digest`,
+    /// `netlink` in the crate `platform`, `esp` in `tests/esp.rs`.
+    #[test]
+    fn the_vector_files_hold_what_the_tests_go_through() {
+        let expected: [(&str, &[(&str, usize)]); 6] = [
+            ("milenage", &[("vectors", 21)]),
+            ("tuak", &[("vectors", 5), ("keccak_f1600", 5), ("computed_vectors", 15)]),
+            ("xor", &[("vectors", 12)]),
+            ("aka_digest", &[("vectors", 44)]),
+            ("digest_md5", &[("vectors", 31)]),
+            ("ipsec_keys", &[("keys", 12), ("netlink", 31), ("esp", 10)]),
+        ];
+        for (name, lists) in expected {
+            let file = load(name);
+            let members = file.as_object().expect("an object");
+            let is_list = |value: &serde_json::Value| value[0].is_object();
+            let found = members.iter().filter(|(_, value)| is_list(value));
+            let found: Vec<_> =
+                found.map(|(list, rows)| (list.as_str(), rows.as_array().map_or(0, Vec::len))).collect();
+            assert_eq!(found, lists, "{name}");
+        }
+    }
+}

@@ -4,13 +4,13 @@
 
 use crate::config::model::{Impu, User};
 use crate::ims::subscriber::{Subscribers, UserId};
-use crate::wire::identities::{Number, Telephone, same_imei};
+use crate::wire::identities::{Number, Telephone, imei_of_instance, same_imei};
 use crate::wire::sip::{HeaderId, Message, NameAddr, Scheme, Uri};
 use smallvec::SmallVec;
 
 /// Header values for P-Asserted-Identity of a request that `user` sends: the preferred identity if it is one of the user's
 /// that may be shown, else the default one; with the tel and the SIP form of a number (RFC 3325 9.1 allows one of each).
-/// Empty when every identity is barred.
+/// Empty when every identity is barred. Where phones share a SIM, none stands for what is tied to another's IMEI.
 pub fn asserted(subscribers: &Subscribers, user: UserId, message: &Message<'_>) -> SmallVec<[String; 2]> {
     let preferred = message
         .values(HeaderId::PPreferredIdentity)
@@ -18,12 +18,17 @@ pub fn asserted(subscribers: &Subscribers, user: UserId, message: &Message<'_>) 
         .filter_map(|address| address.uri)
         .find_map(|uri| shown_identity(subscribers, user, &uri));
     let profile = subscribers.user(user);
-    match preferred.or_else(|| default_impu(profile)) {
+    let instance = message.contacts().flatten().find_map(|contact| contact.params.get("+sip.instance"));
+    let imei = instance.and_then(imei_of_instance);
+    let imei = imei.as_deref();
+    // a phone that does not say which it is may be the one that it names
+    let preferred = preferred.filter(|&at| imei.is_none() || is_for(profile, &profile.impus[at], imei));
+    match preferred.or_else(|| default_for(profile, imei)).or_else(|| default_impu(profile)) {
         Some(impu) => {
             let mut forms = asserted_forms(&profile.impus[impu], &profile.domain);
             // TS 24.229 5.4.3.2: a name is accompanied by the user's number, which is what a phone shows of a caller
             if !forms.iter().any(|form| form.contains("<tel:")) {
-                let number = associated(profile, None).into_iter().find(|uri| uri.starts_with("tel:"));
+                let number = associated(profile, imei).into_iter().find(|uri| uri.starts_with("tel:"));
                 forms.extend(number.map(|uri| format!("<{uri}>")));
             }
             forms
@@ -35,7 +40,22 @@ pub fn asserted(subscribers: &Subscribers, user: UserId, message: &Message<'_>) 
 /// The identity that stands first in P-Associated-URI and is asserted when the user prefers none: the one marked `asserted`,
 /// else `preferred`, else the first that is not barred. An index into [`User::impus`].
 pub fn default_impu(user: &User) -> Option<usize> {
-    let shown = || user.impus.iter().enumerate().filter(|(_, impu)| is_shown(impu));
+    default_among(user, is_shown)
+}
+
+/// The default identity of a phone with this IMEI.
+fn default_for(user: &User, imei: Option<&str>) -> Option<usize> {
+    default_among(user, |impu| is_shown(impu) && is_for(user, impu, imei))
+}
+
+/// Whether an identity is one of the phone's with this IMEI: what is tied to no IMEI is every phone's.
+fn is_for(user: &User, impu: &Impu, imei: Option<&str>) -> bool {
+    let tied = impu.imei.as_deref().filter(|_| user.multi_sim);
+    tied.is_none_or(|tied| imei.is_some_and(|imei| same_imei(tied, imei)))
+}
+
+fn default_among(user: &User, takes: impl Fn(&Impu) -> bool) -> Option<usize> {
+    let shown = || user.impus.iter().enumerate().filter(|(_, impu)| takes(impu));
     let marked = |mark: fn(&Impu) -> bool| shown().find(|(_, impu)| mark(impu));
     marked(|i| i.asserted).or_else(|| marked(|i| i.preferred)).or_else(|| shown().next()).map(|(at, _)| at)
 }
@@ -44,14 +64,12 @@ pub fn default_impu(user: &User) -> Option<usize> {
 /// known in SIP form is given in tel form too, because phones take their number from there. Where phones share a SIM, one with
 /// this IMEI is not shown what is tied to another.
 pub fn associated(user: &User, imei: Option<&str>) -> Vec<String> {
-    let is_for = |impu: &&Impu| {
-        let tied = impu.imei.as_deref().filter(|_| user.multi_sim);
-        tied.is_none_or(|tied| imei.is_some_and(|imei| same_imei(tied, imei)))
-    };
-    let default = default_impu(user);
+    let default = default_for(user, imei);
     let others = (0..user.impus.len()).filter(|&at| Some(at) != default && user.impus[at].associated);
     let mut uris: Vec<String> = Vec::with_capacity(4);
-    for impu in default.into_iter().chain(others).map(|at| &user.impus[at]).filter(is_for) {
+    for impu in
+        default.into_iter().chain(others).map(|at| &user.impus[at]).filter(|impu| is_for(user, impu, imei))
+    {
         let Some(uri) = shown_uri(impu) else { continue };
         push_new(&mut uris, impu.uri.clone());
         if let Some(number) = tel_number(&uri) {

@@ -57,7 +57,7 @@ pub const MAX_FAILING_SOURCES: usize = 4096;
 /// challenged (TS 24.229 5.4.1.6 leaves it open). It comes at half of it.
 pub const REAUTHENTICATE_WITHIN: Duration = AWAIT_AUTH;
 
-/// The least of that: one NOTIFY, and two attempts to register at half of the time that is left, each with its repetitions over UDP.
+/// The least of that: a phone that comes at half of it has the other half for its two REGISTERs, with repetitions over UDP.
 pub const REAUTHENTICATE_AT_LEAST: Duration = Duration::from_secs(10);
 
 /// Sequence numbers that are skipped after a restart: more than a user can have used before the disk has stored one of them.

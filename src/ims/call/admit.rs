@@ -160,10 +160,13 @@ pub(in crate::ims) fn contacts(
     caller: Option<Id<Binding>>,
 ) -> Result<Waiting, Refusal> {
     let all = view.registrar.targets(user, cx.now);
-    let imei = view.subs.user(user).impus[impu].imei.as_deref();
+    let profile = view.subs.user(user);
+    // an identity may be there several times, tied to the IMEIs of several phones (manual 5.2.1 `imei`)
+    let same = || profile.impus.iter().filter(|other| other.uri == profile.impus[impu].uri);
     let q = |id: Id<Binding>| {
         let binding = view.registrar.binding(id)?;
-        imei.is_none_or(|wanted| binding.has_imei(wanted)).then_some((id, binding.contact.q))
+        let reaches = |imei: Option<&str>| imei.is_none_or(|wanted| binding.has_imei(wanted));
+        same().any(|identity| reaches(identity.imei.as_deref())).then_some((id, binding.contact.q))
     };
     let others = all.iter().filter(|id| Some(**id) != caller);
     let found: SmallVec<_> = others.filter_map(|id| q(*id)).take(MAX_FORKS).collect();

@@ -379,3 +379,51 @@ fn a_user_without_keys_is_told_as_such() {
     assert_eq!(bob().ask(&mut lab, "").status(), 500);
     assert!(lab.logged(&["IMPI 001010123456789@ims.test has neither a password nor SIM keys"]));
 }
+
+/// Every setting of the authentication of one identity, and of the user.
+#[test]
+fn an_identity_without_authentication_registers_unproven_and_the_others_do_not() {
+    let mut config = config();
+    config.users[0].impus[1].authentication = false;
+    let mut lab = Lab::new(config);
+    let mut open = Phone::alice();
+    open.aor = "tel:+33600000001".into();
+    assert_eq!(open.ask(&mut lab, "").status(), 200);
+    assert_eq!(lab.core.user_views(lab.now)[0].bindings[0].auth, "none");
+    assert_eq!(Phone::alice().ask(&mut lab, "").status(), 401);
+    let mut config = super::config();
+    config.users.iter_mut().for_each(|user| user.authent_type = AuthentType::None);
+    let mut lab = Lab::new(config);
+    assert_eq!((bob().ask(&mut lab, "").status(), Phone::alice().ask(&mut lab, "").status()), (200, 200));
+}
+
+/// manual 5.2.1: none < MD5 < AKAv1 < AKAv2, and AKAv2-SHA-256 above; what is proposed below the least is raised to it.
+#[test]
+fn the_order_of_levels_holds_for_every_proposal() {
+    const LEVELS: [(AuthentType, &str); 4] = [
+        (AuthentType::Md5, "MD5"),
+        (AuthentType::AkaV1, "AKAv1-MD5"),
+        (AuthentType::AkaV2, "AKAv2-MD5"),
+        (AuthentType::AkaV2Sha256, "AKAv2-SHA-256"),
+    ];
+    for (least, (authent_type, weakest)) in LEVELS.into_iter().enumerate() {
+        let mut config = config();
+        config.users[1].authent_type = authent_type;
+        config.users[1].password = Some("pw".into());
+        let mut lab = Lab::new(config);
+        let mut offered = |algorithm: &str| {
+            let wish = format!(
+                "Authorization: Digest username=\"001010123456789@ims.test\",realm=\"ims.test\",nonce=\"\",\
+                 uri=\"sip:ims.test\",response=\"\",algorithm={algorithm}\r\n"
+            );
+            let value = bob().ask(&mut lab, &wish);
+            let params = crate::proto::sip::digest::digest_params(value.one("WWW-Authenticate").as_bytes());
+            super::phone::param(params.expect("digest"), "algorithm")
+        };
+        for (level, (_, proposed)) in LEVELS.into_iter().enumerate() {
+            assert_eq!(offered(proposed), if level < least { weakest } else { proposed }, "{authent_type:?}");
+        }
+        assert_eq!(offered("SHA-256"), if least == 0 { "SHA-256" } else { weakest });
+        assert_eq!(offered("AKAv9-MD5"), weakest, "one that nobody knows");
+    }
+}
