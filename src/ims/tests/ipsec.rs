@@ -260,6 +260,33 @@ fn a_refresh_through_the_set_needs_no_challenge_and_extends_it() {
     assert_eq!((lab.core.load().bindings, remove(&mut lab, NONE), lab.core.load().sets), (0, 1, 0));
 }
 
+/// TS 24.229 5.4.1.6: what comes through the set is believed, and yet challenged once the operator wants proof.
+#[test]
+fn a_phone_that_is_to_authenticate_again_is_challenged_through_its_set() {
+    let mut lab = lab();
+    let mut bob = Guarded::new();
+    bob.register(&mut lab);
+    taken(&mut lab);
+    let within = Duration::from_secs(60);
+    let asked = lab.with(|core, cx| core.reauthenticate(cx, "tel:0600000002", within)).0;
+    assert_eq!(asked, Ok(1));
+    lab.pass(Duration::from_secs(30));
+    (bob.client, bob.spi) = (31114, 8000);
+    let headers = bob.offer();
+    assert_eq!(bob.refresh(&mut lab, &headers), []);
+    let challenge = install(&mut lab).remove(0);
+    assert_eq!(challenge.status(), 401);
+    bob.agreed = challenge.one("Security-Server").to_owned();
+    let headers = bob.offer() + &bob.verify();
+    assert_eq!(bob.answer(&mut lab, &challenge, &headers).status(), 200);
+    assert_eq!(stages(&lab), [Stage::Old, Stage::Active]);
+    // proven: the next refresh needs no challenge
+    taken(&mut lab);
+    assert_eq!(bob.refresh(&mut lab, "")[0].status(), 200);
+    lab.pass(Duration::from_secs(100));
+    assert_eq!(lab.core.load().bindings, 1, "for as long as it was granted then");
+}
+
 #[test]
 fn a_set_is_renewed_beside_the_old_one_on_the_same_server_port() {
     let mut config = config();
