@@ -248,8 +248,17 @@ mod tests {
                 assert!(c.details.ends_with('.'), "{name} has no long help");
             }
         }
-        let named =
-            ["help", "log", "users", "ipsec", "dialog", "dialog_stop", "unregister", "reauthenticate", "quit"];
+        let named = [
+            "help",
+            "log",
+            "users",
+            "ipsec",
+            "dialog",
+            "dialog_stop",
+            "unregister",
+            "reauthenticate",
+            "quit",
+        ];
         assert!(named.iter().all(|n| by_command(n).is_some()));
     }
 

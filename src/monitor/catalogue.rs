@@ -177,8 +177,17 @@ mod tests {
     fn the_servers_help_is_understood() {
         let c = catalogue();
         let names: Vec<&str> = c.commands.iter().map(|c| c.name.as_str()).collect();
-        let known =
-            ["help", "log", "users", "ipsec", "dialog", "dialog_stop", "unregister", "reauthenticate", "quit"];
+        let known = [
+            "help",
+            "log",
+            "users",
+            "ipsec",
+            "dialog",
+            "dialog_stop",
+            "unregister",
+            "reauthenticate",
+            "quit",
+        ];
         assert_eq!(names, known);
         assert_eq!(c.find("dialog_stop").unwrap().usage(), "dialog_stop <index>");
         assert_eq!(c.find("log").unwrap().usage(), "log [options]");
