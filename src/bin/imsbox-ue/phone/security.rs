@@ -357,6 +357,12 @@ impl Security {
         wishes
     }
 
+    /// The set of a registration that was given back makes way for a new one, which the network may give the same ports.
+    fn drop_parted(&mut self) -> Option<Wish> {
+        let parted = if self.is_on() { None } else { self.old.take() };
+        parted.map(|(set, _)| Wish::Remove(set.number))
+    }
+
     /// The network has taken the registration for so long: the new set takes the place of the old one, which stays until `life` has
     /// passed; without a new one the current one goes on (TS 24.229 5.1.1.5.1, 5.1.1.4.1).
     pub fn registered(&mut self, now: Instant, secs: u32, life: Duration) -> Vec<Wish> {

@@ -226,6 +226,7 @@ impl Shell {
 
     /// Leaves nothing in the kernel.
     fn end(&mut self) {
+        self.streams.close_protected();
         if let Some(kernel) = &mut self.kernel
             && let Err(words) = kernel.remove_all()
         {

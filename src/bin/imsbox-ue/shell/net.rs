@@ -9,8 +9,9 @@ use imsbox::proto::sip::framer::{Frame, Framer};
 use std::collections::HashMap;
 use std::io::{Read as _, Write as _};
 use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::os::fd::AsFd;
 use std::sync::mpsc::Sender;
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 /// How often another port is tried where two have to be free at once.
@@ -186,8 +187,27 @@ fn read_datagrams(
 pub struct Streams {
     pcscf: SocketAddr,
     inputs: Sender<Input>,
-    open: HashMap<u32, (Peer, TcpStream)>,
+    open: HashMap<u32, Connection>,
     next: u32,
+}
+
+/// A connection and the thread that reads it.
+#[derive(Debug)]
+struct Connection {
+    peer: Peer,
+    stream: TcpStream,
+    reader: JoinHandle<()>,
+}
+
+impl Connection {
+    /// Ends it so that its port sends nothing any more: neither a FIN nor what was not confirmed is repeated, which would leave in
+    /// clear once the security associations are gone (TS 33.203 7.1).
+    fn abort(self) {
+        // it may have ended already
+        let _ = self.stream.shutdown(Shutdown::Both);
+        // the other holder of the socket, which ends now
+        let _ = self.reader.join();
+    }
 }
 
 impl Streams {
@@ -213,28 +233,30 @@ impl Streams {
 
     /// Who is at the other end of a connection.
     pub fn peer(&self, number: u32) -> Peer {
-        self.open.get(&number).map_or(Peer::Stream(number), |(peer, _)| *peer)
+        self.open.get(&number).map_or(Peer::Stream(number), |c| c.peer)
     }
 
     /// Forgets a connection; who was at its other end.
     pub fn close(&mut self, number: u32) -> Peer {
-        self.open.remove(&number).map_or(Peer::Stream(number), |(peer, _)| peer)
+        self.open.remove(&number).map_or(Peer::Stream(number), |c| c.peer)
     }
 
-    /// Closes what goes out from this protected port.
+    /// Ends what goes out from this protected port.
     pub fn close_from(&mut self, port: u16) {
-        self.open.retain(|_, (peer, stream)| {
-            let is_it = matches!(peer, Peer::Protected(_, from, _) if *from == port);
-            if is_it {
-                // it may have ended already
-                let _ = stream.shutdown(Shutdown::Both);
-            }
-            !is_it
-        });
+        self.abort_all(|peer| matches!(peer, Peer::Protected(_, from, _) if from == port));
+    }
+
+    /// Ends every connection of a protected port.
+    pub fn close_protected(&mut self) {
+        self.abort_all(|peer| matches!(peer, Peer::Protected(..)));
+    }
+
+    fn abort_all(&mut self, is_it: impl Fn(Peer) -> bool) {
+        self.open.extract_if(|_, c| is_it(c.peer)).for_each(|(_, c)| c.abort());
     }
 
     fn number(&self, peer: Peer) -> Option<u32> {
-        self.open.iter().find(|(_, (p, _))| *p == peer).map(|(number, _)| *number)
+        self.open.iter().find(|(_, c)| c.peer == peer).map(|(number, _)| *number)
     }
 
     fn send_to_server(&mut self, octets: &[u8]) -> Result<(), String> {
@@ -267,8 +289,8 @@ impl Streams {
     }
 
     fn send(&mut self, number: u32, octets: &[u8]) -> Result<(), String> {
-        let (_, stream) = self.open.get_mut(&number).ok_or("the connection has gone")?;
-        stream.write_all(octets).map_err(|e| {
+        let connection = self.open.get_mut(&number).ok_or("the connection has gone")?;
+        connection.stream.write_all(octets).map_err(|e| {
             self.close(number);
             format!("the connection is lost: {e}")
         })
@@ -277,11 +299,14 @@ impl Streams {
     fn add(&mut self, peer: Peer, stream: TcpStream) -> std::io::Result<u32> {
         stream.set_nodelay(true)?;
         stream.set_write_timeout(Some(PATIENCE))?;
+        if matches!(peer, Peer::Protected(..)) {
+            platform::socket::set_abortive(stream.as_fd())?;
+        }
         let number = self.next;
         self.next = self.next.wrapping_add(1);
-        let (reader, send) = (stream.try_clone()?, self.inputs.clone());
-        self.open.insert(number, (peer, stream));
-        thread::spawn(move || read_stream(reader, number, &send));
+        let (readable, send) = (stream.try_clone()?, self.inputs.clone());
+        let reader = thread::spawn(move || read_stream(readable, number, &send));
+        self.open.insert(number, Connection { peer, stream, reader });
         Ok(number)
     }
 }

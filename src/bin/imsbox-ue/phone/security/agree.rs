@@ -183,7 +183,11 @@ impl Phone {
         };
         let step = self.security.on_challenge(answer, &keys);
         match step {
-            Step::Install(wish) => self.out.push_back(Output::Ipsec(wish)),
+            Step::Install(wish) => {
+                let parted = self.security.drop_parted();
+                self.do_all(parted.into_iter().collect());
+                self.out.push_back(Output::Ipsec(wish));
+            }
             Step::Fail(words) => self.fail_registration(now, Some(answer.status()), words),
             Step::Answer => {
                 if self.security.offer.is_some() && !self.security.is_on() {

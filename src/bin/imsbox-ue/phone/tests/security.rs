@@ -339,6 +339,25 @@ fn the_registration_is_given_back_through_the_set_which_goes_then() {
 }
 
 #[test]
+fn a_phone_that_comes_back_at_once_may_get_the_same_ports() {
+    let mut lab = Lab::new(&[]);
+    lab.register();
+    lab.phone.register(lab.now, 0).unwrap();
+    let (_, last) = lab.message();
+    lab.hear(from_pc(5100), &answer(&last, "200 OK", "t", ""));
+    lab.settle();
+    lab.phone.register(lab.now, 600).unwrap();
+    let (_, first) = lab.message();
+    let (challenge, _) = lab.challenge(&first, 5100, "hmac-sha-1-96/aes-cbc");
+    lab.hear(Peer::Server, challenge.as_bytes());
+    lab.settle();
+    // the set that was parted from is in the way of the new one, between whose ends are the same ports
+    assert!(matches!(&lab.installed[..], [only] if only.number != 1), "{:?}", lab.installed);
+    let at = |wish: fn(&Wish) -> bool| lab.wishes.iter().rposition(wish);
+    assert!(at(|w| matches!(w, Wish::Remove(1))) < at(|w| matches!(w, Wish::Install(_))), "{:?}", lab.wishes);
+}
+
+#[test]
 fn when_the_network_has_lost_the_set_the_phone_starts_anew_in_clear() {
     for is_call in [false, true] {
         let mut lab = Lab::new(&[]);
