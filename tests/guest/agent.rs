@@ -286,7 +286,7 @@ fn what_follows_a_set_leaves_through_it_and_connections_end_with_it() {
         assert!(us.recv(&mut buffer).is_err());
         let seen = take(link);
         assert!(count(&seen, SeenKind::Esp) > 8);
-        assert!(seen.iter().all(|s| matches!(s.kind, SeenKind::Esp | SeenKind::Neighbour)), "{seen:#?}");
+        assert!(seen.iter().all(|s| matches!(s.kind, SeenKind::Esp | SeenKind::Icmp)), "{seen:#?}");
         link.phone.xfrm.flush().unwrap();
     }
     node.stop();
@@ -333,7 +333,7 @@ fn the_end_of_the_program_cuts_connections_inside_their_associations() {
     assert_eq!(calling.read(&mut [0; 1]).unwrap_err().kind(), ErrorKind::ConnectionReset);
     core.assert_empty();
     let seen = take(link);
-    assert!(seen.iter().all(|s| matches!(s.kind, SeenKind::Esp | SeenKind::Neighbour)), "{seen:#?}");
+    assert!(seen.iter().all(|s| matches!(s.kind, SeenKind::Esp | SeenKind::Icmp)), "{seen:#?}");
 }
 
 #[test]

@@ -3,11 +3,19 @@
 
 mod agent;
 mod algorithms;
+mod attacks;
+mod client;
+mod lacking;
 mod lifetime;
+mod load;
 mod network;
 mod people;
 mod plain;
 mod program;
+mod protected;
+mod restart;
+mod scene;
 mod seen;
 mod set;
 mod wire;
+mod wrong;

@@ -113,11 +113,21 @@ const LOG_SHOWN: usize = 12_000;
 pub struct Ims {
     program: Option<Program>,
     folder: PathBuf,
+    rights: Rights,
+}
+
+/// What the IMS may do.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Rights {
+    /// Everything.
+    Root,
+    /// All but what needs CAP_NET_ADMIN, the kernel's IPsec for one.
+    NoNetAdmin,
 }
 
 impl Ims {
     /// Starts it with these properties besides those that every test has.
-    pub fn start(core: &Machine, properties: &str) -> Ims {
+    pub fn start(core: &Machine, rights: Rights, properties: &str) -> Ims {
         let folder = std::env::temp_dir().join(format!("imsbox-{}", core.name()));
         let _ = fs::remove_dir_all(&folder);
         fs::create_dir_all(&folder).unwrap();
@@ -128,21 +138,30 @@ impl Ims {
             core.v4, core.v6
         );
         fs::write(folder.join("ims.cfg"), text).unwrap();
-        let mut ims = Ims { program: None, folder };
+        let mut ims = Ims { program: None, folder, rights };
         ims.run(core);
         ims
     }
 
     /// Starts it, again or for the first time.
     pub fn run(&mut self, core: &Machine) {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_imsbox"));
-        self.run_by(core, command.arg(self.folder.join("ims.cfg")));
-    }
-
-    fn run_by(&mut self, core: &Machine, command: &mut Command) {
-        let mut program = Program::start(core, command);
+        let program = env!("CARGO_BIN_EXE_imsbox");
+        let mut command = match self.rights {
+            Rights::Root => Command::new(program),
+            Rights::NoNetAdmin => {
+                let mut command = Command::new("setpriv");
+                command.args(["--bounding-set=-net_admin", "--inh-caps=-net_admin", program]);
+                command
+            }
+        };
+        let mut program = Program::start(core, command.arg(self.folder.join("ims.cfg")));
         program.until("ready");
         self.program = Some(program);
+    }
+
+    /// What it said when it started.
+    pub fn banner(&self) -> String {
+        self.program.as_ref().map(Program::text).unwrap_or_default()
     }
 
     /// Its log so far.

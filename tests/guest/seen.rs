@@ -1,6 +1,7 @@
 //! What is seen on a wire: what kind of thing each packet is, whoever sent it.
 
 use crate::network::Link;
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// What a packet is.
@@ -8,20 +9,20 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 pub enum Kind {
     /// ESP, whatever it carries.
     Esp,
-    /// SIP in clear, UDP or TCP.
+    /// SIP in clear: whatever comes over TCP, fragments of UDP, and what looks so.
     Sip,
     /// RTP or RTCP.
     Media,
     /// TCP that carries nothing: a connection that begins, confirms or ends.
     Bare,
-    /// Neighbours and multicast listeners of IPv6.
-    Neighbour,
+    /// ICMP that quotes no SIP: neighbours of IPv6, a media port that is closed.
+    Icmp,
     /// Anything else.
     Other,
 }
 
 /// A packet on a wire.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Seen {
     pub kind: Kind,
     pub from: (IpAddr, u16),
@@ -30,6 +31,16 @@ pub struct Seen {
     pub line: String,
 }
 
+impl fmt::Debug for Seen {
+    /// In one line, as there are many.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Seen { kind, from, to, line } = self;
+        write!(f, "{kind:?} {} {} to {} {}", from.0, from.1, to.0, to.1)?;
+        if *kind == Kind::Esp { Ok(()) } else { write!(f, " {}", line.escape_debug()) }
+    }
+}
+
+const ICMP: u8 = 1;
 const TCP: u8 = 6;
 const UDP: u8 = 17;
 const ESP: u8 = 50;
@@ -93,11 +104,14 @@ impl Seen {
         let is_sip = payload.windows(7).any(|w| w == b"SIP/2.0");
         let kind = match protocol {
             ESP => Kind::Esp,
-            TCP | UDP if is_sip => Kind::Sip,
+            // what follows in further packets has no sign of its own
+            UDP | ICMP | ICMPV6 if is_sip => Kind::Sip,
+            UDP if !is_first => Kind::Sip,
+            TCP if !payload.is_empty() => Kind::Sip,
             // RFC 3550 5.1: version 2
-            UDP if is_first && payload.first().is_some_and(|o| o >> 6 == 2) => Kind::Media,
-            TCP if payload.is_empty() => Kind::Bare,
-            ICMPV6 => Kind::Neighbour,
+            UDP if payload.first().is_some_and(|o| o >> 6 == 2) => Kind::Media,
+            TCP => Kind::Bare,
+            ICMP | ICMPV6 => Kind::Icmp,
             _ => Kind::Other,
         };
         let line = payload.split(|o| *o == b'\r').next().unwrap_or_default();
