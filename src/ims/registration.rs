@@ -106,7 +106,12 @@ pub(super) fn on_register(
     };
     service.note_shield(cx, user, &shield);
     let came = Came { arrival: service.security.arrival(flow), set: shield.through };
-    match prove(service, cx, msg, (user, impu), flow, &shield) {
+    let proven = prove(service, cx, msg, (user, impu), flow, &shield);
+    if shield.through.is_none() && !matches!(proven, Outcome::TurnedAway { .. }) {
+        let nonce = credentials(msg).map(|given| given.nonce).unwrap_or_default();
+        service.security.end_unused(cx, user, nonce);
+    }
+    match proven {
         Outcome::Passed { how, info } => {
             service.attempts.proven(user, cx.wall, how);
             on_proven(service, cx, id, msg, Proven { user, impu, came, how, info: info.as_deref() });

@@ -31,8 +31,14 @@ impl Service {
             }
         }
         for (id, _) in others {
-            let stage = self.security.set(id).map(|set| set.stage);
-            if stage == Some(Stage::Active) || Some(id) == through {
+            let Some(set) = self.security.set(id) else { continue };
+            let is_outlived = || self.registrar.behind(user, id, set.ue_ip()).is_none();
+            let ends = match set.stage {
+                Stage::Active => true,
+                Stage::Old => is_outlived(),
+                _ => Some(id) == through,
+            };
+            if ends {
                 self.security.leave(cx.now, id);
             }
         }

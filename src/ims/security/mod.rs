@@ -179,7 +179,28 @@ impl Security {
             cx.out.push(Output::ExtendSas { id: id.to_bits(), lifetime });
         }
         if let Some(old) = predecessor {
+            self.end_older(cx, id, old);
             self.shorten(cx.now, old, Stage::Old, OLD_LIFE);
+        }
+    }
+
+    /// Ends what is older still than the set that `id` has taken the place of: a phone has one old set at most (TS 33.203 7.4).
+    fn end_older(&mut self, cx: &mut Cx<'_>, id: SetId, old: SetId) {
+        let Some(ways) = self.sets.get(id).map(|set| (set.user, set.ways.ue_server)) else { return };
+        let is_older = |(other, set): &(SetId, &Set)| {
+            *other != old && set.stage == Stage::Old && (set.user, set.ways.ue_server) == ways
+        };
+        let older: SmallVec<[SetId; 2]> = self.of_user(ways.0).filter(is_older).map(|(id, _)| id).collect();
+        older.into_iter().for_each(|id| self.end(cx, id));
+    }
+
+    /// Ends a set whose challenge was answered in clear: with an AUTS, or with nothing because the SIM found it wrong (TS 24.229
+    /// 5.1.1.5.3). No other answer will come.
+    pub(in crate::ims) fn end_unused(&mut self, cx: &mut Cx<'_>, user: UserId, nonce: &[u8]) {
+        let is_of = |(_, set): &(SetId, &Set)| set.stage == Stage::Offered && set.nonce.as_bytes() == nonce;
+        let unused = self.of_user(user).find(is_of).map(|(id, _)| id);
+        if let Some(id) = unused {
+            self.end(cx, id);
         }
     }
 

@@ -320,6 +320,53 @@ fn a_set_is_renewed_beside_the_old_one_on_the_same_server_port() {
 }
 
 #[test]
+fn a_phone_has_one_old_set_at_most_and_none_after_its_registration() {
+    let mut config = config();
+    config.users[1].impus.iter_mut().for_each(|impu| impu.reauthenticate = true);
+    let mut lab = lab_of(config);
+    let mut bob = Guarded::new();
+    bob.register(&mut lab);
+    for round in 1..4u16 {
+        (bob.client, bob.spi) = (31112 + 2 * round, 8000 + 10 * u32::from(round));
+        let headers = bob.offer();
+        bob.refresh(&mut lab, &headers);
+        let challenge = install(&mut lab).remove(0);
+        bob.agreed = challenge.one("Security-Server").to_owned();
+        let headers = bob.offer() + &bob.verify();
+        assert_eq!(bob.answer(&mut lab, &challenge, &headers).status(), 200);
+        assert_eq!(remove(&mut lab, NONE), usize::from(round > 1));
+        assert_eq!(stages(&lab), [Stage::Old, Stage::Active]);
+    }
+    let gone = lab
+        .with(|core, cx| {
+            core.unregister(cx, "001010123456789@ims.test", crate::ims::registrar::Gone::Rejected)
+        })
+        .0;
+    assert_eq!(gone, Ok(1));
+    assert_eq!(stages(&lab), [Stage::Leaving, Stage::Leaving]);
+    lab.pass(Duration::from_secs(11));
+    assert_eq!((remove(&mut lab, NONE), lab.core.load().sets), (2, 0));
+}
+
+#[test]
+fn a_set_goes_at_once_when_the_sim_rejects_its_challenge() {
+    let mut lab = lab();
+    let mut bob = Guarded::new();
+    let challenge = bob.challenged(&mut lab);
+    // MAC failure: in clear, with an empty response and from other ports
+    let nonce = super::auth::nonce(&challenge);
+    (bob.client, bob.server, bob.spi) = (40000, 40001, 9000);
+    let empty = format!(
+        "Authorization: Digest username=\"{}\",realm=\"ims.test\",nonce=\"{nonce}\",uri=\"sip:ims.test\",response=\"\"\r\n{}",
+        bob.phone.username,
+        bob.offer()
+    );
+    let text = bob.phone.register_text(&empty);
+    lab.on_sip(bob.phone.flow(), text);
+    assert_eq!(remove(&mut lab, NONE), 1);
+}
+
+#[test]
 fn a_phone_that_does_not_draw_new_spis_answers_through_the_set_that_it_has() {
     let mut config = config();
     config.users[1].impus.iter_mut().for_each(|impu| impu.reauthenticate = true);
