@@ -12,14 +12,23 @@ use crate::ims::subscriber::{Subscribers, UserId};
 use crate::proto::cx::Cx;
 use crate::proto::flow::Flow;
 use crate::proto::sip::sec_agree::Policy;
-use crate::wire::sip::{Host, Message, Method};
+use crate::wire::sip::{Message, Method};
 
 /// Whether a request is taken at this end; it has its answer when it is not.
 pub(super) fn lets_in(service: &mut Service, cx: &mut Cx<'_>, flow: Flow, msg: &Message<'_>) -> bool {
+    let method = msg.method();
+    if service.txs.answer_way(msg).is_some_and(|way| !is_same_side(service, way, flow)) {
+        let text = format_args!(
+            "{} from {} dropped: the request that it belongs to came another way, by IPsec or without",
+            method.name(),
+            flow.remote
+        );
+        service.troubles.mention(cx, Level::Warn, text);
+        return false;
+    }
     if !service.security.locals().is_protected(flow.local) {
         return true;
     }
-    let method = msg.method();
     let Some((_, set)) = service.security.at(flow) else {
         // the kernel lets nothing through without a set: this one has ended since
         let text =
@@ -28,6 +37,10 @@ pub(super) fn lets_in(service: &mut Service, cx: &mut Cx<'_>, flow: Flow, msg: &
         return false;
     };
     match set.stage {
+        _ if set.is_void() && !matches!(method, Method::Register | Method::Ack) => {
+            turn_away(service, cx, flow, msg, "has security associations that came to no registration");
+            false
+        }
         Stage::Active | Stage::Old | Stage::Leaving => true,
         _ if matches!(method, Method::Register | Method::Ack) => true,
         Stage::Installing | Stage::Offered | Stage::Removing => {
@@ -59,15 +72,17 @@ pub(super) fn sender(
     Some((set.user, registrar.behind(set.user, id, set.ue_ip())?))
 }
 
-/// Whether a response came through IPsec if its request went there: Via tells, which names a protected port.
+/// Whether a response came the way that its request went: through IPsec of the same phone, or in clear. What it says of itself, in
+/// Via, proves nothing: ESP may leave branches readable.
 pub(super) fn lets_response_in(service: &Service, flow: Flow, msg: &Message<'_>) -> bool {
+    service.txs.request_way(msg).is_none_or(|went| is_same_side(service, went, flow))
+}
+
+/// Whether two flows are both of the same phone's security associations, or both in clear.
+fn is_same_side(service: &Service, a: Flow, b: Flow) -> bool {
     let locals = service.security.locals();
-    let is_at = |via_port: Option<u16>, host: Host<'_>| {
-        let mut protected = locals.iter().filter(|(id, _)| locals.is_protected(*id));
-        protected.any(|(_, l)| Some(l.shown.port()) == via_port && host == Host::Ip(l.shown.ip()))
-    };
-    let went_protected = msg.via().is_some_and(|via| is_at(via.port, via.host));
-    !went_protected || locals.is_protected(flow.local)
+    let is_protected = locals.is_protected(a.local);
+    is_protected == locals.is_protected(b.local) && (!is_protected || a.remote.ip() == b.remote.ip())
 }
 
 /// Whether a request in clear may be the user's without a registration: not when IPsec is demanded of it, nor from the address of

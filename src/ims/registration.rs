@@ -21,6 +21,7 @@ use crate::ims::security::{self, NoSet, Proposal, SetId, Stage, Waiting};
 use crate::ims::subscriber::{Subscribers, UserId};
 use crate::proto::cx::Cx;
 use crate::proto::flow::Flow;
+use crate::proto::sip::sec_agree::Policy;
 use crate::wire::sip::text::lossy;
 use crate::wire::sip::{HeaderId, Message};
 
@@ -109,9 +110,16 @@ pub(super) fn on_register(
     let proven = prove(service, cx, msg, (user, impu), flow, &shield);
     if shield.through.is_none() && !matches!(proven, Outcome::TurnedAway { .. }) {
         let nonce = credentials(msg).map(|given| given.nonce).unwrap_or_default();
-        service.security.end_unused(cx, user, nonce);
+        // an answer in clear that does not count leaves the challenge as it was, and its set too
+        if !service.auth.is_pending(user, nonce) {
+            service.security.end_unused(cx, user, nonce);
+        }
     }
     match proven {
+        Outcome::Passed { .. } if shield.through.is_none() && is_required(service, user) => {
+            let words = "ipsec is \"required\" of this user, and what proves it gives no keys for that";
+            on_unfit(service, cx, id, (user, flow), &Unfit::new(403, words));
+        }
         Outcome::Passed { how, info } => {
             service.attempts.proven(user, cx.wall, how);
             on_proven(service, cx, id, msg, Proven { user, impu, came, how, info: info.as_deref() });
@@ -128,6 +136,10 @@ pub(super) fn on_register(
             refuse(service, cx, id, &Refusal::turned_away(wait_secs));
         }
     }
+}
+
+fn is_required(service: &Service, user: UserId) -> bool {
+    service.subscribers.user(user).ipsec == Policy::Required
 }
 
 /// What the credentials are worth. Through security associations that carry a registration of the user's, nobody else can have
@@ -213,7 +225,9 @@ fn offer(
     let proposal = Proposal { user, choice, flow, predecessor, ck: &ck, ik: &ik, nonce };
     let value = made.value;
     let waiting = Waiting { tx: id, family, value: value.clone() };
-    match service.security.begin(cx, proposal, msg.values(HeaderId::SecurityClient), waiting) {
+    let begun = service.security.begin(cx, proposal, msg.values(HeaderId::SecurityClient), waiting);
+    service.tidy_sets(cx, user);
+    match begun {
         Ok(set) => service.note_challenge(cx, user, msg, &value, Some(set)),
         // it has not drawn new SPIs to renew its set: the answer comes through the one that it has
         Err(NoSet::OwnSpi(_)) if shield.is_trusted => {

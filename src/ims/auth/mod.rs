@@ -190,7 +190,7 @@ impl Auth {
             return self.on_auts(to, who, &given, auts, message);
         }
         if pending.is_protected && !claim.is_protected && !given.response.is_empty() {
-            return self.on_bare(to, who, &given);
+            return self.on_bare(to, who);
         }
         let secret = secret(profile, pending);
         let right = secret.as_ref().is_some_and(|secret| {
@@ -290,11 +290,9 @@ impl Auth {
     }
 
     /// The answer came in clear, though security associations were offered with the challenge: somebody may have taken the offer
-    /// out on its way (RFC 3329 4).
-    fn on_bare(&mut self, to: &mut AuthCx<'_, '_>, who: Who<'_>, given: &Credentials<'_>) -> Outcome {
-        if let Some(pending) = self.challenges.take(who.card, given.nonce) {
-            self.challenges.spend(who.card.user, pending.rand, to.cx.now);
-        }
+    /// out on its way (RFC 3329 4). The challenge still waits for the answer that comes through them: who has only read its nonce
+    /// cannot spoil the registration.
+    fn on_bare(&mut self, to: &mut AuthCx<'_, '_>, who: Who<'_>) -> Outcome {
         to.troubles.tell(to.cx, Some(who.card.user), || {
             let impi = &who.profile.impi;
             format!(

@@ -1,7 +1,7 @@
 //! Sets and bindings: a set lives as long as the registrations that came through it, and a little longer.
 
 use super::begin::Installed;
-use super::set::{Set, SetId};
+use super::set::{Set, SetId, Waiting};
 use super::text::SetText;
 use super::view::{SetView, Stage};
 use crate::base::time::Instant;
@@ -44,6 +44,32 @@ impl Service {
         }
     }
 
+    /// After sets of the user may have ended: a REGISTER whose challenge went with its set is refused, and bindings that no set
+    /// carries any more end, as they cannot be reached.
+    pub(in crate::ims) fn tidy_sets(&mut self, cx: &mut Cx<'_>, user: UserId) {
+        while let Some((user, waiting)) = self.security.pop_orphan() {
+            let words = "a later REGISTER took its place";
+            self.refuse_waiting(cx, user, &waiting, 500, words);
+        }
+        let is_open = |id| self.security.set(id).is_some_and(Set::is_open);
+        let stranded: SmallVec<[_; 2]> = self
+            .registrar
+            .of_user(user)
+            .filter(|(_, b)| b.set.is_some_and(|id| !is_open(id)))
+            .map(|(id, _)| id)
+            .collect();
+        for binding in stranded {
+            self.registrar.remove(binding, Gone::Expired);
+        }
+    }
+
+    fn refuse_waiting(&mut self, cx: &mut Cx<'_>, user: UserId, waiting: &Waiting, status: u16, words: &str) {
+        let impi = &self.subscribers.user(user).impi;
+        self.troubles.tell(cx, Some(user), || format!("Register {impi}: refused with {status}: {words}"));
+        let refusal = Refusal::new(status, "the security associations cannot be set up");
+        refuse(self, cx, waiting.tx, &refusal);
+    }
+
     /// Until when the last binding lives that the set carries.
     fn carried_until(&self, user: UserId, id: SetId) -> Option<Instant> {
         self.registrar.of_user(user).filter(|(_, b)| b.set == Some(id)).map(|(_, b)| b.expires_at).max()
@@ -71,15 +97,8 @@ impl Service {
             }
             Installed::Failed(user, waiting, words) => {
                 self.attempts.failed(user, cx.wall, Step::Associations, &words);
-                let impi = &self.subscribers.user(user).impi;
-                let text = || {
-                    format!(
-                        "Register {impi}: refused with 500: the kernel does not take its security associations: {words}"
-                    )
-                };
-                self.troubles.tell(cx, Some(user), text);
-                let refusal = Refusal::new(500, "the security associations cannot be set up");
-                refuse(self, cx, waiting.tx, &refusal);
+                let words = format!("the kernel does not take its security associations: {words}");
+                self.refuse_waiting(cx, user, &waiting, 500, &words);
             }
             Installed::Nothing => {}
         }
@@ -116,17 +135,23 @@ impl Service {
             "{impi}: its security associations are not in the kernel any more; somebody else removed them"
         );
         cx.trace(Layer::Ipsec, Level::Error, Dir::None, Subject::Id(set.number), text);
-        let bindings: SmallVec<[_; 2]> =
-            self.registrar.of_user(set.user).filter(|(_, b)| b.set == Some(id)).map(|(id, _)| id).collect();
-        for binding in bindings {
-            self.registrar.remove(binding, Gone::Expired);
+        if let Some(waiting) = set.waiting {
+            self.refuse_waiting(
+                cx,
+                set.user,
+                &waiting,
+                500,
+                "somebody else removed its security associations",
+            );
         }
+        self.tidy_sets(cx, set.user);
     }
 
     /// Ends the sets whose time is over.
     pub(in crate::ims) fn expire_sets(&mut self, cx: &mut Cx<'_>) {
         while let Some(id) = self.security.due(cx.now) {
             let Some(set) = self.security.set(id) else { return };
+            let user = set.user;
             match set.stage {
                 Stage::Installing => {
                     let installed = self.security.give_up(cx, id);
@@ -135,6 +160,7 @@ impl Service {
                 Stage::Offered | Stage::Active | Stage::Old | Stage::Leaving => self.security.end(cx, id),
                 Stage::Removing => drop(self.security.forget(id)),
             }
+            self.tidy_sets(cx, user);
         }
     }
 

@@ -206,8 +206,9 @@ impl Security {
             .map(|(id, _)| id)
             .collect();
         mine.into_iter().for_each(|id| self.end(cx, id));
+        // those that the kernel has not answered yet count too: a burst of REGISTERs comes faster than it answers
         let offered: SmallVec<[SetId; 8]> =
-            self.of_user(p.user).filter(|(_, set)| set.stage == Stage::Offered).map(|(id, _)| id).collect();
+            self.of_user(p.user).filter(|(_, set)| unanswered(set)).map(|(id, _)| id).collect();
         if offered.len() >= MAX_OFFERED_PER_USER {
             self.end(cx, offered[0]);
         }

@@ -48,6 +48,8 @@ pub struct Security {
     /// The SPIs that UEs drew, by their address.
     ue_spis: BTreeMap<(IpAddr, u32), SetId>,
     alarms: AlarmQueue<SetId>,
+    /// Challenges whose set ended before the kernel had taken it: their REGISTERs still want an answer.
+    orphans: Vec<(UserId, Waiting)>,
     next_number: u32,
 }
 
@@ -65,6 +67,7 @@ impl Security {
             own_spis: BTreeSet::new(),
             ue_spis: BTreeMap::new(),
             alarms: AlarmQueue::new(),
+            orphans: Vec::new(),
             next_number: 1,
         }
     }
@@ -221,8 +224,14 @@ impl Security {
         self.unlink(id);
         let Some(set) = self.sets.get_mut(id).filter(|set| set.stage != Stage::Removing) else { return };
         set.stage = Stage::Removing;
+        self.orphans.extend(set.waiting.take().map(|waiting| (set.user, waiting)));
         self.live_until(id, cx.now + KERNEL_PATIENCE);
         cx.out.push(Output::RemoveSas { id: id.to_bits() });
+    }
+
+    /// A REGISTER whose challenge will not come.
+    pub(super) fn pop_orphan(&mut self) -> Option<(UserId, Waiting)> {
+        self.orphans.pop()
     }
 
     /// Forgets a set that the kernel does not have any more.

@@ -38,7 +38,8 @@ pub struct Unfit {
 }
 
 impl Unfit {
-    fn new(status: u16, words: &str) -> Unfit {
+    /// Told to both in the same words.
+    pub(in crate::ims) fn new(status: u16, words: &str) -> Unfit {
         Unfit { refusal: Refusal::new(status, words), words: words.to_owned() }
     }
 }
@@ -60,6 +61,10 @@ fn protected(
     if set.user != user {
         let owner = &service.subscribers.user(set.user).impi;
         return Err(Unfit::new(403, &format!("it came through the security associations of {owner}")));
+    }
+    if set.is_void() {
+        let words = "its security associations came to no registration; it has to begin again";
+        return Err(Unfit::new(403, words));
     }
     let verified = match set.agreement.verify(msg.values(HeaderId::SecurityVerify)) {
         // what is protected by an agreement that was verified once needs no reminder of it

@@ -39,9 +39,9 @@ pub struct Set {
     pub predecessor: Option<SetId>,
     /// Until when it lives.
     pub expires_at: Instant,
-    /// The challenge, until the kernel holds the set.
     /// Whether it has carried a registration.
     pub has_carried: bool,
+    /// The challenge, until the kernel holds the set.
     pub(super) waiting: Option<Waiting>,
     /// Our client ports that the kernel would not take.
     pub(super) refused: SmallVec<[LocalId; 4]>,
@@ -73,6 +73,11 @@ impl Set {
     /// Whether requests may come through it.
     pub fn is_open(&self) -> bool {
         matches!(self.stage, Stage::Offered | Stage::Active | Stage::Old | Stage::Leaving)
+    }
+
+    /// Whether it has ended without ever carrying a registration: what was agreed does not hold.
+    pub fn is_void(&self) -> bool {
+        self.stage == Stage::Leaving && !self.has_carried
     }
 
     pub(super) fn view(

@@ -38,12 +38,12 @@ pub(super) fn lab() -> Lab {
 /// A phone with a SIM that can do IPsec.
 pub(super) struct Guarded {
     pub(super) phone: Phone,
-    client: u16,
-    server: u16,
-    spi: u32,
+    pub(super) client: u16,
+    pub(super) server: u16,
+    pub(super) spi: u32,
     pub(super) algorithms: &'static str,
     /// Security-Server of the last challenge.
-    agreed: String,
+    pub(super) agreed: String,
 }
 
 impl Guarded {
@@ -73,7 +73,7 @@ impl Guarded {
         format!("Security-Verify: {}\r\n", self.agreed)
     }
 
-    fn flow_of(&self, agreed: &str, tcp: bool) -> Flow {
+    pub(super) fn flow_of(&self, agreed: &str, tcp: bool) -> Flow {
         let port: u16 =
             agreed.split("port-s=").nth(1).and_then(|t| t.split(';').next()).unwrap().parse().unwrap();
         let local = locals().iter().find(|(_, l)| l.own == addr(port)).unwrap().0;
@@ -115,7 +115,7 @@ impl Guarded {
     }
 }
 
-fn taken(lab: &mut Lab) -> Vec<Output> {
+pub(super) fn taken(lab: &mut Lab) -> Vec<Output> {
     std::mem::take(&mut lab.kernel)
 }
 
@@ -149,7 +149,7 @@ pub(super) fn remove(lab: &mut Lab, counted: [SaCounters; 4]) -> usize {
     removed.len()
 }
 
-fn stages(lab: &Lab) -> Vec<Stage> {
+pub(super) fn stages(lab: &Lab) -> Vec<Stage> {
     lab.core.set_views(lab.now).iter().map(|v| v.stage).collect()
 }
 

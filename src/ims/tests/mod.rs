@@ -8,6 +8,7 @@ mod auth_sim;
 mod dispatch;
 mod hostile;
 mod ipsec;
+mod ipsec_hostile;
 mod loss;
 mod phone;
 mod reauthenticate;

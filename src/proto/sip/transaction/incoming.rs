@@ -63,6 +63,23 @@ impl<O: Copy + Debug> Transactions<O> {
         msg.via().is_some_and(|via| self.server_ids.contains_key(&self.keys.server(msg, &via)))
     }
 
+    /// Where the transaction answers to that a request belongs to: that it repeats, acknowledges or cancels.
+    pub fn answer_way(&self, msg: &Message<'_>) -> Option<Flow> {
+        let via = msg.via()?;
+        let cancelled = || {
+            self.server_ids.get(&self.keys.cancelled(msg, &via)).filter(|_| msg.method() == Method::Cancel)
+        };
+        let id = self.server_ids.get(&self.keys.server(msg, &via)).or_else(cancelled)?;
+        self.servers.get(*id).map(|tx| tx.flow)
+    }
+
+    /// Where the request went that a response answers.
+    pub fn request_way(&self, msg: &Message<'_>) -> Option<Flow> {
+        let (via, cseq) = (msg.via()?, msg.cseq()?);
+        let id = self.client_ids.get(&self.keys.client(via.branch()?, cseq.token))?;
+        self.clients.get(*id).map(|tx| tx.flow)
+    }
+
     /// Takes a response.
     pub fn on_response(&mut self, cx: &mut Cx<'_>, _flow: Flow, msg: &Message<'_>) -> Answer<O> {
         trace::received(cx, msg);
