@@ -80,7 +80,10 @@ pub(super) fn on_request(service: &mut Service, cx: &mut Cx<'_>, flow: Flow, msg
 /// all room. Whether it was one, and has its answer.
 fn turned_away(service: &mut Service, cx: &mut Cx<'_>, flow: Flow, msg: &Message<'_>) -> bool {
     let in_dialog = msg.to().is_some_and(|to| to.tag().is_some());
-    if in_dialog || service.txs.knows(msg) || identify(service, flow, msg).is_some() {
+    if in_dialog
+        || service.txs.knows(service.security.arrival(flow), msg)
+        || identify(service, flow, msg).is_some()
+    {
         return false;
     }
     let refusal = admissible(msg).err().unwrap_or_else(|| stranger(service, cx, flow, msg));

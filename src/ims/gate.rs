@@ -16,19 +16,10 @@ use crate::wire::sip::{Message, Method};
 
 /// Whether a request is taken at this end; it has its answer when it is not.
 pub(super) fn lets_in(service: &mut Service, cx: &mut Cx<'_>, flow: Flow, msg: &Message<'_>) -> bool {
-    let method = msg.method();
-    if service.txs.answer_way(msg).is_some_and(|way| !is_same_side(service, way, flow)) {
-        let text = format_args!(
-            "{} from {} dropped: the request that it belongs to came another way, by IPsec or without",
-            method.name(),
-            flow.remote
-        );
-        service.troubles.mention(cx, Level::Warn, text);
-        return false;
-    }
     if !service.security.locals().is_protected(flow.local) {
         return true;
     }
+    let method = msg.method();
     let Some((_, set)) = service.security.at(flow) else {
         // the kernel lets nothing through without a set: this one has ended since
         let text =

@@ -1,7 +1,7 @@
 //! Flows: where a message came from and where an answer goes.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// A transport protocol of SIP.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
@@ -90,6 +90,13 @@ pub struct Arrival {
     pub flow: Flow,
     /// The ways of the set that it came through.
     pub ways: Option<Ways>,
+}
+
+impl Arrival {
+    /// The UE whose security associations it came through.
+    pub fn ue(&self) -> Option<IpAddr> {
+        self.ways.map(|ways| ways.ue_client.ip())
+    }
 }
 
 impl From<Flow> for Arrival {

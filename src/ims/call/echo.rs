@@ -419,7 +419,12 @@ pub(super) fn on_idle(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>) {
         };
         return refuse(call, view, cx, status, text, None, None);
     }
+    // nobody would ever end the held call of a phone that has vanished
+    let is_gone = call.caller.binding.is_some_and(|id| view.registrar.binding(id).is_none());
     match echo.streams.last_heard(view.media) {
+        None if is_gone => {
+            release::end(call, view, cx, &End::new("the caller on hold is no longer registered", 480));
+        }
         // on hold nothing is expected
         None => call.idle_deadline = Some(cx.now + timeout),
         Some(heard) if heard + timeout > cx.now => call.idle_deadline = Some(heard + timeout),

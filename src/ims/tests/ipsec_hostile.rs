@@ -164,11 +164,30 @@ fn a_cancel_or_a_repetition_in_clear_does_not_touch_a_protected_call() {
     assert!(sent.iter().any(|s| s.flow == alice.flow()), "{sent:?}");
     // ESP may leave the branch readable
     let clear = udp("10.0.0.2:5060");
-    assert_eq!(lab.on_sip(clear, invite.replace("INVITE", "CANCEL")), []);
-    assert_eq!(lab.on_sip(clear, &invite), []);
+    assert_eq!(lab.ask(clear, invite.replace("INVITE", "CANCEL")).status(), 481);
+    assert_eq!(lab.ask(clear, &invite).status(), 403);
     assert_eq!(lab.on_sip(clear, invite.replace("INVITE", "ACK")), []);
     let cancelled = lab.on_sip(bob.phone.flow(), invite.replace("INVITE", "CANCEL"));
     assert!(cancelled.iter().any(|s| s.text.starts_with("SIP/2.0 200")), "{cancelled:?}");
+}
+
+#[test]
+fn a_copy_in_clear_that_comes_first_does_not_take_the_requests_place() {
+    let mut lab = lab();
+    let mut bob = Guarded::new();
+    assert_eq!(bob.register(&mut lab).status(), 200);
+    for method in ["MESSAGE", "SUBSCRIBE", "INVITE", "OPTIONS"] {
+        let headers = "Event: reg\r\nContact: <sip:b@10.0.0.2:31113>\r\n";
+        let text = bob.phone.request(method, "tel:0600000099", "tel:0600000099", headers);
+        let in_clear = lab.on_sip(udp("10.0.0.2:5060"), &text);
+        assert!(in_clear.iter().all(|s| s.flow == udp("10.0.0.2:5060")), "{in_clear:?}");
+        let inside = lab.on_sip(bob.phone.flow(), &text);
+        assert!(
+            !inside.is_empty() && inside.iter().all(|s| s.flow.remote.port() == 31113),
+            "{method} {inside:?}"
+        );
+        assert!(!inside.iter().any(|s| s.text.starts_with("SIP/2.0 482")), "{method} {inside:?}");
+    }
 }
 
 #[test]

@@ -37,7 +37,7 @@ impl<O: Copy + Debug> Transactions<O> {
             );
             return Verdict::Rejected(400);
         };
-        let key = self.keys.server(msg, &via);
+        let key = self.keys.through(self.keys.server(msg, &via), arrival.ue());
         let found = self.server_ids.get(&key).copied();
         if let Some(tx) = found.and_then(|id| self.servers.get_mut(id)) {
             tx.is_reliable &= arrival.flow.transport.is_reliable();
@@ -58,19 +58,11 @@ impl<O: Copy + Debug> Transactions<O> {
         }
     }
 
-    /// Whether a request belongs to a transaction that there is: a retransmission.
-    pub fn knows(&self, msg: &Message<'_>) -> bool {
-        msg.via().is_some_and(|via| self.server_ids.contains_key(&self.keys.server(msg, &via)))
-    }
-
-    /// Where the transaction answers to that a request belongs to: that it repeats, acknowledges or cancels.
-    pub fn answer_way(&self, msg: &Message<'_>) -> Option<Flow> {
-        let via = msg.via()?;
-        let cancelled = || {
-            self.server_ids.get(&self.keys.cancelled(msg, &via)).filter(|_| msg.method() == Method::Cancel)
-        };
-        let id = self.server_ids.get(&self.keys.server(msg, &via)).or_else(cancelled)?;
-        self.servers.get(*id).map(|tx| tx.flow)
+    /// Whether a request that came this way belongs to a transaction that there is: a retransmission.
+    pub fn knows(&self, arrival: impl Into<Arrival>, msg: &Message<'_>) -> bool {
+        let ue = arrival.into().ue();
+        let key = msg.via().map(|via| self.keys.through(self.keys.server(msg, &via), ue));
+        key.is_some_and(|key| self.server_ids.contains_key(&key))
     }
 
     /// Where the request went that a response answers.
@@ -139,7 +131,8 @@ impl<O: Copy + Debug> Transactions<O> {
         via: &Via<'_>,
         key: Key,
     ) -> Verdict<O> {
-        let invite = self.server_ids.get(&self.keys.cancelled(msg, via)).copied();
+        let cancelled = self.keys.through(self.keys.cancelled(msg, via), arrival.ue());
+        let invite = self.server_ids.get(&cancelled).copied();
         let found = invite.and_then(|id| Some((id, self.servers.get_mut(id)?)));
         let Some((invite, tx)) = found else {
             self.respond_stateless(cx, arrival, msg, 481, None, |w| w.finish());
@@ -167,7 +160,7 @@ impl<O: Copy + Debug> Transactions<O> {
         via: &Via<'_>,
         key: Key,
     ) -> Verdict<O> {
-        let merged = self.merged_key(msg);
+        let merged = self.merged_key(arrival, msg);
         if merged.is_some_and(|k| self.merged_ids.contains_key(&k)) {
             self.respond_stateless(cx, arrival, msg, 482, Some("Request merged"), |w| w.finish());
             return Verdict::Rejected(482);
@@ -226,9 +219,10 @@ impl<O: Copy + Debug> Transactions<O> {
 
     /// The key under which a request may turn out to be one that came another way (RFC 3261 8.2.2.2): one without a To tag. A
     /// REGISTER is left out: no proxy forks it, and phones repeat one with the same CSeq when they change the transport.
-    fn merged_key(&self, msg: &Message<'_>) -> Option<Key> {
+    fn merged_key(&self, arrival: Arrival, msg: &Message<'_>) -> Option<Key> {
         let outside_dialog = msg.to().is_none_or(|to| to.tag().is_none());
-        (outside_dialog && msg.method() != Method::Register).then(|| self.keys.merged(msg))
+        (outside_dialog && msg.method() != Method::Register)
+            .then(|| self.keys.through(self.keys.merged(msg), arrival.ue()))
     }
 
     /// A request that is repeated over another connection of the same host is answered there (RFC 3261 18.2.2: the connection

@@ -76,6 +76,7 @@ enum Kind {
     Server,
     ServerRfc2543,
     Merged,
+    Protected,
     Client,
     Token,
     StatelessTag,
@@ -120,6 +121,19 @@ impl Keys {
         let mut h = self.start(Kind::Merged);
         dialog_fields(&mut h, request);
         h.field(request.method_token()).finish()
+    }
+
+    /// A key of requests that come through security associations of the UE at this address; `key` itself for those in clear. Who has
+    /// only read a request cannot take its place, nor end it: to RFC 3261 17.2.3 the way it came adds whose it is.
+    pub fn through(&self, key: Key, ue: Option<IpAddr>) -> Key {
+        let Some(ue) = ue else { return key };
+        let mut h = self.start(Kind::Protected);
+        h.octets(&key.to_le_bytes());
+        match ue {
+            IpAddr::V4(ip) => h.field(&ip.octets()),
+            IpAddr::V6(ip) => h.field(&ip.octets()),
+        };
+        h.finish()
     }
 
     /// The key of a client transaction (RFC 3261 17.1.3): our branch and the CSeq method.
