@@ -4,7 +4,7 @@ use crate::text::{Text, bracketed};
 use imsbox::base::time::{Duration, Instant};
 use imsbox::proto::flow::Flow;
 use imsbox::wire::sip::{Index, Message};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 
 /// 64*T1.
@@ -13,8 +13,10 @@ const TRANSACTION: Duration = Duration::from_secs(128);
 /// What the checks remember of a run.
 #[derive(Default)]
 pub struct Checks {
-    /// Where each request came from, by branch.
-    requests: HashMap<String, SocketAddr>,
+    /// Where the answers to each request may go, by branch: a repetition may go through newer security associations.
+    requests: HashMap<String, Vec<SocketAddr>>,
+    /// What somebody forged: branch and method.
+    forged: HashSet<(String, String)>,
     /// The highest CSeq that we sent, by Call-ID and From tag, and the branch that had it.
     cseq: HashMap<(String, String), (u32, String)>,
     /// The final code that each request was answered with, by branch and method.
@@ -26,8 +28,29 @@ impl Checks {
     pub fn phone_sent(&mut self, octets: &str, from: SocketAddr) {
         let text = Text::read(octets.as_bytes());
         if text.code() == 0 {
-            self.requests.insert(text.branch().to_owned(), from);
+            let known = self.requests.entry(text.branch().to_owned()).or_default();
+            if !known.contains(&from) {
+                known.push(from);
+            }
         }
+    }
+
+    /// Remembers a request that somebody forged in clear.
+    pub fn forger_sent(&mut self, octets: &str) {
+        let text = Text::read(octets.as_bytes());
+        self.forged.insert((text.branch().to_owned(), text.method().to_owned()));
+    }
+
+    /// Whether a message of the core, in clear, answers what somebody forged; it must be a refusal.
+    pub fn answers_forgery(&self, text: &Text) -> bool {
+        let is_it = self.forged.contains(&(text.branch().to_owned(), text.method().to_owned()));
+        assert!(!is_it || !(101..300).contains(&text.code()), "a forged {} was taken", text.get("CSeq"));
+        is_it && text.code() != 0
+    }
+
+    /// Whether a request came from this address.
+    pub fn came_from(&self, branch: &str, addr: SocketAddr) -> bool {
+        self.requests.get(branch).is_some_and(|known| known.contains(&addr))
     }
 
     /// Checks one message of the core.
@@ -35,7 +58,10 @@ impl Checks {
         parses_strictly(octets);
         let text = Text::read(octets);
         match text.code() {
-            0 => self.cseq_rises(&text),
+            0 => {
+                keeps_the_agreement(&text);
+                self.cseq_rises(&text);
+            }
             _ => {
                 self.response_goes_where_via_says(&text, flow);
                 self.one_final_answer(now, &text);
@@ -71,7 +97,13 @@ impl Checks {
             .requests
             .get(text.branch())
             .unwrap_or_else(|| panic!("a response without request: {}", text.start));
-        assert_eq!(flow.remote, *from, "{} for {} went elsewhere", text.start, text.get("CSeq"));
+        assert!(
+            from.contains(&flow.remote),
+            "{} for {} went to {}, not {from:?}",
+            text.start,
+            text.get("CSeq"),
+            flow.remote
+        );
     }
 
     /// Every request has one final response, as long as its transaction lives (64*T1 from the answer on); a copy of the request
@@ -86,6 +118,15 @@ impl Checks {
         let lives = now.since(since) < TRANSACTION;
         assert!(first == code || !lives, "two final answers to one {}: {first}, {code}", text.get("CSeq"));
     }
+}
+
+/// TS 24.229 5.2.6.3: what a phone and its P-CSCF agreed is not for others.
+fn keeps_the_agreement(text: &Text) {
+    let is_of_it = |(name, value): &&(String, String)| {
+        name.starts_with("Security-") || name.ends_with("Require") && value.contains("sec-agree")
+    };
+    let found = text.headers.iter().find(is_of_it);
+    assert!(found.is_none(), "{} was passed on with {found:?}", text.start);
 }
 
 /// What we send has every header that a message needs, once, and a body as long as it says.

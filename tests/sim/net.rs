@@ -1,9 +1,11 @@
 //! The network: delay, loss, duplication, reordering, and connections that are reset.
 
+use crate::kernel::Esp;
 use imsbox::base::rng::Rng;
 use imsbox::base::time::{Duration, Instant};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::net::SocketAddr;
 
 /// What goes wrong, in thousandths, until the faults end.
 #[derive(Clone, Debug)]
@@ -16,12 +18,39 @@ pub struct Faults {
     /// Of the things that people do: how often a phone crashes, and the operator ends a call.
     pub crash: u64,
     pub stop: u64,
+    /// Of commands to the kernel: late, and refused because something is there or for good; of the things that people do: how often an
+    /// administrator removes associations.
+    pub kernel_late: u64,
+    pub kernel_taken: u64,
+    pub kernel_refused: u64,
+    pub kernel_loses: u64,
+    /// How often somebody forges packets, of the things that people do. That is no fault: nothing may come of it.
+    pub forgery: u64,
 }
 
 impl Faults {
     /// A perfect network.
     pub fn none() -> Self {
-        Faults { loss: 0, duplication: 0, reordering: 0, reset: 0, media_refused: 0, crash: 0, stop: 0 }
+        Faults {
+            loss: 0,
+            duplication: 0,
+            reordering: 0,
+            reset: 0,
+            media_refused: 0,
+            crash: 0,
+            stop: 0,
+            kernel_late: 0,
+            kernel_taken: 0,
+            kernel_refused: 0,
+            kernel_loses: 0,
+            forgery: 500,
+        }
+    }
+
+    /// A perfect network, and a kernel that is slow and refuses much, but loses nothing.
+    pub fn of_kernel(rng: &mut Rng) -> Self {
+        let [kernel_late, kernel_taken, kernel_refused] = [300, 300, 200].map(|most| rng.below(most));
+        Faults { kernel_late, kernel_taken, kernel_refused, ..Faults::none() }
     }
 
     /// Whether nothing goes wrong with messages.
@@ -40,6 +69,11 @@ impl Faults {
             media_refused: up_to(200),
             crash: up_to(150),
             stop: up_to(200),
+            kernel_late: up_to(200),
+            kernel_taken: up_to(300),
+            kernel_refused: up_to(150),
+            kernel_loses: up_to(80),
+            forgery: up_to(900),
         }
     }
 }
@@ -48,9 +82,11 @@ impl Faults {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Arrival {
     /// A message from a phone at the server. `conn` is 0 on UDP.
-    AtServer { phone: usize, conn: u64, octets: Vec<u8> },
+    AtServer { phone: usize, conn: u64, octets: Vec<u8>, esp: Option<Esp> },
     /// A message from the server at a phone.
-    AtPhone { phone: usize, octets: Vec<u8> },
+    AtPhone { phone: usize, octets: Vec<u8>, esp: Option<Esp> },
+    /// A datagram in clear from somebody who writes a phone's address on it.
+    Forged { from: SocketAddr, octets: Vec<u8> },
     /// The outcome of opening a port pair.
     MediaOpened { session: u64, ok: bool },
     /// The server learns that a connection has gone.

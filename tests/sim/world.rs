@@ -1,28 +1,27 @@
 //! One run: the core, the phones, the network and the clock.
 
+mod cast;
+mod ipsec;
+
 use crate::check::Checks;
+use crate::kernel::{Esp, Kernel};
 pub use crate::net::Faults;
 use crate::net::{Arrival, Net};
-use crate::phone::{DOMAIN, Habits, Order, Phone, Plan, Secret, Wants};
-use crate::text::bracketed;
+use crate::phone::{DOMAIN, Habits, Order, Phone, Plan, Sealed, Wants};
+use crate::text::{Text, bracketed};
 use imsbox::base::rng::Rng;
 use imsbox::base::time::{Duration, Instant, UnixTime};
 use imsbox::base::trace::{Layer, Level, Record, Sink};
-use imsbox::config::model::{AuthentType, Config, Impu, OperatorCode, Sim, SimAlgo, SipSocket, User};
-use imsbox::ims::core::Core;
+use imsbox::ims::core::{Core, Load};
+use imsbox::ims::security::Ability;
 use imsbox::proto::cx::Cx;
 use imsbox::proto::flow::{ConnId, Flow, LocalId, Transport};
+use imsbox::proto::locals::Locals;
 use imsbox::proto::media::table::PacketVerdict;
 use imsbox::proto::outbox::{Outbox, Output};
-use std::collections::{HashMap, VecDeque};
+use imsbox::proto::sip::sec_agree::Suite;
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::net::SocketAddr;
-
-const K: [u8; 16] =
-    [0xfe, 0xc8, 0x6b, 0xa6, 0xeb, 0x70, 0x7e, 0xd0, 0x89, 0x05, 0x75, 0x7b, 0x1b, 0xb4, 0x4b, 0x8f];
-const OP: [u8; 16] =
-    [0xdb, 0xc5, 0x9a, 0xdc, 0xb6, 0xf9, 0xa0, 0xef, 0x73, 0x54, 0x77, 0xb7, 0xfa, 0xdf, 0x83, 0x74];
-const XOR_K: [u8; 16] =
-    [0x00, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77, 0x88, 0x99, 0xaa, 0xbb, 0xcc, 0xdd, 0xee, 0xff];
 
 /// When the network becomes perfect, and when the phones leave.
 const FAULTS_END: u64 = 500;
@@ -56,6 +55,19 @@ pub struct Outcome {
     pub unacknowledged: u64,
     pub texted: u64,
     pub echoed: u64,
+    /// Registrations through IPsec, and those that renewed the associations.
+    pub shielded: u64,
+    pub renewed: u64,
+    /// REGISTERs of phones that do everything right, refused.
+    pub refusals: u64,
+    /// What the kernel did late, would not take, and lost.
+    pub late: u64,
+    pub denied: u64,
+    pub lost_sets: u64,
+    pub forged: u64,
+    /// Messages of the core that had no association to leave through, and packets under wrong keys.
+    pub guarded: u64,
+    pub unreadable: u64,
     /// All octets that the core sent, hashed.
     pub digest: u64,
 }
@@ -82,6 +94,15 @@ impl Outcome {
         self.unacknowledged += other.unacknowledged;
         self.texted += other.texted;
         self.echoed += other.echoed;
+        self.shielded += other.shielded;
+        self.renewed += other.renewed;
+        self.refusals += other.refusals;
+        self.late += other.late;
+        self.denied += other.denied;
+        self.lost_sets += other.lost_sets;
+        self.forged += other.forged;
+        self.guarded += other.guarded;
+        self.unreadable += other.unreadable;
         self.digest ^= other.digest;
     }
 }
@@ -110,6 +131,9 @@ impl Sink for Tail {
     }
 }
 
+/// A phone, and both protected ends.
+type Way = (usize, Option<(SocketAddr, SocketAddr)>);
+
 pub struct World {
     seed: u64,
     verbose: bool,
@@ -122,8 +146,8 @@ pub struct World {
     net: Net,
     phones: Vec<Phone>,
     checks: Checks,
-    /// The connections that are open, by phone.
-    conns: HashMap<usize, u64>,
+    /// The connections that are open, by phone, and the protected ends that they have: ours first.
+    conns: BTreeMap<Way, u64>,
     next_conn: u64,
     /// Open port pairs: the RTP port, its session.
     ports: HashMap<(LocalId, u16), u64>,
@@ -131,34 +155,47 @@ pub struct World {
     failed: Vec<(Flow, u64)>,
     outcome: Outcome,
     left: bool,
+    locals: Locals,
+    kernel: Kernel,
+    /// Nothing goes wrong in this run.
+    is_perfect: bool,
+    /// What phones sent through IPsec, for who reads it.
+    overheard: VecDeque<(usize, String)>,
 }
 
 impl World {
     pub fn new(seed: u64, faults: Faults, verbose: bool) -> Self {
-        let mut phones = phones();
+        let mut phones = cast::phones(seed);
+        let locals = ipsec::locals();
+        let ability = Ability { locals: locals.clone(), suites: Suite::all().collect(), lack: None };
         if faults.is_none() {
             let desk = phones.iter_mut().find(|p| p.name == "desk").expect("there is one");
             desk.watch_without_refresh();
         }
+        let is_perfect = faults.is_none() && faults.kernel_late == 0;
         let mut core_rng = Rng::from_seed(seed.wrapping_mul(31));
         World {
             seed,
             verbose,
             now: Instant::ZERO,
             rng: Rng::from_seed(seed),
-            core: Core::new(config(&phones), &mut core_rng),
+            core: Core::with_ability(cast::config(&phones), ability, &mut core_rng),
             core_rng,
             out: Outbox::new(),
             tail: Tail::default(),
             net: Net::new(faults),
             phones,
             checks: Checks::default(),
-            conns: HashMap::new(),
+            conns: BTreeMap::new(),
             next_conn: 0,
             ports: HashMap::new(),
             failed: Vec::new(),
             outcome: Outcome::default(),
             left: false,
+            locals,
+            kernel: Kernel::default(),
+            is_perfect,
+            overheard: VecDeque::new(),
         }
     }
 
@@ -194,12 +231,19 @@ impl World {
             outcome.unacknowledged += phone.seen.unacknowledged;
             outcome.texted += phone.seen.texted;
             outcome.echoed += phone.seen.echoed;
+            outcome.shielded += phone.seen.shielded;
+            outcome.renewed += phone.seen.renewed;
+            outcome.refusals += if phone.is_bad() { 0 } else { phone.seen.refusals };
             let broken = [phone.broken_plans(), phone.broken_texts()].concat();
             if self.verbose {
                 broken.iter().for_each(|b| eprintln!("{b}"));
             }
             outcome.failed += broken.len() as u64;
         }
+        outcome.late = self.kernel.late;
+        outcome.denied = self.kernel.refused;
+        outcome.lost_sets = self.kernel.lost;
+        outcome.unreadable = self.kernel.unreadable;
         outcome.lost = self.net.lost;
         outcome.duplicated = self.net.duplicated;
         outcome
@@ -216,13 +260,21 @@ impl World {
         loop {
             let phones = self.phones.iter().filter_map(Phone::next_deadline).min();
             let leaving = (!self.left).then_some(leave);
-            let candidates =
-                [phones, self.net.next(), self.core.next_deadline(), work.front().copied(), leaving];
+            let candidates = [
+                phones,
+                self.net.next(),
+                self.core.next_deadline(),
+                work.front().copied(),
+                leaving,
+                self.kernel.next(),
+            ];
             let Some(next) = candidates.into_iter().flatten().min() else { break };
             assert!(
                 next <= end,
-                "something is still under way a day after the phones have left: core {:?}",
-                candidates[2]
+                "something is still under way a day after the phones have left: core {:?}, {:?}, {:?}",
+                candidates[2],
+                self.core.load(),
+                self.core.dialog_views(self.now)
             );
             self.now = self.now.max(next);
             if self.now >= Instant::ZERO + Duration::from_secs(FAULTS_END) {
@@ -233,10 +285,12 @@ impl World {
                 self.act();
                 self.text();
                 self.meddle();
+                self.forge();
             }
             if !self.left && self.now >= leave {
                 self.leave();
             }
+            self.kernel_tells();
             self.deliver();
             self.tick();
             while let Some((flow, tag)) = self.failed.pop() {
@@ -250,6 +304,7 @@ impl World {
         let silent: Vec<_> = want.filter(|p| p.is_silent()).map(|p| p.name.clone()).collect();
         assert!(silent.is_empty(), "not registered long after the faults have ended: {silent:?}");
         self.watchers_know_everything();
+        self.sets_are_held();
         self.left = true;
         self.phones.iter_mut().filter(|p| p.name != "away").for_each(|p| p.leave(self.now));
     }
@@ -350,9 +405,7 @@ impl World {
             let phone = self.rng.below(self.phones.len() as u64 - 1) as usize;
             let down = Duration::from_millis(1000 + self.rng.below(30_000));
             self.phones[phone].crash(self.now, down);
-            if let Some(conn) = self.conns.remove(&phone) {
-                self.net.stream(self.now, Arrival::Closed { conn });
-            }
+            self.close(|way| way.0 == phone);
         }
         if self.rng.below(1000) < self.net.faults.stop {
             let views = self.core.dialog_views(self.now);
@@ -372,13 +425,19 @@ impl World {
     fn deliver(&mut self) {
         while let Some(arrival) = self.net.pop(self.now) {
             match arrival {
-                Arrival::AtPhone { phone, octets } => {
+                Arrival::AtPhone { phone, esp, .. } if !self.phones[phone].opens(self.now, esp.as_ref()) => {}
+                Arrival::AtServer { esp: Some(esp), .. } if !self.kernel.lets_in(&esp) => {}
+                Arrival::AtPhone { phone, octets, .. } => {
                     let mut want = Wants::default();
                     self.phones[phone].on_message(self.now, &octets, &mut want);
                     self.carry(phone, want);
                 }
-                Arrival::AtServer { phone, conn, octets } => {
-                    let flow = self.flow(phone, conn);
+                Arrival::Forged { from, octets } => {
+                    let flow = Flow::udp(LocalId(u8::from(from.is_ipv6())), from);
+                    self.with_core(|core, cx| core.on_sip(cx, flow, &octets));
+                }
+                Arrival::AtServer { phone, conn, octets, esp } => {
+                    let flow = self.flow(phone, conn, esp.as_ref());
                     self.show(&octets, "->", phone);
                     self.with_core(|core, cx| core.on_sip(cx, flow, &octets));
                 }
@@ -418,22 +477,48 @@ impl World {
     /// Sends what a phone wants to send.
     fn carry(&mut self, phone: usize, want: Wants) {
         for octets in want.messages {
-            self.checks.phone_sent(&octets, self.phones[phone].addr);
-            let octets = octets.into_bytes();
-            if self.phones[phone].tcp {
-                let conn = self.connection(phone);
-                self.net.stream(self.now, Arrival::AtServer { phone, conn, octets });
-                if self.rng.below(1000) < self.net.faults.reset {
-                    self.conns.remove(&phone);
-                    self.net.stream(self.now, Arrival::Closed { conn });
+            match self.phones[phone].seal(&octets) {
+                Sealed::Dropped => {}
+                Sealed::Clear(from) => {
+                    self.checks.phone_sent(&octets, from);
+                    self.put(phone, octets, None);
                 }
-            } else {
-                self.net.datagram(self.now, &mut self.rng, Arrival::AtServer { phone, conn: 0, octets });
+                Sealed::Esp(esp, answers_to, agreed) => {
+                    self.checks.phone_sent(&octets, answers_to);
+                    let octets = ipsec::with_agreement(octets, &agreed);
+                    self.overhear(phone, &octets);
+                    self.put(phone, octets, Some(esp));
+                }
             }
         }
         for to in want.packets {
             self.echo(phone, to);
         }
+    }
+
+    fn put(&mut self, phone: usize, octets: String, esp: Option<Esp>) {
+        let octets = octets.into_bytes();
+        if !self.phones[phone].tcp {
+            let arrival = Arrival::AtServer { phone, conn: 0, octets, esp };
+            return self.net.datagram(self.now, &mut self.rng, arrival);
+        }
+        let way = (phone, esp.as_ref().map(|esp| (esp.to, esp.from)));
+        let conn = self.connection(way);
+        self.net.stream(self.now, Arrival::AtServer { phone, conn, octets, esp });
+        if self.rng.below(1000) < self.net.faults.reset {
+            self.close(|other| *other == way);
+        }
+    }
+
+    fn close(&mut self, is_it: impl Fn(&Way) -> bool) {
+        let (now, net) = (self.now, &mut self.net);
+        self.conns.retain(|way, conn| {
+            let closes = is_it(way);
+            if closes {
+                net.stream(now, Arrival::Closed { conn: *conn });
+            }
+            !closes
+        });
     }
 
     /// One RTP packet to an echo port must come back.
@@ -451,17 +536,22 @@ impl World {
         }
     }
 
-    fn connection(&mut self, phone: usize) -> u64 {
+    fn connection(&mut self, way: Way) -> u64 {
         let next = &mut self.next_conn;
-        *self.conns.entry(phone).or_insert_with(|| {
+        *self.conns.entry(way).or_insert_with(|| {
             *next += 1;
             *next
         })
     }
 
-    fn flow(&self, phone: usize, conn: u64) -> Flow {
-        let addr = self.phones[phone].addr;
-        let local = LocalId(u8::from(addr.is_ipv6()));
+    fn flow(&self, phone: usize, conn: u64, esp: Option<&Esp>) -> Flow {
+        let (local, addr) = match esp {
+            Some(esp) => (ipsec::local_at(&self.locals, esp.to), esp.from),
+            None => {
+                let addr = self.phones[phone].clear_addr();
+                (LocalId(u8::from(addr.is_ipv6())), addr)
+            }
+        };
         match conn {
             0 => Flow::udp(local, addr),
             conn => Flow::tcp(local, addr, Some(ConnId(conn))),
@@ -502,21 +592,34 @@ impl World {
             Output::CloseStream(conn) => self.conns.retain(|_, c| *c != conn.0),
             Output::SendMedia { .. } | Output::Persist { .. } => {}
             Output::InstallSas(_) | Output::ExtendSas { .. } | Output::RemoveSas { .. } => {
-                panic!("the core was told that there is no IPsec")
+                self.command_kernel(output);
             }
             Output::Exit => panic!("nobody asked the core to end"),
         }
     }
 
     fn send(&mut self, flow: Flow, octets: &[u8], tag: u64) {
+        let text = Text::read(octets);
+        if !self.locals.is_protected(flow.local) && self.checks.answers_forgery(&text) {
+            return;
+        }
         self.checks.core_sent(self.now, octets, flow);
         let hash = |h: u64, o: &u8| (h ^ u64::from(*o)).wrapping_mul(0x0100_0000_01b3);
         self.outcome.digest = octets.iter().fold(self.outcome.digest, hash);
-        let Some(phone) = self.phones.iter().position(|p| p.addr == flow.remote) else {
+        let Some(phone) = self.phones.iter().position(|p| p.is_at(flow.remote)) else {
             panic!("sent to {}, where nobody is", flow.remote);
         };
         self.show(octets, "<-", phone);
-        let arrival = Arrival::AtPhone { phone, octets: octets.to_vec() };
+        let (way, esp) = self.protect(phone, flow, &text);
+        if way.1.is_some() && esp.is_none() {
+            // the kernel lets nothing out of these ports that it cannot protect
+            self.outcome.guarded += 1;
+            if flow.transport == Transport::Tcp {
+                self.failed.push((flow, tag));
+            }
+            return;
+        }
+        let arrival = Arrival::AtPhone { phone, octets: octets.to_vec(), esp };
         match flow.transport {
             Transport::Udp => {
                 assert!(!self.phones[phone].tcp, "UDP to {}, which is on TCP", self.phones[phone].name);
@@ -528,7 +631,7 @@ impl World {
                 self.failed.push((flow, tag));
             }
             Transport::Tcp => {
-                self.connection(phone);
+                self.connection(way);
                 self.net.stream(self.now, arrival);
             }
         }
@@ -554,80 +657,20 @@ impl World {
         let users = self.core.user_views(self.now);
         assert!(users.iter().all(|u| u.bindings.is_empty()), "bindings left");
         let load = self.core.load();
-        assert_eq!((load.subscriptions, load.messages), (0, 0), "subscriptions or texts left");
+        let none = Load {
+            bindings: 0,
+            sets: 0,
+            challenges: 0,
+            calls: 0,
+            messages: 0,
+            subscriptions: 0,
+            server_transactions: 0,
+            client_transactions: 0,
+        };
+        assert_eq!(load, none, "something is left");
+        assert_eq!(self.kernel.settled(), Some(Vec::new()), "security associations left");
         for body in self.phones.iter().flat_map(Phone::delivered) {
             assert!(self.phones.iter().any(|p| p.has_text(body)), "{body} was answered 200 and came nowhere");
         }
-    }
-}
-
-fn phones() -> Vec<Phone> {
-    let addr = |text: &str| text.parse::<SocketAddr>().expect("an address");
-    let (password, milenage, xor) =
-        (Secret::Password("secret"), Secret::Milenage { k: K, op: OP }, Secret::Xor { k: XOR_K });
-    vec![
-        Phone::new("u0", addr("10.0.0.10:5060"), false, password.clone()),
-        Phone::new("u1", addr("10.0.0.11:5061"), false, milenage.clone()).watching(),
-        Phone::new("u2", addr("[2001:db8::12]:5060"), false, xor.clone()).watching(),
-        Phone::new("u3", addr("10.0.0.13:5060"), true, password.clone()).watching(),
-        Phone::new("u4", addr("10.0.0.14:6000"), false, xor),
-        Phone::new("u5", addr("[2001:db8::15]:5060"), true, milenage.clone()).watching(),
-        // one user's two phones, which nobody calls; one of them comes and goes
-        Phone::new("desk", addr("10.0.0.16:5060"), false, password.clone()).of("duo").watching(),
-        Phone::new("pad", addr("10.0.0.17:5060"), true, password).of("duo").watching(),
-        Phone::new("away", addr("10.0.0.99:5060"), false, milenage),
-    ]
-}
-
-fn config(phones: &[Phone]) -> Config {
-    let socket = |text: &str| SipSocket::new(text.parse().expect("an address"), 5060);
-    Config {
-        sip: vec![socket("10.0.0.1"), socket("2001:db8::1")],
-        echo: vec![Impu::new("tel:666"), Impu::new("tel:+666")],
-        users: phones.iter().enumerate().filter(|(_, p)| p.name != "pad").map(|(i, p)| user(i, p)).collect(),
-        ..Config::default()
-    }
-}
-
-fn user(index: usize, phone: &Phone) -> User {
-    let sim = |algo, k: [u8; 16]| {
-        Some(Sim {
-            algo,
-            k: k.to_vec(),
-            amf: [0x90, 0x01],
-            sqn: 0,
-            force_sqn_resync: false,
-            res_len: 8,
-            unused: Vec::new(),
-        })
-    };
-    let (sim, password) = match phone.secret() {
-        Secret::Password(text) => (None, Some((*text).to_owned())),
-        Secret::Milenage { k, op } => {
-            let constants =
-                std::array::from_fn(|i| if i == 0 { [0; 16] } else { (1u128 << (i - 1)).to_be_bytes() });
-            (
-                sim(
-                    SimAlgo::Milenage { op: OperatorCode::Op(*op), r: [64, 0, 32, 64, 96], c: constants },
-                    *k,
-                ),
-                None,
-            )
-        }
-        Secret::Xor { k } => (sim(SimAlgo::Xor, *k), None),
-    };
-    User {
-        imsi: format!("00101000000000{index}"),
-        impi: format!("{}@{DOMAIN}", phone.user),
-        domain: DOMAIN.to_owned(),
-        impus: vec![
-            Impu::new(format!("sip:{}@{DOMAIN}", phone.user)),
-            Impu::new(format!("tel:{}", 100 + index)),
-        ],
-        authent_type: if password.is_some() { AuthentType::Md5 } else { AuthentType::AkaV1 },
-        sim,
-        password,
-        auth_on_register_only: true,
-        ..User::default()
     }
 }

@@ -52,7 +52,7 @@ impl Phone {
         assert!(text.get("P-Asserted-Identity").contains("sip:"), "no P-Asserted-Identity");
         assert!(text.get("P-Preferred-Identity").is_empty(), "P-Preferred-Identity was passed on");
         assert!(
-            text.start.contains(&format!("sip:{}@{}", self.name, self.addr)),
+            self.is_own(text.start.split(' ').nth(1).unwrap_or_default()),
             "Request-URI is not our contact"
         );
         let tag = self.fresh("t");

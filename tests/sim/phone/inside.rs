@@ -144,6 +144,9 @@ impl Phone {
             leg.call_id.clear();
         }
         self.forget_texts();
+        if let Some(shield) = &mut self.shield {
+            shield.forget();
+        }
         self.seen.crashed += 1;
         self.start_registering(now + for_as_long);
     }

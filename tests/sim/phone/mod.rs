@@ -5,6 +5,7 @@ mod inside;
 mod message;
 mod outgoing;
 mod register;
+mod shield;
 mod subscribe;
 
 use crate::text::{Text, bracketed, challenge_parameter, parameter};
@@ -12,6 +13,7 @@ use imsbox::base::time::{Duration, Instant};
 use imsbox::crypto::{aka, hex, milenage, xor};
 use imsbox::proto::sip::digest::{self, Algorithm, Inputs};
 pub use inside::Habits;
+pub use shield::{Sealed, Style};
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use subscribe::Watch;
@@ -192,6 +194,10 @@ pub struct Seen {
     /// Texts that were delivered, and that came back from the echo number.
     pub texted: u64,
     pub echoed: u64,
+    /// Registrations through IPsec, those that took another set's place, and REGISTERs that were refused.
+    pub shielded: u64,
+    pub renewed: u64,
+    pub refusals: u64,
 }
 
 pub struct Phone {
@@ -223,6 +229,9 @@ pub struct Phone {
     down_until: Option<Instant>,
     /// Branches of requests from before a crash.
     forgotten: HashSet<String>,
+    shield: Option<shield::Shield>,
+    /// It is told to end everything.
+    has_left: bool,
 }
 
 impl Phone {
@@ -252,6 +261,8 @@ impl Phone {
             counter: 0,
             down_until: None,
             forgotten: HashSet::new(),
+            shield: None,
+            has_left: false,
         }
     }
 
@@ -272,7 +283,7 @@ impl Phone {
 
     /// Whether the phone wants to be registered and is not.
     pub fn is_silent(&self) -> bool {
-        self.wants_registration && !self.registered
+        self.wants_registration && !self.registered && !self.is_bad()
     }
 
     pub fn secret(&self) -> &Secret {
@@ -324,6 +335,7 @@ impl Phone {
 
     /// Ends all calls and the registration.
     pub fn leave(&mut self, now: Instant) {
+        self.has_left = true;
         self.wants_registration = false;
         self.timers.clear();
         // some end their subscription, some leave it to the server
@@ -406,7 +418,10 @@ impl Phone {
         match timer {
             Timer::Register => {
                 self.challenges = 0;
-                self.send_register(now, want);
+                match self.shield.is_some() {
+                    true => self.begin_shielded(now, want),
+                    false => self.send_register(now, want),
+                }
             }
             Timer::Subscribe => self.on_subscribe_timer(now, want),
             Timer::Unsubscribe => self.send_subscribe(now, 0, want),
@@ -478,8 +493,20 @@ impl Phone {
     }
 
     pub fn contact(&self) -> String {
+        self.contact_at(self.addr)
+    }
+
+    fn contact_at(&self, addr: SocketAddr) -> String {
         let transport = if self.tcp { ";transport=tcp" } else { "" };
-        format!("<sip:{}@{}{transport}>", self.name, self.addr)
+        format!("<sip:{}@{addr}{transport}>", self.name)
+    }
+
+    /// Whether a URI is a contact of this phone, now or before it renewed its ports.
+    fn is_own(&self, uri: &str) -> bool {
+        let own = self.contact();
+        let host = self.addr.ip().to_string();
+        bracketed(&own) == uri
+            || self.shield.is_some() && uri.starts_with(&format!("sip:{}@", self.name)) && uri.contains(&host)
     }
 
     fn transport(&self) -> &'static str {

@@ -130,7 +130,7 @@ impl Phone {
         for client in self.clients.iter_mut().filter(|c| c.answer.is_none()) {
             if now >= client.deadline {
                 client.answer = Some(408);
-                gave_up.push(client.purpose.clone());
+                gave_up.push((client.purpose.clone(), client.branch.clone()));
             } else if let Some((at, interval)) = client.repeat
                 && now >= at
             {
@@ -140,9 +140,10 @@ impl Phone {
                 client.repeat = Some((now + interval, interval));
             }
         }
-        for purpose in gave_up {
-            self.seen.timed_out += 1;
+        for (purpose, branch) in gave_up {
+            self.seen.timed_out += u64::from(!self.is_bad());
             match purpose {
+                Purpose::Register if self.shield.is_some() => self.on_shielded_failure(now, 408, &branch),
                 Purpose::Register => self.timers.push((now + Duration::from_secs(10), Timer::Register)),
                 Purpose::Invite(leg) | Purpose::Bye(leg) => self.end(leg),
                 Purpose::Subscribe(at) => self.on_subscribe_failure(now, at, 408),

@@ -21,6 +21,9 @@ impl Phone {
     }
 
     pub(super) fn on_register_answer(&mut self, now: Instant, code: u16, text: &Text, want: &mut Wants) {
+        if self.shield.is_some() {
+            return self.on_shielded_answer(now, code, text, want);
+        }
         match code {
             200 => {
                 self.challenges = 0;
@@ -109,6 +112,9 @@ impl Phone {
         let number = sqn.iter().fold(0u64, |n, o| n << 8 | u64::from(*o));
         let sim = aka::Sim::new(functions, [autn[6], autn[7]], 8).expect("8 is a length of RES");
         let vector = aka::generate(&sim, &rand, number);
+        if let Some(shield) = &mut self.shield {
+            shield.keys = Some((vector.ck, vector.ik));
+        }
         assert_eq!(vector.autn, autn, "{}: MAC-A of AUTN is wrong", self.name);
         vector.xres.to_vec()
     }
