@@ -37,7 +37,7 @@ fn said(loaded: &Loaded) -> String {
     loaded.diagnostics.iter().map(|diagnostic| format!("{diagnostic}\n")).collect()
 }
 
-const SAMPLES: [&str; 2] = ["config/ims.cfg", "config/cohost/ims.cfg"];
+const SAMPLES: [&str; 3] = ["config/ims.cfg", "config/lab.cfg", "config/cohost/ims.cfg"];
 
 #[test]
 fn the_samples_load_without_errors_and_warnings() {
