@@ -170,7 +170,7 @@ impl Telling<'_> {
         };
         let text = match state {
             State::Done => text.unwrap_or_default(),
-            State::Failed => a.words.as_deref().unwrap_or_default().to_owned(),
+            State::Failed => brief(a.words.as_deref().unwrap_or_default()),
             State::NotYet | State::Needless => String::new(),
         };
         StepView { name, state, at, text }
@@ -180,7 +180,7 @@ impl Telling<'_> {
         let a = self.attempt;
         let mut text = a.algorithm.to_owned();
         if let Some(note) = &a.note {
-            text += &format!(", once more: {note}");
+            text += &format!(", once more: {}", brief(note));
         }
         if a.unanswered > 0 {
             text += &format!(", after {} that nothing came back to", a.unanswered);
@@ -221,6 +221,15 @@ impl Telling<'_> {
     }
 }
 
+/// Words of the log without whom they are of, which the report says anyhow, and without the advice at their end.
+pub(super) fn brief(words: &str) -> String {
+    const AGAIN: &str = "wrong answer, challenged once more: ";
+    let is_about = |what: &str| what.starts_with("refused with ") || what.starts_with(AGAIN);
+    let words = words.split_once(": ").filter(|(_, what)| is_about(what)).map_or(words, |(_, what)| what);
+    let words = words.strip_prefix(AGAIN).unwrap_or(words);
+    words.split("; ").next().unwrap_or_default().to_owned()
+}
+
 fn packets_of(count: u64) -> String {
     format!("{count} packet{}", if count == 1 { "" } else { "s" })
 }
@@ -241,4 +250,24 @@ fn spis(offer: &Offer) -> String {
         format!("{who} ports {}, {} SPIs {:#010x}, {:#010x}", p.port_c, p.port_s, p.spi_c, p.spi_s)
     };
     format!("{}; {}", side("phone", &offer.ue), side("here", &offer.own))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_says_what_happened_and_not_what_to_do() {
+        for (words, said) in [
+            (
+                "001@h: refused with 403: RES does not match; compare K",
+                "refused with 403: RES does not match",
+            ),
+            ("001@h: wrong answer, challenged once more: MAC failure; x; y", "MAC failure"),
+            ("the nonce was old", "the nonce was old"),
+            ("refused: no room", "no room"),
+        ] {
+            assert_eq!(brief(words), said);
+        }
+    }
 }
