@@ -222,7 +222,7 @@ impl Telling<'_> {
 }
 
 /// Words of the log without whom they are of, which the report says anyhow, and without the advice at their end.
-pub(super) fn brief(words: &str) -> String {
+fn brief(words: &str) -> String {
     const AGAIN: &str = "wrong answer, challenged once more: ";
     let is_about = |what: &str| what.starts_with("refused with ") || what.starts_with(AGAIN);
     let words = words.split_once(": ").filter(|(_, what)| is_about(what)).map_or(words, |(_, what)| what);
@@ -265,7 +265,7 @@ mod tests {
             ),
             ("001@h: wrong answer, challenged once more: MAC failure; x; y", "MAC failure"),
             ("the nonce was old", "the nonce was old"),
-            ("refused: no room", "no room"),
+            ("refused: no room", "refused: no room"),
         ] {
             assert_eq!(brief(words), said);
         }

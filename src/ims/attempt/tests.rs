@@ -292,15 +292,3 @@ fn long_words_are_cut_between_characters() {
     let kept = attempts.misnamed_words();
     assert_eq!((kept.len(), kept[0].len(), kept[0].chars().last()), (MAX_MISNAMED, MAX_WORDS - 1, Some('é')));
 }
-
-#[test]
-fn a_step_says_what_happened_and_not_what_to_do() {
-    for (words, said) in [
-        ("001@h: refused with 403: RES does not match; compare K", "refused with 403: RES does not match"),
-        ("001@h: wrong answer, challenged once more: MAC failure; x; y", "MAC failure"),
-        ("the nonce was old", "the nonce was old"),
-        ("refused: no room", "refused: no room"),
-    ] {
-        assert_eq!(super::report::brief(words), said);
-    }
-}
