@@ -242,8 +242,7 @@ pub(super) fn identify(service: &Service, flow: Flow, msg: &Message<'_>) -> Opti
     if let Some((user, binding)) = gate::sender(registrar, &service.security, subscribers, flow, msg) {
         return Some(Caller { user: Some(user), binding: Some(binding) });
     }
-    if let Some(user) = claimed_user(subscribers, msg).filter(|&user| gate::may_be_plain(service, user, flow))
-    {
+    if let Some(user) = claimed_user(subscribers, msg).filter(|&user| gate::may_be_of(service, user, flow)) {
         let profile = subscribers.user(user);
         let open = profile.authent_type == AuthentType::None || !from_authentication(service, msg);
         if open || !profile.auth_on_register_only {

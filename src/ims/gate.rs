@@ -66,21 +66,28 @@ pub(super) fn sender(
 /// Whether a response came the way that its request went: through IPsec of the same phone, or in clear. What it says of itself, in
 /// Via, proves nothing: ESP may leave branches readable.
 pub(super) fn lets_response_in(service: &Service, flow: Flow, msg: &Message<'_>) -> bool {
-    service.txs.request_way(msg).is_none_or(|went| is_same_side(service, went, flow))
+    service.txs.request_way(msg).is_none_or(|went| is_same_side(&service.security, went, flow))
+}
+
+/// Whether a request inside a dialog comes from the host that the dialog leads to, and in clear only when the dialog does.
+pub(super) fn is_from_peer(security: &Security, dialog: Flow, flow: Flow) -> bool {
+    dialog.remote.ip() == flow.remote.ip() && is_same_side(security, dialog, flow)
 }
 
 /// Whether two flows are both of the same phone's security associations, or both in clear.
-fn is_same_side(service: &Service, a: Flow, b: Flow) -> bool {
-    let locals = service.security.locals();
+fn is_same_side(security: &Security, a: Flow, b: Flow) -> bool {
+    let locals = security.locals();
     let is_protected = locals.is_protected(a.local);
     is_protected == locals.is_protected(b.local) && (!is_protected || a.remote.ip() == b.remote.ip())
 }
 
-/// Whether a request in clear may be the user's without a registration: not when IPsec is demanded of it, nor from the address of
-/// a phone of its that has it.
-pub(super) fn may_be_plain(service: &Service, user: UserId, flow: Flow) -> bool {
+/// Whether a request may be the user's without a registration. Through security associations: when they are the user's. In clear:
+/// not when IPsec is demanded of it, nor from the address of a phone of its that has it.
+pub(super) fn may_be_of(service: &Service, user: UserId, flow: Flow) -> bool {
+    if let Some((_, set)) = service.security.at(flow) {
+        return set.user == user;
+    }
     let is_required = service.subscribers.user(user).ipsec == Policy::Required;
     let has_set = |(_, set): (_, &Set)| set.ue_ip() == flow.remote.ip();
-    let is_protected = service.security.locals().is_protected(flow.local);
-    is_protected || !(is_required || service.security.of_user(user).any(has_set))
+    !(is_required || service.security.of_user(user).any(has_set))
 }

@@ -122,7 +122,9 @@ pub(super) fn on_register(
         }
         Outcome::Passed { how, info } => {
             service.attempts.proven(user, cx.wall, how);
-            on_proven(service, cx, id, msg, Proven { user, impu, came, how, info: info.as_deref() });
+            let begins = shield.is_answer && !follows(service, shield.through);
+            let proven = Proven { user, impu, came, begins, how, info: info.as_deref() };
+            on_proven(service, cx, id, msg, proven);
             service.settle_sets(cx, user, shield.through);
         }
         Outcome::Challenge(made) => offer(service, cx, id, (user, flow), msg, &shield, made),
@@ -140,6 +142,11 @@ pub(super) fn on_register(
 
 fn is_required(service: &Service, user: UserId) -> bool {
     service.subscribers.user(user).ipsec == Policy::Required
+}
+
+/// Whether a set takes the place of another that it was asked for through.
+fn follows(service: &Service, set: Option<SetId>) -> bool {
+    set.and_then(|id| service.security.set(id)).is_some_and(|set| set.predecessor.is_some())
 }
 
 /// What the credentials are worth. Through security associations that carry a registration of the user's, nobody else can have
@@ -267,19 +274,21 @@ struct Proven<'a> {
     user: UserId,
     impu: usize,
     came: Came,
+    /// Whether the phone begins anew through IPsec.
+    begins: bool,
     how: &'static str,
     info: Option<&'a str>,
 }
 
 fn on_proven(service: &mut Service, cx: &mut Cx<'_>, id: ServerId, msg: &Message<'_>, proven: Proven<'_>) {
-    let Proven { user, impu, came, how, .. } = proven;
+    let Proven { user, impu, came, begins, how, .. } = proven;
     let Service { registrar, subscribers, config, troubles, attempts, .. } = service;
     let profile = subscribers.user(user);
     if how != "none" {
         cx.ims(Level::Info, Subject::None, format_args!("{} authenticated ({how})", profile.impi));
     }
     let shared = profile.multi_sim;
-    let circumstances = Circumstances { user, impu, shared, auth: how, came, config };
+    let circumstances = Circumstances { user, impu, shared, auth: how, came, begins, config };
     let plan = match Plan::new(registrar, cx, circumstances, msg) {
         Ok(plan) => plan,
         Err(why) => {

@@ -186,10 +186,13 @@ impl Auth {
             }
         }
         let pending = self.challenges.find(card, given.nonce, now).expect("it was there, or came back");
+        let is_bare = pending.is_protected && !claim.is_protected;
+        // a SIM that finds the challenge wrong has no keys to say so with (TS 24.229 5.1.1.5.3)
+        let is_silence = given.response.is_empty() && pending.source == claim.source;
         if let Some(auts) = given.auts.filter(|_| pending.vector.is_some()) {
-            return self.on_auts(to, who, &given, auts, message);
+            return self.on_auts(to, who, &given, auts, (message, is_bare));
         }
-        if pending.is_protected && !claim.is_protected && !given.response.is_empty() {
+        if is_bare && !is_silence {
             return self.on_bare(to, who);
         }
         let secret = secret(profile, pending);
@@ -382,14 +385,15 @@ impl Auth {
     }
 
     /// RFC 3310 3.4, TS 33.102 6.3.5: the SIM found SQN out of range and tells its own. MAC-S proves that, on a request with or
-    /// without protection; the response beside it, of an empty password, proves nothing and need not be right.
+    /// without protection; the response beside it, of an empty password, proves nothing and need not be right. `is_bare`: it came in
+    /// clear, where security associations were offered for the answer; anybody who has read the challenge may have sent it.
     fn on_auts(
         &mut self,
         to: &mut AuthCx<'_, '_>,
         who: Who<'_>,
         given: &Credentials<'_>,
         auts: &[u8],
-        message: &Message<'_>,
+        (message, is_bare): (&Message<'_>, bool),
     ) -> Outcome {
         let Who { card, profile, .. } = who;
         let pending = self.challenges.take(card, given.nonce).expect("the caller found it");
@@ -398,7 +402,11 @@ impl Auth {
         let auts = aka_digest::parse_auts(auts);
         let found = sim.zip(auts).and_then(|(sim, auts)| aka::resynchronise(&sim, &rand, &auts).ok());
         let Some(sqn_ms) = found.filter(|_| pending.resyncs < MAX_RESYNCS) else {
-            self.count_failure(to, pending.source);
+            match found {
+                // who is to answer has done nothing yet
+                None if is_bare => self.challenges.add(pending),
+                _ => self.count_failure(to, pending.source),
+            }
             let words = match found {
                 Some(_) => "the SIM asks for SQN again and again".to_owned(),
                 None => diagnose::wrong_auts(profile, &rand, auts.as_ref()),

@@ -428,10 +428,7 @@ fn enter(
 /// has only seen the tags has no say.
 fn is_from_party(call: &Call, view: &View<'_>, at: (u8, Side), msg: &Message<'_>, flow: Flow) -> bool {
     let dialog = call.legs.get(usize::from(at.0)).and_then(|l| l.dialog(at.1));
-    // a message in clear is not of a dialog that goes through security associations
-    let is_protected = |flow: Flow| view.security.locals().is_protected(flow.local);
-    let same_way = |d: Flow| d.remote.ip() == flow.remote.ip() && is_protected(d) == is_protected(flow);
-    dialog.is_some_and(|d| same_way(d.flow()))
+    dialog.is_some_and(|d| gate::is_from_peer(view.security, d.flow(), flow))
         || gate::sender(view.registrar, view.security, view.subs, flow, msg)
             .is_some_and(|(user, _)| Some(user) == call.party(at.1).user)
 }

@@ -18,6 +18,7 @@ use crate::ims::core::{Service, View};
 use crate::ims::dispatch::{
     Caller, Extra, Refusal, ServerId, challenge, claim, identify, is_challenged, refuse,
 };
+use crate::ims::gate;
 use crate::ims::registrar::binding::Binding;
 use crate::ims::registrar::{Registrar, route};
 use crate::ims::subscriber::UserId;
@@ -90,6 +91,14 @@ pub(in crate::ims) fn on_refresh(
     let found = running.ok_or_else(|| Refusal::new(481, "the subscription is over"));
     let renewed = found.and_then(|found| {
         let s = events.subscriptions.get_mut(found).expect("it was found");
+        // the NOTIFYs go where this comes from: who has only seen the tags has no say
+        let is_subscriber = || {
+            let sender = gate::sender(view.registrar, view.security, view.subs, flow, msg);
+            sender.is_some_and(|(user, _)| user == s.user)
+        };
+        if !gate::is_from_peer(view.security, s.dialog.flow(), flow) && !is_subscriber() {
+            return Err(Refusal::new(403, "it does not come from the subscriber"));
+        }
         s.dialog.on_request(msg).map_err(|status| Refusal::new(status, "CSeq is not above the last one"))?;
         let wanted = wanted?;
         renew(s, &view, cx, flow, &wanted);

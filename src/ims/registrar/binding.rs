@@ -154,6 +154,12 @@ impl Contact {
         }
         self.has_uri(&other.uri)
     }
+
+    /// Whether it is another contact than `other`, of the same kind, which a phone that has one only would not have beside it.
+    pub fn is_left_for(&self, other: &Contact) -> bool {
+        let are_flows = self.reg_id != 0 && other.reg_id != 0;
+        self.sos == other.sos && !are_flows && !self.is_replaced_by(other)
+    }
 }
 
 /// A q value in thousandths (RFC 3261 25.1 qvalue); more than three decimals are cut, more than 1 counts as 1.

@@ -219,6 +219,23 @@ impl Registrar {
         self.of_user(user).find(|(_, b)| b.contact.is_replaced_by(contact)).map(|(id, _)| id)
     }
 
+    /// The user's bindings that its phone has left behind when it registers `contact` through new security associations: a SIM is in
+    /// one phone, which draws new ports when it begins anew (TS 33.203 7.4), so that it listens no more where it was bound at the
+    /// same address before. What is bound through the same associations is not; nor other flows of the phone (RFC 5626), nor what
+    /// another client has registered with a password.
+    pub fn left_behind<'a>(
+        &'a self,
+        user: UserId,
+        contact: &'a Contact,
+        came: route::Came,
+    ) -> impl Iterator<Item = Id<Binding>> + 'a {
+        let ip = came.arrival.flow.remote.ip();
+        let is_of_sim = |b: &Binding| b.set.is_some() || b.origin.auth.starts_with("AKA");
+        let here = self.of_user(user).filter(move |(_, b)| b.flow.remote.ip() == ip && b.set != came.set);
+        let left = here.filter(move |(_, b)| is_of_sim(b) && b.contact.is_left_for(contact));
+        left.map(|(id, _)| id)
+    }
+
     /// Whether `more` new bindings of the user, registered from `host`, have room, or get it from [`Registrar::make_room`].
     pub fn has_room(&self, user: UserId, host: IpAddr, more: usize) -> bool {
         let fixed = self.of_user(user).filter(|(_, b)| b.origin.source.ip() != host).count();

@@ -30,6 +30,8 @@ enum Step {
     Unbind(Box<Contact>),
     /// Take away this binding.
     Remove(Id<Binding>),
+    /// Take away this binding, which its phone has left behind.
+    Displace(Id<Binding>),
 }
 
 /// What was done to one binding.
@@ -41,7 +43,7 @@ pub enum Done {
     Refreshed(Id<Binding>, Duration),
     /// A binding that has gone: the binding as it was.
     Removed(Box<Binding>),
-    /// A binding of the same host that made room for a new one.
+    /// A binding of the same host that made room for a new one, or that the phone has left behind.
     Displaced(Box<Binding>),
 }
 
@@ -106,6 +108,9 @@ pub struct Circumstances<'a> {
     pub auth: &'static str,
     /// How the request came.
     pub came: Came,
+    /// Whether the phone begins anew with it: it answers a challenge that went out in clear, through the security associations that
+    /// came with that.
+    pub begins: bool,
     /// The limits, and our addresses.
     pub config: &'a Config,
 }
@@ -191,6 +196,10 @@ impl Plan {
                 return Ok(false);
             }
         };
+        if circumstances.begins && !circumstances.shared {
+            let left = registrar.left_behind(user, &contact, came);
+            self.steps.extend(left.map(Step::Displace));
+        }
         let route = route::choose(came, &uri);
         if config.sip.iter().any(|socket| socket.addr == route.flow.remote) {
             return Err(Refusal::OwnAddress);
@@ -211,6 +220,10 @@ impl Plan {
                     let id = registrar.same_contact(user, &contact);
                     let gone = id.and_then(|id| registrar.remove(id, Gone::Unregistered));
                     done.extend(gone.map(|binding| Done::Removed(Box::new(binding))));
+                }
+                Step::Displace(id) => {
+                    let gone = registrar.remove(id, Gone::Expired);
+                    done.extend(gone.map(|binding| Done::Displaced(Box::new(binding))));
                 }
                 Step::Remove(id) => {
                     let gone = registrar.remove(id, Gone::Unregistered);

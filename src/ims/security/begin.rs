@@ -196,21 +196,21 @@ impl Security {
             self.end(cx, id);
         }
         let same_phone = |set: &Set| set.ue_ip() == ue_ip && set.ways.ue_server.port() == ue.port_s;
-        let unanswered = |set: &Set| matches!(set.stage, Stage::Installing | Stage::Offered);
+        let is_over = |set: &Set| matches!(set.stage, Stage::Offered | Stage::Leaving);
         let mine: SmallVec<[SetId; 8]> = self
             .of_user(p.user)
-            .filter(|(id, set)| {
-                Some(*id) != p.predecessor && set.stage != Stage::Installing && same_phone(set)
-            })
-            .filter(|(_, set)| unanswered(set) || set.stage == Stage::Leaving)
+            .filter(|(id, set)| Some(*id) != p.predecessor && is_over(set) && same_phone(set))
             .map(|(id, _)| id)
             .collect();
         mine.into_iter().for_each(|id| self.end(cx, id));
         // those that the kernel has not answered yet count too: a burst of REGISTERs comes faster than it answers
-        let offered: SmallVec<[SetId; 8]> =
-            self.of_user(p.user).filter(|(_, set)| unanswered(set)).map(|(id, _)| id).collect();
-        if offered.len() >= MAX_OFFERED_PER_USER {
-            self.end(cx, offered[0]);
+        let is_open = |set: &Set| matches!(set.stage, Stage::Installing | Stage::Offered);
+        let unanswered = || self.of_user(p.user).filter(|(_, set)| is_open(set));
+        if unanswered().count() >= MAX_OFFERED_PER_USER {
+            // a host that asks again and again gets its own out of the way, not that of a phone elsewhere
+            let own = unanswered().find(|(_, set)| set.ue_ip() == ue_ip);
+            let oldest = own.or_else(|| unanswered().next()).map(|(id, _)| id);
+            oldest.into_iter().for_each(|id| self.end(cx, id));
         }
         Ok(())
     }

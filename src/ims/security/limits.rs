@@ -3,7 +3,7 @@
 use crate::base::time::Duration;
 use crate::ims::limits::AWAIT_AUTH;
 
-/// Sets of one user whose challenge waits for its answer; for a new one the oldest goes. Anybody can have challenges made, and each
+/// Sets of one user whose challenge waits for its answer; for a new one the oldest of the same host goes, if there is any. Anybody can have challenges made, and each
 /// is eight objects in the kernel; phones that share a SIM need some.
 pub const MAX_OFFERED_PER_USER: usize = 8;
 

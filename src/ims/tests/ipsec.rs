@@ -472,12 +472,12 @@ fn in_clear_a_protected_phone_may_register_and_nothing_else() {
         assert_eq!(refused.status(), 403, "{method} {address}");
     }
     assert!(lab.logged(&["INVITE refused", "registered through IPsec"]));
-    // switched off and on again: the first REGISTER comes in clear, and the old set goes when the new one carries
+    // switched off and on again: the first REGISTER comes in clear, and the old set and its contact go when the new one carries
     let mut again = Guarded::new();
     (again.client, again.server, again.spi) = (32000, 32001, 9000);
     taken(&mut lab);
     assert_eq!(again.register(&mut lab).status(), 200);
-    assert_eq!(stages(&lab), [Stage::Active, Stage::Active], "another contact, until it expires");
+    assert_eq!((stages(&lab), lab.core.load().bindings), (vec![Stage::Leaving, Stage::Active], 1));
 }
 
 #[test]
@@ -611,4 +611,43 @@ fn a_wrong_res_through_the_set_is_refused_at_once() {
     assert_eq!(bob.answer(&mut lab, &challenge, &headers).status(), 403);
     assert_eq!(stages(&lab), [Stage::Leaving]);
     assert!(lab.logged(&["configure it as opc"]));
+}
+
+#[test]
+fn what_a_sim_has_bound_at_the_address_before_goes_and_what_others_have_stays() {
+    let mut config = config();
+    config.users[1].password = Some("secret".into());
+    config.users[1].authent_type = crate::config::model::AuthentType::Md5;
+    let mut lab = lab_of(config);
+    // the phone, before it knew of IPsec; an emergency call of it; a second client of the user's beside it
+    let mut before = bob();
+    before.extra = "Authorization: Digest username=\"001010123456789@ims.test\",realm=\"ims.test\",nonce=\"\",response=\"\",\
+                    uri=\"sip:ims.test\",algorithm=AKAv1-MD5\r\n"
+        .into();
+    for contact in ["<sip:phone@10.0.0.2:5060>", "<sip:phone@10.0.0.2:5060;sos>"] {
+        before.contact = contact.into();
+        let challenge = before.ask(&mut lab, "");
+        let extra = std::mem::take(&mut before.extra);
+        assert_eq!(before.answer(&mut lab, &challenge, "").status(), 200);
+        before.extra = extra;
+    }
+    let mut soft = bob();
+    soft.secret = super::phone::Secret::Password("secret");
+    (soft.contact, soft.address) = ("<sip:soft@10.0.0.2:5070>".into(), "10.0.0.2:5070".into());
+    let extra = before.extra.replace("AKAv1-MD5", "MD5");
+    let challenge = soft.ask(&mut lab, &extra);
+    assert_eq!(soft.answer(&mut lab, &challenge, "").status(), 200);
+    assert_eq!(lab.core.load().bindings, 3);
+    let mut bob = Guarded::new();
+    bob.phone.extra = before.extra;
+    let challenge = bob.challenged(&mut lab);
+    bob.phone.extra.clear();
+    let headers = bob.offer() + &bob.verify();
+    assert_eq!(bob.answer(&mut lab, &challenge, &headers).status(), 200);
+    let view = &lab.core.user_views(lab.now)[1];
+    let contacts: Vec<&str> = view.bindings.iter().map(|b| b.uri.as_str()).collect();
+    assert_eq!(
+        contacts,
+        ["sip:phone@10.0.0.2:5060;sos", "sip:soft@10.0.0.2:5070", "sip:phone@10.0.0.2:31113"]
+    );
 }

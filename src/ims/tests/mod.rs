@@ -9,6 +9,7 @@ mod dispatch;
 mod hostile;
 mod ipsec;
 mod ipsec_hostile;
+mod ipsec_strangers;
 mod loss;
 mod phone;
 mod reauthenticate;
