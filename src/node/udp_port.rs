@@ -47,22 +47,23 @@ impl UdpPort {
     /// Binds the socket of `config`. `property` names the address in errors.
     pub fn open(local: LocalId, config: &SipSocket, property: &str) -> Result<Self, StartError> {
         let shown = config.bind.ip().is_unspecified().then_some(config.addr.ip());
-        Self::bind(local, config.bind, shown, property)
+        Self::bind(local, config.bind, (shown, true), property)
     }
 
-    /// Binds a protected port.
+    /// Binds a protected port. ICMP is not heard there: it comes unprotected, so that anybody could end what is under way to a phone
+    /// (RFC 4301 6.1).
     pub fn open_protected(local: LocalId, addr: SocketAddr, property: &str) -> Result<Self, StartError> {
-        Self::bind(local, addr, None, property)
+        Self::bind(local, addr, (None, false), property)
     }
 
-    /// `shown` is the address that datagrams are to leave from if `addr` is a wildcard.
+    /// `shown` is the address that datagrams are to leave from if `addr` is a wildcard; `errors` says whether ICMP is heard.
     fn bind(
         local: LocalId,
         addr: SocketAddr,
-        shown: Option<IpAddr>,
+        (shown, errors): (Option<IpAddr>, bool),
         property: &str,
     ) -> Result<Self, StartError> {
-        let options = UdpOptions { buffer: KERNEL_BUFFER, errors: true, local_address: shown.is_some() };
+        let options = UdpOptions { buffer: KERNEL_BUFFER, errors, local_address: shown.is_some() };
         let bind_error =
             |error| StartError::Bind { property: property.to_owned(), transport: "UDP", addr, error };
         let socket = bind_udp(addr, options).map_err(bind_error)?;
@@ -187,6 +188,20 @@ fn is_keep_alive(octets: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn icmp_is_heard_in_clear_and_not_at_a_protected_port() {
+        let closed = UdpSocket::bind("127.0.0.1:0").and_then(|s| s.local_addr()).unwrap();
+        let here: SocketAddr = "127.0.0.1:0".parse().unwrap();
+        let clear = UdpPort::open(LocalId(0), &SipSocket::new(here.ip(), 0), "sip_addr").unwrap();
+        let protected = UdpPort::open_protected(LocalId(1), here, "ipsec_port_c").unwrap();
+        for (mut port, hears) in [(clear, true), (protected, false)] {
+            let mut batch = SendBatch::new();
+            port.push(&mut batch, closed, b"hello", 7);
+            port.send(&mut batch, |_, error| panic!("{error}"));
+            assert_eq!(take_error(port.socket.as_fd()).is_some(), hears);
+        }
+    }
 
     #[test]
     fn keep_alives_are_told_from_messages() {
