@@ -1,7 +1,9 @@
 //! A new set: its ports and SPIs, and the kernel's answer.
 
 use super::Security;
-use super::limits::{KERNEL_MARGIN, KERNEL_PATIENCE, MAX_INSTALLS, MAX_OFFERED_PER_USER, OFFERED_LIFE};
+use super::limits::{
+    KERNEL_MARGIN, KERNEL_PATIENCE, MAX_INSTALLS, MAX_OFFERED, MAX_OFFERED_PER_USER, OFFERED_LIFE,
+};
 use super::set::{Set, SetId, Waiting};
 use super::view::Stage;
 use crate::base::timer::Alarm;
@@ -111,6 +113,7 @@ impl Security {
         };
         let id = self.sets.insert(set).map_err(|_| NoSet::Full)?;
         self.next_number = self.next_number.wrapping_add(1).max(1);
+        self.turn(id, Stage::Installing);
         self.link(id);
         self.ask(cx, id);
         Ok(id)
@@ -130,8 +133,8 @@ impl Security {
         }
         match outcome {
             Ok(()) => {
-                set.stage = Stage::Offered;
                 let waiting = set.waiting.take();
+                self.turn(id, Stage::Offered);
                 self.live_until(id, cx.now + OFFERED_LIFE);
                 waiting.map_or(Installed::Nothing, |waiting| Installed::Ready(id, waiting))
             }
@@ -212,6 +215,10 @@ impl Security {
             let oldest = own.or_else(|| unanswered().next()).map(|(id, _)| id);
             oldest.into_iter().for_each(|id| self.end(cx, id));
         }
+        if self.unanswered.len() >= MAX_OFFERED {
+            let oldest = self.unanswered.first_key_value().map(|(_, id)| *id);
+            oldest.into_iter().for_each(|id| self.end(cx, id));
+        }
         Ok(())
     }
 
@@ -246,5 +253,78 @@ impl Security {
         let spi_s = draw(spi_c);
         let port = |local| self.locals().get(local).map_or(0, |l| l.own.port());
         Parameters { spi_c, spi_s, port_c: port(ways.client), port_s: port(ways.server) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::arena::Id;
+    use crate::base::rng::Rng;
+    use crate::base::time::{Duration, Instant, UnixTime};
+    use crate::base::trace::Silent;
+    use crate::config::model::IpsecSettings;
+    use crate::ims::auth::Family;
+    use crate::ims::security::Ability;
+    use crate::proto::locals::Locals;
+    use crate::proto::outbox::Outbox;
+    use crate::proto::sip::sec_agree::{Suite, Verdict, choose};
+
+    fn security() -> Security {
+        let addr = |port| SocketAddr::from(([10, 0, 0, 254], port));
+        let mut locals = Locals::clear([addr(5060)]);
+        locals.add_protected(LocalId(0), addr(6100), &[addr(5100)]).expect("few");
+        let ability = Ability { locals, suites: Suite::all().collect(), lack: None };
+        Security::new(ability, &IpsecSettings::default())
+    }
+
+    /// Each of so many users at an address of its own asks once.
+    fn asked(security: &mut Security, cx: &mut Cx<'_>, users: usize) -> Vec<SetId> {
+        let offer: &[u8] = b"ipsec-3gpp;alg=hmac-sha-1-96;spi-c=4096;spi-s=4097;port-c=5103;port-s=5104";
+        let Verdict::Chosen(choice) = choose([offer].into_iter(), security.preferences()) else {
+            panic!("it is a good offer")
+        };
+        let keys = [0; 16];
+        let mut ids = Vec::new();
+        for n in 0..users as u32 {
+            let ip = IpAddr::from((0x0a01_0000 + n).to_be_bytes());
+            let flow = Flow::udp(LocalId(0), SocketAddr::new(ip, 5060));
+            let (user, nonce) = (UserId(n), NonceText::new());
+            let proposal = Proposal { user, choice, flow, predecessor: None, ck: &keys, ik: &keys, nonce };
+            let waiting = Waiting { tx: Id::from_bits(0), family: Family::Www, value: Vec::new() };
+            ids.push(security.begin(cx, proposal, [offer].into_iter(), waiting).expect("there is room"));
+        }
+        ids
+    }
+
+    #[test]
+    fn however_many_are_asked_for_the_newest_wait_and_nothing_is_left_of_any() {
+        let (mut rng, mut out, mut sink) = (Rng::from_seed(1), Outbox::new(), Silent);
+        let mut cx = Cx {
+            now: Instant::ZERO,
+            wall: UnixTime::from_micros(0),
+            rng: &mut rng,
+            out: &mut out,
+            sink: &mut sink,
+        };
+        let mut security = security();
+        let ids = asked(&mut security, &mut cx, MAX_OFFERED + 2);
+        let stage = |security: &Security, at: usize| security.set(ids[at]).map(|set| set.stage);
+        assert_eq!([0, 1].map(|at| stage(&security, at)), [Some(Stage::Removing); 2]);
+        assert_eq!(stage(&security, 2), Some(Stage::Installing));
+        // their REGISTERs still have their answer
+        let orphans: Vec<UserId> =
+            std::iter::from_fn(|| security.pop_orphan()).map(|(user, _)| user).collect();
+        assert_eq!(orphans, [UserId(1), UserId(0)]);
+        // what carries a registration is not pushed out, and makes room
+        assert!(matches!(security.on_installed(&mut cx, ids[2], Ok(())), Installed::Ready(..)));
+        security.carry(&mut cx, ids[2], Instant::ZERO + Duration::from_secs(3600));
+        assert_eq!(security.unanswered.len(), MAX_OFFERED - 1);
+        for id in ids {
+            security.end(&mut cx, id);
+            security.forget(id);
+        }
+        assert!(security.is_empty() && security.unanswered.is_empty() && security.own_spis.is_empty());
+        assert!(security.by_ends.is_empty() && security.ue_spis.is_empty() && security.by_user.is_empty());
     }
 }

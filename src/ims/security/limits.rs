@@ -7,6 +7,11 @@ use crate::ims::limits::AWAIT_AUTH;
 /// is eight objects in the kernel; phones that share a SIM need some.
 pub const MAX_OFFERED_PER_USER: usize = 8;
 
+/// Sets of all users whose challenge waits for its answer; for a new one the oldest goes. A kernel takes some thousand sets a second,
+/// so that nobody's is pushed out within the seconds in which a phone answers, however many are asked for; and those that nobody
+/// answers take less than 100 MiB of the kernel's memory, at eight objects of about 1 KiB each.
+pub const MAX_OFFERED: usize = 8192;
+
 /// How often other SPIs and ports are tried when the kernel says that something is in their place.
 pub const MAX_INSTALLS: usize = 4;
 

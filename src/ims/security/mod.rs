@@ -47,6 +47,8 @@ pub struct Security {
     own_spis: BTreeSet<u32>,
     /// The SPIs that UEs drew, by their address.
     ue_spis: BTreeMap<(IpAddr, u32), SetId>,
+    /// Those whose challenge waits for its answer, by their number: oldest first.
+    unanswered: BTreeMap<u32, SetId>,
     alarms: AlarmQueue<SetId>,
     /// Challenges whose set ended before the kernel had taken it: their REGISTERs still want an answer.
     orphans: Vec<(UserId, Waiting)>,
@@ -66,6 +68,7 @@ impl Security {
             by_ends: BTreeMap::new(),
             own_spis: BTreeSet::new(),
             ue_spis: BTreeMap::new(),
+            unanswered: BTreeMap::new(),
             alarms: AlarmQueue::new(),
             orphans: Vec::new(),
             next_number: 1,
@@ -161,6 +164,18 @@ impl Security {
         self.alarms.due(now)
     }
 
+    /// Lets a set come to another stage.
+    fn turn(&mut self, id: SetId, stage: Stage) {
+        let Some(set) = self.sets.get_mut(id) else { return };
+        set.stage = stage;
+        match stage {
+            Stage::Installing | Stage::Offered => self.unanswered.insert(set.number, id),
+            Stage::Active | Stage::Old | Stage::Leaving | Stage::Removing => {
+                self.unanswered.remove(&set.number)
+            }
+        };
+    }
+
     /// Gives a set another time to live.
     fn live_until(&mut self, id: SetId, at: Instant) {
         if let Some(set) = self.sets.get_mut(id) {
@@ -174,8 +189,8 @@ impl Security {
         let Some(set) = self.sets.get_mut(id) else { return };
         let predecessor = set.predecessor.take();
         let is_same = set.stage == Stage::Active && set.expires_at == until + limits::MARGIN;
-        set.stage = Stage::Active;
         set.has_carried = true;
+        self.turn(id, Stage::Active);
         if !is_same {
             self.live_until(id, until + limits::MARGIN);
             let lifetime = until.since(cx.now) + limits::MARGIN + KERNEL_MARGIN;
@@ -213,9 +228,9 @@ impl Security {
     }
 
     fn shorten(&mut self, now: Instant, id: SetId, stage: Stage, life: Duration) {
-        let Some(set) = self.sets.get_mut(id).filter(|set| set.is_open()) else { return };
-        set.stage = stage;
+        let Some(set) = self.sets.get(id).filter(|set| set.is_open()) else { return };
         let at = set.expires_at.min(now + life);
+        self.turn(id, stage);
         self.live_until(id, at);
     }
 
@@ -223,8 +238,8 @@ impl Security {
     pub(super) fn end(&mut self, cx: &mut Cx<'_>, id: SetId) {
         self.unlink(id);
         let Some(set) = self.sets.get_mut(id).filter(|set| set.stage != Stage::Removing) else { return };
-        set.stage = Stage::Removing;
         self.orphans.extend(set.waiting.take().map(|waiting| (set.user, waiting)));
+        self.turn(id, Stage::Removing);
         self.live_until(id, cx.now + KERNEL_PATIENCE);
         cx.out.push(Output::RemoveSas { id: id.to_bits() });
     }
@@ -239,6 +254,7 @@ impl Security {
         self.unlink(id);
         let mut set = self.sets.remove(id)?;
         self.alarms.set(&mut set.alarm, id, None);
+        self.unanswered.remove(&set.number);
         Some(set)
     }
 
