@@ -155,7 +155,11 @@ pub(super) fn flow(call: &Call, view: &View<'_>, leg: u8, side: Side) -> Option<
     let binding = binding.and_then(|id| view.registrar.binding(id));
     Some(match binding {
         Some(binding) => (binding.flow, binding.tcp_allowed),
-        None => (dialog.flow(), dialog.flow().transport.is_reliable()),
+        None => {
+            let flow = dialog.flow();
+            let renewed = call.party(side).user.map_or(flow, |user| view.security.renewed(user, flow));
+            (renewed, renewed.transport.is_reliable())
+        }
     })
 }
 

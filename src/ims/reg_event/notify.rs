@@ -85,6 +85,8 @@ fn follow_binding(s: &mut Subscription, view: &View<'_>) {
     if let Some(binding) = binding {
         s.dialog.set_flow(binding.flow);
         s.tcp_allowed = binding.tcp_allowed;
+    } else {
+        s.dialog.set_flow(view.security.renewed(s.user, s.dialog.flow()));
     }
 }
 

@@ -118,7 +118,7 @@ impl Security {
     }
 
     /// The user's sets that are in use, oldest first.
-    pub fn of_user(&self, user: UserId) -> impl Iterator<Item = (SetId, &Set)> {
+    pub fn of_user(&self, user: UserId) -> impl DoubleEndedIterator<Item = (SetId, &Set)> {
         let ids = self.by_user.get(&user).map_or(&[][..], |ids| &ids[..]);
         ids.iter().filter_map(|&id| Some((id, self.sets.get(id)?)))
     }
@@ -152,6 +152,18 @@ impl Security {
     /// The flow of requests to whom a request came from: the same one in clear, and the other pair of ports through a set.
     pub fn back(&self, flow: Flow) -> Flow {
         self.at(flow).map_or(flow, |(_, set)| set.ways.to_ue(flow.transport))
+    }
+
+    /// The flow to where `flow` leads, through the set that the user's phone has there now: a set that was renewed ends, and what
+    /// was founded through it goes on through the new one (TS 24.229 5.2.2).
+    pub fn renewed(&self, user: UserId, flow: Flow) -> Flow {
+        if !self.locals().is_protected(flow.local) {
+            return flow;
+        }
+        let carries = |set: &&Set| set.is_open() && set.has_carried && set.stage != Stage::Old;
+        let mut sets = self.of_user(user).map(|(_, set)| set).filter(carries);
+        let there = sets.rfind(|set| set.ways.ue_server == flow.remote);
+        there.filter(|set| set.ways.client != flow.local).map_or(flow, |set| set.ways.to_ue(flow.transport))
     }
 
     /// When [`Security::due`] has something.

@@ -4,7 +4,9 @@ use super::ipsec::{Guarded, NONE, asked, install, lab, lab_of, remove, stages, t
 use super::phone::Phone;
 use super::{Lab, Sent, config, udp};
 use crate::base::time::Duration;
+use crate::ims::registrar::Gone;
 use crate::ims::security::Stage;
+use crate::proto::flow::{Flow, LocalId};
 use crate::proto::sip::sec_agree::Policy;
 
 /// Everybody hears that it is over, and nothing is left.
@@ -206,4 +208,48 @@ fn a_response_in_clear_does_not_answer_a_protected_request_whatever_its_via_says
     }
     let heard = lab.on_sip(bob.phone.flow(), response(invite, 180, None));
     assert!(heard.iter().any(|s| s.flow == alice.flow() && s.status() == 180), "{heard:?}");
+}
+
+#[test]
+fn a_subscription_over_another_transport_goes_on_through_the_renewed_set() {
+    let mut lab = reauthenticating();
+    let mut bob = Guarded::new();
+    let challenge = bob.challenged(&mut lab);
+    (bob.phone.tcp, bob.phone.over) = (true, Some(bob.flow_of(&bob.agreed, true)));
+    bob.phone.address = "10.0.0.2:31113".into();
+    bob.phone.contact = "<sip:phone@10.0.0.2:31113>".into();
+    let headers = bob.offer() + &bob.verify();
+    assert_eq!(bob.phone.answer(&mut lab, &challenge, &headers).status(), 200);
+    // REGISTER over TCP, all else over UDP in the same set
+    let notified =
+        |sent: &[Sent]| sent.iter().find(|s| s.text.starts_with("NOTIFY")).expect("a NOTIFY").clone();
+    (bob.phone.tcp, bob.phone.over) = (false, Some(bob.flow_of(&bob.agreed, false)));
+    let aor = bob.phone.aor.clone();
+    let headers = "Event: reg\r\nContact: <sip:phone@10.0.0.2:31113>\r\nExpires: 3600\r\n";
+    let text = bob.phone.request("SUBSCRIBE", &aor, &aor, headers);
+    let notify = notified(&lab.on_sip(bob.phone.flow(), text));
+    assert_eq!(notify.flow, Flow::udp(LocalId(2), "10.0.0.2:31113".parse().expect("an address")));
+    lab.on_sip(bob.phone.flow(), response(&notify, 200, None));
+
+    taken(&mut lab);
+    (bob.phone.tcp, bob.phone.over) = (true, Some(bob.flow_of(&bob.agreed, true)));
+    (bob.client, bob.spi) = (31114, 8000);
+    let headers = bob.offer();
+    bob.refresh(&mut lab, &headers);
+    let challenge = install(&mut lab).remove(0);
+    bob.agreed = challenge.one("Security-Server").to_owned();
+    bob.phone.over = Some(bob.flow_of(&bob.agreed, true));
+    let authorization = bob.phone.authorization(&challenge, "REGISTER", "sip:ims.test");
+    let text = bob.phone.register_text(&(authorization + &bob.offer() + &bob.verify()));
+    let sent = lab.on_sip(bob.phone.flow(), text);
+    assert!(sent.iter().any(|s| s.text.starts_with("SIP/2.0 200")), "{sent:?}");
+    for sent in sent.iter().filter(|s| s.text.starts_with("NOTIFY")) {
+        lab.on_sip(bob.flow_of(&bob.agreed, false), response(sent, 200, None));
+    }
+    lab.pass(Duration::from_secs(129));
+    remove(&mut lab, NONE);
+    assert_eq!(stages(&lab), [Stage::Active]);
+    let sent = lab.with(|core, cx| core.unregister(cx, &aor, Gone::Deactivated)).1;
+    let to_ue = Flow::udp(LocalId(3), "10.0.0.2:31113".parse().expect("an address"));
+    assert_eq!(notified(&sent).flow, to_ue, "the old set has ended");
 }
