@@ -4,7 +4,7 @@ use super::{Arrival, Flow, LocalId, Way, World};
 use crate::kernel::{Esp, Told};
 use crate::phone::DOMAIN;
 use crate::text::{Text, parameter};
-use imsbox::ims::security::Stage;
+use imsbox::ims::security::{SetView, Stage};
 use imsbox::proto::flow::ConnId;
 use imsbox::proto::locals::Locals;
 use imsbox::proto::outbox::Output;
@@ -87,7 +87,7 @@ impl World {
         }
         for phone in &self.phones {
             let of_phone = |v: &&_| {
-                let v: &imsbox::ims::security::SetView = v;
+                let v: &SetView = v;
                 v.impi.starts_with(&format!("{}@", phone.user)) && v.ue.spi_c < FORGED_SPI
             };
             let count = |stage| views.iter().filter(of_phone).filter(|v| v.stage == stage).count();
@@ -96,6 +96,20 @@ impl World {
             // the old one, the one in use, the offered one
             let most = if self.net.faults.is_none() && self.is_perfect { 3 } else { 8 };
             assert!(own <= most, "{}: {own} sets: {views:?}", phone.name);
+        }
+        self.bindings_are_carried(&views);
+    }
+
+    /// What is registered through IPsec is reached through a set that lives, and through that alone.
+    fn bindings_are_carried(&self, views: &[SetView]) {
+        let users = self.core.user_views(self.now);
+        for phone in self.phones.iter().filter(|p| p.addr != p.clear_addr()) {
+            let impi = format!("{}@{DOMAIN}", phone.user);
+            let user = users.iter().find(|u| u.impi == impi).expect("each phone is somebody's");
+            let is_open =
+                |v: &&SetView| !matches!(v.stage, Stage::Installing | Stage::Offered | Stage::Removing);
+            let carried = views.iter().filter(|v| v.impi == impi).filter(is_open).map(|v| v.bindings.len());
+            assert_eq!(user.bindings.len(), carried.sum::<usize>(), "{impi}: bindings that no set carries");
         }
     }
 
