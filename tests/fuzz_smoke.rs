@@ -1,6 +1,8 @@
 //! Mutated messages through all parsers of the wire: none panics, none loops. Seeded, so that a failure can be run again: the
 //! seed of the mutant is in the message of the panic that follows.
 
+#[path = "support/mutate.rs"]
+mod mutate;
 #[path = "support/read_all.rs"]
 mod read_all;
 #[path = "support/vectors.rs"]
@@ -9,6 +11,7 @@ mod vectors;
 use imsbox::base::rng::Rng;
 use imsbox::proto::sip::framer::{Frame, FrameError, Framer};
 use imsbox::wire::sip::{HeaderId, Index, Message};
+use mutate::{below, mutate};
 
 /// Mutated messages.
 const MUTANTS: u64 = if cfg!(debug_assertions) { 12_000 } else { 400_000 };
@@ -16,48 +19,9 @@ const MUTANTS: u64 = if cfg!(debug_assertions) { 12_000 } else { 400_000 };
 /// Mutated pieces for each parser of a piece.
 const PIECES: u64 = if cfg!(debug_assertions) { 30_000 } else { 1_000_000 };
 
-/// Octets that mean something to some parser.
-const SPECIAL: &[u8] = b"\r\n\t :;,=<>\"\\@[]()?%/*-.0\x00\xff";
-
 fn corpus() -> Vec<Vec<u8>> {
     let folders = ["phones", "sip_torture/valid", "sip_torture/invalid", "sip_torture/volte"];
     folders.into_iter().flat_map(vectors::messages).map(|(_, octets)| octets).collect()
-}
-
-fn below(rng: &mut Rng, bound: usize) -> usize {
-    rng.below(bound as u64) as usize
-}
-
-/// A range inside a text of this length, mostly short.
-fn range(rng: &mut Rng, len: usize) -> std::ops::Range<usize> {
-    let start = below(rng, len + 1);
-    let longest = if rng.below(4) == 0 { len - start } else { (len - start).min(12) };
-    start..start + below(rng, longest + 1)
-}
-
-/// Changes `text` in one of the ways that messages go wrong.
-fn mutate(rng: &mut Rng, text: &mut Vec<u8>, other: &[u8]) {
-    let at = below(rng, text.len().max(1));
-    let some = range(rng, text.len());
-    match rng.below(8) {
-        0 if !text.is_empty() => text[at] ^= 1 << rng.below(8),
-        1 if !text.is_empty() => text[at] = SPECIAL[below(rng, SPECIAL.len())],
-        2 => text.insert(at.min(text.len()), SPECIAL[below(rng, SPECIAL.len())]),
-        3 => drop(text.drain(some)),
-        4 => {
-            let copy = text[some.clone()].to_vec();
-            text.splice(some.start..some.start, copy);
-        }
-        5 => {
-            let foreign = other[range(rng, other.len())].to_vec();
-            text.splice(some, foreign);
-        }
-        6 => text.truncate(at),
-        _ => {
-            let fill = SPECIAL[below(rng, SPECIAL.len())];
-            text[some].fill(fill);
-        }
-    }
 }
 
 /// Says which mutant it was if a parser panics.

@@ -1,5 +1,7 @@
 //! Security agreements with scripted networks and a kernel that does what it is told, or refuses.
 
+mod hostile;
+
 use super::super::security::{Installation, Wish};
 use super::*;
 use crate::settings::Transport;
