@@ -7,12 +7,16 @@ use serde_json::Value;
 /// Columns that sentences are broken into.
 const WIDTH: usize = 100;
 
-/// The text for the `attempt` of a user.
-pub(super) fn render(attempt: &Value, look: &Look) -> String {
+/// The text for the `attempt` of a user. Whether the user `is_alone`: of many, those who have tried nothing have one line each.
+pub(super) fn render(attempt: &Value, is_alone: bool, look: &Look) -> String {
     let steps = list(attempt, "steps");
     let began = steps.first().and_then(|step| step["utc"].as_f64());
     let mut out = match began {
         Some(began) => format!("  Last attempt  {}\n", look.date(began as i64)),
+        None if !is_alone => {
+            let words = "none; for this user alone, this command says what to do";
+            return look.paint(Tone::Dim, &format!("  Last attempt  {words}")) + "\n";
+        }
         None => "  Last attempt  none\n".to_owned(),
     };
     let rows: Vec<_> = steps.iter().map(|step| row(step, began.unwrap_or(0.0))).collect();
@@ -81,7 +85,7 @@ mod tests {
             },
         });
         assert_eq!(
-            render(&attempt, &Look::plain()),
+            render(&attempt, false, &Look::plain()),
             "\x20 Last attempt  2020-12-16 04:31:07\n\
              \x20   STEP           STATE      AFTER\n\
              \x20   REGISTER seen  ok       0.000 s  UDP from 10.0.0.1:5060\n\
@@ -98,6 +102,8 @@ mod tests {
     fn without_an_attempt_there_is_still_something_to_do() {
         let attempt = json!({ "steps": [], "trouble": { "step": "a", "cause": "b", "cure": "c" } });
         let text = "  Last attempt  none\n  Stopped at    a\n  Likely cause  b\n  What to do    c\n";
-        assert_eq!(render(&attempt, &Look::plain()), text);
+        assert_eq!(render(&attempt, true, &Look::plain()), text);
+        let among_many = render(&attempt, false, &Look::plain());
+        assert_eq!(among_many, "  Last attempt  none; for this user alone, this command says what to do\n");
     }
 }

@@ -11,7 +11,10 @@ const SAS_PER_SET: usize = 4;
 pub(super) fn render(request: &Value, answer: &Value, look: &Look) -> String {
     let sas = list(answer, "SAs");
     if request["wireshark"] == true {
-        return wireshark::table(sas);
+        return match sas.is_empty() && answer["lack"].is_string() {
+            true => format!("# No IPsec: {}\n", text(answer, "lack")),
+            false => wireshark::table(sas),
+        };
     }
     let sets: Vec<&[Value]> = sas.chunk_by(|a, b| a["set"] == b["set"]).collect();
     let mut out = String::new();
@@ -190,5 +193,8 @@ mod tests {
         assert_eq!(say(json!({ "SAs": [], "lack": "run it as root" })), "No IPsec: run it as root\n");
         let table = render(&json!({ "wireshark": true }), &json!({ "SAs": [] }), &Look::plain());
         assert_eq!(table, "# No phone has registered through IPsec\n");
+        let lack = json!({ "SAs": [], "lack": "run it as root" });
+        let table = render(&json!({ "wireshark": true }), &lack, &Look::plain());
+        assert_eq!(table, "# No IPsec: run it as root\n");
     }
 }

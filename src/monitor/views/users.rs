@@ -15,6 +15,9 @@ pub(super) fn render(answer: &Value, look: &Look) -> String {
     let width = users.iter().map(|u| text(u, "impi").chars().count()).max().unwrap_or(0);
     for user in users {
         out += &render_user(user, width, look);
+        if user["attempt"].is_object() {
+            out += &attempt::render(&user["attempt"], users.len() == 1, look);
+        }
     }
     let plural = if users.len() == 1 { "" } else { "s" };
     out + &format!("{} user{plural}, {registered} registered\n", users.len())
@@ -43,9 +46,6 @@ fn render_user(user: &Value, width: usize, look: &Look) -> String {
         let date = user["last_error_date"].as_i64().map_or(String::new(), |at| format!("{} ", look.date(at)));
         let problem = format!("{date}{}", text(user, "last_error"));
         out += &format!("  Error    {}\n", look.paint(Tone::Bad, &problem));
-    }
-    if user["attempt"].is_object() {
-        out += &attempt::render(&user["attempt"], look);
     }
     out
 }
