@@ -20,6 +20,8 @@ const ASKED_SECS: u32 = 600_000;
 const EARLY: Duration = Duration::from_secs(600);
 /// The time after which a subscription that came to nothing is tried again.
 const AGAIN: Duration = Duration::from_secs(60);
+/// The shortest time of a subscription, whatever the network says: one that has none is not asked for over and over.
+const SHORTEST: Duration = Duration::from_secs(2);
 /// How long the last NOTIFY is waited for when we have given our registration back.
 const PARTING: Duration = Duration::from_secs(1);
 
@@ -107,7 +109,7 @@ impl Watch {
     }
 
     fn last_until(&mut self, now: Instant, secs: u32) {
-        let lasts = Duration::from_secs(u64::from(secs));
+        let lasts = Duration::from_secs(u64::from(secs)).max(SHORTEST);
         self.expires_at = Some(now + lasts);
         self.refresh_at = Some(now + if lasts > EARLY * 2 { lasts - EARLY } else { lasts / 2 });
     }

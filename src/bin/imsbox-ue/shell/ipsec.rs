@@ -137,13 +137,19 @@ impl Kernel {
 
     /// Lets nothing in clear through a port.
     fn guard(&mut self, port: u16) -> io::Result<()> {
-        guard(SocketAddr::new(self.local, port)).iter().try_for_each(|policy| self.xfrm.update_policy(policy))
+        let policies = guard(SocketAddr::new(self.local, port));
+        let guarded = policies.iter().try_for_each(|policy| self.xfrm.update_policy(policy));
+        if guarded.is_err() {
+            // the port is not used: what is told is why it is not
+            let _ = self.unguard(port);
+        }
+        guarded
     }
 
     fn unguard(&mut self, port: u16) -> io::Result<()> {
-        guard(SocketAddr::new(self.local, port))
-            .iter()
-            .try_for_each(|policy| self.xfrm.delete_policy(policy).map(drop))
+        let policies = guard(SocketAddr::new(self.local, port));
+        let removed = policies.iter().map(|policy| self.xfrm.delete_policy(policy).map(drop));
+        removed.fold(Ok(()), Result::and)
     }
 
     /// Installs a set; one that it replaces is removed before.
@@ -182,21 +188,21 @@ impl Kernel {
         self.xfrm.extend(&set.traffic, &protection(*suite, keys, lifetime)).map_err(|e| e.to_string())
     }
 
-    /// Removes a set, as far as it is there, and closes its client port.
+    /// Removes a set, as far as it is there, and closes its client port. Whatever the kernel says of one thing, the rest goes too.
     pub fn remove(&mut self, number: u32) -> Result<(), String> {
         let Some(at) = self.sets.iter().position(|s| s.number == number) else { return Ok(()) };
         let set = self.sets.remove(at);
-        self.xfrm.remove(&set.traffic).map_err(|e| e.to_string())?;
-        self.unguard(set.port.number()).map_err(|e| e.to_string())
+        let removed = self.xfrm.remove(&set.traffic).map(drop);
+        removed.and(self.unguard(set.port.number())).map_err(|e| e.to_string())
     }
 
     /// Removes everything: the end.
     pub fn remove_all(&mut self) -> Result<(), String> {
         let numbers: Vec<u32> = self.sets.iter().map(|s| s.number).collect();
-        numbers.into_iter().try_for_each(|number| self.remove(number))?;
+        let removed = numbers.into_iter().map(|number| self.remove(number)).fold(Ok(()), Result::and);
         match self.server.take() {
-            Some(port) => self.unguard(port.number()).map_err(|e| e.to_string()),
-            None => Ok(()),
+            Some(port) => removed.and(self.unguard(port.number()).map_err(|e| e.to_string())),
+            None => removed,
         }
     }
 

@@ -72,6 +72,10 @@ impl Security {
     fn on_refusal(&mut self, answer: &Message<'_>) -> Refused {
         let listed: Vec<&[u8]> = answer.values(HeaderId::SecurityServer).collect();
         if answer.status() == 420 {
+            if self.suites.is_empty() {
+                let words = "the network refuses a security agreement that was not asked for";
+                return Refused::Failed(words.to_owned());
+            }
             let words = "the network does not know sec-agree (420): it does no IPsec";
             if self.is_required() || self.is_on() {
                 return Refused::Failed(format!("{words}, which the settings require"));

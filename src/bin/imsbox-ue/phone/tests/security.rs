@@ -466,6 +466,20 @@ fn a_network_without_ipsec_is_registered_with_in_clear_unless_it_is_required() {
 }
 
 #[test]
+fn a_network_that_refuses_what_is_not_asked_for_is_not_asked_for_ever() {
+    let mut lab = Lab::new(&[]);
+    lab.phone.register(lab.now, 600).unwrap();
+    for _ in 0..2 {
+        let (_, register) = lab.message();
+        lab.hear(Peer::Server, &answer(&register, "420 Bad Extension", "t", "Unsupported: sec-agree\r\n"));
+        lab.settle();
+    }
+    assert!(lab.sent.is_empty(), "{:?}", lab.sent);
+    let (code, words) = lab.failure().unwrap();
+    assert!(code == Some(420) && words.contains("was not asked for"), "{words}");
+}
+
+#[test]
 fn a_list_of_a_494_narrows_the_offer_once() {
     let mut lab = Lab::new(&[]);
     lab.phone.register(lab.now, 600).unwrap();

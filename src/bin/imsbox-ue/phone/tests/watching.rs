@@ -239,6 +239,24 @@ fn a_network_that_does_not_tell_is_asked_again_only_if_that_may_help() {
 }
 
 #[test]
+fn a_subscription_for_no_time_is_not_asked_for_over_and_over() {
+    let (mut phone, mut subscribe) = registered();
+    let (mut now, mut asked) = (at(0), 1);
+    loop {
+        let (messages, _) = hear(&mut phone, now, &answer(&subscribe, "200 OK", "net", "Expires: 0\r\n"));
+        assert!(messages.is_empty());
+        now = phone.next_deadline().unwrap();
+        if now > at(10) {
+            break;
+        }
+        phone.tick(now);
+        subscribe = said(&mut phone).0.remove(0);
+        asked += 1;
+        assert!(asked <= 11, "{asked} times in {now:?}");
+    }
+}
+
+#[test]
 fn who_leaves_waits_a_moment_for_the_last_word() {
     let leaving = || {
         let (mut phone, subscribe) = subscribed();
