@@ -21,7 +21,7 @@ fn a_phone_watches_its_registration_over_each_transport() {
                           expect unsubscribed; expect reg-event unregistered; expect notified 2";
             let text = ims.phone_on(on, who, script).succeeds();
             assert!(
-                text.contains("tells of the registration: registered (2 identities, 1 contacts, 1 NOTIFYs)"),
+                text.contains("tells of the registration: registered (2 identities, 1 contact, 1 NOTIFY)"),
                 "{on}: {text}"
             );
             assert!(text.ends_with("\nderegistered"), "what the phone did itself is no news: {on}: {text}");

@@ -353,7 +353,6 @@ pub fn parse(line: &str) -> Result<Option<Command>, String> {
     let words: Vec<&str> = words.collect();
     match (verb, words.as_slice(), text_after(line, 2)) {
         ("sms", [who, _, ..], Some(text)) => return Ok(Some(Command::Sms((*who).to_owned(), text))),
-        ("sms", ..) => return Err("expected `sms WHO TEXT`".to_owned()),
         ("expect", ["sms", ..], Some(text)) => return Ok(Some(Command::Expect(Expected::Sms(text)))),
         _ => {}
     }
@@ -370,7 +369,7 @@ pub fn parse(line: &str) -> Result<Option<Command>, String> {
         ("auto-answer", ["off"]) => Command::AutoAnswer(None),
         ("auto-answer", [secs]) => Command::AutoAnswer(Some(seconds(secs)?)),
         ("reject", []) => Command::Reject(603),
-        ("reject", [code]) => Command::Reject(number(code)? as u16),
+        ("reject", [code]) => Command::Reject(number(code)?),
         ("hangup", []) => Command::HangUp,
         ("hold", []) => Command::Hold(true),
         ("resume", []) => Command::Hold(false),
@@ -382,13 +381,26 @@ pub fn parse(line: &str) -> Result<Option<Command>, String> {
         ("sleep", [secs]) => Command::Sleep(seconds(secs)?),
         ("help", []) => Command::Help,
         ("quit" | "exit", []) => Command::Quit,
-        _ => return Err(format!("`{}` is no command; help shows all of them", line.trim())),
+        _ => {
+            return Err(match usage(verb) {
+                Some(usage) => format!("expected `{usage}`"),
+                None => format!("`{}` is no command; help shows all of them", line.trim()),
+            });
+        }
     };
     Ok(Some(command))
 }
 
-fn number(text: &str) -> Result<u32, String> {
-    text.parse().ok().filter(|n| *n < 604_801).ok_or_else(|| format!("`{text}` is no number that fits"))
+/// How a command is written, as the help has it.
+fn usage(verb: &str) -> Option<&'static str> {
+    let forms = HELP.lines().filter_map(|line| line.trim_start().split("  ").next());
+    let mut single = forms.flat_map(|forms| forms.split(", "));
+    single.find(|form| form.split(' ').next() == Some(verb))
+}
+
+fn number<N: TryFrom<u32>>(text: &str) -> Result<N, String> {
+    let number = text.parse().ok().filter(|n: &u32| *n < 604_801).and_then(|n| n.try_into().ok());
+    number.ok_or_else(|| format!("`{text}` is no number that fits"))
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {
@@ -529,7 +541,16 @@ mod tests {
             ("expect rain", "`rain` cannot be expected"),
             ("expect reg-event rain", "`rain` is no event of a registration"),
             ("expect code x", "`code x`: expected a number"),
-            ("call", "`call` is no command"),
+            ("call", "expected `call WHO [SECONDS]`"),
+            ("video 1 2 3", "expected `video WHO [SECONDS]`"),
+            ("register 1 2", "expected `register [SECONDS]`"),
+            ("reject 486 now", "expected `reject [CODE]`"),
+            ("hold on", "expected `hold`"),
+            ("resume on", "expected `resume`"),
+            ("auto-answer", "expected `auto-answer on|off|SECONDS`"),
+            ("wait", "expected `wait EVENT [SECONDS]`"),
+            // no other code, though it has the same low 16 bits
+            ("reject 66022", "`66022` is no number that fits"),
             ("sms bob", "expected `sms WHO TEXT`"),
         ] {
             let error = parse_all(text).unwrap_err();

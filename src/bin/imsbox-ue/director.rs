@@ -278,7 +278,7 @@ impl Director {
             Doing::Wait(Awaited::Sms, at) => take_one(&mut self.texts).or(late(at, "a text")),
             Doing::Wait(Awaited::Notified, at) => take_one(&mut self.notified).or(late(at, "a NOTIFY")),
             Doing::Wait(Awaited::Registered, _) if phone.registration().is_on() => Some(Ok(())),
-            Doing::Wait(what, at) => self.look_for(what).or(late(at, what.name())),
+            Doing::Wait(what, at) => self.look_for(what).or(late(at, &format!("`{}`", what.name()))),
             Doing::Sleep(at) => (at <= now).then_some(Ok(())),
             Doing::Quit(at) => {
                 let is_over = at <= now || !phone.is_busy();
@@ -392,7 +392,7 @@ fn take_one(count: &mut u32) -> Option<Result<(), String>> {
 }
 
 fn expect(phone: &Phone, what: Expected) -> Result<(), String> {
-    let wrong = |words: &str| Err(format!("expected otherwise: {words}"));
+    let wrong = |words: &str| Err(format!("not as expected: {words}"));
     match what {
         Expected::Registered(wanted) if phone.registration().is_on() != wanted => {
             wrong(if wanted { "the phone is not registered" } else { "the phone is registered" })

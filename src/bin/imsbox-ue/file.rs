@@ -36,7 +36,7 @@ pub fn settings(run: &Run) -> Result<Settings, Vec<String>> {
     given.extend(run.given.iter().map(|(name, text)| (*name, text.clone())));
     settings::build(&given).map_err(|trouble| {
         let flag = options::by_name(trouble.option).map_or(trouble.option, |o| o.flag);
-        vec![format!("imsbox-ue: --{flag} {}", trouble.words)]
+        vec![format!("imsbox-ue: --{flag} {}", trouble.words), "Try `imsbox-ue --help`.".to_owned()]
     })
 }
 

@@ -244,7 +244,7 @@ pub const OPTIONS: &[Opt] = &[
         "ipsec-test",
         "WORD",
         Kind::Word(&["wrong-verify", "clear-answer"]),
-        "break it on purpose, to test a network: a wrong Security-Verify, or the answer in clear",
+        "break it on purpose, to test a network: wrong-verify (of Security-Verify) or clear-answer",
     ),
     opt("verbose", "verbose", "", Kind::Switch, "print the SIP messages"),
 ];

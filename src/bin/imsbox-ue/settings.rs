@@ -147,7 +147,12 @@ pub fn build(given: &Given) -> Result<Settings, Trouble> {
         (Some(domain), _, _) => domain.to_owned(),
         (None, Some((_, domain)), _) => domain.to_owned(),
         (None, None, Some(imsi)) => domain_of(imsi),
-        (None, None, None) => return trouble("domain", "is missing: the home domain of the user"),
+        (None, None, None) if text("impi").is_some() => {
+            return trouble("domain", "is missing: the home domain of the user");
+        }
+        (None, None, None) => {
+            return trouble("imsi", "is missing: say who the phone is, by --config FILE, --imsi or --impi");
+        }
     };
     let impi = match (text("impi"), imsi) {
         (Some(impi), _) => impi.to_owned(),
@@ -330,7 +335,10 @@ fn secret(given: &Given) -> Result<Secret, Trouble> {
     let key = match (text("K"), text("pwd")) {
         (Some(key), _) => key,
         (None, Some(password)) => return Ok(Secret::Password(password.to_owned())),
-        (None, None) => return trouble("pwd", "is missing: a password, or K for a SIM"),
+        (None, None) if text("imsi").is_some() => {
+            return trouble("K", "is missing: the key of the SIM (or --password, for a phone without one)");
+        }
+        (None, None) => return trouble("pwd", "is missing (or --k, for a phone with a SIM)"),
     };
     let guessed = match (text("op").or(text("opc")), text("top").or(text("topc"))) {
         (Some(_), _) => "milenage",
@@ -435,9 +443,11 @@ mod tests {
     fn what_is_wrong_names_its_option() {
         let long = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
         for (option, options) in [
-            ("domain", &[("pwd", "p")][..]),
+            ("imsi", &[][..]),
+            ("domain", &[("impi", "a"), ("pwd", "p")]),
             ("impi", &[("domain", "d"), ("pwd", "p")]),
-            ("pwd", &[IMSI]),
+            ("K", &[IMSI]),
+            ("pwd", &[("impi", "a@d")]),
             ("impu", &[IMSI, K, ("impu", "sip:a b@c")]),
             ("op", &[IMSI, K, ("sim_algo", "milenage")]),
             ("top", &[IMSI, K, ("sim_algo", "tuak")]),

@@ -105,8 +105,10 @@ pub fn of_status(phone: &Phone, now: Instant) -> String {
         let (identities, contacts) = watching.seen;
         let last = watching.last.map_or("nothing", Change::name);
         text += &format!(
-            "\nthe network tells of the registration: {last} ({identities} identities, {contacts} contacts, {} NOTIFYs)",
-            watching.notified
+            "\nthe network tells of the registration: {last} ({}, {}, {})",
+            counted(identities, "identity", "identities"),
+            counted(contacts, "contact", "contacts"),
+            counted(watching.notified as usize, "NOTIFY", "NOTIFYs"),
         );
     }
     match phone.current_call() {
@@ -142,6 +144,10 @@ pub fn of_status(phone: &Phone, now: Instant) -> String {
     text
 }
 
+fn counted(count: usize, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -170,6 +176,12 @@ mod tests {
     fn a_text_cannot_play_with_the_terminal() {
         let text = of_event(&Event::Text("bob".to_owned(), "a\x1b[2J\r\nb".to_owned())).unwrap();
         assert_eq!(text, "text from bob: a\u{b7}[2J\n  b");
+    }
+
+    #[test]
+    fn one_is_not_many() {
+        assert_eq!(counted(1, "identity", "identities"), "1 identity");
+        assert_eq!(counted(0, "contact", "contacts"), "0 contacts");
     }
 
     #[test]

@@ -25,7 +25,7 @@ impl Phone {
         video: bool,
     ) -> Result<(), String> {
         if self.call.is_some() {
-            return Err("there is a call already".to_owned());
+            return Err("there is a call already: `hangup` or `wait ended` first".to_owned());
         }
         let uri = callee_uri(callee, &self.settings.domain)?;
         let identity = default_identity(&self.registration, &self.settings.impu).to_owned();
@@ -201,12 +201,11 @@ impl Phone {
         }
         let Some(call) = self.call.as_mut() else { return };
         if status >= 300 {
-            let words = match was_wanted {
-                true => refusal(answer),
-                false => "cancelled".to_owned(),
+            // what has met the CANCEL on its way is the other side's own answer
+            return match !was_wanted && status == 487 {
+                true => self.end_call(Party::We, status, "cancelled"),
+                false => self.end_call(Party::They, status, &refusal(answer)),
             };
-            let by = if was_wanted { Party::They } else { Party::We };
-            return self.end_call(by, status, &words);
         }
         let leg = Dialog::of_response(request, answer);
         let is_known = leg.remote == call.dialog.remote;

@@ -305,9 +305,11 @@ impl Phone {
             ))),
             Proof::WrongMac => {
                 attempt.wrong_macs += 1;
-                self.event(Event::Notice(
-                    "the network's key differs: MAC of its AUTN is wrong for this SIM".to_owned(),
-                ));
+                if attempt.wrong_macs == 1 {
+                    self.event(Event::Notice(
+                        "the network's key differs: MAC of its AUTN is wrong for this SIM".to_owned(),
+                    ));
+                }
             }
         }
         if attempt.wrong_macs > MOST_WRONG_MACS {
@@ -334,7 +336,7 @@ impl Phone {
         }
         let words = match self.security.unanswered() {
             Some(why) => format!("{words}{why}"),
-            None => words,
+            None => format!("{words}; is a P-CSCF running there, and do packets get to it?"),
         };
         self.fail_registration(now, None, words);
     }

@@ -7,7 +7,7 @@ use crate::phone::message::Peer;
 use crate::settings::{Settings, Transport};
 use imsbox::proto::sip::framer::{Frame, Framer};
 use std::collections::HashMap;
-use std::io::{Read as _, Write as _};
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::AsFd;
 use std::sync::mpsc::Sender;
@@ -46,7 +46,10 @@ impl Net {
             None => leading_to(settings.pcscf).map_err(|e| format!("no way to {}: {e}", settings.pcscf))?,
         };
         let port = settings.local.map_or(0, |local| local.port());
-        let (sip, listener) = signalling(ip, port).map_err(|e| format!("SIP at {ip} port {port}: {e}"))?;
+        let (sip, listener) = signalling(ip, port).map_err(|e| match e.kind() {
+            ErrorKind::AddrNotAvailable => format!("this machine has no address {ip}"),
+            _ => format!("SIP at {ip} port {port}: {e}"),
+        })?;
         let pair = || media_pair(ip).map_err(|e| format!("media at {ip}: {e}"));
         let (sound, pictures) = (pair()?, pair()?);
         let addr = |socket: &UdpSocket| socket.local_addr().map_err(|e| e.to_string());

@@ -131,6 +131,21 @@ fn a_busy_phone_says_so_and_a_rejection_is_heard() {
     assert_eq!([0, 1].map(|i| two.ended(i).map(|e| e.code)), [Some(486), Some(486)]);
 }
 
+#[test]
+fn what_has_met_the_cancel_on_its_way_is_told_as_it_is() {
+    for (status, by, words) in [
+        ("487 Request Terminated", Party::We, "cancelled"),
+        ("404 Not Found", Party::They, "404 Not Found"),
+    ] {
+        let (mut phone, invite) = calling();
+        hear(&mut phone, &answer(&invite, "100 Trying", "", ""));
+        phone.hang_up(Instant::ZERO).unwrap();
+        let (_, events) = hear(&mut phone, &answer(&invite, status, "t", ""));
+        let Some(Event::Ended(ended)) = events.last() else { panic!("{events:?}") };
+        assert_eq!((ended.by, ended.words.as_str()), (by, words));
+    }
+}
+
 /// A phone that calls, and its INVITE.
 fn calling() -> (Phone, String) {
     let mut phone = phone(1, &[]);
