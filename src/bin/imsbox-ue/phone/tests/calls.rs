@@ -133,10 +133,9 @@ fn a_busy_phone_says_so_and_a_rejection_is_heard() {
 
 #[test]
 fn what_has_met_the_cancel_on_its_way_is_told_as_it_is() {
-    for (status, by, words) in [
-        ("487 Request Terminated", Party::We, "cancelled"),
-        ("404 Not Found", Party::They, "404 Not Found"),
-    ] {
+    for (status, by, words) in
+        [("487 Request Terminated", Party::We, "cancelled"), ("404 Not Found", Party::They, "404 Not Found")]
+    {
         let (mut phone, invite) = calling();
         hear(&mut phone, &answer(&invite, "100 Trying", "", ""));
         phone.hang_up(Instant::ZERO).unwrap();

@@ -36,7 +36,8 @@ struct Network {
 
 impl Network {
     fn new(seed: u64) -> Network {
-        let options = [("reg_event", "on"), ("precondition", if seed % 2 == 0 { "on" } else { "off" })];
+        let precondition = ["on", "off"][usize::from(seed % 2 == 1)];
+        let options = [("reg_event", "on"), ("precondition", precondition)];
         Network { lab: Lab::new(&options), rng: Rng::from_seed(seed), seed, number: 0, asked: Vec::new() }
     }
 
@@ -82,7 +83,8 @@ impl Network {
         let (peer, request) = self.asked.get(at)?.clone();
         let way = if peer.is_protected() { from_pc(5100) } else { Peer::Server };
         let method = request.split(' ').next().unwrap_or_default();
-        let refusals = ["420 x", "421 x", "423 x", "422 x", "494 x", "401 x", "407 x", "403 x", "503 x", "302 x"];
+        let refusals =
+            ["420 x", "421 x", "423 x", "422 x", "494 x", "401 x", "407 x", "403 x", "503 x", "302 x"];
         if self.rng.below(8) == 0 {
             let more = format!(
                 "Unsupported: sec-agree\r\nRequire: sec-agree\r\nSecurity-Server: {}\r\nMin-Expires: {}\r\nMin-SE: 90000\r\n\
@@ -110,7 +112,9 @@ impl Network {
                 2 => with_sdp("200 OK", "Session-Expires: 90;refresher=uac\r\nRequire: timer\r\n"),
                 _ => with_sdp("200 OK", ""),
             },
-            "SUBSCRIBE" => answer(&request, "200 OK", "t", self.pick(&["Expires: 0\r\n", "Expires: 600\r\n"])),
+            "SUBSCRIBE" => {
+                answer(&request, "200 OK", "t", self.pick(&["Expires: 0\r\n", "Expires: 600\r\n"]))
+            }
             _ => answer(&request, "200 OK", "t", ""),
         };
         Some((way, octets))
@@ -121,7 +125,8 @@ impl Network {
         self.number += 1;
         let of = below(&mut self.rng, self.asked.len().max(1));
         let known = self.asked.get(of).map(|(_, text)| text.clone()).unwrap_or_default();
-        let method = self.pick(&["INVITE", "UPDATE", "BYE", "MESSAGE", "NOTIFY", "CANCEL", "PRACK", "OPTIONS"]);
+        let method =
+            self.pick(&["INVITE", "UPDATE", "BYE", "MESSAGE", "NOTIFY", "CANCEL", "PRACK", "OPTIONS"]);
         let state = self.pick(&["active;expires=600", "active;expires=0", "terminated;reason=deactivated"]);
         let body = match method {
             "NOTIFY" => format!(
