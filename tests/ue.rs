@@ -412,6 +412,10 @@ fn a_network_that_is_not_there_is_named() {
     let text = Running::start(command).fails(1);
     assert!(text.contains(&format!("no connection to {free}: ")), "{text}");
     let mut command = Command::new(env!("CARGO_BIN_EXE_imsbox-ue"));
+    let command = command.args(ALICE).args(["--tcp", "--pcscf", &free, "call 666"]);
+    let text = Running::start(command).succeeds();
+    assert!(text.starts_with(&format!("calling 666\ncall ended: no connection to {free}")), "{text}");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_imsbox-ue"));
     let command = command.args(ALICE).args(["--timer-t1", "10", "--pcscf", &free, "register"]);
     let text = Running::start(command).fails(1);
     assert!(text.contains(&format!("{free} does not answer yet, trying on\n")), "{text}");

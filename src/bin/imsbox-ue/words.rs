@@ -47,6 +47,12 @@ pub fn of_event(event: &Event) -> Option<String> {
     })
 }
 
+/// What is told, safe for a terminal: others have a say in much of it, from reason phrases to names.
+pub fn safe(text: &str) -> String {
+    let shown = |c: char| if c.is_control() && !matches!(c, '\n' | '\t') { '\u{b7}' } else { c };
+    text.chars().map(shown).collect()
+}
+
 /// A text of somebody else, safe for a terminal: lines below each other, other control characters as dots.
 fn printable(text: &str) -> String {
     let shown = |c: char| if c.is_control() { '\u{b7}' } else { c };
@@ -176,6 +182,7 @@ mod tests {
     fn a_text_cannot_play_with_the_terminal() {
         let text = of_event(&Event::Text("bob".to_owned(), "a\x1b[2J\r\nb".to_owned())).unwrap();
         assert_eq!(text, "text from bob: a\u{b7}[2J\n  b");
+        assert_eq!(safe("403 \x1b[2J\u{9b}2J\nno\t1"), "403 \u{b7}[2J\u{b7}2J\nno\t1");
     }
 
     #[test]

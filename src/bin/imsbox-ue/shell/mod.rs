@@ -298,13 +298,14 @@ impl Shell {
         loop {
             self.director.step(now, &mut self.phone);
             let mut is_quiet = true;
-            while let Some(output) = self.phone.pop() {
-                is_quiet = false;
-                self.carry_out(now, output);
-            }
+            // what is begun is said before what comes of it
             while let Some(told) = self.director.pop() {
                 is_quiet = false;
                 self.on_told(told);
+            }
+            while let Some(output) = self.phone.pop() {
+                is_quiet = false;
+                self.carry_out(now, output);
             }
             if is_quiet || self.exit.is_some() {
                 return;
@@ -378,7 +379,7 @@ impl Shell {
             }
             Told::Failed(words) => {
                 self.has_failed = true;
-                eprintln!("imsbox-ue: failed: {words}");
+                eprintln!("imsbox-ue: failed: {}", words::safe(&words));
             }
             Told::End => self.exit = Some(if self.has_failed { Exit::Failed } else { Exit::Ok }),
         }
@@ -393,7 +394,10 @@ impl Shell {
         match (lines.is_empty(), self.phone.security().lack()) {
             (false, _) => lines.join("\n"),
             (true, Some(lack)) => format!("no security associations: {lack}"),
-            (true, None) => "no security associations".to_owned(),
+            (true, None) if self.kernel.is_none() => {
+                "no security associations: IPsec is off, as it is for a phone without a SIM".to_owned()
+            }
+            (true, None) => "no security associations: the phone is not registered".to_owned(),
         }
     }
 

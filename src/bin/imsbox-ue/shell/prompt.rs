@@ -1,7 +1,7 @@
 //! The prompt: a thread that reads lines, and a printer that does not disturb them.
 
 use super::Input;
-use crate::command;
+use crate::{command, words};
 use platform::terminal::SavedTerminal;
 use rustyline::completion::Completer;
 use rustyline::error::ReadlineError;
@@ -35,7 +35,7 @@ impl Printer {
 
     /// Writes lines.
     pub fn say(&mut self, text: &str) {
-        let text = format!("{text}\n");
+        let text = words::safe(text) + "\n";
         match &mut self.beside_prompt {
             // when the editor has gone there is nobody to read
             Some(printer) => _ = printer.print(text),
@@ -50,7 +50,8 @@ pub fn start(inputs: Sender<Input>) -> Result<Printer, String> {
     let config = Config::builder().completion_type(CompletionType::List).auto_add_history(true).build();
     let mut editor = Editor::<Words, DefaultHistory>::with_config(config).map_err(|e| e.to_string())?;
     editor.set_helper(Some(Words));
-    let printer = editor.create_external_printer().map_err(|e| e.to_string())?;
+    // a terminal that cannot do so (TERM=dumb) has what is said wherever the cursor is
+    let printer = editor.create_external_printer().ok();
     thread::spawn(move || {
         loop {
             let input = match editor.readline("(ue) ") {
@@ -70,7 +71,7 @@ pub fn start(inputs: Sender<Input>) -> Result<Printer, String> {
             }
         }
     });
-    Ok(Printer { beside_prompt: Some(Box::new(printer)), saved })
+    Ok(Printer { beside_prompt: printer.map(|printer| Box::new(printer) as _), saved })
 }
 
 /// Completes the first word, and the second one where it is one of a few.
