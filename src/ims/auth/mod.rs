@@ -455,7 +455,9 @@ impl Auth {
 
     fn challenge(&mut self, to: &mut AuthCx<'_, '_>, who: Who<'_>, round: Round) -> Outcome {
         let Who { card, source, profile, .. } = who;
-        let made = policy::algorithm(profile, round.proposed)
+        // the keys of IPsec come from the SIM: who offers it has one, also where the user has a password for other clients
+        let proposed = round.proposed.or(who.is_offered.then_some(Algorithm::AkaV1Md5));
+        let made = policy::algorithm(profile, proposed)
             .and_then(|algorithm| Ok((algorithm, self.nonce(to, who, algorithm)?)));
         let (algorithm, (rand, nonce, vector)) = match made {
             Ok(made) => made,

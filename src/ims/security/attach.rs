@@ -23,7 +23,7 @@ impl Service {
         // those that carry first: they tell their predecessors that these are old, not left
         let (carriers, others): (SmallVec<[_; 4]>, SmallVec<[_; 4]>) = ids
             .into_iter()
-            .map(|id| (id, self.carried_until(user, id)))
+            .map(|id| (id, self.carried_until(user, id).filter(|_| !self.is_passed(id, through))))
             .partition(|(_, until)| until.is_some());
         for (id, until) in carriers {
             if let Some(until) = until {
@@ -68,6 +68,11 @@ impl Service {
         self.troubles.tell(cx, Some(user), || format!("Register {impi}: refused with {status}: {words}"));
         let refusal = Refusal::new(status, "the security associations cannot be set up");
         refuse(self, cx, waiting.tx, &refusal);
+    }
+
+    /// Whether a newer set has taken the place of this one, and nothing has come through it since: what is bound there ends with it.
+    fn is_passed(&self, id: SetId, through: Option<SetId>) -> bool {
+        Some(id) != through && self.security.set(id).is_some_and(|set| set.stage == Stage::Old)
     }
 
     /// Until when the last binding lives that the set carries.

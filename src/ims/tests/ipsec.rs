@@ -651,3 +651,42 @@ fn what_a_sim_has_bound_at_the_address_before_goes_and_what_others_have_stays() 
         ["sip:phone@10.0.0.2:5060;sos", "sip:soft@10.0.0.2:5070", "sip:phone@10.0.0.2:31113"]
     );
 }
+
+#[test]
+fn a_contact_that_was_not_renewed_does_not_bring_the_old_set_back() {
+    let mut lab = lab();
+    let mut bob = Guarded::new();
+    let challenge = bob.challenged(&mut lab);
+    let headers = bob.offer() + &bob.verify() + "Contact: <sip:second@10.0.0.2:31113>\r\n";
+    assert_eq!(bob.answer(&mut lab, &challenge, &headers).status(), 200);
+    lab.with(|core, cx| core.reauthenticate(cx, "tel:0600000002", Duration::from_secs(600)))
+        .0
+        .expect("it is registered");
+    taken(&mut lab);
+    (bob.client, bob.spi) = (31114, 8000);
+    let headers = bob.offer();
+    assert_eq!(bob.refresh(&mut lab, &headers), []);
+    let challenge = install(&mut lab).remove(0);
+    bob.agreed = challenge.one("Security-Server").to_owned();
+    let headers = bob.offer() + &bob.verify();
+    assert_eq!(bob.answer(&mut lab, &challenge, &headers).status(), 200);
+    assert_eq!((stages(&lab), lab.core.load().bindings), (vec![Stage::Old, Stage::Active], 2));
+    let challenge = bob.refresh(&mut lab, "").remove(0);
+    let headers = bob.verify();
+    assert_eq!(bob.phone.answer(&mut lab, &challenge, &headers).status(), 200);
+    assert_eq!(stages(&lab), [Stage::Old, Stage::Active]);
+    lab.pass(Duration::from_secs(129));
+    remove(&mut lab, NONE);
+    assert_eq!((stages(&lab), lab.core.load().bindings), (vec![Stage::Active], 1));
+}
+
+#[test]
+fn a_phone_that_offers_ipsec_is_asked_for_its_sim_though_the_user_has_a_password_too() {
+    let mut config = config();
+    config.users[1].password = Some("secret".into());
+    config.users[1].authent_type = crate::config::model::AuthentType::Md5;
+    let mut lab = lab_of(config);
+    let mut soft = bob();
+    assert!(soft.ask(&mut lab, "").one("WWW-Authenticate").contains("algorithm=MD5"));
+    assert_eq!(Guarded::new().register(&mut lab).status(), 200);
+}
