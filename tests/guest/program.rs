@@ -1,6 +1,6 @@
 //! The programs as a person starts them, each on a machine of its own.
 
-use crate::network::{Machine, PATIENCE};
+use crate::network::{Machine, PATIENCE, until};
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
@@ -167,6 +167,16 @@ impl Ims {
     /// Its log so far.
     pub fn log(&self) -> String {
         fs::read_to_string(self.folder.join("ims.log")).unwrap_or_default()
+    }
+
+    /// Its log from this octet on, once it holds this text: it is written a moment after what it tells of.
+    pub fn log_with(&self, from: usize, text: &str) -> String {
+        let mut log = String::new();
+        until(&format!("the log says {text:?}"), || {
+            log = self.log()[from..].to_owned();
+            log.contains(text)
+        });
+        log
     }
 
     /// The answer to a monitor command.
