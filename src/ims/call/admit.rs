@@ -7,6 +7,7 @@ use super::forward::{self, Privacy};
 use super::history::History;
 use super::limits::{MAX_FORKS, RETRY_AFTER_SECS};
 use super::media::description;
+use super::passage::Passage;
 use super::rules::Rules;
 use super::session::{Ack, Bridge, Call, Kind, Leg, LegState, Party, ServerId, Waiting};
 use super::setup::new_tag;
@@ -253,6 +254,7 @@ pub(super) fn echo_leg(call: &Call, view: &mut View<'_>) -> Leg {
         provisional: (0, 0),
         invites: [(0, 0), (0, 0)],
         acks: [Ack::default(), Ack::default()],
+        passage: Passage::default(),
         history: History::new(call.history.index, view.txs.new_token()),
     }
 }

@@ -55,8 +55,8 @@ pub struct Additions<'a> {
     pub rules: Rules,
     /// What its sender wants hidden.
     pub privacy: Privacy,
-    /// Whether the message begins the call.
-    pub begins: bool,
+    /// The body, where it is not as it came.
+    pub body: Option<&'a [u8]>,
 }
 
 /// Copies a request's headers to the other dialog and ends it with its body. The start line, Via, Max-Forwards, From, To,
@@ -163,8 +163,7 @@ fn options(w: &mut Writer<'_>, msg: &Message<'_>, id: HeaderId, rules: &Rules) {
 
 fn finish(mut w: Writer<'_>, msg: &Message<'_>, with: &Additions<'_>, custom: &Custom<'_>) {
     custom.add_to(&mut w);
-    let changed = with.rules.body(msg, with.begins);
-    match changed.as_deref().unwrap_or(msg.body()) {
+    match with.body.unwrap_or(msg.body()) {
         [] => w.finish(),
         body => w.body(msg.header(HeaderId::ContentType).unwrap_or(b"application/octet-stream"), body),
     }
@@ -331,7 +330,7 @@ mod tests {
 
     fn additions(settings: &SipSettings) -> Additions<'_> {
         let (rules, privacy) = (Rules::default(), Privacy::default());
-        Additions { settings, identities: &[], called_party: None, rules, privacy, begins: false }
+        Additions { settings, identities: &[], called_party: None, rules, privacy, body: None }
     }
 
     #[test]

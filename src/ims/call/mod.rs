@@ -21,6 +21,7 @@ pub mod limits;
 mod media;
 mod opening;
 mod pass;
+mod passage;
 mod reinvite;
 mod release;
 mod rules;

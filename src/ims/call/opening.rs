@@ -32,6 +32,8 @@ pub(in crate::ims) struct Opening<'a> {
     pub(in crate::ims) caller: &'a Party,
     pub(in crate::ims) callee: &'a Party,
     pub(in crate::ims) rules: Rules,
+    /// The body, where it is not as it came.
+    pub(in crate::ims) body: Option<&'a [u8]>,
 }
 
 impl Opening<'_> {
@@ -84,7 +86,7 @@ impl Opening<'_> {
             called_party: self.called_party(msg),
             rules: self.rules,
             privacy,
-            begins: true,
+            body: self.body,
         };
         forward::end_request(w, msg, &with);
     }

@@ -25,7 +25,14 @@ pub(super) struct Onward {
 }
 
 /// Passes a response on.
-pub(super) fn response(call: &Call, view: &mut View<'_>, cx: &mut Cx<'_>, onward: Onward, msg: &Message<'_>) {
+pub(super) fn response(
+    call: &mut Call,
+    view: &mut View<'_>,
+    cx: &mut Cx<'_>,
+    onward: Onward,
+    msg: &Message<'_>,
+) {
+    let body = carry(call, onward.leg, onward.to.other(), msg);
     let leg = &call.legs[usize::from(onward.leg)];
     let Some(flow) = view.txs.server(onward.tx).map(|s| s.flow()) else { return };
     let local = view.txs.local_addr(flow.local).expect("a flow is of one of our sockets");
@@ -36,8 +43,11 @@ pub(super) fn response(call: &Call, view: &mut View<'_>, cx: &mut Cx<'_>, onward
         Some(user) if shows && !hides_identity => identity::asserted(view.subs, user, msg),
         _ => SmallVec::new(),
     };
-    let with =
-        Additions { identities: &identities, ..additions(&view.config.protocol, call, onward.to.other()) };
+    let with = Additions {
+        identities: &identities,
+        body: body.as_deref(),
+        ..additions(&view.config.protocol, call, onward.to.other())
+    };
     let refreshes = onward.status < 300 && msg.header(HeaderId::Contact).is_some();
     let phrase = (onward.status == msg.status()).then(|| forward::phrase(msg)).flatten();
     view.txs.respond(cx, onward.tx, onward.status, phrase, leg.tag(onward.to), |mut w| {
@@ -60,11 +70,12 @@ pub(super) fn request(
     rack: Option<(u32, u32)>,
 ) -> Option<(ClientId, u32)> {
     let (flow, tcp_allowed) = flow(call, view, leg, to)?;
+    let body = carry(call, leg, to.other(), msg);
     let cseq = call.dialog_mut(leg, to)?.next_cseq();
     let owner = call.owner(role);
     let dialog = call.legs[usize::from(leg)].dialog(to)?;
     let local = view.txs.local_addr(flow.local).expect("a flow is of one of our sockets");
-    let with = additions(&view.config.protocol, call, to.other());
+    let with = Additions { body: body.as_deref(), ..additions(&view.config.protocol, call, to.other()) };
     let (method, target) = (msg.method_token(), dialog.request_uri());
     let sent = view.txs.request(cx, flow, method, target, tcp_allowed, owner, |mut w| {
         dialog.write_head(&mut w, method, cseq);
@@ -91,6 +102,7 @@ pub(super) fn ack(
     cseq: u32,
     msg: Option<&Message<'_>>,
 ) {
+    let body = msg.and_then(|msg| carry(call, leg, to.other(), msg));
     let entry = &mut call.legs[usize::from(leg)];
     let memo = &mut entry.acks[to as usize];
     memo.cseq = Some(cseq);
@@ -98,13 +110,13 @@ pub(super) fn ack(
     memo.body.clear();
     if let Some(msg) = msg {
         memo.content_type.extend_from_slice(msg.header(HeaderId::ContentType).unwrap_or_default());
-        memo.body.extend_from_slice(msg.body());
+        memo.body.extend_from_slice(body.as_deref().unwrap_or(msg.body()));
     }
     let since = cx.now.since(call.created);
     call.history_of(leg, to).sent(since, Method::Ack, 0);
     let Some((flow, _)) = flow(call, view, leg, to) else { return };
     let Some(dialog) = call.legs[usize::from(leg)].dialog(to) else { return };
-    let with = additions(&view.config.protocol, call, to.other());
+    let with = Additions { body: body.as_deref(), ..additions(&view.config.protocol, call, to.other()) };
     view.txs.send_stateless(cx, flow, b"ACK", dialog.request_uri(), |mut w| {
         dialog.write_head(&mut w, b"ACK", cseq);
         match msg {
@@ -166,5 +178,11 @@ pub(super) fn flow(call: &Call, view: &View<'_>, leg: u8, side: Side) -> Option<
 /// What a message inside a call gets that a side has sent.
 fn additions<'a>(settings: &'a SipSettings, call: &Call, from: Side) -> Additions<'a> {
     let privacy = call.party(from).privacy;
-    Additions { settings, identities: &[], called_party: None, rules: call.rules, privacy, begins: false }
+    Additions { settings, identities: &[], called_party: None, rules: call.rules, privacy, body: None }
+}
+
+/// The body of a message as it passes from one side of a leg to the other; `None`: as it came.
+fn carry(call: &mut Call, leg: u8, from: Side, msg: &Message<'_>) -> Option<Vec<u8>> {
+    let Call { legs, rules, .. } = call;
+    legs.get_mut(usize::from(leg))?.passage.carry(rules, from, msg, false)
 }

@@ -2,8 +2,7 @@
 //! on hold. Everything else passes as the phones have it.
 
 use crate::config::model::{CallSettings, Impu, Precondition};
-use crate::wire::sdp::precondition::QosLine;
-use crate::wire::sdp::session::Line;
+use crate::wire::sdp::edit::{Edit, MediaEdit, QosEdit};
 use crate::wire::sdp::{Direction, Sdp};
 use crate::wire::sip::{HeaderId, Message};
 
@@ -59,41 +58,30 @@ impl Rules {
         invite.values(HeaderId::Require).find(|tag| self.removes_option(tag))
     }
 
-    /// The body of a message as it passes, where that is not as it came. `begins` says that it is the offer which begins a call.
-    pub fn body(&self, msg: &Message<'_>, begins: bool) -> Option<Vec<u8>> {
-        let changes = !self.preconditions || (begins && !self.held_start);
-        if !changes || !msg.has_content_type("application/sdp") {
-            return None;
-        }
-        self.description(msg.body(), begins)
-    }
-
-    /// A description as it passes, where that is not as it came.
+    /// A description as it passes, where that is not as it came. `begins` says that it is the offer which begins a call.
     pub fn description(&self, sdp: &[u8], begins: bool) -> Option<Vec<u8>> {
         let parsed = Sdp::parse(sdp).ok()?;
-        let streams = || parsed.medias().filter(|m| m.port != 0);
+        let edit = self.edit(&parsed, begins);
+        (!edit.is_nothing()).then(|| edit.apply(&parsed))
+    }
+
+    /// What is changed in a description on its way. `begins` says that it is the offer which begins a call.
+    pub fn edit(&self, sdp: &Sdp<'_>, begins: bool) -> Edit {
+        let streams = || sdp.medias().filter(|m| m.port != 0);
         let has_qos = streams().any(|m| m.qos_lines().next().is_some());
         let drops_qos = !self.preconditions && has_qos;
         let is_held = streams().next().is_some() && streams().all(|m| m.direction() != Direction::SendRecv);
         // phones wait for their resources with inactive streams: without preconditions there is nothing to wait for
         let unholds = begins && is_held && (!self.held_start || drops_qos);
         if !drops_qos && !unholds {
-            return None;
+            return Edit::default();
         }
-        let keeps = |line: &Line<'_>| {
-            let attribute = line.letter == b'a';
-            let qos = attribute && drops_qos && QosLine::parse(line.value).is_some();
-            let direction = attribute && unholds && Direction::parse(line.value).is_some();
-            !qos && !direction
+        let one = MediaEdit {
+            qos: if drops_qos { QosEdit::Drop } else { QosEdit::Keep },
+            direction: unholds.then_some(Direction::SendRecv),
+            ..MediaEdit::default()
         };
-        let mut out = Vec::with_capacity(sdp.len());
-        let lines = parsed.session_lines().chain(parsed.medias().flat_map(|m| m.lines()));
-        for line in lines.filter(keeps) {
-            out.extend_from_slice(&[line.letter, b'=']);
-            out.extend_from_slice(line.value);
-            out.extend_from_slice(b"\r\n");
-        }
-        Some(out)
+        Edit { medias: sdp.medias().map(|_| one).collect(), ..Edit::default() }
     }
 }
 
@@ -129,11 +117,12 @@ mod tests {
             .replace("a=curr:qos local none\r\n", "")
             .replace("a=des:qos mandatory local sendrecv\r\n", "");
         let off = Rules { preconditions: false, ..Rules::default() };
-        assert_eq!(passed(off, true, OFFER), Some(plain.replace("a=inactive\r\n", "")));
+        let running = |sdp: &str| sdp.replace("a=inactive\r\n", "") + "a=sendrecv\r\n";
+        assert_eq!(passed(off, true, OFFER), Some(running(&plain)));
         assert_eq!(passed(off, false, OFFER), Some(plain.clone()), "hold inside a call is hold");
         assert_eq!(passed(off, true, plain.as_bytes()), None, "a call that begins on hold may");
         let unhold = Rules { held_start: false, ..Rules::default() };
-        assert_eq!(passed(unhold, true, OFFER), Some(text.replace("a=inactive\r\n", "")));
+        assert_eq!(passed(unhold, true, OFFER), Some(running(&text)));
         assert_eq!(passed(unhold, false, OFFER), None);
         assert_eq!(passed(unhold, true, text.replace("inactive", "sendrecv").as_bytes()), None);
         assert_eq!(passed(off, true, b"no description"), None);

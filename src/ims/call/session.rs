@@ -7,6 +7,7 @@ use super::echo::Echo;
 use super::forward::Privacy;
 use super::history::History;
 use super::limits::MAX_FORKS;
+use super::passage::Passage;
 use super::rules::Rules;
 use super::state::State;
 use super::tag::{Place, Side, Tag};
@@ -189,6 +190,8 @@ pub(super) struct Leg {
     pub(super) invites: [(u32, u32); 2],
     /// The last ACK that we sent on `up` and on `down`.
     pub(super) acks: [Ack; 2],
+    /// The descriptions of its two sides.
+    pub(super) passage: Passage,
     /// What happened on the callee's side.
     pub(super) history: History,
 }

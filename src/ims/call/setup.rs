@@ -3,6 +3,7 @@
 use super::fork;
 use super::history::History;
 use super::opening::{FIRST_CSEQ, Opening};
+use super::passage::Passage;
 use super::session::{Ack, Call, Failure, Leg, LegState, Role};
 use super::tag::{self, Place, Side, Tag};
 use crate::base::arena::Id;
@@ -24,6 +25,8 @@ pub(super) fn start_leg(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, c
     let number = u8::try_from(call.legs.len()).expect("legs are capped far below 256");
     let tags = [Side::Caller, Side::Callee].map(|side| new_tag(call.place(number, side), view));
     let msg = invite.request.message();
+    let mut passage = Passage::default();
+    let body = passage.carry(&call.rules, Side::Caller, &msg, true);
     let opening = Opening {
         method: Method::Invite,
         call_id: view.txs.new_token(),
@@ -34,6 +37,7 @@ pub(super) fn start_leg(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, c
         caller: &call.caller,
         callee: &call.callee,
         rules: call.rules,
+        body: body.as_deref(),
     };
     let owner = call.owner(Role::Leg(number));
     let sent = opening.send(view.txs, cx, binding, owner, &msg);
@@ -60,6 +64,7 @@ pub(super) fn start_leg(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, c
         provisional: (0, 0),
         invites: [(cseq, FIRST_CSEQ), (0, 0)],
         acks: [Ack::default(), Ack::default()],
+        passage,
         history,
     });
     true

@@ -196,6 +196,7 @@ impl Relay {
                     caller: &self.sender,
                     callee: &self.to,
                     rules: Rules::default(),
+                    body: None,
                 };
                 opening.send(view.txs, cx, binding, owner, &msg)
             }
@@ -267,7 +268,7 @@ impl Relay {
             called_party: None,
             rules: Rules::default(),
             privacy: Privacy::default(),
-            begins: false,
+            body: None,
         };
         let phrase = (status == msg.status()).then(|| forward::phrase(msg)).flatten();
         view.txs.respond(cx, tx, status, phrase, &[], |w| forward::end_response(w, msg, &with));

@@ -4,6 +4,7 @@
 //! what must be right is what a call needs: `v=0`, every `m=` line, every `c=` line.
 
 pub mod attribute;
+pub mod edit;
 pub mod media;
 pub mod precondition;
 pub mod session;

@@ -25,6 +25,11 @@ impl<'b> SdpWriter<'b> {
         w
     }
 
+    /// Writes lines behind what stands in `out`.
+    pub(super) fn onto(out: &'b mut Vec<u8>) -> Self {
+        SdpWriter { out }
+    }
+
     /// Adds a line.
     pub fn line(&mut self, letter: char, value: fmt::Arguments<'_>) -> &mut Self {
         write!(self.out, "{letter}={value}\r\n").expect("writing to a Vec cannot fail");
@@ -37,6 +42,12 @@ impl<'b> SdpWriter<'b> {
         self.out.extend_from_slice(value);
         self.out.extend_from_slice(b"\r\n");
         self
+    }
+
+    /// Adds the `m=` line of a media description with another port.
+    pub(super) fn media_line(&mut self, media: &Media<'_>, port: u16) -> &mut Self {
+        let formats: smallvec::SmallVec<[&[u8]; 16]> = media.formats().collect();
+        self.media_like(media, port, &formats)
     }
 
     /// Adds an `m=` line with the kind and profile of an offered media, and these formats; port 0 refuses it (RFC 3264 6).
