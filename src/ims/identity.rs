@@ -4,8 +4,9 @@
 
 use crate::config::model::{Impu, User};
 use crate::ims::subscriber::{Subscribers, UserId};
-use crate::wire::identities::{Number, Telephone, imei_of_instance, same_imei};
+use crate::wire::identities::{imei_of_instance, same_imei};
 use crate::wire::sip::{HeaderId, Message, NameAddr, Scheme, Uri};
+use crate::wire::telephone::{Number, Telephone};
 use smallvec::SmallVec;
 
 /// Header values for P-Asserted-Identity of a request that `user` sends: the preferred identity if it is one of the user's

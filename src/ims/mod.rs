@@ -9,6 +9,7 @@ mod gate;
 pub mod identity;
 pub mod limits;
 pub mod message;
+mod numbers;
 pub mod owner;
 pub mod persist;
 mod reauthentication;

@@ -1,15 +1,16 @@
 //! Who is who: users by private identity, users and echo numbers by any form of a public identity.
 //!
 //! A public identity is found by its user part whatever the domain (phones put their own idea of the home domain), and a
-//! telephone number in each of its spellings (RFC 3966, `wire::identities`); what is found under no name is tried against
-//! the `match` patterns in the order of the configuration. Users come before echo numbers.
+//! telephone number in each of its spellings, then by its last digits (`numbers`); what is found under no name is tried
+//! against the `match` patterns in the order of the configuration. Users come before echo numbers.
 
 use crate::base::ere::Ere;
 use crate::config::model::{Impu, User};
 use crate::config::suggest::did_you_mean;
 use crate::ims::identity::default_impu;
-use crate::wire::identities::{Number, Telephone, user_and_params};
+use crate::ims::numbers::Numbers;
 use crate::wire::sip::{Scheme, Uri};
+use crate::wire::telephone::{Telephone, user_and_params};
 use std::collections::BTreeMap;
 
 /// Longest name that slips are looked for in, and that patterns are tried on, octets: no identity is longer, and the work that
@@ -36,6 +37,17 @@ pub enum Target {
     Unknown,
 }
 
+impl Target {
+    /// Whether both are the same user, by whatever identity, or both the echo service.
+    pub(super) fn is_same_party(self, other: Target) -> bool {
+        match (self, other) {
+            (Target::User { user: a, .. }, Target::User { user: b, .. }) => a == b,
+            (Target::Echo(_), Target::Echo(_)) => true,
+            _ => self == other,
+        }
+    }
+}
+
 /// The users and the indexes over their identities.
 #[derive(Debug)]
 pub struct Subscribers {
@@ -47,7 +59,7 @@ pub struct Subscribers {
     by_address: BTreeMap<Box<[u8]>, Target>,
     /// User parts.
     by_name: BTreeMap<Box<[u8]>, Target>,
-    by_number: BTreeMap<Number, Target>,
+    numbers: Numbers,
     patterns: Vec<(Ere, Target)>,
 }
 
@@ -61,7 +73,7 @@ impl Subscribers {
             by_impi_user: BTreeMap::new(),
             by_address: BTreeMap::new(),
             by_name: BTreeMap::new(),
-            by_number: BTreeMap::new(),
+            numbers: Numbers::default(),
             patterns: Vec::new(),
         };
         let mut complaints = Vec::new();
@@ -69,12 +81,13 @@ impl Subscribers {
             let id = UserId(u32::try_from(index).expect("the configuration's size is limited"));
             subscribers.index_private(id, user, &mut complaints);
             for (impu, identity) in user.impus.iter().enumerate() {
-                subscribers.index_public(identity, Target::User { user: id, impu }, &mut complaints);
+                let target = Target::User { user: id, impu };
+                subscribers.index_public(identity, target, &user.imsi, &mut complaints);
             }
             subscribers.index_msisdn(id, user);
         }
         for (index, identity) in echo.iter().enumerate() {
-            subscribers.index_public(identity, Target::Echo(index), &mut complaints);
+            subscribers.index_public(identity, Target::Echo(index), "", &mut complaints);
         }
         subscribers.users = users;
         (subscribers, complaints)
@@ -126,6 +139,16 @@ impl Subscribers {
         }
     }
 
+    /// The status and the words for a URI that names nobody (RFC 3261 21.4.5, 21.4.22).
+    pub fn refusal(&self, uri: &[u8]) -> (u16, &'static str) {
+        let telephone = Uri::parse(uri).as_ref().and_then(Telephone::of);
+        match telephone.map(|telephone| self.numbers.is_incomplete(telephone)) {
+            Some(true) => (484, "the number is incomplete: nobody has it, and longer ones begin with it"),
+            Some(false) => (404, "nobody has this number"),
+            None => (404, "nobody has this identity"),
+        }
+    }
+
     /// The private identity whose user part is closest to that of a name that is none, when it is close enough to be a slip;
     /// with many users only the first thousand are looked at, since anybody can ask.
     pub fn similar_impi(&self, name: &[u8]) -> Option<&str> {
@@ -153,7 +176,7 @@ impl Subscribers {
     }
 
     fn lookup_number(&self, uri: &Uri<'_>) -> Option<Target> {
-        Telephone::of(uri)?.forms().find_map(|number| self.by_number.get(&number).copied())
+        self.numbers.find(Telephone::of(uri)?)
     }
 
     /// RFC 5031 4.1: a sub-service that is not known is taken as the service above it.
@@ -168,17 +191,20 @@ impl Subscribers {
         }
     }
 
-    /// A pattern sees the number or user part, and the whole URI without parameters.
+    /// A pattern sees the number in each of its spellings, or the user part, and the whole URI without parameters.
     fn lookup_pattern(&self, uri: &Uri<'_>) -> Target {
         if self.patterns.is_empty() || uri.text.len() > MAX_NAME {
             return Target::Unknown;
         }
-        let telephone = Telephone::of(uri).map(|t| t.global().unwrap_or(t.number));
+        let numbers = Telephone::of(uri).map(|t| t.forms()).unwrap_or_default();
         let decoded = uri.user_decoded();
         let (name, _) = user_and_params(&decoded);
-        let short = telephone.as_ref().map_or(name, |n| n.as_str().as_bytes());
         let whole = &uri.text[..memchr::memchr2(b';', b'?', uri.text).unwrap_or(uri.text.len())];
-        let hit = self.patterns.iter().find(|(ere, _)| ere.is_match(short) || ere.is_match(whole));
+        let matches = |ere: &Ere| {
+            let number = numbers.iter().any(|n| ere.is_match(n.as_str().as_bytes()));
+            number || (numbers.is_empty() && ere.is_match(name)) || ere.is_match(whole)
+        };
+        let hit = self.patterns.iter().find(|(ere, _)| matches(ere));
         hit.map_or(Target::Unknown, |(_, target)| *target)
     }
 
@@ -201,14 +227,14 @@ impl Subscribers {
 
     /// The MSISDN finds the user's default identity, unless an identity has that number.
     fn index_msisdn(&mut self, user: UserId, profile: &User) {
-        let digits = profile.msisdn.as_deref().map(|m| format!("+{}", m.trim_start_matches('+')));
-        let number = digits.and_then(|d| Number::parse(d.as_bytes()));
-        if let Some((number, impu)) = number.zip(default_impu(profile)) {
-            put(&mut self.by_number, number, Target::User { user, impu });
+        let uri = profile.msisdn.as_deref().map(|m| format!("tel:+{}", m.trim_start_matches('+')));
+        let uri = uri.as_deref().and_then(|uri| Uri::parse(uri.as_bytes()));
+        if let Some((telephone, impu)) = uri.as_ref().and_then(Telephone::of).zip(default_impu(profile)) {
+            self.numbers.put(telephone, Target::User { user, impu }, false);
         }
     }
 
-    fn index_public(&mut self, identity: &Impu, target: Target, complaints: &mut Vec<String>) {
+    fn index_public(&mut self, identity: &Impu, target: Target, imsi: &str, complaints: &mut Vec<String>) {
         if let Some(pattern) = &identity.pattern {
             match Ere::new(pattern) {
                 Ok(ere) => self.patterns.push((ere, target)),
@@ -221,44 +247,39 @@ impl Subscribers {
             }
             return;
         };
-        if !self.index_uri(&uri, target) {
+        if !self.index_uri(&uri, target, imsi) {
             complaints.push(format!("{} is the identity of two users; the first one has it", identity.uri));
         }
     }
 
     /// Whether the identity was free. The same user, or the echo service, may name it in several forms.
-    fn index_uri(&mut self, uri: &Uri<'_>, target: Target) -> bool {
+    fn index_uri(&mut self, uri: &Uri<'_>, target: Target, imsi: &str) -> bool {
         let decoded = uri.user_decoded();
         match uri.scheme {
             Scheme::Urn => put(&mut self.by_address, urn_key(uri).into(), target),
-            Scheme::Tel => self.index_number(uri, target),
+            Scheme::Tel => self.index_number(uri, target, imsi),
             Scheme::Sip | Scheme::Sips if !decoded.is_empty() => {
                 let (name, _) = user_and_params(&decoded);
                 let host = uri.host.to_string();
                 let free = put(&mut self.by_address, address(name, host.as_bytes()), target);
                 // users of two domains may have one name: the name alone then finds the first
                 put(&mut self.by_name, name.into(), target);
-                self.index_number(uri, target);
+                self.index_number(uri, target, imsi);
                 free
             }
             Scheme::Sip | Scheme::Sips | Scheme::Other => false,
         }
     }
 
-    fn index_number(&mut self, uri: &Uri<'_>, target: Target) -> bool {
+    fn index_number(&mut self, uri: &Uri<'_>, target: Target, imsi: &str) -> bool {
         let Some(telephone) = Telephone::of(uri) else { return false };
-        put(&mut self.by_number, telephone.global().unwrap_or(telephone.number), target)
+        self.numbers.put(telephone, target, telephone.number.as_str() == imsi)
     }
 }
 
+/// Whether the key was free, or the same party's.
 fn put<K: Ord>(map: &mut BTreeMap<K, Target>, key: K, target: Target) -> bool {
-    use Target::{Echo, User};
-    let held = *map.entry(key).or_insert(target);
-    match (held, target) {
-        (User { user: a, .. }, User { user: b, .. }) => a == b,
-        (Echo(_), Echo(_)) => true,
-        _ => held == target,
-    }
+    map.entry(key).or_insert(target).is_same_party(target)
 }
 
 fn address(name: &[u8], host: &[u8]) -> Box<[u8]> {

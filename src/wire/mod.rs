@@ -3,3 +3,4 @@
 pub mod identities;
 pub mod sdp;
 pub mod sip;
+pub mod telephone;

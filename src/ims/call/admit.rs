@@ -28,12 +28,15 @@ use crate::wire::sip::text::lossy;
 use crate::wire::sip::{HeaderId, Message, NameAddr, Uri};
 use smallvec::SmallVec;
 
+/// The warn-code of a text for people (RFC 3261 20.43).
+const MISCELLANEOUS: u16 = 399;
+
 /// Why an INVITE starts no call, or a MESSAGE reaches nobody.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::ims) struct Refusal {
     pub(in crate::ims) status: u16,
     pub(in crate::ims) text: &'static str,
-    /// Warn-code (RFC 3261 20.43).
+    /// Warn-code (RFC 3261 20.43), where there is one for it.
     warning: Option<u16>,
     /// What the caller requires and may not have.
     unsupported: Option<&'static str>,
@@ -70,9 +73,8 @@ impl Refusal {
             if self.status == 503 {
                 w.header_fmt("Retry-After", format_args!("{RETRY_AFTER_SECS}"));
             }
-            if let Some(code) = self.warning {
-                w.header_fmt("Warning", format_args!("{code} {agent} \"{}\"", self.text));
-            }
+            let code = self.warning.unwrap_or(MISCELLANEOUS);
+            w.header_fmt("Warning", format_args!("{code} {agent} \"{}\"", self.text));
             if let Some(option) = self.unsupported {
                 w.header("Unsupported", option);
             }
@@ -101,7 +103,10 @@ impl Draft {
     ) -> Result<Draft, Refusal> {
         let target = Uri::parse(msg.request_uri()).map_or(Target::Unknown, |uri| view.subs.lookup(&uri));
         let (kind, callee) = match target {
-            Target::Unknown => return Err(Refusal::new(404, "nobody has this identity")),
+            Target::Unknown => {
+                let (status, text) = view.subs.refusal(msg.request_uri());
+                return Err(Refusal::new(status, text));
+            }
             Target::User { user, impu } => {
                 let own = caller.binding.filter(|id| is_registered_at(view, *id, msg, flow));
                 let waiting = contacts(view, cx, user, impu, own)?;

@@ -69,7 +69,7 @@ pub(super) fn relay(
     }
     let target = Uri::parse(msg.request_uri()).map_or(Target::Unknown, |uri| view.subs.lookup(&uri));
     let (way, to, waiting) = match target {
-        Target::Unknown => return Err(unknown(msg)),
+        Target::Unknown => return Err(unknown(view, msg)),
         Target::User { user, impu } => {
             // unlike a call a text reaches the phone that it comes from, too: people text themselves
             let refusal = |r: call::Refusal| Refusal::new(r.status, r.text);
@@ -100,13 +100,15 @@ pub(super) fn relay(
     Ok(Relay::new(view, cx, tx, msg, way, Party { privacy, ..sender }, to, waiting))
 }
 
-fn unknown(msg: &Message<'_>) -> Refusal {
-    let text = if msg.has_content_type(SHORT_MESSAGE) {
-        "nobody has this identity, and short messages for a service centre are not taken"
-    } else {
-        "nobody has this identity"
-    };
-    Refusal::new(404, text)
+fn unknown(view: &View<'_>, msg: &Message<'_>) -> Refusal {
+    let (status, text) = view.subs.refusal(msg.request_uri());
+    if msg.has_content_type(SHORT_MESSAGE) {
+        return Refusal::new(
+            404,
+            "nobody has this identity, and short messages for a service centre are not taken",
+        );
+    }
+    Refusal::new(status, text)
 }
 
 /// Answers a MESSAGE with a response of our own.

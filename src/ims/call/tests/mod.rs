@@ -7,6 +7,7 @@ mod echo;
 mod faults;
 mod forks;
 mod inside;
+mod numbers;
 mod settings;
 mod shared_sim;
 mod streams;

@@ -17,7 +17,7 @@ fn refused(w: &mut World, from: Phone, uri: &str, status: u16) -> String {
 fn who_is_unknown_or_away_is_said_in_words() {
     let mut w = World::with(|_| {});
     w.register(ALICE, "");
-    assert_eq!(refused(&mut w, ALICE, "tel:+999", 404), "399 imsbox \"nobody has this identity\"");
+    assert_eq!(refused(&mut w, ALICE, "tel:+999", 404), "399 imsbox \"nobody has this number\"");
     assert_eq!(refused(&mut w, ALICE, "sip:ims.test", 404), "399 imsbox \"nobody has this identity\"");
     assert_eq!(refused(&mut w, ALICE, BOBS_NUMBER, 480), "399 imsbox \"the callee is not registered\"");
     assert_eq!(
