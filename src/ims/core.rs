@@ -30,7 +30,7 @@ use crate::ims::stranger::Strangers;
 use crate::ims::subscriber::{Subscribers, UserId};
 use crate::ims::tokens::Tokens;
 use crate::ims::trouble::Troubles;
-use crate::ims::view::{DialogView, UserView};
+use crate::ims::view::{DialogView, LadderView, UserView};
 use crate::proto::cx::Cx;
 use crate::proto::flow::{ConnId, Flow};
 use crate::proto::locals::Locals;
@@ -428,6 +428,11 @@ impl Core {
         self.service.calls.views(&self.service.media, now)
     }
 
+    /// The call that this dialog index belongs to, message by message.
+    pub fn ladder(&self, index: u32) -> Option<LadderView> {
+        self.service.calls.ladder(index)
+    }
+
     /// All sets of security associations, oldest first.
     pub fn set_views(&self, now: Instant) -> Vec<SetView> {
         self.service.set_views(now)
@@ -477,6 +482,7 @@ impl Core {
                 break;
             }
         }
+        self.service.calls.on_sent(cx);
         // a BYE is answered before the sockets close, or its sender finds them closed
         let idle = || self.service.calls.is_idle() && !self.service.txs.is_waiting();
         if let End::Stopping(at) = self.end

@@ -61,6 +61,7 @@ pub(super) fn on_request(service: &mut Service, cx: &mut Cx<'_>, flow: Flow, msg
     if msg.method() == Method::Invite && turned_away(service, cx, flow, msg) {
         return;
     }
+    service.calls.on_received(cx.now, msg);
     let arrival = service.security.arrival(flow);
     match service.txs.on_request(cx, arrival, msg) {
         Verdict::New(id) => on_new(service, cx, id, flow, msg),
@@ -123,6 +124,7 @@ pub(super) fn on_response(service: &mut Service, cx: &mut Cx<'_>, flow: Flow, ms
         trace_odd(cx, flow, msg, format_args!("response dropped: it came without the IPsec of its request"));
         return;
     }
+    service.calls.on_received(cx.now, msg);
     let answer = service.txs.on_response(cx, flow, msg);
     let owner = match answer {
         Answer::Provisional { owner, .. } | Answer::Final { owner, .. } | Answer::Repeat2xx { owner, .. } => {

@@ -141,6 +141,37 @@ pub struct EventView {
     pub text: String,
 }
 
+/// A whole call, message by message, as it looks from here.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LadderView {
+    /// The index of the call's first dialog.
+    pub index: u32,
+    /// Who takes part: the caller, this server, then the callee, or each of its contacts that was called.
+    pub parties: Vec<String>,
+    /// What happened, oldest first.
+    pub steps: Vec<LadderStep>,
+}
+
+/// A message of a call, or a note between messages.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LadderStep {
+    /// Seconds since the call's creation.
+    pub at: f64,
+    /// A message's sender and receiver, by their place among the parties; none for a note.
+    pub ends: Option<(usize, usize)>,
+    /// `INVITE (sdp)`, `183 INVITE (sdp, RSeq 1)`, or a note's words.
+    pub text: String,
+    /// How often the message was seen.
+    pub times: u16,
+}
+
+/// An identity without scheme and parameters: `+33600000001`, `alice@ims.test`.
+pub fn short_identity(uri: &str) -> &str {
+    let schemes = ["sip:", "sips:", "tel:"];
+    let rest = schemes.iter().find_map(|scheme| uri.strip_prefix(scheme)).unwrap_or(uri);
+    rest.split(';').next().unwrap_or(rest)
+}
+
 /// One media stream of a dialog.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MediaView {

@@ -90,6 +90,8 @@ pub enum Output {
 pub struct Outbox {
     items: Vec<Output>,
     bytes: Vec<u8>,
+    /// The items before this one have been looked at.
+    seen: usize,
 }
 
 impl Outbox {
@@ -121,6 +123,11 @@ impl Outbox {
         &self.items
     }
 
+    /// The items that were added since this was asked last, as a range of [`Outbox::items`].
+    pub fn take_unseen(&mut self) -> Range<usize> {
+        std::mem::replace(&mut self.seen, self.items.len())..self.items.len()
+    }
+
     /// The octets that a range of an output names.
     pub fn bytes(&self, range: &Range<usize>) -> &[u8] {
         &self.bytes[range.clone()]
@@ -134,6 +141,7 @@ impl Outbox {
     /// Forgets everything, keeping the buffers but for what a flood made them grow to.
     pub fn clear(&mut self) {
         self.items.clear();
+        self.seen = 0;
         self.items.shrink_to(KEPT_ITEMS);
         self.bytes.clear();
         self.bytes.shrink_to(KEPT_OCTETS);
@@ -143,6 +151,18 @@ impl Outbox {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_new_is_told_once() {
+        let mut out = Outbox::new();
+        out.push(Output::Exit);
+        assert_eq!((out.take_unseen(), out.take_unseen()), (0..1, 1..1));
+        out.push(Output::Exit);
+        assert_eq!(out.take_unseen(), 1..2);
+        out.clear();
+        out.push(Output::Exit);
+        assert_eq!(out.take_unseen(), 0..1);
+    }
 
     #[test]
     fn a_flood_leaves_no_memory_behind_and_usual_turns_allocate_nothing() {

@@ -12,7 +12,7 @@ use super::tag::{self, Side};
 use crate::ims::core::View;
 use crate::proto::cx::Cx;
 use crate::proto::sip::dialog::Dialog;
-use crate::wire::sip::{Message, Method};
+use crate::wire::sip::Message;
 
 /// A final answer to the INVITE of a leg.
 pub(super) fn on_final(
@@ -23,8 +23,6 @@ pub(super) fn on_final(
     client: ClientId,
     msg: &Message<'_>,
 ) {
-    let since = cx.now.since(call.created);
-    call.legs[usize::from(leg)].history.received(since, Method::Invite, msg.status());
     if msg.status() >= 300 {
         fork::on_failure(call, view, cx, leg, msg.status(), Some(msg));
         return;
@@ -79,7 +77,6 @@ fn take(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, leg: u8, msg: &Me
         bridge.waiting.clear();
         bridge.best = None;
     }
-    call.history.sent(cx.now.since(call.created), Method::Invite, msg.status());
     let onward = Onward { tx: invite.tx, leg, to: Side::Caller, status: msg.status() };
     pass::response(call, view, cx, onward, msg);
     await_ack(call, view, cx, invite.tx, (leg, Side::Caller), cseqs);
@@ -146,8 +143,6 @@ pub(super) fn on_ack(
     // an ACK that comes again has nothing more to do: the other side repeats its 2xx if it still needs one
     let Some(at) = call.accepted.iter().position(fits) else { return };
     let accepted = call.accepted.remove(at);
-    let since = cx.now.since(call.created);
-    call.history_of(leg, side).received(since, Method::Ack, 0);
     if call.state == State::Stop {
         if accepted.bye_pending {
             let reason = ended_reason(call);

@@ -11,7 +11,7 @@ use crate::ims::core::View;
 use crate::proto::cx::Cx;
 use crate::proto::sip::dialog::Dialog;
 use crate::wire::sip::text::decimal;
-use crate::wire::sip::{HeaderId, Message, Method};
+use crate::wire::sip::{HeaderId, Message};
 
 /// A provisional answer to the INVITE of a leg.
 pub(super) fn on_provisional(
@@ -40,9 +40,6 @@ pub(super) fn on_provisional(
     if leg.up.is_none() {
         leg.up = Some(Dialog::uas(&invite.request.message(), leg.tag(Side::Caller), invite.flow));
     }
-    let since = cx.now.since(call.created);
-    leg.history.received(since, Method::Invite, msg.status());
-    call.history.sent(since, Method::Invite, msg.status());
     if new {
         call.idle_deadline = Some(cx.now + view.config.call.dialog_timeout);
     }

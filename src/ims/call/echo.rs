@@ -219,7 +219,6 @@ fn refuse(
             None => w.finish(),
         }
     });
-    call.history.sent(cx.now.since(call.created), Method::Invite, status);
     release::end(call, view, cx, &End::new(&format!("refused with {status}: {text}"), status));
 }
 
@@ -313,7 +312,6 @@ fn respond_provisional(
     status: u16,
     rseq: Option<u32>,
 ) {
-    call.history.sent(cx.now.since(call.created), Method::Invite, status);
     let (Kind::Echo(echo), Some(invite)) = (&call.kind, &call.invite) else { return };
     let local = view.txs.local_addr(invite.flow.local).expect("a flow is of one of our sockets");
     let settings = &view.config.protocol;
@@ -357,7 +355,6 @@ pub(super) fn respond_success(
     method: Method,
     with_body: bool,
 ) {
-    call.history.sent(cx.now.since(call.created), method, 200);
     let Kind::Echo(echo) = &call.kind else { return };
     let Some(flow) = view.txs.server(tx).map(|s| s.flow()) else { return };
     let local = view.txs.local_addr(flow.local).expect("a flow is of one of our sockets");

@@ -22,7 +22,6 @@ pub(super) fn on_request(
     tx: ServerId,
     msg: &Message<'_>,
 ) {
-    call.history.received(cx.now.since(call.created), msg.method(), 0);
     if call.state == State::Stop {
         return reinvite::refuse(view, cx, tx, msg, 481);
     }

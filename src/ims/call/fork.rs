@@ -104,11 +104,9 @@ pub(super) fn cancel_open(
     except: Option<u8>,
     reason: &str,
 ) {
-    let since = cx.now.since(call.created);
     for (number, leg) in call.legs.iter_mut().enumerate() {
         if leg.state.is_open() && except != Some(number as u8) {
             leg.state = LegState::Cancelled;
-            leg.history.sent(since, crate::wire::sip::Method::Cancel, 0);
             if let Some(client) = leg.client {
                 view.txs.cancel(cx, client, Some(reason));
             }

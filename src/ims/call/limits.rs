@@ -14,8 +14,11 @@ pub const MAX_FORKS: usize = 8;
 /// phones have at most an INVITE, an UPDATE or PRACK and an INFO under way each.
 pub const MAX_RELAYS: usize = 8;
 
-/// Events that a call leg remembers for its view; beyond it the oldest goes.
+/// Events that a call leg remembers for its view; beyond it the oldest after the first [`FIRST_EVENTS`] goes, and is counted.
 pub const MAX_EVENTS: usize = 64;
+
+/// Events of the beginning that stay: a set-up with preconditions and reliable answers, a repetition or two among them.
+pub const FIRST_EVENTS: usize = 28;
 
 /// How long an ended call can be seen (manual 6.6, `dialog_get`).
 pub const LINGER: Duration = Duration::from_secs(30);

@@ -17,6 +17,7 @@ mod echo_sdp;
 mod fork;
 pub mod forward;
 mod history;
+mod ladder;
 pub mod limits;
 mod media;
 mod opening;
@@ -30,6 +31,7 @@ mod setup;
 pub mod state;
 mod tag;
 mod views;
+mod watch;
 
 #[cfg(test)]
 mod tests;
@@ -42,7 +44,7 @@ pub use session::{Call, Part};
 pub(in crate::ims) use session::{ClientId, Failure, Party, ServerId, Waiting};
 
 use crate::base::arena::{Arena, Id};
-use crate::base::time::{Duration, Instant};
+use crate::base::time::Instant;
 use crate::base::timer::AlarmQueue;
 use crate::base::trace::Level;
 use crate::ims::core::View;
@@ -51,7 +53,7 @@ use crate::ims::gate;
 use crate::ims::owner::Owner;
 use crate::ims::registrar::{Gone, Removed};
 use crate::ims::subscriber::UserId;
-use crate::ims::view::DialogView;
+use crate::ims::view::{DialogView, LadderView};
 use crate::proto::cx::Cx;
 use crate::proto::flow::Flow;
 use crate::proto::media::table::MediaTable;
@@ -59,6 +61,7 @@ use crate::proto::sip::dialog::Dialog;
 use crate::proto::sip::transaction::{Answer, TxEvent};
 use crate::wire::sip::{Message, Method, Stored};
 use admit::Draft;
+use history::Way;
 use limits::{LINGER, MAX_CALLS};
 use release::End;
 use session::{Invite, Kind, Role};
@@ -81,6 +84,7 @@ pub struct Calls {
     /// Media sessions whose ports are being opened.
     opening: BTreeMap<u64, Id<Call>>,
     next_index: u32,
+    watch: watch::Watch,
 }
 
 impl Default for Calls {
@@ -98,6 +102,7 @@ impl Calls {
             ended: VecDeque::new(),
             opening: BTreeMap::new(),
             next_index: INDEXES,
+            watch: watch::Watch::default(),
         }
     }
 
@@ -160,7 +165,10 @@ impl Calls {
     pub fn on_cancel(&mut self, view: &mut View<'_>, cx: &mut Cx<'_>, invite: ServerId, msg: &Message<'_>) {
         let Some(Owner::Call(part)) = view.txs.server(invite).and_then(|s| s.owner()) else { return };
         self.with(view, cx, part.call, |call, view, cx| match part.role {
-            Role::Invite => release::on_cancel(call, view, cx, msg),
+            Role::Invite => {
+                call.note(cx.now, (0, Side::Caller), Way::Received, msg);
+                release::on_cancel(call, view, cx, msg);
+            }
             Role::Relay(number) => reinvite::on_cancel(call, view, cx, number, msg),
             Role::Leg(_) | Role::Own => {}
         });
@@ -217,6 +225,8 @@ impl Calls {
 
     /// Runs what is due.
     pub fn tick(&mut self, view: &mut View<'_>, cx: &mut Cx<'_>) {
+        // the transaction layer repeats by time what belongs to calls
+        self.watch.is_touched = true;
         while let Some(id) = self.alarms.due(cx.now) {
             self.with(view, cx, id, |call, view, cx| {
                 answer::on_tick(call, view, cx);
@@ -238,8 +248,7 @@ impl Calls {
 
     /// Ends the call that this dialog index belongs to. The error says why it could not, in words.
     pub fn stop(&mut self, view: &mut View<'_>, cx: &mut Cx<'_>, index: u32) -> Result<(), String> {
-        let is_it = |c: &Call| c.history.index == index || c.legs.iter().any(|l| l.history.index == index);
-        let found = self.calls.iter().find(|(_, c)| is_it(c)).map(|(id, c)| (id, c.state));
+        let found = self.calls.iter().find(|(_, c)| c.has_dialog(index)).map(|(id, c)| (id, c.state));
         match found {
             None => Err(format!("no dialog {index}")),
             Some((_, State::Stop)) => Err(format!("dialog {index} has ended already")),
@@ -317,6 +326,11 @@ impl Calls {
         self.calls.iter().flat_map(|(_, call)| views::of(call, now, media)).collect()
     }
 
+    /// The ladder of the call that this dialog index belongs to.
+    pub fn ladder(&self, index: u32) -> Option<LadderView> {
+        self.calls.iter().find(|(_, call)| call.has_dialog(index)).map(|(_, call)| ladder::of(call))
+    }
+
     /// The place that a request's To tag names, if the dialog there is the request's.
     fn place(&self, msg: &Message<'_>) -> Option<Place> {
         let place = tag::parse(msg.to()?.tag()?)?;
@@ -333,6 +347,7 @@ impl Calls {
         what: impl FnOnce(&mut Call, &mut View<'_>, &mut Cx<'_>),
     ) {
         let Some(call) = self.calls.get_mut(id) else { return };
+        (self.watch.is_touched, self.watch.call) = (true, Some(id));
         let was_running = call.ended.is_none();
         what(call, view, cx);
         if was_running && call.ended.is_some() {
@@ -396,7 +411,7 @@ fn on_orphan(view: &mut View<'_>, cx: &mut Cx<'_>, client: ClientId, msg: &Messa
 fn begin(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, tx: ServerId, msg: &Message<'_>, flow: Flow) {
     call.invite = Some(Invite { tx, request: Stored::new(msg), flow });
     view.txs.set_server_owner(tx, call.owner(Role::Invite));
-    call.history.received(Duration::ZERO, Method::Invite, 0);
+    call.note(cx.now, (0, Side::Caller), Way::Received, msg);
     trace(cx, call, format_args!("{} calls {}", call.caller.uri, call.callee.uri));
     match call.kind {
         Kind::Bridge(_) => setup::start(call, view, cx),

@@ -87,8 +87,6 @@ pub(super) fn request(
         }
         forward::end_request(w, msg, &with);
     });
-    let since = cx.now.since(call.created);
-    call.history_of(leg, to).sent(since, msg.method(), 0);
     sent.ok().map(|client| (client, cseq))
 }
 
@@ -112,8 +110,6 @@ pub(super) fn ack(
         memo.content_type.extend_from_slice(msg.header(HeaderId::ContentType).unwrap_or_default());
         memo.body.extend_from_slice(body.as_deref().unwrap_or(msg.body()));
     }
-    let since = cx.now.since(call.created);
-    call.history_of(leg, to).sent(since, Method::Ack, 0);
     let Some((flow, _)) = flow(call, view, leg, to) else { return };
     let Some(dialog) = call.legs[usize::from(leg)].dialog(to) else { return };
     let with = Additions { body: body.as_deref(), ..additions(&view.config.protocol, call, to.other()) };

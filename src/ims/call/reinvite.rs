@@ -117,8 +117,6 @@ pub(super) fn on_answer(
         return;
     };
     let far = relay.from.other();
-    let since = cx.now.since(call.created);
-    call.history_of(relay.leg, far).received(since, relay.method, msg.status());
     if msg.status() <= 100 {
         return;
     }
@@ -128,7 +126,6 @@ pub(super) fn on_answer(
             dialog.on_response(msg);
         }
     }
-    call.history_of(relay.leg, relay.from).sent(since, relay.method, msg.status());
     let onward = Onward { tx: relay.server, leg: relay.leg, to: relay.from, status: msg.status() };
     pass::response(call, view, cx, onward, msg);
     super::media::note(call, cx, msg, far);
@@ -147,8 +144,6 @@ pub(super) fn on_answer(
 pub(super) fn on_no_answer(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, number: u16, status: u16) {
     let Some(relay) = remove(call, number) else { return };
     let settings = &view.config.protocol;
-    let since = cx.now.since(call.created);
-    call.history_of(relay.leg, relay.from).sent(since, relay.method, status);
     view.txs.respond(cx, relay.server, status, None, &[], |w| {
         forward::end_own_response(w, settings, relay.method.name().as_bytes(), status);
     });
@@ -195,8 +190,6 @@ pub(super) fn on_cancel(
     let Some(relay) = find(call, number) else { return };
     let reason = msg.header(HeaderId::Reason).map(String::from_utf8_lossy);
     view.txs.cancel(cx, relay.client, reason.as_deref());
-    let since = cx.now.since(call.created);
-    call.history_of(relay.leg, relay.from).received(since, Method::Cancel, 0);
 }
 
 /// Takes note of the session timer in a 2xx (RFC 4028 7.2): the phones refresh it end to end, and when neither has, they have

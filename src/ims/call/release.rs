@@ -82,8 +82,6 @@ pub(super) fn refuse(
     response: Option<&Message<'_>>,
 ) {
     let Some(invite) = call.invite.take() else { return };
-    let since = cx.now.since(call.created);
-    call.history.sent(since, Method::Invite, status);
     match response.filter(|_| !call.legs.is_empty()) {
         Some(msg) => {
             let onward = Onward { tx: invite.tx, leg: 0, to: Side::Caller, status };
@@ -182,13 +180,10 @@ pub(super) fn bye(
         forward::own_request(&mut w, settings, b"BYE");
         w.finish();
     });
-    let since = cx.now.since(call.created);
-    call.history_of(leg, side).sent(since, Method::Bye, 0);
 }
 
 /// The caller's CANCEL has ended its INVITE (RFC 3261 9.2): 487 to it, CANCEL to the callee's phones.
 pub(super) fn on_cancel(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, msg: &Message<'_>) {
-    call.history.received(cx.now.since(call.created), Method::Cancel, 0);
     if call.invite.is_some() {
         end(call, view, cx, &End::by("the caller hung up before the answer", msg, 0, Side::Caller));
     }
@@ -203,8 +198,6 @@ pub(super) fn on_bye(
     msg: &Message<'_>,
     (leg, side): (u8, Side),
 ) {
-    let since = cx.now.since(call.created);
-    call.history_of(leg, side).received(since, Method::Bye, 0);
     let early = call.answered_leg().is_none();
     // a leg that lost the race has had our BYE, and its own crosses it
     let leg_is_over = matches!(call.legs[usize::from(leg)].state, LegState::Over | LegState::Cancelled);

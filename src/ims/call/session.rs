@@ -5,7 +5,7 @@
 
 use super::echo::Echo;
 use super::forward::Privacy;
-use super::history::History;
+use super::history::{History, Way};
 use super::limits::MAX_FORKS;
 use super::passage::Passage;
 use super::rules::Rules;
@@ -23,7 +23,7 @@ use crate::proto::flow::Flow;
 use crate::proto::sip::dialog::Dialog;
 use crate::proto::sip::transaction::{ClientTx, ServerTx};
 use crate::wire::sdp::{Direction, MediaKind};
-use crate::wire::sip::{Method, Stored};
+use crate::wire::sip::{Message, Method, Stored};
 use smallvec::SmallVec;
 
 /// A server transaction of the call layer's.
@@ -270,8 +270,9 @@ impl Call {
         if self.state.may_become(to) {
             self.state = to;
             let since = now.since(self.created);
-            self.history.state(since, to);
-            self.legs.iter_mut().for_each(|l| l.history.state(since, to));
+            let order = self.event_count();
+            self.history.state(order, since, to);
+            self.legs.iter_mut().for_each(|l| l.history.state(order, since, to));
         }
     }
 
@@ -312,8 +313,24 @@ impl Call {
         }
     }
 
+    /// Whether one of its dialogs has this index.
+    pub(super) fn has_dialog(&self, index: u32) -> bool {
+        self.history.index == index || self.legs.iter().any(|l| l.history.index == index)
+    }
+
+    /// Takes note of a message on a side of a leg.
+    pub(super) fn note(&mut self, now: Instant, (leg, side): (u8, Side), way: Way, msg: &Message<'_>) {
+        let (order, since) = (self.event_count(), now.since(self.created));
+        self.history_of(leg, side).passed(order, since, way, msg);
+    }
+
+    /// How many events the call has had, on all its sides: the next one's number.
+    fn event_count(&self) -> u32 {
+        self.history.count() + self.legs.iter().map(|l| l.history.count()).sum::<u32>()
+    }
+
     /// What happened on a side: on the callee's, per leg.
-    pub(super) fn history_of(&mut self, leg: u8, side: Side) -> &mut History {
+    fn history_of(&mut self, leg: u8, side: Side) -> &mut History {
         match (side, self.legs.get_mut(usize::from(leg))) {
             (Side::Callee, Some(leg)) => &mut leg.history,
             _ => &mut self.history,

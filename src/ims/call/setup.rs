@@ -51,8 +51,7 @@ pub(super) fn start_leg(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, c
             return false;
         }
     };
-    let mut history = History::new(call.history.index + 1 + u32::from(number), view.txs.new_token());
-    history.sent(cx.now.since(call.created), Method::Invite, 0);
+    let history = History::new(call.history.index + 1 + u32::from(number), view.txs.new_token());
     let cseq = msg.cseq().map_or(0, |c| c.number);
     call.legs.push(Leg {
         state: LegState::Calling,

@@ -14,11 +14,13 @@ mod streams;
 mod trust;
 mod views;
 
+use crate::base::ladder::{Ladder, Row, Step, Strokes};
 use crate::base::rng::Rng;
 use crate::base::time::{Duration, Instant, UnixTime};
 use crate::base::trace::{Layer, Level, Record, Sink};
 use crate::config::model::{AuthentType, Config, Impu, SipSocket, User};
 use crate::ims::core::Core;
+use crate::ims::view::LadderStep;
 use crate::proto::cx::Cx;
 use crate::proto::flow::{Flow, LocalId};
 use crate::proto::outbox::{Outbox, Output};
@@ -298,6 +300,21 @@ impl World {
         self.expect(BOB, "ACK");
         self.expect_nothing();
         (alice, bob)
+    }
+
+    /// The call that a dialog index belongs to, drawn as a ladder without times: what passed, and in which order.
+    pub fn ladder(&self, index: u32) -> String {
+        let view = self.core.ladder(index).unwrap_or_else(|| panic!("no dialog {index}"));
+        let row = |s: &LadderStep| {
+            let text = if s.times > 1 { format!("{} x{}", s.text, s.times) } else { s.text.clone() };
+            let step = match s.ends {
+                Some((from, to)) => Step::Arrow { from, to, text },
+                None => Step::Note(text),
+            };
+            Row { time: String::new(), step }
+        };
+        let chart = Ladder { columns: view.parties.clone(), rows: view.steps.iter().map(row).collect() };
+        format!("\n{}\n", chart.draw(80, &Strokes::ASCII).join("\n"))
     }
 
     /// The states of the dialogs, by index.

@@ -21,21 +21,22 @@ fn a_call_is_two_dialogs_that_name_each_other() {
     assert_eq!(
         shown(server),
         [
-            "recv init INVITE",
-            "send init 180 INVITE",
+            "recv init INVITE (sdp)",
+            "send init 100 INVITE",
             "state ringing ",
-            "send ringing 200 INVITE",
+            "send ringing 180 INVITE",
             "state start ",
+            "send start 200 INVITE (sdp)",
             "recv start ACK"
         ]
     );
     assert_eq!(
         shown(client),
         [
-            "send init INVITE",
+            "send init INVITE (sdp)",
             "recv init 180 INVITE",
             "state ringing ",
-            "recv ringing 200 INVITE",
+            "recv ringing 200 INVITE (sdp)",
             "state start ",
             "send start ACK"
         ]
@@ -67,4 +68,111 @@ fn the_log_tells_a_call_in_words() {
             "call 10: ended: the caller hung up"
         ]
     );
+}
+
+#[test]
+fn a_call_is_drawn_message_by_message() {
+    let mut w = World::registered();
+    let (mut alice, _) = w.call();
+    w.request(&mut alice, "BYE", "", "");
+    w.expect(ALICE, "SIP/2.0 200");
+    let bye = w.expect(BOB, "BYE");
+    w.answer(BOB, &bye, 200, "", "");
+    assert_eq!(w.ladder(11), w.ladder(10), "either dialog names the call");
+    assert_eq!(
+        w.ladder(10),
+        "
+alice@ims.test                   imsbox                      +33600000002
+  |--------- INVITE (sdp) --------->|                                 |
+  |<--------- 100 INVITE -----------|                                 |
+  |                                 |--------- INVITE (sdp) --------->|
+  |                                 |<--------- 180 INVITE -----------|
+* ringing
+  |<--------- 180 INVITE -----------|                                 |
+  |                                 |<------ 200 INVITE (sdp) --------|
+* start
+  |<------ 200 INVITE (sdp) --------|                                 |
+  |-------------- ACK ------------->|                                 |
+  |                                 |-------------- ACK ------------->|
+  |-------------- BYE ------------->|                                 |
+* stop: the caller hung up
+  |<----------- 200 BYE ------------|                                 |
+  |                                 |-------------- BYE ------------->|
+  |                                 |<----------- 200 BYE ------------|
+"
+    );
+    w.quiet();
+}
+
+#[test]
+fn a_refused_a_cancelled_and_a_forked_call_are_drawn_as_the_wire_saw_them() {
+    let mut w = World::new();
+    w.register(ALICE, "");
+    w.register(BOB, "");
+    w.register(BOB_TABLET, "");
+    let alice = w.invite(ALICE, "sip:bob@ims.test", "", SDP);
+    let (phone, tablet) = (w.expect(BOB, "INVITE"), w.expect(BOB_TABLET, "INVITE"));
+    w.answer(BOB, &phone, 180, "", "");
+    w.answer(BOB_TABLET, &tablet, 486, "", "");
+    w.pass(Duration::from_secs(1));
+    let cancel = alice.text("CANCEL", 1, 3, "", "");
+    let cancel = cancel.replace("branch=z9hG4bK3", &format!("branch=z9hG4bK{}", &alice.call_id[4..]));
+    w.send(ALICE, &cancel);
+    let cancel = w.find(BOB, "CANCEL").expect("a CANCEL");
+    w.answer(BOB, &cancel, 200, "", "");
+    w.answer(BOB, &phone, 487, "", "");
+    assert_eq!(
+        w.ladder(10),
+        "
+alice@ims.test          imsbox             bob@192.0.2.2:5060 bob@192.0.2.3:5060
+  |----- INVITE (sdp) ---->|                        |                        |
+  |<----- 100 INVITE ------|                        |                        |
+  |                        |----- INVITE (sdp) ---->|                        |
+  |                        |----------------- INVITE (sdp) ----------------->|
+  |                        |<----- 180 INVITE ------|                        |
+* ringing
+  |<----- 180 INVITE ------|                        |                        |
+  |                        |<----------------- 486 INVITE -------------------|
+  |                        |---------------------- ACK --------------------->|
+  |-------- CANCEL ------->|                        |                        |
+* stop: the caller hung up before the answer
+  |<----- 200 CANCEL ------|                        |                        |
+  |<----- 487 INVITE ------|                        |                        |
+  |                        |-------- CANCEL ------->|                        |
+  |                        |<----- 200 CANCEL ------|                        |
+  |                        |<----- 487 INVITE ------|                        |
+  |                        |--------- ACK --------->|                        |
+"
+    );
+    w.quiet();
+}
+
+#[test]
+fn repetitions_are_counted_and_a_strangers_copy_of_a_tag_is_no_part_of_the_call() {
+    let mut w = World::registered();
+    let _ = w.invite(ALICE, "tel:+33600000002", "", SDP);
+    let invite = w.expect(BOB, "INVITE");
+    w.pass(Duration::from_secs(4));
+    w.answer(BOB, &invite, 180, "", "");
+    w.answer(BOB, &invite, 180, "", "");
+    let ringing = w.expect(ALICE, "SIP/2.0 180");
+    let tag = header(&ringing, HeaderId::To).split_once(";tag=").unwrap().1.to_owned();
+    let forged = &tag[..tag.rfind('-').unwrap()];
+    let to = format!("<tel:+33600000002>;tag={forged}-aaaa");
+    let stranger = Side { remote: to, ..Side::callee(BOB, &invite) };
+    w.send(BOB, &stranger.text("BYE", 5, 900, "", ""));
+    w.drop_all();
+    assert_eq!(
+        w.ladder(10),
+        "
+alice@ims.test                   imsbox                      +33600000002
+  |--------- INVITE (sdp) --------->|                                 |
+  |<--------- 100 INVITE -----------|                                 |
+  |                                 |-------- INVITE (sdp) x4 ------->|
+  |                                 |<-------- 180 INVITE x2 ---------|
+* ringing
+  |<-------- 180 INVITE x2 ---------|                                 |
+"
+    );
+    w.quiet();
 }
