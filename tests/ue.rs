@@ -1,9 +1,13 @@
 //! The soft UE against the program, both as a person starts them: registrations, calls, what goes wrong and what is said then.
 
+#[path = "ue/auth.rs"]
+mod auth;
 #[path = "ue/calls.rs"]
 mod calls;
 #[path = "ue/reg_event.rs"]
 mod reg_event;
+#[path = "ue/sound.rs"]
+mod sound;
 #[path = "ue/texts.rs"]
 mod texts;
 

@@ -99,6 +99,13 @@ pub const OPTIONS: &[Opt] = &[
         "algorithm of the SIM; by default what op, opc, top or topc say, else xor",
     ),
     opt("res_len", "res-len", "N", Kind::Number(4, 16), "octets of RES, 8 by default"),
+    opt(
+        "digest",
+        "digest",
+        "NAME",
+        Kind::Text,
+        "digest algorithm asked for, such as SHA-256 or AKAv2-MD5; by default the network has the choice",
+    ),
     opt("state", "state", "FILE", Kind::Text, "where the SIM's sequence numbers are kept; `none`: nowhere"),
     opt("pcscf", "pcscf", "ADDR[:PORT]", Kind::Text, "the P-CSCF; 127.0.0.1:5060 by default"),
     opt(

@@ -10,6 +10,7 @@ use crate::usim::Functions;
 use imsbox::crypto::hex::decode_array;
 use imsbox::crypto::milenage::derive_opc;
 use imsbox::crypto::tuak::{Key, derive_topc};
+use imsbox::proto::sip::digest::Algorithm;
 use imsbox::wire::sip::uri::host_port;
 use imsbox::wire::sip::{Host, Refresher, Uri};
 use std::collections::BTreeMap;
@@ -81,6 +82,8 @@ pub struct Settings {
     pub domain: String,
     /// What the phone proves itself with.
     pub secret: Secret,
+    /// The algorithm of the digest that the first REGISTER asks for, if it does.
+    pub digest: Option<Algorithm>,
     /// Where the card's sequence numbers are kept, if they are.
     pub state: Option<PathBuf>,
     /// The P-CSCF.
@@ -168,6 +171,7 @@ pub fn build(given: &Given) -> Result<Settings, Trouble> {
     let secret = secret(given)?;
     Ok(Settings {
         impu: impu(text("impu"), user, &domain)?,
+        digest: digest(text("digest"), &secret)?,
         ipsec: ipsec::build(given, matches!(secret, Secret::Card(..)), transport)?,
         secret,
         state: state(text("state"), imsi),
@@ -362,6 +366,19 @@ fn secret(given: &Given) -> Result<Secret, Trouble> {
     Ok(Secret::Card(functions, res_len))
 }
 
+/// One that the phone has a secret for.
+fn digest(text: Option<&str>, secret: &Secret) -> Result<Option<Algorithm>, Trouble> {
+    let Some(text) = text else { return Ok(None) };
+    let has_card = matches!(secret, Secret::Card(..));
+    let fits = |a: &Algorithm| a.aka().is_some() == has_card && !a.is_session();
+    let Some(found) = Algorithm::parse(text.as_bytes()).filter(fits) else {
+        let all: Vec<&str> = Algorithm::ALL.iter().filter(|a| fits(a)).map(|a| a.name()).collect();
+        let what = if has_card { "a SIM" } else { "a password" };
+        return trouble("digest", format!("`{text}` is none of {}, which {what} can do", all.join(", ")));
+    };
+    Ok(Some(found))
+}
+
 fn milenage(k: [u8; 16], given: &Given) -> Result<Functions, Trouble> {
     let code = |name: &str| given.get(name).and_then(|t| hex(t));
     let opc = code("opc").or_else(|| code("op").map(|op| derive_opc(&k, &op)));
@@ -460,6 +477,9 @@ mod tests {
             ("codecs", &[IMSI, K, ("codecs", "PCMA,H264")]),
             ("precondition", &[IMSI, K, ("precondition", "on"), ("100rel", "off")]),
             ("session_expires", &[IMSI, K, ("session_expires", "80")]),
+            ("digest", &[IMSI, K, ("digest", "MD5")]),
+            ("digest", &[("impi", "a@d"), ("pwd", "p"), ("digest", "AKAv1-MD5")]),
+            ("digest", &[("impi", "a@d"), ("pwd", "p"), ("digest", "SHA-3")]),
         ] {
             assert_eq!(built(options).unwrap_err().option, option);
         }

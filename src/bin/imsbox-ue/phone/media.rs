@@ -454,6 +454,20 @@ mod tests {
     }
 
     #[test]
+    fn packets_that_come_unevenly_have_jitter_and_those_that_are_all_late_have_none() {
+        for (late_ms, expected) in [([5u64, 5], 0.0), ([0, 8], 8.0), ([3, 9], 6.0)] {
+            let (mut media, mut rng) = media(Direction::SendRecv);
+            run(&mut media, &mut rng, 4000, |media, now, number, packet| {
+                let late = Duration::from_millis(late_ms[number as usize % 2]);
+                assert!(media.on_rtp(now + late, peer(), &packet));
+            });
+            // RFC 3550 A.8: the mean of the change from each packet to the next
+            let found = media.report().jitter_ms;
+            assert!((found - expected).abs() < 0.1, "{late_ms:?}: {found}");
+        }
+    }
+
+    #[test]
     fn another_phones_tone_is_no_echo_and_a_new_source_starts_anew() {
         let (mut media, mut rng) = media(Direction::SendRecv);
         let (mut other, mut other_rng) = self::media(Direction::SendRecv);

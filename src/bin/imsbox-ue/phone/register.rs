@@ -6,7 +6,7 @@ use super::client::Purpose;
 use super::event::Event;
 use super::message::{Request, host, texts};
 use super::security::Refused;
-use crate::settings::{Protect, Transport};
+use crate::settings::{Protect, Settings, Transport};
 use imsbox::base::time::{Duration, Instant};
 use imsbox::wire::sip::text::lossy;
 use imsbox::wire::sip::{Contact, HeaderId, Message, Method, NameAddr};
@@ -146,14 +146,7 @@ impl Phone {
             Some(credentials) => {
                 credentials.header(&self.settings.impi, "REGISTER", &uri, b"", &mut self.rng)
             }
-            // TS 24.229 5.1.1.2.1: the first one says who it is
-            None => (
-                "Authorization",
-                format!(
-                    "Digest username=\"{}\",realm=\"{}\",nonce=\"\",uri=\"{uri}\",response=\"\"",
-                    self.settings.impi, self.settings.domain
-                ),
-            ),
+            None => ("Authorization", self.introduction(&uri)),
         };
         let headers = vec![
             authorization,
@@ -179,6 +172,13 @@ impl Phone {
             challenged: 0,
         };
         self.send_request(now, request, Purpose::Register);
+    }
+
+    /// TS 24.229 5.1.1.2.1: the first REGISTER says who it is, and which algorithm it would like, where that is set.
+    fn introduction(&self, uri: &str) -> String {
+        let Settings { impi, domain, digest, .. } = &self.settings;
+        let wish = digest.map(|algorithm| format!(",algorithm={}", algorithm.name())).unwrap_or_default();
+        format!("Digest username=\"{impi}\",realm=\"{domain}\",nonce=\"\",uri=\"{uri}\",response=\"\"{wish}")
     }
 
     /// The contact alone: where requests for this phone go.
