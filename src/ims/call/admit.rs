@@ -1,5 +1,6 @@
 //! What an INVITE is to become: a call to a user, an echo call, or a refusal, before anything is kept of it.
 
+use super::destination::Destination;
 use super::echo::Echo;
 use super::echo_media;
 use super::echo_sdp::Origin;
@@ -172,7 +173,9 @@ pub(in crate::ims) fn contacts(
     let q = |id: Id<Binding>| {
         let binding = view.registrar.binding(id)?;
         let reaches = |imei: Option<&str>| imei.is_none_or(|wanted| binding.has_imei(wanted));
-        same().any(|identity| reaches(identity.imei.as_deref())).then_some((id, binding.contact.q))
+        same()
+            .any(|identity| reaches(identity.imei.as_deref()))
+            .then_some((Destination::Contact(id), binding.contact.q))
     };
     let others = all.iter().filter(|id| Some(**id) != caller);
     let found: SmallVec<_> = others.filter_map(|id| q(*id)).take(MAX_FORKS).collect();
@@ -251,7 +254,7 @@ pub(super) fn echo_leg(call: &Call, view: &mut View<'_>) -> Leg {
     let tags = [Side::Caller, Side::Callee].map(|side| new_tag(call.place(0, side), view));
     Leg {
         state: LegState::Answered,
-        binding: None,
+        to: None,
         client: None,
         tags,
         up: None,

@@ -1,5 +1,6 @@
 //! The callee's contacts: groups of equal q ring together, the next group when the one before has failed (RFC 3261 16.6, 16.7).
 
+use super::destination::next_group;
 use super::forward;
 use super::release::{self, End};
 use super::session::{Call, Failure, LegState};
@@ -14,10 +15,8 @@ pub(super) fn start_group(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>)
     call.idle_deadline = Some(cx.now + view.config.call.dialog_timeout);
     loop {
         let Some(bridge) = call.bridge_mut() else { return false };
-        let Some(&(_, q)) = bridge.waiting.first() else { return false };
-        let group = bridge.waiting.iter().take_while(|(_, other)| *other == q).count();
-        let contacts: smallvec::SmallVec<[_; 4]> = bridge.waiting.drain(..group).map(|(id, _)| id).collect();
-        let started = contacts.into_iter().filter(|id| setup::start_leg(call, view, cx, *id)).count();
+        let Some(group) = next_group(&mut bridge.waiting) else { return false };
+        let started = group.into_iter().filter(|to| setup::start_leg(call, view, cx, *to)).count();
         if started > 0 {
             return true;
         }

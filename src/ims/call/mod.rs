@@ -9,6 +9,7 @@
 mod admit;
 mod answer;
 pub mod custom;
+mod destination;
 mod early;
 mod echo;
 mod echo_inside;
@@ -37,6 +38,7 @@ mod watch;
 mod tests;
 
 pub(in crate::ims) use admit::{Refusal, calling_party, contacts};
+pub(in crate::ims) use destination::{Destination, next_group};
 pub(in crate::ims) use fork::rank;
 pub(in crate::ims) use opening::{FIRST_CSEQ, Opening};
 pub(in crate::ims) use rules::Rules;
@@ -272,7 +274,7 @@ impl Calls {
         };
         let uses = |c: &Call| {
             let winner = c.answered_leg().and_then(|l| c.legs.get(usize::from(l)));
-            c.caller.binding == Some(removed.id) || winner.is_some_and(|l| l.binding == Some(removed.id))
+            c.caller.binding == Some(removed.id) || winner.is_some_and(|l| l.contact() == Some(removed.id))
         };
         // phones that have both vanished without a session timer would leave their call behind for ever
         let lost = |c: &Call| {

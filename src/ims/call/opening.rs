@@ -1,16 +1,15 @@
 //! The first request of a leg: what becomes of a caller's INVITE, or of a sender's MESSAGE, on its way to one contact (RFC 3261
 //! 16.6, TS 24.229 5.4.3.3).
 
+use super::destination::Way;
 use super::forward::{self, Additions};
 use super::rules::Rules;
 use super::session::{ClientId, Party};
 use crate::config::model::{Config, Impu};
 use crate::ims::identity;
 use crate::ims::owner::Owner;
-use crate::ims::registrar::binding::Binding;
 use crate::ims::subscriber::Subscribers;
 use crate::proto::cx::Cx;
-use crate::proto::flow::Transport;
 use crate::proto::sip::transaction::{Overload, Token, Transactions};
 use crate::wire::sip::{HeaderId, Message, Method, Writer};
 use smallvec::SmallVec;
@@ -23,8 +22,6 @@ pub(in crate::ims) const FIRST_CSEQ: u32 = 1;
 pub(in crate::ims) struct Opening<'a> {
     pub(in crate::ims) method: Method,
     pub(in crate::ims) call_id: Token,
-    /// The recorded Path of the contact.
-    pub(in crate::ims) path: &'a [u8],
     /// The tag of From.
     pub(in crate::ims) tag: &'a [u8],
     pub(in crate::ims) subs: &'a Subscribers,
@@ -37,23 +34,22 @@ pub(in crate::ims) struct Opening<'a> {
 }
 
 impl Opening<'_> {
-    /// Sends what has become of `msg` to a contact.
+    /// Sends what has become of `msg` on its way to a destination.
     pub(in crate::ims) fn send(
         &self,
         txs: &mut Transactions<Owner>,
         cx: &mut Cx<'_>,
-        to: &Binding,
+        way: &Way<'_>,
         owner: Owner,
         msg: &Message<'_>,
     ) -> Result<ClientId, Overload> {
         let method = self.method.name().as_bytes();
-        let local = txs.local_addr(to.flow.local).expect("a flow is of one of our sockets");
-        let us = (local, to.flow.transport);
-        txs.request(cx, to.flow, method, &to.contact.uri, to.tcp_allowed, owner, |w| self.write(w, us, msg))
+        let local = txs.local_addr(way.flow.local).expect("a flow is of one of our sockets");
+        txs.request(cx, way.flow, method, way.uri, way.tcp_allowed, owner, |w| self.write(w, way, local, msg))
     }
 
-    /// `local` and `transport` are where the contact is to see us.
-    fn write(&self, mut w: Writer<'_>, (local, transport): (SocketAddr, Transport), msg: &Message<'_>) {
+    /// `local` is where the destination is to see us.
+    fn write(&self, mut w: Writer<'_>, way: &Way<'_>, local: SocketAddr, msg: &Message<'_>) {
         let hops = msg.max_forwards().unwrap_or(70).saturating_sub(1);
         w.header_fmt("Max-Forwards", format_args!("{hops}"));
         let privacy = self.caller.privacy;
@@ -68,13 +64,12 @@ impl Opening<'_> {
         }
         w.header("Call-ID", self.call_id);
         w.header_fmt("CSeq", format_args!("{FIRST_CSEQ} {}", self.method.name()));
-        if !self.path.is_empty() {
-            // RFC 3327 5.3: the way back that the REGISTER has recorded
-            w.header("Route", self.path);
+        if !way.route.is_empty() {
+            w.header("Route", way.route);
         }
         // RFC 3428 4: a MESSAGE has no Contact, for it founds no dialog
         if self.method.creates_dialog() {
-            forward::contact(&mut w, local, transport, Some(msg));
+            forward::contact(&mut w, local, way.flow.transport, Some(msg));
         }
         let identities = match self.caller.user {
             Some(user) if !privacy.hides_identity => identity::asserted(self.subs, user, msg),

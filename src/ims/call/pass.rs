@@ -158,7 +158,7 @@ pub(super) fn flow(call: &Call, view: &View<'_>, leg: u8, side: Side) -> Option<
     let dialog = leg.dialog(side)?;
     let binding = match side {
         Side::Caller => call.caller.binding.filter(|_| call.caller.follows_binding),
-        Side::Callee => leg.binding,
+        Side::Callee => leg.contact(),
     };
     let binding = binding.and_then(|id| view.registrar.binding(id));
     Some(match binding {

@@ -3,6 +3,7 @@
 //! Towards each contact of the callee a call has one leg with two dialogs that never mix: `up` faces the caller (we are its UAS,
 //! one early dialog per leg, RFC 3261 12.1), `down` faces that contact (we are its UAC). An echo call has one leg without `down`.
 
+use super::destination::Destination;
 use super::echo::Echo;
 use super::forward::Privacy;
 use super::history::{History, Way};
@@ -125,13 +126,13 @@ pub(super) enum Kind {
     Echo(Box<Echo>),
 }
 
-/// Contacts with their q in thousandths, best first.
-pub(in crate::ims) type Waiting = SmallVec<[(Id<Binding>, u16); MAX_FORKS]>;
+/// Destinations with their q in thousandths, best first.
+pub(in crate::ims) type Waiting = SmallVec<[(Destination, u16); MAX_FORKS]>;
 
 /// The state of a call between users.
 #[derive(Debug, Default)]
 pub(super) struct Bridge {
-    /// Contacts not tried yet.
+    /// Those not tried yet.
     pub(super) waiting: Waiting,
     /// The leg that answered.
     pub(super) winner: Option<u8>,
@@ -179,7 +180,8 @@ impl LegState {
 #[derive(Debug)]
 pub(super) struct Leg {
     pub(super) state: LegState,
-    pub(super) binding: Option<Id<Binding>>,
+    /// Whom it reaches; nobody but us in an echo call.
+    pub(super) to: Option<Destination>,
     pub(super) client: Option<ClientId>,
     pub(super) tags: [Tag; 2],
     pub(super) up: Option<Dialog>,
@@ -211,6 +213,11 @@ impl Leg {
             Side::Caller => self.up.as_mut(),
             Side::Callee => self.down.as_mut(),
         }
+    }
+
+    /// The contact that it reaches.
+    pub(super) fn contact(&self) -> Option<Id<Binding>> {
+        self.to.and_then(Destination::contact)
     }
 
     /// Our tag towards a side.

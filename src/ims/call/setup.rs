@@ -1,14 +1,13 @@
 //! The INVITE of a call between users: whom it reaches, and what each of their contacts is sent (RFC 3261 16.6, TS 24.229).
 
+use super::destination::Destination;
 use super::fork;
 use super::history::History;
 use super::opening::{FIRST_CSEQ, Opening};
 use super::passage::Passage;
 use super::session::{Ack, Call, Failure, Leg, LegState, Role};
 use super::tag::{self, Place, Side, Tag};
-use crate::base::arena::Id;
 use crate::ims::core::View;
-use crate::ims::registrar::binding::Binding;
 use crate::proto::cx::Cx;
 use crate::wire::sip::Method;
 
@@ -19,9 +18,9 @@ pub(super) fn start(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>) {
     }
 }
 
-/// Sends the INVITE to one contact. `false`: the contact has gone meanwhile, or there is no room for the transaction.
-pub(super) fn start_leg(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, contact: Id<Binding>) -> bool {
-    let (Some(binding), Some(invite)) = (view.registrar.binding(contact), &call.invite) else { return false };
+/// Sends the INVITE to one destination. `false`: it has gone meanwhile, or there is no room for the transaction.
+pub(super) fn start_leg(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, to: Destination) -> bool {
+    let (Some(way), Some(invite)) = (to.way(view), &call.invite) else { return false };
     let number = u8::try_from(call.legs.len()).expect("legs are capped far below 256");
     let tags = [Side::Caller, Side::Callee].map(|side| new_tag(call.place(number, side), view));
     let msg = invite.request.message();
@@ -30,7 +29,6 @@ pub(super) fn start_leg(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, c
     let opening = Opening {
         method: Method::Invite,
         call_id: view.txs.new_token(),
-        path: &binding.origin.path,
         tag: &tags[Side::Callee as usize],
         subs: view.subs,
         config: view.config,
@@ -40,7 +38,7 @@ pub(super) fn start_leg(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, c
         body: body.as_deref(),
     };
     let owner = call.owner(Role::Leg(number));
-    let sent = opening.send(view.txs, cx, binding, owner, &msg);
+    let sent = opening.send(view.txs, cx, &way, owner, &msg);
     let client = match sent {
         Ok(client) => client,
         Err(overload) => {
@@ -55,7 +53,7 @@ pub(super) fn start_leg(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, c
     let cseq = msg.cseq().map_or(0, |c| c.number);
     call.legs.push(Leg {
         state: LegState::Calling,
-        binding: Some(contact),
+        to: Some(to),
         client: Some(client),
         tags,
         up: None,

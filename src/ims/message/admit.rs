@@ -6,7 +6,7 @@ use crate::base::trace::{Level, Subject};
 use crate::config::model::AnswerBody;
 use crate::ims::call;
 use crate::ims::call::forward::{self, Privacy};
-use crate::ims::call::{Party, ServerId, Waiting, calling_party, contacts};
+use crate::ims::call::{Destination, Party, ServerId, Waiting, calling_party, contacts};
 use crate::ims::core::View;
 use crate::ims::dispatch::{Caller, warning};
 use crate::ims::registrar::binding::DEFAULT_Q;
@@ -91,7 +91,11 @@ pub(super) fn relay(
             let text = "the echo goes to a registered phone; REGISTER comes first";
             let binding = caller.binding.ok_or(Refusal::new(480, text))?;
             let uri = echo.uri.clone();
-            (Way::Back, Party { uri, ..Party::default() }, Waiting::from_iter([(binding, DEFAULT_Q)]))
+            (
+                Way::Back,
+                Party { uri, ..Party::default() },
+                Waiting::from_iter([(Destination::Contact(binding), DEFAULT_Q)]),
+            )
         }
     };
     let flow = view.txs.server(tx).map(|s| s.flow()).ok_or(Refusal::NO_ROOM)?;

@@ -8,10 +8,11 @@ use crate::base::time::{Duration, Instant};
 use crate::base::timer::Alarm;
 use crate::base::trace::{Level, Subject};
 use crate::ims::call::forward::{self, Additions, Privacy};
-use crate::ims::call::{ClientId, Failure, Opening, Party, Rules, ServerId, Waiting, rank};
+use crate::ims::call::{
+    ClientId, Destination, Failure, Opening, Party, Rules, ServerId, Waiting, next_group, rank,
+};
 use crate::ims::core::View;
 use crate::ims::owner::Owner;
-use crate::ims::registrar::Binding;
 use crate::proto::cx::Cx;
 use crate::proto::sip::transaction::{Timers, Token};
 use crate::wire::sip::{Message, Method, Stored};
@@ -166,11 +167,9 @@ impl Relay {
     fn go_on(&mut self, id: Id<Relay>, view: &mut View<'_>, cx: &mut Cx<'_>) {
         self.group_at = cx.now + GROUP_PATIENCE;
         let mut has_sent = false;
-        while let Some(&(_, q)) = self.waiting.first().filter(|_| !has_sent) {
-            let size = self.waiting.iter().take_while(|(_, other)| *other == q).count();
-            let group: SmallVec<[Id<Binding>; 4]> = self.waiting.drain(..size).map(|(id, _)| id).collect();
-            for contact in group {
-                has_sent |= self.send(id, view, cx, contact);
+        while !has_sent && let Some(group) = next_group(&mut self.waiting) {
+            for to in group {
+                has_sent |= self.send(id, view, cx, to);
             }
         }
         if !self.is_open() {
@@ -178,9 +177,9 @@ impl Relay {
         }
     }
 
-    /// Sends the text to a contact. `false`: the contact has gone meanwhile, or there is no room for the transaction.
-    fn send(&mut self, id: Id<Relay>, view: &mut View<'_>, cx: &mut Cx<'_>, contact: Id<Binding>) -> bool {
-        let Some(binding) = view.registrar.binding(contact) else { return false };
+    /// Sends the text to a destination. `false`: it has gone meanwhile, or there is no room for the transaction.
+    fn send(&mut self, id: Id<Relay>, view: &mut View<'_>, cx: &mut Cx<'_>, to: Destination) -> bool {
+        let Some(way) = to.way(view) else { return false };
         let leg = u8::try_from(self.legs.len()).expect("contacts are capped far below 256");
         let owner = Owner::Message(Part { relay: id, leg });
         let msg = self.request.message();
@@ -189,7 +188,6 @@ impl Relay {
                 let opening = Opening {
                     method: Method::Message,
                     call_id: self.call_id,
-                    path: &binding.origin.path,
                     tag: &self.tag,
                     subs: view.subs,
                     config: view.config,
@@ -198,13 +196,12 @@ impl Relay {
                     rules: Rules::default(),
                     body: None,
                 };
-                opening.send(view.txs, cx, binding, owner, &msg)
+                opening.send(view.txs, cx, &way, owner, &msg)
             }
             Way::Back => {
-                let Binding { flow, contact, tcp_allowed, origin, .. } = binding;
                 let settings = &view.config.protocol;
-                view.txs.request(cx, *flow, b"MESSAGE", &contact.uri, *tcp_allowed, owner, |w| {
-                    echo::write(w, &msg, &self.to.uri, &origin.path, (self.call_id, &self.tag), settings);
+                view.txs.request(cx, way.flow, b"MESSAGE", way.uri, way.tcp_allowed, owner, |w| {
+                    echo::write(w, &msg, &self.to.uri, way.route, (self.call_id, &self.tag), settings);
                 })
             }
         };

@@ -1,0 +1,63 @@
+//! Where the first request of a leg goes.
+
+use super::session::Waiting;
+use crate::base::arena::Id;
+use crate::ims::core::View;
+use crate::ims::registrar::binding::Binding;
+use crate::proto::flow::Flow;
+
+/// Whom a leg reaches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::ims) enum Destination {
+    /// A contact of a user.
+    Contact(Id<Binding>),
+}
+
+impl Destination {
+    /// The contact, where it is one.
+    pub(in crate::ims) fn contact(self) -> Option<Id<Binding>> {
+        match self {
+            Destination::Contact(id) => Some(id),
+        }
+    }
+
+    /// The way there; none when the contact has gone meanwhile.
+    pub(in crate::ims) fn way<'v>(self, view: &View<'v>) -> Option<Way<'v>> {
+        match self {
+            Destination::Contact(id) => view.registrar.binding(id).map(Way::to_contact),
+        }
+    }
+}
+
+/// The way to a destination.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::ims) struct Way<'a> {
+    /// Where requests go.
+    pub(in crate::ims) flow: Flow,
+    /// Whether a request too long for UDP may go by TCP instead (RFC 3261 18.1.1).
+    pub(in crate::ims) tcp_allowed: bool,
+    /// The Request-URI.
+    pub(in crate::ims) uri: &'a [u8],
+    /// Route values; empty: none.
+    pub(in crate::ims) route: &'a [u8],
+}
+
+impl<'a> Way<'a> {
+    /// The way to a contact.
+    fn to_contact(binding: &'a Binding) -> Way<'a> {
+        Way {
+            flow: binding.flow,
+            tcp_allowed: binding.tcp_allowed,
+            uri: &binding.contact.uri,
+            // RFC 3327 5.3: the way back that the REGISTER has recorded
+            route: &binding.origin.path,
+        }
+    }
+}
+
+/// The destinations of the best group, those of equal q; they are no longer waiting.
+pub(in crate::ims) fn next_group(waiting: &mut Waiting) -> Option<smallvec::SmallVec<[Destination; 4]>> {
+    let &(_, q) = waiting.first()?;
+    let size = waiting.iter().take_while(|(_, other)| *other == q).count();
+    Some(waiting.drain(..size).map(|(to, _)| to).collect())
+}
