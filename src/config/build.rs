@@ -166,6 +166,13 @@ impl Builder<'_> {
                 self.error(section.at("name"), format!("`{name}` is not the name of a header"));
                 continue;
             }
+            if CustomHeader::is_fixed(&name) {
+                self.warn(
+                    section.at("name"),
+                    format!("`{name}` stays as it is: no message is read without it"),
+                );
+                continue;
+            }
             let methods: Vec<String> = section
                 .items("methods")
                 .iter()

@@ -3,6 +3,7 @@
 //! `schema` says what a file may hold, `load` turns a document into this; nothing below is optional that has a default.
 
 use crate::proto::sip::sec_agree::{Encryption, Integrity, Policy};
+pub use crate::wire::sip::CustomHeader;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -86,21 +87,6 @@ impl Default for SipSettings {
             custom_headers: Vec::new(),
         }
     }
-}
-
-/// One `custom_headers` entry.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CustomHeader {
-    /// Header name.
-    pub name: String,
-    /// Header value; none removes the header.
-    pub value: Option<String>,
-    /// Replace occurrences instead of adding one.
-    pub replace: bool,
-    /// Methods it applies to; `*` is all. Empty: no request.
-    pub methods: Vec<String>,
-    /// Status codes it applies to; 0 is all. Empty: no response.
-    pub codes: Vec<u16>,
 }
 
 /// Registration settings.

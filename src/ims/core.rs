@@ -113,11 +113,13 @@ impl Service {
         };
         let limits = Limits { server: MAX_SERVER_TRANSACTIONS, client: MAX_CLIENT_TRANSACTIONS };
         let locals = ability.locals.shown();
+        let mut txs = Transactions::new(locals, timers, limits, protocol.tcp_threshold, rng);
+        txs.set_custom_headers(protocol.custom_headers.clone());
         let service = Service {
             subscribers,
             registrar: Registrar::default(),
             auth: Auth::default(),
-            txs: Transactions::new(locals, timers, limits, protocol.tcp_threshold, rng),
+            txs,
             calls: Calls::default(),
             messages: Messages::default(),
             reg_events: RegEvents::default(),

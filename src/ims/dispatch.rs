@@ -442,7 +442,7 @@ fn reply_stateless(
     let arrival = service.security.arrival(flow);
     service.txs.respond_stateless(cx, arrival, msg, status, reason, |mut w| {
         fill(&mut w);
-        forward::end_own_response(w, settings, msg.method_token(), status);
+        forward::end_own_response(w, settings);
     });
 }
 
@@ -473,11 +473,10 @@ pub(super) fn reply(
     fill: impl FnOnce(&mut Writer<'_>),
 ) {
     let tag = service.tokens.tag(cx.rng);
-    let method = service.txs.server(id).map_or(Method::Other, |tx| tx.request().method());
     let settings = &service.config.protocol;
     service.txs.respond(cx, id, status, reason, tag.as_bytes(), |mut w| {
         fill(&mut w);
-        forward::end_own_response(w, settings, method.name().as_bytes(), status);
+        forward::end_own_response(w, settings);
     });
 }
 

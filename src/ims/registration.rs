@@ -350,7 +350,7 @@ fn answer(service: &mut Service, cx: &mut Cx<'_>, id: ServerId, msg: &Message<'_
     };
     txs.respond(cx, id, 200, None, tag.as_bytes(), |mut w| {
         granted.write(&mut w, msg);
-        forward::end_own_response(w, &config.protocol, b"REGISTER", 200);
+        forward::end_own_response(w, &config.protocol);
     });
 }
 

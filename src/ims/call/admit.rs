@@ -79,7 +79,7 @@ impl Refusal {
             if let Some(option) = self.unsupported {
                 w.header("Unsupported", option);
             }
-            forward::end_own_response(w, settings, b"INVITE", self.status);
+            forward::end_own_response(w, settings);
         });
     }
 }

@@ -206,7 +206,7 @@ pub(super) fn abandon(
     let (flow, settings) = (dialog.flow(), &view.config.protocol);
     view.txs.send_stateless(cx, flow, b"ACK", dialog.request_uri(), |mut w| {
         dialog.write_head(&mut w, b"ACK", invite.number);
-        super::forward::own_request(&mut w, settings, b"ACK");
+        super::forward::own_request(&mut w, settings);
         w.finish();
     });
     if ending == Ending::Acked {
@@ -218,7 +218,7 @@ pub(super) fn abandon(
     // without room for the BYE the phone gives its dialog up when its ACK'd call gets no media
     let _ = view.txs.request(cx, flow, b"BYE", dialog.request_uri(), reliable, owner, |mut w| {
         dialog.write_head(&mut w, b"BYE", cseq);
-        super::forward::own_request(&mut w, settings, b"BYE");
+        super::forward::own_request(&mut w, settings);
         w.finish();
     });
 }

@@ -188,7 +188,7 @@ fn decline(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, status: u16, c
     let settings = &view.config.protocol;
     view.txs.respond(cx, pending.tx, status, None, &[], |mut w| {
         w.header("Warning", &warning);
-        forward::end_own_response(w, settings, pending.method.name().as_bytes(), status);
+        forward::end_own_response(w, settings);
     });
     super::trace(cx, call, format_args!("{} refused: {text}", pending.method.name()));
 }
@@ -213,7 +213,7 @@ fn refuse(
         if status == 503 {
             w.header_fmt("Retry-After", format_args!("{}", super::limits::RETRY_AFTER_SECS));
         }
-        forward::own_response(&mut w, settings, b"INVITE", status);
+        forward::own_response(&mut w, settings);
         match body {
             Some(body) => w.body(body.content_type.as_bytes(), &body.octets),
             None => w.finish(),
@@ -319,10 +319,10 @@ fn respond_provisional(
     view.txs.respond(cx, invite.tx, status, None, call.legs[0].tag(Side::Caller), |mut w| {
         forward::contact(&mut w, local, transport, None);
         w.header("Allow", ALLOW);
-        let Some(rseq) = rseq else { return forward::end_own_response(w, settings, b"INVITE", status) };
+        let Some(rseq) = rseq else { return forward::end_own_response(w, settings) };
         w.header("Require", "100rel, precondition");
         w.header_fmt("RSeq", format_args!("{rseq}"));
-        forward::own_response(&mut w, settings, b"INVITE", status);
+        forward::own_response(&mut w, settings);
         w.body(b"application/sdp", body);
     });
 }
@@ -359,14 +359,13 @@ pub(super) fn respond_success(
     let Some(flow) = view.txs.server(tx).map(|s| s.flow()) else { return };
     let local = view.txs.local_addr(flow.local).expect("a flow is of one of our sockets");
     let settings = &view.config.protocol;
-    let name = method.name().as_bytes();
     view.txs.respond(cx, tx, 200, None, call.legs[0].tag(Side::Caller), |mut w| {
         if matches!(method, Method::Invite | Method::Update) {
             forward::contact(&mut w, local, flow.transport, None);
             w.header("Supported", "100rel, precondition, timer");
         }
         w.header("Allow", ALLOW);
-        forward::own_response(&mut w, settings, name, 200);
+        forward::own_response(&mut w, settings);
         match echo.streams.description() {
             [] => w.finish(),
             _ if !with_body => w.finish(),

@@ -23,7 +23,7 @@ pub(super) fn on_request(
     msg: &Message<'_>,
 ) {
     if call.state == State::Stop {
-        return reinvite::refuse(view, cx, tx, msg, 481);
+        return reinvite::refuse(view, cx, tx, 481);
     }
     if let Some(deadline) = &mut call.idle_deadline {
         *deadline = (*deadline).max(cx.now + view.config.call.dialog_timeout);
@@ -35,12 +35,12 @@ pub(super) fn on_request(
             echo::respond_success(call, view, cx, tx, msg.method(), false);
         }
         // no subscription of ours lives in this dialog (RFC 6665 4.1.3)
-        Method::Notify => reinvite::refuse(view, cx, tx, msg, 481),
+        Method::Notify => reinvite::refuse(view, cx, tx, 481),
         _ => {
             let settings = &view.config.protocol;
             view.txs.respond(cx, tx, 405, None, &[], |mut w| {
                 w.header("Allow", ALLOW);
-                forward::end_own_response(w, settings, msg.method_token(), 405);
+                forward::end_own_response(w, settings);
             });
         }
     }
@@ -54,10 +54,10 @@ fn on_offer(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, tx: ServerId,
     let Some(echo) = call.echo_mut() else { return };
     // RFC 3261 14.2 and RFC 3311 5.2: an offer of theirs is being answered; RFC 3264 4: one of ours is
     if echo.pending.is_some() || (is_invite && open) {
-        return reinvite::refuse(view, cx, tx, msg, 500);
+        return reinvite::refuse(view, cx, tx, 500);
     }
     if echo.has_offered || (is_invite && unacknowledged) {
-        return reinvite::refuse(view, cx, tx, msg, 491);
+        return reinvite::refuse(view, cx, tx, 491);
     }
     let offer = description(msg).map(<[u8]>::to_vec);
     if offer.is_none() && !is_invite {
@@ -73,7 +73,7 @@ fn on_prack(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, tx: ServerId,
     let Some(echo) = call.echo_mut() else { return };
     let rack = msg.header(HeaderId::RAck).and_then(RAck::parse).filter(|r| r.method == Method::Invite);
     if !rack.is_some_and(|r| echo.reliable.is_some_and(|e| e.rseq == r.rseq) && invite == Some(r.cseq)) {
-        return reinvite::refuse(view, cx, tx, msg, 481);
+        return reinvite::refuse(view, cx, tx, 481);
     }
     echo.reliable = None;
     match description(msg) {

@@ -5,7 +5,6 @@
 //! the other side, or left out. The body is not touched but by
 //! the configuration (`rules`).
 
-use super::custom::Custom;
 use super::rules::Rules;
 use crate::config::model::SipSettings;
 use crate::ims::identity;
@@ -62,9 +61,8 @@ pub struct Additions<'a> {
 /// Copies a request's headers to the other dialog and ends it with its body. The start line, Via, Max-Forwards, From, To,
 /// Call-ID, CSeq, Route, Contact and RAck have been written.
 pub fn end_request(mut w: Writer<'_>, msg: &Message<'_>, with: &Additions<'_>) {
-    let custom = Custom::of_request(&with.settings.custom_headers, msg.method_token());
-    copy(&mut w, msg, with, &custom, |_| false);
-    if with.settings.force_user_agent && !custom.removes(b"User-Agent") {
+    copy(&mut w, msg, with, |_| false);
+    if with.settings.force_user_agent {
         w.header("User-Agent", &with.settings.user_agent);
     }
     // RFC 6050 4.2: what the phone prefers becomes what the network asserts
@@ -74,20 +72,19 @@ pub fn end_request(mut w: Writer<'_>, msg: &Message<'_>, with: &Additions<'_>) {
     if let Some(called) = with.called_party {
         w.header_parts("P-Called-Party-ID", &[b"<", called, b">"]);
     }
-    finish(w, msg, with, &custom);
+    finish(w, msg, with);
 }
 
 /// Copies a response's headers to the other dialog and ends it with its body. The status line, Via, From, To, Call-ID, CSeq,
 /// and Contact have been written.
 pub fn end_response(mut w: Writer<'_>, msg: &Message<'_>, with: &Additions<'_>) {
-    let custom = Custom::of_response(&with.settings.custom_headers, msg.method_token(), msg.status());
     // RFC 3261 21.3, 21.4.23: in a redirection, and in 485, Contact is for the caller
     let redirects = matches!(msg.status(), 300..=399 | 485);
-    copy(&mut w, msg, with, &custom, |id| redirects && id == HeaderId::Contact);
-    if with.settings.force_user_agent && !custom.removes(b"Server") {
+    copy(&mut w, msg, with, |id| redirects && id == HeaderId::Contact);
+    if with.settings.force_user_agent {
         w.header("Server", &with.settings.user_agent);
     }
-    finish(w, msg, with, &custom);
+    finish(w, msg, with);
 }
 
 /// The reason phrase of a response, when it has one that can be shown.
@@ -95,49 +92,33 @@ pub fn phrase<'m>(msg: &Message<'m>) -> Option<&'m str> {
     std::str::from_utf8(msg.reason()).ok().filter(|r| !r.is_empty())
 }
 
-/// Ends a response of our own, of a method, without a body: Server, and what the configuration adds.
-pub fn end_own_response(mut w: Writer<'_>, settings: &SipSettings, method: &[u8], status: u16) {
-    own_response(&mut w, settings, method, status);
+/// Ends a response of our own without a body: with Server.
+pub fn end_own_response(mut w: Writer<'_>, settings: &SipSettings) {
+    own_response(&mut w, settings);
     w.finish();
 }
 
-/// Writes Server and what the configuration adds to a response of our own.
-pub fn own_response(w: &mut Writer<'_>, settings: &SipSettings, method: &[u8], status: u16) {
-    let custom = Custom::of_response(&settings.custom_headers, method, status);
-    if !custom.removes(b"Server") {
-        w.header("Server", &settings.user_agent);
-    }
-    custom.add_to(w);
+/// Writes Server to a response of our own.
+pub fn own_response(w: &mut Writer<'_>, settings: &SipSettings) {
+    w.header("Server", &settings.user_agent);
 }
 
-/// Writes User-Agent and what the configuration adds to a request of our own.
-pub fn own_request(w: &mut Writer<'_>, settings: &SipSettings, method: &[u8]) {
-    let custom = Custom::of_request(&settings.custom_headers, method);
-    if !custom.removes(b"User-Agent") {
-        w.header("User-Agent", &settings.user_agent);
-    }
-    custom.add_to(w);
+/// Writes User-Agent to a request of our own.
+pub fn own_request(w: &mut Writer<'_>, settings: &SipSettings) {
+    w.header("User-Agent", &settings.user_agent);
 }
 
-fn copy(
-    w: &mut Writer<'_>,
-    msg: &Message<'_>,
-    with: &Additions<'_>,
-    custom: &Custom<'_>,
-    exempt: impl Fn(HeaderId) -> bool,
-) {
+fn copy(w: &mut Writer<'_>, msg: &Message<'_>, with: &Additions<'_>, exempt: impl Fn(HeaderId) -> bool) {
     for field in msg.fields().filter(|f| !with.rules.removes_header(f.id)) {
         let agent = with.settings.force_user_agent && is_agent(field.id);
         let ours = (is_ours(field.id) || is_the_networks(field)) && !exempt(field.id)
             || with.privacy.hides_from && tells_of_sender(field.id);
-        if !agent && !ours && !custom.removes(field.name) && !custom.removes(field.id.name().as_bytes()) {
+        if !agent && !ours {
             w.field(field.name, &[field.value]);
         }
     }
     for id in [HeaderId::Require, HeaderId::ProxyRequire, HeaderId::Supported] {
-        if !custom.removes(id.name().as_bytes()) {
-            options(w, msg, id, &with.rules);
-        }
+        options(w, msg, id, &with.rules);
     }
     for identity in with.identities {
         w.header("P-Asserted-Identity", identity);
@@ -161,8 +142,7 @@ fn options(w: &mut Writer<'_>, msg: &Message<'_>, id: HeaderId, rules: &Rules) {
     }
 }
 
-fn finish(mut w: Writer<'_>, msg: &Message<'_>, with: &Additions<'_>, custom: &Custom<'_>) {
-    custom.add_to(&mut w);
+fn finish(w: Writer<'_>, msg: &Message<'_>, with: &Additions<'_>) {
     match with.body.unwrap_or(msg.body()) {
         [] => w.finish(),
         body => w.body(msg.header(HeaderId::ContentType).unwrap_or(b"application/octet-stream"), body),
@@ -312,7 +292,6 @@ impl fmt::Display for ContactUri {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::model::CustomHeader;
     use crate::wire::sip::Index;
 
     const INVITE: &str = "INVITE tel:1 SIP/2.0\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK1\r\nRoute: <sip:x;lr>\r\nf: <sip:a@h>;tag=1\r\n\
@@ -350,26 +329,14 @@ mod tests {
     }
 
     #[test]
-    fn settings_choose_the_agent_and_custom_headers() {
+    fn settings_choose_the_agent() {
         let mut index = Index::new();
         let msg = Message::parse(INVITE.as_bytes(), &mut index).unwrap();
-        let custom = |name: &str, value: Option<&str>| CustomHeader {
-            name: name.to_owned(),
-            value: value.map(str::to_owned),
-            replace: true,
-            methods: vec!["INVITE".to_owned()],
-            codes: Vec::new(),
-        };
-        let settings = SipSettings {
-            force_user_agent: false,
-            custom_headers: vec![custom("X-Odd", Some("new")), custom("Supported", None)],
-            ..SipSettings::default()
-        };
+        let settings = SipSettings { force_user_agent: false, ..SipSettings::default() };
         let rules = Rules { reliable: false, early_media: false, ..Rules::default() };
         let with = Additions { rules, ..additions(&settings) };
         let got = written(|w| end_request(w, &msg, &with));
-        assert!(got.contains("User-Agent: phone\r\n") && got.contains("X-Odd: new\r\n"), "{got}");
-        assert!(!got.contains("X-Odd: kept") && !got.contains("Supported"), "{got}");
+        assert!(got.contains("User-Agent: phone\r\n"), "{got}");
         assert!(!got.contains("P-Early-Media"), "{got}");
     }
 

@@ -8,7 +8,6 @@
 
 mod admit;
 mod answer;
-pub mod custom;
 mod destination;
 mod early;
 mod echo;
@@ -140,12 +139,12 @@ impl Calls {
         msg: &Message<'_>,
         flow: Flow,
     ) {
-        let Some(place) = self.place(msg) else { return reinvite::refuse(view, cx, tx, msg, 481) };
+        let Some(place) = self.place(msg) else { return reinvite::refuse(view, cx, tx, 481) };
         self.with(view, cx, place.call, |call, view, cx| {
             let at = (place.leg, place.side);
             let order = enter(call, view, cx, at, msg, flow);
             match (order, msg.method()) {
-                (Err(status), _) => reinvite::refuse(view, cx, tx, msg, status),
+                (Err(status), _) => reinvite::refuse(view, cx, tx, status),
                 (Ok(()), Method::Bye) => release::on_bye(call, view, cx, tx, msg, at),
                 (Ok(()), _) if call.echo_mut().is_some() => echo_inside::on_request(call, view, cx, tx, msg),
                 (Ok(()), _) => reinvite::on_request(call, view, cx, tx, msg, at),

@@ -118,7 +118,7 @@ pub(super) fn ack(
         match msg {
             Some(msg) => forward::end_request(w, msg, &with),
             None => {
-                forward::own_request(&mut w, with.settings, b"ACK");
+                forward::own_request(&mut w, with.settings);
                 w.finish();
             }
         }
@@ -142,7 +142,7 @@ pub(super) fn ack_again(
     let settings = &view.config.protocol;
     view.txs.send_stateless(cx, flow, b"ACK", dialog.request_uri(), |mut w| {
         dialog.write_head(&mut w, b"ACK", cseq);
-        forward::own_request(&mut w, settings, b"ACK");
+        forward::own_request(&mut w, settings);
         match &memo.body[..] {
             [] => w.finish(),
             body => w.body(&memo.content_type, body),

@@ -27,14 +27,14 @@ pub(super) fn on_request(
 ) {
     let refusal = admit(call, msg, leg, from);
     if let Some(status) = refusal {
-        refuse(view, cx, tx, msg, status);
+        refuse(view, cx, tx, status);
         return;
     }
     let rack = match msg.method() {
         Method::Prack => match rack_for_other_side(call, msg, leg, from) {
             Some(rack) => Some(rack),
             // RFC 3262 3: a PRACK that matches no unacknowledged provisional response
-            None => return refuse(view, cx, tx, msg, 481),
+            None => return refuse(view, cx, tx, 481),
         },
         _ => None,
     };
@@ -43,7 +43,7 @@ pub(super) fn on_request(
     let Some((client, far_cseq)) =
         pass::request(call, view, cx, (leg, from.other()), Role::Relay(number), msg, rack)
     else {
-        return refuse(view, cx, tx, msg, 503);
+        return refuse(view, cx, tx, 503);
     };
     view.txs.set_server_owner(tx, call.owner(Role::Relay(number)));
     if msg.method() == Method::Invite {
@@ -90,13 +90,13 @@ fn rack_for_other_side(call: &Call, msg: &Message<'_>, leg: u8, from: Side) -> O
 }
 
 /// Answers a request that is not passed on.
-pub(super) fn refuse(view: &mut View<'_>, cx: &mut Cx<'_>, tx: ServerId, msg: &Message<'_>, status: u16) {
+pub(super) fn refuse(view: &mut View<'_>, cx: &mut Cx<'_>, tx: ServerId, status: u16) {
     let settings = &view.config.protocol;
     view.txs.respond(cx, tx, status, None, &[], |mut w| {
         if matches!(status, 500 | 503) {
             w.header_fmt("Retry-After", format_args!("{RETRY_AFTER_SECS}"));
         }
-        forward::end_own_response(w, settings, msg.method_token(), status);
+        forward::end_own_response(w, settings);
     });
 }
 
@@ -145,7 +145,7 @@ pub(super) fn on_no_answer(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>
     let Some(relay) = remove(call, number) else { return };
     let settings = &view.config.protocol;
     view.txs.respond(cx, relay.server, status, None, &[], |w| {
-        forward::end_own_response(w, settings, relay.method.name().as_bytes(), status);
+        forward::end_own_response(w, settings);
     });
     lost(call, view, cx, &relay, 408);
 }

@@ -62,7 +62,7 @@ pub(super) fn end(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, end: &E
     if let Kind::Echo(echo) = &mut call.kind {
         echo.close_media(view, cx);
         if let Some(pending) = echo.take_unanswered(view) {
-            answer_pending(view, cx, pending.tx, pending.method);
+            answer_pending(view, cx, pending.tx);
         }
     }
     call.become_state(cx.now, State::Stop);
@@ -100,7 +100,7 @@ pub(super) fn refuse(
                         format_args!("399 imsbox \"{}\"", words.replace(['"', '\\'], "'")),
                     );
                 }
-                forward::end_own_response(w, settings, b"INVITE", status);
+                forward::end_own_response(w, settings);
             });
         }
     }
@@ -111,7 +111,7 @@ fn finish_relays(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, reason: 
     let Some(bridge) = call.bridge_mut() else { return };
     let open = std::mem::take(&mut bridge.relays);
     for relay in open {
-        answer_pending(view, cx, relay.server, relay.method);
+        answer_pending(view, cx, relay.server);
         if relay.method == Method::Invite {
             view.txs.cancel(cx, relay.client, Some(reason));
         }
@@ -119,10 +119,10 @@ fn finish_relays(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, reason: 
 }
 
 /// RFC 3261 15.1.2: requests pending when the BYE arrives are answered, 487 is recommended.
-fn answer_pending(view: &mut View<'_>, cx: &mut Cx<'_>, tx: ServerId, method: Method) {
+fn answer_pending(view: &mut View<'_>, cx: &mut Cx<'_>, tx: ServerId) {
     let settings = &view.config.protocol;
     view.txs.respond(cx, tx, 487, None, &[], |w| {
-        forward::end_own_response(w, settings, method.name().as_bytes(), 487);
+        forward::end_own_response(w, settings);
     });
 }
 
@@ -177,7 +177,7 @@ pub(super) fn bye(
     let _ = view.txs.request(cx, flow, b"BYE", dialog.request_uri(), tcp_allowed, owner, |mut w| {
         dialog.write_head(&mut w, b"BYE", cseq);
         w.header("Reason", reason);
-        forward::own_request(&mut w, settings, b"BYE");
+        forward::own_request(&mut w, settings);
         w.finish();
     });
 }
@@ -205,7 +205,7 @@ pub(super) fn on_bye(
     // RFC 3261 15: the callee may not send BYE in an early dialog
     let status = if is_over || !early || side == Side::Caller { 200 } else { 481 };
     let settings = &view.config.protocol;
-    view.txs.respond(cx, tx, status, None, &[], |w| forward::end_own_response(w, settings, b"BYE", status));
+    view.txs.respond(cx, tx, status, None, &[], |w| forward::end_own_response(w, settings));
     if status != 200 {
         return;
     }

@@ -132,7 +132,7 @@ pub(super) fn respond(
         if let Some(words) = words {
             warning(&mut w, words);
         }
-        forward::own_response(&mut w, settings, b"MESSAGE", status);
+        forward::own_response(&mut w, settings);
         match body {
             Some(body) => w.body(body.content_type.as_bytes(), &body.octets),
             None => w.finish(),

@@ -30,7 +30,7 @@ pub(super) fn write(
     for field in msg.fields().filter(|f| describes_body(f.id, f.name)) {
         w.field(field.name, &[field.value]);
     }
-    forward::own_request(&mut w, settings, b"MESSAGE");
+    forward::own_request(&mut w, settings);
     match msg.body() {
         [] => w.finish(),
         body => w.body(msg.header(HeaderId::ContentType).unwrap_or(b"application/octet-stream"), body),

@@ -49,7 +49,7 @@ pub(super) fn send(
             id => w.header_parts("Event", &[b"reg;id=", id]),
         };
         w.header("Subscription-State", &state);
-        forward::own_request(&mut w, settings, b"NOTIFY");
+        forward::own_request(&mut w, settings);
         w.body(MEDIA_TYPE.as_bytes(), &document);
     });
     s.not_before = cx.now + PACE;

@@ -242,7 +242,7 @@ fn accept(
         forward::contact(&mut w, local, flow.transport, None);
         w.header_fmt("Expires", format_args!("{}", expires.as_secs()));
         w.header("Allow-Events", "reg");
-        forward::end_own_response(w, settings, b"SUBSCRIBE", 200);
+        forward::end_own_response(w, settings);
     });
     events.with(cx, id, |_| {});
     let Some(s) = events.subscriptions.get(id) else { return };

@@ -5,6 +5,7 @@
 
 pub mod access_network;
 pub mod contact;
+pub mod custom;
 pub mod error;
 pub mod header;
 pub mod list;
@@ -30,6 +31,7 @@ pub mod writer;
 
 pub use access_network::AccessNetwork;
 pub use contact::{Contact, Imei};
+pub use custom::{Custom, CustomHeader};
 pub use error::{Defect, ParseError};
 pub use header::HeaderId;
 pub use message::{Field, Index, Message, Stored};

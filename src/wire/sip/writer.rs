@@ -1,5 +1,6 @@
 //! Writing messages into a reusable buffer.
 
+use super::custom::Custom;
 use super::header::HeaderId;
 use super::message::Message;
 use super::status::reason_phrase;
@@ -10,13 +11,14 @@ use std::io::Write as _;
 #[derive(Debug)]
 pub struct Writer<'b> {
     out: &'b mut Vec<u8>,
+    custom: Custom<'b>,
 }
 
 impl<'b> Writer<'b> {
     /// Starts a request in `out`, which is cleared.
     pub fn request(out: &'b mut Vec<u8>, method: &[u8], uri: &[u8]) -> Self {
         out.clear();
-        let mut w = Writer { out };
+        let mut w = Writer { out, custom: Custom::default() };
         w.line(0, &[method, b" ", uri, b" SIP/2.0"]);
         w
     }
@@ -26,7 +28,7 @@ impl<'b> Writer<'b> {
         out.clear();
         let phrase = reason.unwrap_or(reason_phrase(status));
         write!(out, "SIP/2.0 {status} ").expect("writing to a Vec cannot fail");
-        let mut w = Writer { out };
+        let mut w = Writer { out, custom: Custom::default() };
         w.line(0, &[phrase.as_bytes()]);
         w
     }
@@ -59,6 +61,11 @@ impl<'b> Writer<'b> {
         w
     }
 
+    /// From here on leaves out the headers that the operator removes; those that the operator adds come at the end.
+    pub fn with_custom(self, custom: Custom<'b>) -> Self {
+        Writer { custom, ..self }
+    }
+
     /// Adds a header field.
     pub fn header(&mut self, name: &str, value: impl AsRef<[u8]>) -> &mut Self {
         self.header_parts(name, &[value.as_ref()])
@@ -71,15 +78,25 @@ impl<'b> Writer<'b> {
 
     /// Adds a header field under a name that is not ours.
     pub fn field(&mut self, name: &[u8], parts: &[&[u8]]) -> &mut Self {
+        if self.custom.removes(name) {
+            return self;
+        }
+        self.put(name, parts);
+        self
+    }
+
+    fn put(&mut self, name: &[u8], parts: &[&[u8]]) {
         let start = self.out.len();
         self.out.extend_from_slice(name);
         self.out.extend_from_slice(b": ");
         self.line(start, parts);
-        self
     }
 
     /// Adds a formatted header field.
     pub fn header_fmt(&mut self, name: &str, value: fmt::Arguments<'_>) -> &mut Self {
+        if self.custom.removes(name.as_bytes()) {
+            return self;
+        }
         let start = self.out.len();
         write!(self.out, "{name}: {value}").expect("writing to a Vec cannot fail");
         self.line(start, &[]);
@@ -108,16 +125,26 @@ impl<'b> Writer<'b> {
     }
 
     /// Ends the message without a body.
-    pub fn finish(self) {
+    pub fn finish(mut self) {
+        self.add_custom();
         self.out.extend_from_slice(b"Content-Length: 0\r\n\r\n");
     }
 
     /// Ends the message with a body.
     pub fn body(mut self, content_type: &[u8], body: &[u8]) {
+        self.add_custom();
         self.header("Content-Type", content_type);
         self.header_fmt("Content-Length", format_args!("{}", body.len()));
         self.out.extend_from_slice(b"\r\n");
         self.out.extend_from_slice(body);
+    }
+
+    fn add_custom(&mut self) {
+        let custom = std::mem::take(&mut self.custom);
+        for (name, value) in custom.added() {
+            self.put(name.as_bytes(), &[value.as_bytes()]);
+        }
+        self.custom = custom;
     }
 }
 

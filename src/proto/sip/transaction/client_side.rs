@@ -11,7 +11,7 @@ use crate::proto::cx::Cx;
 use crate::proto::flow::{Flow, Transport};
 use crate::proto::sip::transport::{SentBy, top_via_text};
 use crate::wire::sip::via::BRANCH_COOKIE;
-use crate::wire::sip::{HeaderId, Message, Method, ParseError, Stored, Writer};
+use crate::wire::sip::{Custom, CustomHeader, HeaderId, Message, Method, ParseError, Stored, Writer};
 use std::fmt::Debug;
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -123,7 +123,7 @@ impl<O: Copy + Debug> Transactions<O> {
         let wait = self.timers.first(Timer::Cancelled, false).unwrap_or_default();
         tx.timers.start(Timer::Cancelled, cx.now, wait);
         let invite = tx.request.message();
-        let mut w = like_invite(&mut self.scratch.message, b"CANCEL", &invite);
+        let mut w = like_invite(&mut self.scratch.message, b"CANCEL", &invite, &self.custom);
         w.copy(&invite, HeaderId::To);
         if let Some(reason) = reason {
             w.header("Reason", reason);
@@ -199,15 +199,21 @@ impl<O: Copy + Debug> Transactions<O> {
         let mut w = Writer::request(&mut self.scratch.message, method, uri);
         let token = flow.transport.via_token();
         w.header_fmt("Via", format_args!("SIP/2.0/{token} {sent_by};branch=z9hG4bK{branch};rport"));
-        fill(w);
+        fill(w.with_custom(Custom::of_request(&self.custom, method)));
         branch
     }
 }
 
 /// Starts a request that goes the way of an INVITE: its Request-URI, topmost Via, Route, From, Call-ID and CSeq number (RFC 3261
 /// 9.1, 17.1.1.3). To is missing.
-pub(super) fn like_invite<'b>(out: &'b mut Vec<u8>, method: &[u8], invite: &Message<'_>) -> Writer<'b> {
-    let mut w = Writer::request(out, method, invite.request_uri());
+pub(super) fn like_invite<'b>(
+    out: &'b mut Vec<u8>,
+    method: &[u8],
+    invite: &Message<'_>,
+    custom: &'b [CustomHeader],
+) -> Writer<'b> {
+    let custom = Custom::of_request(custom, method);
+    let mut w = Writer::request(out, method, invite.request_uri()).with_custom(custom);
     w.header("Via", top_via_text(invite).unwrap_or_default());
     w.header("Max-Forwards", MAX_FORWARDS);
     w.copy(invite, HeaderId::Route);

@@ -12,7 +12,7 @@ use crate::base::time::Duration;
 use crate::proto::cx::Cx;
 use crate::proto::flow::{Arrival, Flow};
 use crate::proto::sip::transport;
-use crate::wire::sip::{HeaderId, Message, Method, Stored, Via};
+use crate::wire::sip::{CustomHeader, HeaderId, Message, Method, Stored, Via};
 use smallvec::SmallVec;
 use std::fmt::Debug;
 
@@ -84,7 +84,7 @@ impl<O: Copy + Debug> Transactions<O> {
         let repeated = tx.machine == ClientMachine::Invite(client_invite::State::Accepted);
         let input = Input::response(msg.status());
         if input == Input::Failure && tx.ack.is_empty() && tx.method == Method::Invite {
-            write_ack(&mut tx.ack, &tx.request.message(), msg);
+            write_ack(&mut tx.ack, &tx.request.message(), msg, &self.custom);
         }
         if tx.before_upgrade.take().is_some() {
             // TCP works: no need for UDP
@@ -250,8 +250,8 @@ impl<O: Copy + Debug> Transactions<O> {
 }
 
 /// The ACK of a non-2xx final response (RFC 3261 17.1.1.3): from the INVITE but for To.
-fn write_ack(out: &mut Vec<u8>, invite: &Message<'_>, response: &Message<'_>) {
-    let mut w = super::client_side::like_invite(out, b"ACK", invite);
+fn write_ack(out: &mut Vec<u8>, invite: &Message<'_>, response: &Message<'_>, custom: &[CustomHeader]) {
+    let mut w = super::client_side::like_invite(out, b"ACK", invite, custom);
     w.copy(response, HeaderId::To);
     w.finish();
 }

@@ -12,7 +12,7 @@ use crate::base::time::{Duration, Instant};
 use crate::base::timer::AlarmQueue;
 use crate::proto::cx::Cx;
 use crate::proto::flow::LocalId;
-use crate::wire::sip::{Index, Method};
+use crate::wire::sip::{CustomHeader, Index, Method};
 use std::collections::VecDeque;
 use std::fmt::Debug;
 use std::net::SocketAddr;
@@ -152,6 +152,7 @@ pub struct Transactions<O: Copy + Debug> {
     pub(super) timers: Timers,
     pub(super) limits: Limits,
     pub(super) tcp_threshold: usize,
+    pub(super) custom: Vec<CustomHeader>,
     pub(super) keys: Keys,
     pub(super) servers: Arena<ServerTx<O>>,
     pub(super) server_ids: HashedMap<Id<ServerTx<O>>>,
@@ -192,6 +193,7 @@ impl<O: Copy + Debug> Transactions<O> {
             timers,
             limits,
             tcp_threshold,
+            custom: Vec::new(),
             keys: Keys::new(rng),
             servers: Arena::with_cap(limits.server),
             server_ids: HashedMap::default(),
@@ -225,6 +227,11 @@ impl<O: Copy + Debug> Transactions<O> {
     /// Changes the length over which requests go by TCP.
     pub fn set_tcp_threshold(&mut self, octets: usize) {
         self.tcp_threshold = octets;
+    }
+
+    /// Changes what the operator adds to, replaces in, or removes from every message that is sent.
+    pub fn set_custom_headers(&mut self, headers: Vec<CustomHeader>) {
+        self.custom = headers;
     }
 
     /// When [`Transactions::tick`] must be called next, if ever.

@@ -9,7 +9,7 @@ use crate::base::time::Duration;
 use crate::proto::cx::Cx;
 use crate::proto::flow::Arrival;
 use crate::proto::sip::transport;
-use crate::wire::sip::{HeaderId, Message, Method, Writer};
+use crate::wire::sip::{Custom, HeaderId, Message, Method, Writer};
 use std::fmt::Debug;
 
 impl<O: Copy + Debug> Transactions<O> {
@@ -59,8 +59,10 @@ impl<O: Copy + Debug> Transactions<O> {
         if status != 408 || tx.request.message().method() == Method::Invite {
             let request = tx.request.message();
             let tag = Some(&tx.to_tag[..]).filter(|t| !t.is_empty());
+            let custom = Custom::of_response(&self.custom, request.method_token(), status);
             let mut w =
-                Writer::response_to(&mut self.scratch.message, &request, status, reason, Some(&tx.via), tag);
+                Writer::response_to(&mut self.scratch.message, &request, status, reason, Some(&tx.via), tag)
+                    .with_custom(custom);
             if status == 100 {
                 // RFC 3261 8.2.6.1
                 w.copy(&request, HeaderId::Timestamp);
@@ -131,7 +133,7 @@ impl<O: Copy + Debug> Transactions<O> {
         let invented = self.keys.stateless_tag(request);
         let tag = to_tag.unwrap_or(&invented);
         let w = Writer::response_to(&mut self.scratch.message, msg, status, reason, stamped, Some(tag));
-        fill(w);
+        fill(w.with_custom(Custom::of_response(&self.custom, msg.method_token(), status)));
         trace::send(cx, to, &self.scratch.message, 0, trace::trace_id_of(msg));
     }
 }

@@ -1,11 +1,42 @@
-//! `custom_headers`: headers that the configuration adds to, replaces in, or removes from what we send.
+//! Custom headers: what the operator adds to, replaces in, or removes from messages as they are written.
 
-use crate::config::model::CustomHeader;
-use crate::wire::sip::Writer;
+use super::header::HeaderId;
 use smallvec::SmallVec;
 
-/// The entries that apply to one message.
-#[derive(Debug, Default)]
+/// One header that the operator adds, replaces or removes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CustomHeader {
+    /// Header name.
+    pub name: String,
+    /// Header value; none removes the header.
+    pub value: Option<String>,
+    /// Replace occurrences instead of adding one.
+    pub replace: bool,
+    /// Methods it applies to; `*` is all. Empty: no request.
+    pub methods: Vec<String>,
+    /// Status codes it applies to; 0 is all. Empty: no response.
+    pub codes: Vec<u16>,
+}
+
+impl CustomHeader {
+    /// Whether a header of this name stays as it is, because no message could be read, or would find its way, without it.
+    pub fn is_fixed(name: &str) -> bool {
+        use HeaderId as H;
+        matches!(
+            H::from_name(name.as_bytes()),
+            H::Via | H::From | H::To | H::CallId | H::CSeq | H::ContentLength
+        )
+    }
+
+    fn is_named(&self, name: &[u8]) -> bool {
+        let id = HeaderId::from_name(name);
+        let same_id = id != HeaderId::Other && id == HeaderId::from_name(self.name.as_bytes());
+        same_id || self.name.as_bytes().eq_ignore_ascii_case(name)
+    }
+}
+
+/// The custom headers of one message.
+#[derive(Clone, Debug, Default)]
 pub struct Custom<'c> {
     entries: SmallVec<[&'c CustomHeader; 4]>,
 }
@@ -25,23 +56,17 @@ impl<'c> Custom<'c> {
     }
 
     fn filter(all: &'c [CustomHeader], fits: impl Fn(&CustomHeader) -> bool) -> Self {
-        Custom { entries: all.iter().filter(|h| fits(h)).collect() }
+        Custom { entries: all.iter().filter(|h| fits(h) && !CustomHeader::is_fixed(&h.name)).collect() }
     }
 
-    /// Whether headers of this name are left out: an entry removes or replaces them.
+    /// Whether headers of this name, long or compact, are left out: an entry removes or replaces them.
     pub fn removes(&self, name: &[u8]) -> bool {
-        self.entries
-            .iter()
-            .any(|h| (h.value.is_none() || h.replace) && h.name.as_bytes().eq_ignore_ascii_case(name))
+        self.entries.iter().any(|h| (h.value.is_none() || h.replace) && h.is_named(name))
     }
 
-    /// Writes the headers that the entries add.
-    pub fn add_to(&self, w: &mut Writer<'_>) {
-        for header in &self.entries {
-            if let Some(value) = &header.value {
-                w.field(header.name.as_bytes(), &[value.as_bytes()]);
-            }
-        }
+    /// The headers that the entries add, names and values.
+    pub fn added(&self) -> impl Iterator<Item = (&'c str, &'c str)> + '_ {
+        self.entries.iter().filter_map(|h| Some((h.name.as_str(), h.value.as_deref()?)))
     }
 }
 
@@ -90,5 +115,14 @@ mod tests {
         assert!(removes(&all, b"p-early-media") && !removes(&all, b"X-A"));
         all[1].replace = true;
         assert!(removes(&all, b"x-a"));
+        assert!(removes(&[header("k", None, &["*"], &[])], b"Supported"), "compact and long are one name");
+    }
+
+    #[test]
+    fn what_frames_a_message_stays() {
+        let all: Vec<_> =
+            ["Via", "f", "To", "call-id", "CSeq", "l"].map(|n| header(n, None, &["*"], &[0])).into();
+        assert!(names(&Custom::of_request(&all, b"INVITE")).is_empty());
+        assert!(names(&Custom::of_response(&all, b"INVITE", 200)).is_empty());
     }
 }
