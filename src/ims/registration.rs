@@ -129,12 +129,12 @@ pub(super) fn on_register(
         }
         Outcome::Challenge(made) => offer(service, cx, id, (user, flow), msg, &shield, made),
         Outcome::Refused { status, reason } => {
-            service.note_wrong(cx, user, reason);
+            service.note_wrong(cx, user, msg, reason);
             leave_unanswered(service, cx, &shield);
             refuse(service, cx, id, &Refusal::new(status, reason));
         }
         Outcome::TurnedAway { wait_secs } => {
-            service.note_wrong(cx, user, "too many wrong answers have come from there: wait a minute");
+            service.note_wrong(cx, user, msg, "too many wrong answers have come from there: wait a minute");
             refuse(service, cx, id, &Refusal::turned_away(wait_secs));
         }
     }

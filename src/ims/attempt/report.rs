@@ -230,6 +230,11 @@ fn brief(words: &str) -> String {
     words.split("; ").next().unwrap_or_default().to_owned()
 }
 
+/// The advice at the end of words of the log, if there is any.
+pub(super) fn advice(words: &str) -> Option<&str> {
+    words.split_once("; ").map(|(_, advice)| advice)
+}
+
 fn packets_of(count: u64) -> String {
     format!("{count} packet{}", if count == 1 { "" } else { "s" })
 }
@@ -269,5 +274,6 @@ mod tests {
         ] {
             assert_eq!(brief(words), said);
         }
+        assert_eq!([advice("wrong; compare K; or op"), advice("wrong")], [Some("compare K; or op"), None]);
     }
 }

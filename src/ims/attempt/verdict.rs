@@ -1,6 +1,6 @@
 //! The likely cause of an attempt that stopped, and the cure.
 
-use super::report::{State, StepView, Trouble, name};
+use super::report::{State, StepView, Trouble, advice, name};
 use super::{Attempt, Counted, Packet};
 
 fn trouble(step: &'static str, cause: impl Into<String>, cure: impl Into<String>) -> Trouble {
@@ -58,7 +58,9 @@ pub(super) fn of(attempt: &Attempt, step: &StepView, counted: Counted, unknown_s
              mixes two attempts up: switch it to airplane mode and back",
         ),
         name::DIGEST if failed => {
-            trouble(step.name, &*step.text, "correct the user's keys or password in ue_db")
+            let advice = attempt.words.as_deref().and_then(advice);
+            let cure = advice.unwrap_or("correct the user's keys or password in ue_db");
+            trouble(step.name, &*step.text, cure)
         }
         _ if failed => {
             trouble(step.name, &*step.text, "the log says more: log ims.level=info,sip.level=debug")

@@ -49,10 +49,19 @@ impl Service {
     }
 
     /// It is refused for its credentials: the trouble that was just told says why.
-    pub(in crate::ims) fn note_wrong(&mut self, cx: &Cx<'_>, user: UserId, otherwise: &str) {
+    pub(in crate::ims) fn note_wrong(
+        &mut self,
+        cx: &Cx<'_>,
+        user: UserId,
+        msg: &Message<'_>,
+        otherwise: &str,
+    ) {
         let told = self.troubles.of(user).filter(|(at, _)| *at == cx.wall.as_secs()).map(|(_, words)| words);
-        // an answer that should have come through the associations proves nothing, whatever it is
-        let step = if self.attempts.is_bare(user) { Step::Answer } else { Step::Digest };
+        // a response that should have come through the associations proves nothing, whatever it is; a SIM that rejects the
+        // challenge has no keys for them (TS 24.229 5.1.1.5.3)
+        let responds =
+            credentials(msg).is_some_and(|given| !given.response.is_empty() && given.auts.is_none());
+        let step = if responds && self.attempts.is_bare(user) { Step::Answer } else { Step::Digest };
         self.attempts.failed(user, cx.wall, step, told.as_deref().unwrap_or(otherwise));
     }
 
@@ -72,7 +81,7 @@ impl Service {
                     let words = "the SIM told its sequence number (AUTS)";
                     self.attempts.failed(user, cx.wall, Step::Digest, words);
                 }
-                false => self.note_wrong(cx, user, "the nonce was old"),
+                false => self.note_wrong(cx, user, msg, "the nonce was old"),
             }
         }
         self.attempts.asked(user, algorithm(value).name());

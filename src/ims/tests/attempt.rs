@@ -212,6 +212,36 @@ fn a_sim_that_rejects_the_challenge_says_so() {
     let report = told(&mut lab, BOB, None);
     stopped(&report, "Digest right", "MAC failure");
     assert_eq!(state(&report, "Answer seen").0, State::Done);
+    let cure = report.trouble.expect("a trouble").cure;
+    assert!(cure.starts_with("compare K digit by digit; ") && cure.contains("isim_auth"), "{cure}");
+}
+
+/// TS 24.229 5.1.1.5.3: such an answer comes in clear, because the SIM gave no keys for anything else.
+#[test]
+fn a_sim_that_rejects_the_challenge_of_associations_is_not_taken_for_a_phone_without_ipsec() {
+    let mut lab = lab();
+    let mut bob = Guarded::new();
+    let mut challenge = bob.challenged(&mut lab);
+    for _ in 0..2 {
+        let full = bob.phone.authorization(&challenge, "REGISTER", "sip:ims.test");
+        let (before, after) = full.split_once("response=\"").unwrap();
+        let silent = format!("{before}response=\"{}{}", &after[32..], bob.offer());
+        let text = bob.phone.register_text(&silent);
+        let mut sent = lab.on_sip(bob.phone.flow(), text);
+        if sent.is_empty() {
+            sent = install(&mut lab);
+        }
+        challenge = sent.remove(0);
+    }
+    assert_eq!(challenge.status(), 403);
+    let report = told(&mut lab, BOB, Some(NONE));
+    stopped(&report, "Digest right", "MAC failure");
+    assert_eq!(
+        (state(&report, "Answer seen").0, state(&report, "ESP seen").0),
+        (State::Done, State::Needless)
+    );
+    let cure = report.trouble.expect("a trouble").cure;
+    assert!(cure.starts_with("compare K digit by digit"), "{cure}");
 }
 
 #[test]
