@@ -4,7 +4,7 @@ use super::Phone;
 use super::auth::{Credentials, Proof};
 use super::client::Purpose;
 use super::event::Event;
-use super::message::{Request, host, texts};
+use super::message::{Request, host, refusal, texts};
 use super::security::Refused;
 use crate::settings::{Protect, Settings, Transport};
 use imsbox::base::time::{Duration, Instant};
@@ -194,7 +194,7 @@ impl Phone {
         match self.security_refusal(answer) {
             Some(Refused::Again) => return self.restart_register(now),
             Some(Refused::Failed(words)) => {
-                let words = format!("{} {}: {words}", answer.status(), text_of_reason(answer));
+                let words = format!("{}: {words}", refusal(answer));
                 return self.fail_registration(now, Some(answer.status()), words);
             }
             None => {}
@@ -218,14 +218,13 @@ impl Phone {
                 self.repeat_register(now);
             }
             code => {
-                let reason = lossy(answer.reason()).into_owned();
-                let words = self.why_refused(attempt, code, &reason);
+                let words = self.why_refused(attempt, answer);
                 self.fail_registration(now, Some(code), words);
             }
         }
     }
 
-    fn why_refused(&self, attempt: Attempt, code: u16, reason: &str) -> String {
+    fn why_refused(&self, attempt: Attempt, answer: &Message<'_>) -> String {
         let answered = self.registration.credentials.as_ref().is_some_and(Credentials::is_answer);
         let is_wrong_answer = answered && attempt.challenges > 0;
         let why = if attempt.wrong_macs > 0 {
@@ -234,12 +233,12 @@ impl Phone {
             ": the network refuses the SIM's RES: K or the algorithm differs, or the length of RES".to_owned()
         } else if is_wrong_answer {
             ": the password is not the one that the network has".to_owned()
-        } else if matches!(code, 403 | 404) {
+        } else if matches!(answer.status(), 403 | 404) {
             format!(": the network does not know {} as {}", self.settings.impu, self.settings.impi)
         } else {
             String::new()
         };
-        format!("{code} {reason}{why}")
+        refusal(answer) + &why
     }
 
     fn on_registered(&mut self, now: Instant, attempt: Attempt, answer: &Message<'_>) {
@@ -313,7 +312,7 @@ impl Phone {
             }
         }
         if attempt.wrong_macs > MOST_WRONG_MACS {
-            let words = self.why_refused(attempt, answer.status(), &text_of_reason(answer));
+            let words = self.why_refused(attempt, answer);
             return self.fail_registration(now, Some(answer.status()), words);
         }
         self.registration.attempt = Some(attempt);
@@ -398,10 +397,6 @@ impl Phone {
             self.begin_register(now);
         }
     }
-}
-
-fn text_of_reason(answer: &Message<'_>) -> String {
-    lossy(answer.reason()).into_owned()
 }
 
 /// The URI of a name-addr.

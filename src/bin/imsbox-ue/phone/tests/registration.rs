@@ -169,6 +169,12 @@ fn refusals_say_what_is_likely() {
         let (_, events) = hear(&mut phone, Instant::ZERO, &answer(&message, status, "t", ""));
         assert!(matches!(&events[..], [Event::NotRegistered(Some(_), w)] if w == words), "{events:?}");
     }
+    // and what the network says itself
+    let (mut phone, message) = registering(&[]);
+    let text = "Warning: 399 ims \"the SPI 5000 is in use\"\r\n";
+    let (_, events) = hear(&mut phone, Instant::ZERO, &answer(&message, "503 Full", "t", text));
+    let Some(Event::NotRegistered(_, words)) = events.last() else { panic!("{events:?}") };
+    assert_eq!(words, "503 Full, 399 ims \"the SPI 5000 is in use\"");
     let (mut phone, message) = registering(&[]);
     let text = "WWW-Authenticate: Digest realm=\"h\",nonce=\"n\"\r\n";
     let message = hear(&mut phone, Instant::ZERO, &answer(&message, "401 x", "t", text)).0.remove(0);
