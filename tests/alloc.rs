@@ -1,5 +1,5 @@
 //! The hot path allocates nothing after warm-up: parsing, reading headers, absorbing retransmissions, matching the ACK of a
-//! dialog, and echoing RTP.
+//! dialog, echoing and relaying RTP.
 
 #[path = "support/vectors.rs"]
 mod vectors;
@@ -9,7 +9,8 @@ use imsbox::base::time::{Duration, Instant, UnixTime};
 use imsbox::base::trace::Silent;
 use imsbox::proto::cx::Cx;
 use imsbox::proto::flow::{Flow, LocalId};
-use imsbox::proto::media::table::{MediaTable, PacketVerdict, Remote};
+use imsbox::proto::media::held::Held;
+use imsbox::proto::media::table::{Action, MediaTable, PacketVerdict, Remote, Treatment};
 use imsbox::proto::outbox::Outbox;
 use imsbox::proto::sip::dialog::{Dialog, DialogKey};
 use imsbox::proto::sip::digest::Credentials;
@@ -18,6 +19,7 @@ use imsbox::wire::sdp::Sdp;
 use imsbox::wire::sip::{HeaderId, Index, Message, Uri, Via, Writer};
 use platform::counting::Counting;
 use std::hint::black_box;
+use std::net::SocketAddr;
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
@@ -134,6 +136,48 @@ fn echoing_rtp_and_rtcp_allocates_nothing() {
         }
     });
     assert_eq!(count, 0);
+}
+
+#[test]
+fn relaying_and_holding_back_rtp_and_rtcp_allocates_nothing() {
+    const RTP: [u8; 12] = [0x80, 0, 0, 1, 0, 0, 0, 160, 0, 0, 0, 7];
+    const RTCP: [u8; 8] = [0x80, 200, 0, 1, 0, 0, 0, 7];
+    let mut table = MediaTable::new(4, [(10_000, 10_009), (10_000, 10_009)]);
+    let peers: [SocketAddr; 2] = ["192.0.2.1:4000", "[2001:db8::1]:5000"].map(|a| a.parse().unwrap());
+    let sessions = [0, 1].map(|local| table.open(Instant::ZERO, LocalId(local)).unwrap().0);
+    for n in 0..2 {
+        table.set_action(sessions[n], Action::Forward { to: sessions[1 - n] });
+        table.set_remote(sessions[n], Some(Remote::muxed(peers[n])));
+    }
+    let delay = Duration::from_secs(1);
+    let mut held = Held::new();
+    let mut sent = 0;
+    let count = allocations(|| {
+        for packet in 0..1000 {
+            let now = Instant::ZERO + Duration::from_millis(20 * packet);
+            for n in 0..2 {
+                if packet == 500 {
+                    table.set_treatment(sessions[n], Treatment { delay, ..Treatment::default() });
+                }
+                for octets in [&RTP[..], &RTCP[..]] {
+                    match table.on_packet(now, sessions[n], false, peers[n], octets) {
+                        PacketVerdict::Send { to, .. } => sent += usize::from(to == peers[1 - n]),
+                        PacketVerdict::Hold { until } => {
+                            assert!(held.keep(until, sessions[n], false, octets));
+                        }
+                        PacketVerdict::Drop(why) => panic!("{why}"),
+                    }
+                }
+            }
+            while let Some(due) = held.due(now) {
+                let verdict = table.on_due(due.session, due.rtcp, held.packet(&due));
+                sent += usize::from(matches!(verdict, PacketVerdict::Send { .. }));
+                held.free(due);
+            }
+        }
+    });
+    assert_eq!(count, 0);
+    assert_eq!(sent, 4 * (1000 - 50), "those of the last second are still held");
 }
 
 /// A transaction layer with what it needs, one turn at a time.

@@ -112,6 +112,11 @@ fn media(view: &MediaView) -> Value {
             out[name] = json!(addr.to_string());
         }
     }
+    for (name, is_blocked) in [("rtp_block", view.rtp_block), ("rtcp_block", view.rtcp_block)] {
+        if is_blocked {
+            out[name] = json!(true);
+        }
+    }
     out
 }
 
@@ -283,6 +288,8 @@ mod tests {
             rtcp_addr: None,
             rtcp_recv_count: 3,
             rtcp_send_count: 4,
+            rtp_block: false,
+            rtcp_block: true,
         });
         assert_eq!(
             dialog(&view),
@@ -292,7 +299,7 @@ mod tests {
                 "event_list": [{ "type": "recv", "timestamp": 0.5, "state": "init", "text": "INVITE" }],
                 "medias": [{
                     "type": "audio", "qos": "disabled", "dir": "sendrecv", "rtp_recv_count": 1, "rtp_send_count": 2,
-                    "rtcp_recv_count": 3, "rtcp_send_count": 4, "rtp_addr": "[2001:db8::1]:10000",
+                    "rtcp_recv_count": 3, "rtcp_send_count": 4, "rtp_addr": "[2001:db8::1]:10000", "rtcp_block": true,
                 }],
             })
         );

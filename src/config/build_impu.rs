@@ -8,6 +8,7 @@ use super::model::{AnswerBody, Impu};
 use super::schema::Scope;
 use super::section::Section;
 use super::value::{Data, Value};
+use crate::proto::media::table::Treatment;
 
 impl Builder<'_> {
     /// The echo numbers.
@@ -60,6 +61,11 @@ impl Builder<'_> {
             audio: section.bool("audio"),
             video: section.bool("video"),
             text: section.bool("text"),
+            packets: Treatment {
+                rtp_block: !section.bool("rtp"),
+                rtcp_block: !section.bool("rtcp"),
+                delay: section.seconds("media_delay"),
+            },
             session_timer: self.session_timer(&section),
             precondition: precondition(&section),
         })

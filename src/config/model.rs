@@ -2,6 +2,7 @@
 //!
 //! `schema` says what a file may hold, `load` turns a document into this; nothing below is optional that has a default.
 
+use crate::proto::media::table::Treatment;
 use crate::proto::sip::sec_agree::{Encryption, Integrity, Policy};
 pub use crate::wire::sip::CustomHeader;
 use std::net::{IpAddr, SocketAddr};
@@ -404,6 +405,8 @@ pub struct Impu {
     pub video: bool,
     /// `text`: false rejects that media.
     pub text: bool,
+    /// `rtp`, `rtcp`, `media_delay`: what is done to the media packets that this identity sends.
+    pub packets: Treatment,
     /// Session timer of this identity, when given.
     pub session_timer: Option<SessionTimer>,
     /// Precondition mode of this identity, when given.
@@ -449,6 +452,7 @@ impl Impu {
             audio: true,
             video: true,
             text: true,
+            packets: Treatment::default(),
             session_timer: None,
             precondition: None,
         }

@@ -107,9 +107,14 @@ pub const IMPU: &[Property] = &[
         .unit(Unit::Seconds),
     property("media_delay", Kind::Number(0.0, 60.0), Number(0.0), "Delay of media packets.")
         .unit(Unit::Seconds)
-        .pending(feature::MEDIA),
-    property("rtp", Kind::Bool, Bool(true), "False does not forward RTP.").pending_off(feature::MEDIA),
-    property("rtcp", Kind::Bool, Bool(true), "False does not forward RTCP.").pending_off(feature::MEDIA),
+        .pending(feature::MEDIA)
+        .but_echo(),
+    property("rtp", Kind::Bool, Bool(true), "False does not forward RTP.")
+        .pending_off(feature::MEDIA)
+        .but_echo(),
+    property("rtcp", Kind::Bool, Bool(true), "False does not forward RTCP.")
+        .pending_off(feature::MEDIA)
+        .but_echo(),
     property("sdp_file", Kind::File, Nothing, "Echo: file that forces the media offered and answered.")
         .pending(feature::MEDIA)
         .aliases(&["sip_file"]),

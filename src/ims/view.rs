@@ -4,6 +4,7 @@ use crate::base::time::Instant;
 use crate::config::model::User;
 use crate::ims::identity;
 use crate::ims::registrar::Binding;
+use crate::proto::media::table::SessionView;
 use crate::wire::sip::text::lossy;
 use std::net::SocketAddr;
 
@@ -193,4 +194,44 @@ pub struct MediaView {
     pub rtcp_recv_count: u64,
     /// RTCP packets sent.
     pub rtcp_send_count: u64,
+    /// RTP that comes in is not passed on.
+    pub rtp_block: bool,
+    /// Nor is RTCP.
+    pub rtcp_block: bool,
+}
+
+impl MediaView {
+    /// A stream whose packets do not pass here, or have not yet.
+    pub fn new(kind: &'static str, dir: &'static str) -> Self {
+        MediaView {
+            kind,
+            qos: "disabled",
+            dir,
+            rtp_addr: None,
+            rtp_recv_count: 0,
+            rtp_send_count: 0,
+            rtcp_addr: None,
+            rtcp_recv_count: 0,
+            rtcp_send_count: 0,
+            rtp_block: false,
+            rtcp_block: false,
+        }
+    }
+
+    /// The stream with what the media table knows of its packets.
+    #[must_use]
+    pub fn with_packets(self, session: &SessionView) -> Self {
+        let SessionView { rtp, rtcp, counters, treatment, .. } = session;
+        MediaView {
+            rtp_addr: *rtp,
+            rtp_recv_count: counters.rtp_recv,
+            rtp_send_count: counters.rtp_send,
+            rtcp_addr: *rtcp,
+            rtcp_recv_count: counters.rtcp_recv,
+            rtcp_send_count: counters.rtcp_send,
+            rtp_block: treatment.rtp_block,
+            rtcp_block: treatment.rtcp_block,
+            ..self
+        }
+    }
 }

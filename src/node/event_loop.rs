@@ -1,7 +1,7 @@
 //! The loop: sockets feed the core, the core's outputs go to sockets, and between turns the program sleeps in the poll.
 //!
-//! One turn: sleep until a socket is ready or a deadline has come; read the clocks; drain the ready sockets, media first and each
-//! within its share and the turn's time; let the core's timers run; carry out the outbox; hand the log and the storage what they have. Without a
+//! One turn: sleep until a socket is ready or a deadline has come; read the clocks; send held media that is due; drain the ready
+//! sockets, media first and each within its share and the turn's time; let the core's timers run; carry out the outbox; hand the log and the storage what they have. Without a
 //! deadline and without a packet nothing wakes the program.
 
 use crate::base::time::{Duration, Instant};
@@ -184,6 +184,7 @@ impl Node {
         for event in events.iter() {
             self.on_event(event);
         }
+        self.media.release(&mut self.core, &mut self.world);
         self.drain_ready();
         self.core.tick(&mut self.world.cx());
         self.streams.tick(&mut self.core, &mut self.world);
@@ -205,8 +206,13 @@ impl Node {
             Stage::Leaving { until } => Some(until),
             Stage::Running => None,
         };
-        let deadlines =
-            [self.core.next_deadline(), self.streams.next_deadline(), self.service.deadline(), leaving];
+        let deadlines = [
+            self.core.next_deadline(),
+            self.streams.next_deadline(),
+            self.media.next_deadline(),
+            self.service.deadline(),
+            leaving,
+        ];
         let next = deadlines.into_iter().flatten().min()?;
         Some(next.since(self.world.clock()))
     }

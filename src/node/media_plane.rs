@@ -1,14 +1,17 @@
 //! The RTP and RTCP sockets, and the path of a packet through them: received into a buffer of the batch, judged by the core's media
-//! table, and sent from the same buffer. The service knows nothing of it.
+//! table, and sent from the same buffer, at once or, where it is to be held back, when it is due. The service knows nothing of it.
 
 use crate::base::arena::{Arena, Id};
+use crate::base::time::Instant;
 use crate::base::trace::{Dir, Layer, Level, Subject};
 use crate::config::model::SipSocket;
 use crate::ims::core::{Core, MAX_MEDIA_SESSIONS};
 use crate::node::token::{Kind, Source};
 use crate::node::world::World;
 use crate::proto::flow::LocalId;
+use crate::proto::media::held::{Due, Held};
 use crate::proto::media::table::PacketVerdict;
+use arrayvec::ArrayVec;
 use mio::unix::SourceFd;
 use mio::{Interest, Registry};
 use platform::batch::{BATCH, Datagram, RecvBatch, SendBatch};
@@ -47,6 +50,8 @@ pub struct MediaPlane {
     /// By `LocalId`: the addresses to try for a pair's sockets, in order.
     hosts: Vec<(IpAddr, Option<IpAddr>)>,
     buffers: RecvBatch,
+    /// There once a packet had to be held back.
+    held: Option<Held>,
 }
 
 impl MediaPlane {
@@ -62,6 +67,7 @@ impl MediaPlane {
             by_session: HashMap::new(),
             hosts: hosts.collect(),
             buffers: RecvBatch::new(BATCH, MAX_PACKET),
+            held: None,
         }
     }
 
@@ -106,8 +112,9 @@ impl MediaPlane {
         for most in [FEW, BATCH] {
             match self.buffers.recv(pair.socket(rtcp).as_fd(), most) {
                 Ok(n) => {
-                    let exits = Exits { pairs: &self.pairs, by_session: &self.by_session, own: pair };
-                    pass_on(&self.buffers, &exits, rtcp, core, world);
+                    let exits = Exits { pairs: &self.pairs, by_session: &self.by_session, own: Some(pair) };
+                    let entry = (pair.session, rtcp);
+                    pass_on(&self.buffers, exits, entry, &mut self.held, core, world);
                     if n < most {
                         return false; // there are no more, and the poll will tell of the next one
                     }
@@ -122,6 +129,32 @@ impl MediaPlane {
             }
         }
         true
+    }
+
+    /// When [`MediaPlane::release`] must be called next, if ever.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        self.held.as_ref()?.next_deadline()
+    }
+
+    /// Sends the held packets that are due.
+    pub fn release(&mut self, core: &mut Core, world: &mut World) {
+        let Some(held) = &mut self.held else { return };
+        let mut due: ArrayVec<Due, BATCH> = ArrayVec::new();
+        loop {
+            due.extend(std::iter::from_fn(|| held.due(world.now)).take(BATCH));
+            if due.is_empty() {
+                return;
+            }
+            let exits = Exits { pairs: &self.pairs, by_session: &self.by_session, own: None };
+            let mut departure = Departure::new(exits);
+            for entry in &due {
+                let packet = held.packet(entry);
+                let verdict = core.media_mut().on_due(entry.session, entry.rtcp, packet);
+                departure.add(verdict, packet, core);
+            }
+            departure.leave(core);
+            due.drain(..).for_each(|entry| held.free(entry));
+        }
     }
 
     fn watch(&self, id: Id<Pair>, registry: &Registry) -> io::Result<()> {
@@ -142,19 +175,20 @@ fn bind_pair(host: IpAddr, port: u16) -> io::Result<(UdpSocket, UdpSocket)> {
     Ok((rtp, bind_udp(SocketAddr::new(host, rtcp_port), options)?))
 }
 
-/// Where packets that came in on one pair may leave.
+/// The ports by which packets may leave.
 struct Exits<'a> {
     pairs: &'a Arena<Pair>,
     by_session: &'a HashMap<u64, Id<Pair>>,
-    own: &'a Pair,
+    /// The pair that most leave by, if that is known.
+    own: Option<&'a Pair>,
 }
 
 impl<'a> Exits<'a> {
     fn pair(&self, session: u64) -> Option<&'a Pair> {
-        if session == self.own.session {
-            return Some(self.own);
+        match self.own {
+            Some(own) if own.session == session => Some(own),
+            _ => self.pairs.get(*self.by_session.get(&session)?),
         }
-        self.pairs.get(*self.by_session.get(&session)?)
     }
 
     /// Sends a batch from a session's port; what is lost is taken back from the counters.
@@ -168,28 +202,63 @@ impl<'a> Exits<'a> {
     }
 }
 
-/// Judges each received packet and sends it on, as many at once as leave from one port.
-fn pass_on(buffers: &RecvBatch, exits: &Exits<'_>, rtcp: bool, core: &mut Core, world: &mut World) {
+/// Packets on their way out: as many at once as leave by one port.
+struct Departure<'a> {
+    exits: Exits<'a>,
+    /// Session, and whether by its RTCP port.
+    exit: (u64, bool),
+    batch: SendBatch<'a>,
+}
+
+impl<'a> Departure<'a> {
+    fn new(exits: Exits<'a>) -> Self {
+        Departure { exits, exit: (0, false), batch: SendBatch::new() }
+    }
+
+    /// Adds a packet if it is to be sent.
+    fn add(&mut self, verdict: PacketVerdict, packet: &'a [u8], core: &mut Core) {
+        let PacketVerdict::Send { session, rtcp, to } = verdict else { return };
+        if (session, rtcp) != self.exit {
+            self.leave(core);
+            self.exit = (session, rtcp);
+        }
+        self.batch.push(to, None, packet);
+    }
+
+    /// Sends what was added.
+    fn leave(&mut self, core: &mut Core) {
+        if !self.batch.is_empty() {
+            self.exits.send(&mut self.batch, self.exit.0, self.exit.1, core);
+        }
+    }
+}
+
+/// Judges each packet that came in by a session's port, and sends it on or keeps it.
+fn pass_on(
+    buffers: &RecvBatch,
+    exits: Exits<'_>,
+    (session, rtcp): (u64, bool),
+    held: &mut Option<Held>,
+    core: &mut Core,
+    world: &mut World,
+) {
     let is_traced = world.log.wants(Layer::Media, Level::Debug);
-    let mut batch = SendBatch::new();
-    let mut exit = (exits.own.session, rtcp);
+    let mut departure = Departure::new(exits);
     for datagram in buffers.datagrams() {
         // what is cut short is no packet: the table counts it as one of those
         let packet = if datagram.truncated { &[] } else { datagram.octets };
-        let verdict = core.media_mut().on_packet(world.now, exits.own.session, rtcp, datagram.from, packet);
+        let verdict = core.media_mut().on_packet(world.now, session, rtcp, datagram.from, packet);
         if is_traced {
-            trace_packet(exits.own.session, rtcp, &datagram, verdict, core, world);
+            trace_packet(session, rtcp, &datagram, verdict, core, world);
         }
-        let PacketVerdict::Send { session, rtcp, to } = verdict else { continue };
-        if (session, rtcp) != exit && !batch.is_empty() {
-            exits.send(&mut batch, exit.0, exit.1, core);
+        if let PacketVerdict::Hold { until } = verdict
+            && !held.get_or_insert_with(Held::new).keep(until, session, rtcp, packet)
+        {
+            core.media_mut().on_not_held(session);
         }
-        exit = (session, rtcp);
-        batch.push(to, None, datagram.octets);
+        departure.add(verdict, packet, core);
     }
-    if !batch.is_empty() {
-        exits.send(&mut batch, exit.0, exit.1, core);
-    }
+    departure.leave(core);
 }
 
 fn trace_packet(
@@ -210,6 +279,11 @@ fn trace_packet(
             cx.trace_content(Layer::Media, Level::Debug, Dir::From, subject, text, datagram.octets);
             let text = format_args!("{protocol}/{media} {len} octets to {to}");
             cx.trace(Layer::Media, Level::Debug, Dir::To, subject, text);
+        }
+        PacketVerdict::Hold { until } => {
+            let delay = until.since(cx.now).as_millis();
+            let text = format_args!("{protocol}/{media} {len} octets from {from}, held back for {delay} ms");
+            cx.trace_content(Layer::Media, Level::Debug, Dir::From, subject, text, datagram.octets);
         }
         PacketVerdict::Drop(why) => {
             let text = format_args!("{protocol}/{media} {len} octets from {from} dropped: {why}");

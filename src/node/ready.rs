@@ -3,8 +3,11 @@
 use crate::node::token::{Kind, Source};
 use std::collections::{HashSet, VecDeque};
 
+/// Sources for which there is room from the beginning, so that a busy turn allocates nothing.
+const EXPECTED: usize = 1024;
+
 /// Ready sources: media, and the rest, each in the order in which it became ready.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct ReadySet {
     media: VecDeque<Source>,
     rest: VecDeque<Source>,
@@ -12,6 +15,17 @@ pub struct ReadySet {
     queued: HashSet<Source>,
     /// What has had its share of this turn and wants more.
     left: Vec<Source>,
+}
+
+impl Default for ReadySet {
+    fn default() -> Self {
+        ReadySet {
+            media: VecDeque::with_capacity(EXPECTED),
+            rest: VecDeque::with_capacity(EXPECTED),
+            queued: HashSet::with_capacity(EXPECTED),
+            left: Vec::with_capacity(EXPECTED),
+        }
+    }
 }
 
 impl ReadySet {

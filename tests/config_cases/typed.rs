@@ -4,6 +4,7 @@ use crate::{load_text, said};
 use imsbox::api::log_options::LogConfig;
 use imsbox::config::model::*;
 use imsbox::config::{Loaded, MemoryFiles, Severity, load};
+use imsbox::proto::media::table::Treatment;
 use imsbox::proto::sip::sec_agree::{Encryption, Integrity, Policy};
 use std::path::Path;
 use std::time::Duration;
@@ -157,13 +158,16 @@ fn echo_is_a_string_an_object_or_an_array_of_them() {
         ["tel:+666", "urn:service:sos", "sip:e@x.org"]
     );
     let text = "sip_addr: '127.0.0.1',\n\
-        echo: { impu: 'tel:1', code: 486, content: 'a.xml', content_type: 'a/b', answer_delay: 0.5 }";
+        echo: { impu: 'tel:1', code: 486, content: 'a.xml', content_type: 'a/b', answer_delay: 0.5,\n\
+        media_delay: 0.25, rtcp: false }";
     let files = MemoryFiles::default().with("ims.cfg", text).with("a.xml", "<a/>");
     let echo = load(Path::new("ims.cfg"), &files).config.expect("a configuration").echo;
     assert_eq!(echo[0].code, Some(486));
     let body = AnswerBody { file: "a.xml".into(), content_type: "a/b".into(), octets: b"<a/>".to_vec() };
     assert_eq!(echo[0].content, Some(body));
     assert_eq!(echo[0].answer_delay, Duration::from_millis(500));
+    let packets = Treatment { rtp_block: false, rtcp_block: true, delay: Duration::from_millis(250) };
+    assert_eq!(echo[0].packets, packets);
 }
 
 #[test]

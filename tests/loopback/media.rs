@@ -3,9 +3,10 @@
 use crate::harness::{Running, receive, udp};
 use imsbox::config::model::{Config, SipSocket};
 use imsbox::proto::flow::LocalId;
-use imsbox::proto::media::table::{Action, Counters, Remote};
+use imsbox::proto::media::table::{Action, Counters, Remote, Treatment};
 use imsbox::proto::outbox::Output;
 use std::net::{SocketAddr, UdpSocket};
+use std::time::{Duration, Instant};
 
 const RTCP: [u8; 8] = [0x80, 200, 0, 1, 0, 0, 0, 7];
 
@@ -18,10 +19,19 @@ fn rtp(sequence: u16) -> Vec<u8> {
 
 /// A node whose media ports lie below those that the kernel gives to others, at a place of this test's own.
 fn start(host: &str, place: u16) -> Running {
-    let offset = (std::process::id() % 40) as u16 * 200;
-    let port_min = 20_000 + offset + place * 20;
-    let sip = SipSocket { port_min, port_max: port_min + 19, ..SipSocket::new(host.parse().unwrap(), 0) };
-    Running::with_config(Config { sip: vec![sip], ..Config::default() })
+    start_all(&[host], place)
+}
+
+/// The same with several addresses.
+fn start_all(hosts: &[&str], place: u16) -> Running {
+    let offset = (std::process::id() % 40) as u16 * 300;
+    let port_min = 18_000 + offset + place * 20;
+    let socket = |host: &&str| SipSocket {
+        port_min,
+        port_max: port_min + 19,
+        ..SipSocket::new(host.parse().unwrap(), 0)
+    };
+    Running::with_config(Config { sip: hosts.iter().map(socket).collect(), ..Config::default() })
 }
 
 /// An open media session; pairs that another program holds are passed over.
@@ -32,15 +42,19 @@ struct Session {
 }
 
 fn open(node: &Running) -> Session {
+    open_at(node, LocalId(0))
+}
+
+fn open_at(node: &Running, local: LocalId) -> Session {
     for _ in 0..10 {
-        let (id, port) = node.ask(|cx| {
-            let (id, port) = cx.core.media_mut().open(cx.now, LocalId(0)).unwrap();
-            cx.out.push(Output::OpenMedia { session: id, local: LocalId(0), port });
+        let (id, port) = node.ask(move |cx| {
+            let (id, port) = cx.core.media_mut().open(cx.now, local).unwrap();
+            cx.out.push(Output::OpenMedia { session: id, local, port });
             (id, port)
         });
         node.ask(|_| ());
         if !node.lines.any(&format!("media ports {port} and")) {
-            let at = |port| SocketAddr::new(node.addrs[0].ip(), port);
+            let at = |port| SocketAddr::new(node.addrs[usize::from(local.0)].ip(), port);
             return Session { id, rtp: at(port), rtcp: at(port + 1) };
         }
     }
@@ -138,24 +152,162 @@ fn strangers_and_strange_packets_get_no_echo() {
     node.stop();
 }
 
-#[test]
-fn two_sessions_relay_to_each_other_s_peer() {
-    let node = start("127.0.0.1", 4);
-    let (a, b) = (open(&node), open(&node));
-    let (alice, bob) = (udp("127.0.0.1"), udp("127.0.0.1"));
-    let (to_a, to_b) = (alice.local_addr().unwrap(), bob.local_addr().unwrap());
-    let (id_a, id_b) = (a.id, b.id);
+/// Two sessions that relay to each other, and the sockets of their phones.
+struct Relay {
+    sessions: [Session; 2],
+    rtp: [UdpSocket; 2],
+    rtcp: [UdpSocket; 2],
+}
+
+/// The node's first address faces the first phone, its last one the second.
+fn relay(node: &Running, hosts: [&str; 2]) -> Relay {
+    let last = LocalId(node.addrs.len() as u8 - 1);
+    let sessions = [open(node), open_at(node, last)];
+    let (rtp, rtcp) = (hosts.map(udp), hosts.map(udp));
+    let ids = [sessions[0].id, sessions[1].id];
+    let remotes =
+        [0, 1].map(|n| Remote { rtp: rtp[n].local_addr().unwrap(), rtcp: rtcp[n].local_addr().unwrap() });
     node.ask(move |cx| {
         let media = cx.core.media_mut();
-        for (session, other, peer) in [(id_a, id_b, to_a), (id_b, id_a, to_b)] {
-            media.set_action(session, Action::Forward { to: other });
-            media.set_remote(session, Some(Remote::new(peer)));
+        for n in 0..2 {
+            media.set_action(ids[n], Action::Forward { to: ids[1 - n] });
+            media.set_remote(ids[n], Some(remotes[n]));
         }
     });
-    (0..40).for_each(|n| assert_eq!(alice.send_to(&rtp(n), a.rtp).unwrap(), 172));
-    (0..40).for_each(|n| assert_eq!(receive(&bob), (rtp(n), b.rtp)));
-    bob.send_to(&rtp(99), b.rtp).unwrap();
-    assert_eq!(receive(&alice), (rtp(99), a.rtp));
+    Relay { sessions, rtp, rtcp }
+}
+
+const FAMILIES: [[&str; 2]; 4] =
+    [["127.0.0.1", "127.0.0.1"], ["::1", "::1"], ["127.0.0.1", "::1"], ["::1", "127.0.0.1"]];
+
+#[test]
+fn two_sessions_relay_rtp_and_rtcp_to_each_other_s_peer_whatever_their_families() {
+    for hosts in FAMILIES {
+        let node = start_all(&hosts[..if hosts[0] == hosts[1] { 1 } else { 2 }], 4);
+        let Relay { sessions: [a, b], rtp: [alice, bob], rtcp: [alice_control, bob_control] } =
+            relay(&node, hosts);
+        (0..40).for_each(|n| assert_eq!(alice.send_to(&rtp(n), a.rtp).unwrap(), 172));
+        (0..40).for_each(|n| assert_eq!(receive(&bob), (rtp(n), b.rtp)));
+        bob.send_to(&rtp(99), b.rtp).unwrap();
+        assert_eq!(receive(&alice), (rtp(99), a.rtp));
+        alice_control.send_to(&RTCP, a.rtcp).unwrap();
+        assert_eq!(receive(&bob_control), (RTCP.to_vec(), b.rtcp));
+        bob_control.send_to(&RTCP, b.rtcp).unwrap();
+        assert_eq!(receive(&alice_control), (RTCP.to_vec(), a.rtcp));
+        let one_way = Counters { rtp_recv: 40, rtp_send: 1, rtcp_recv: 1, rtcp_send: 1, dropped: 0 };
+        assert_eq!(counters(&node, a.id), one_way);
+        assert_eq!(counters(&node, b.id), Counters { rtp_recv: 1, rtp_send: 40, ..one_way });
+        node.stop();
+    }
+}
+
+#[test]
+fn no_packet_of_a_relay_allocates() {
+    let node = start_all(&["127.0.0.1", "::1"], 9);
+    let relay = relay(&node, ["127.0.0.1", "::1"]);
+    let run = |packets: u16| {
+        let before = note_allocations(&node);
+        for n in 0..packets {
+            for from in [0, 1] {
+                relay.rtp[from].send_to(&rtp(n), relay.sessions[from].rtp).unwrap();
+                relay.rtcp[from].send_to(&RTCP, relay.sessions[from].rtcp).unwrap();
+            }
+            if n % 10 == 9 {
+                let all = relay.rtp.iter().chain(&relay.rtcp);
+                all.for_each(|socket| (0..10).for_each(|_| drop(receive(socket))));
+            }
+        }
+        note_allocations(&node) - before
+    };
+    run(200);
+    let asking = run(0);
+    assert_eq!(run(1000), asking);
+    node.stop();
+}
+
+/// What a phone's keys sound like on the wire (RFC 4733 2.3): an event with its duration, sent again with the end bit.
+fn telephone_event(sequence: u16, event: u8, end: bool, duration: u16) -> Vec<u8> {
+    let marker = if duration == 160 { 0x80 } else { 0 };
+    let mut packet =
+        vec![0x80, marker | 101, (sequence >> 8) as u8, sequence as u8, 0, 0, 3, 232, 1, 2, 3, 4];
+    packet.extend([event, if end { 0x8a } else { 0x0a }, (duration >> 8) as u8, duration as u8]);
+    packet
+}
+
+#[test]
+fn the_tones_of_keys_come_back_from_the_echo_and_pass_the_relay_as_they_are() {
+    let node = start_all(&["127.0.0.1", "::1"], 10);
+    let (session, phone) = (open(&node), udp("127.0.0.1"));
+    let Relay { sessions: [a, _], rtp: [alice, bob], .. } = relay(&node, ["127.0.0.1", "::1"]);
+    for (n, (event, end, duration)) in
+        [(5, false, 160), (5, false, 320), (5, true, 480), (5, true, 480), (11, false, 160)]
+            .iter()
+            .enumerate()
+    {
+        let packet = telephone_event(n as u16, *event, *end, *duration);
+        phone.send_to(&packet, session.rtp).unwrap();
+        assert_eq!(receive(&phone), (packet.clone(), session.rtp));
+        alice.send_to(&packet, a.rtp).unwrap();
+        assert_eq!(receive(&bob).0, packet);
+    }
+    node.stop();
+}
+
+/// Sets what is done to a session's packets.
+fn treat(node: &Running, session: u64, treatment: Treatment) {
+    node.ask(move |cx| cx.core.media_mut().set_treatment(session, treatment));
+}
+
+#[test]
+fn packets_are_held_back_in_order_and_nothing_is_lost() {
+    let node = start_all(&["127.0.0.1", "::1"], 11);
+    let (session, phone) = (open(&node), udp("127.0.0.1"));
+    let relay = relay(&node, ["127.0.0.1", "::1"]);
+    let delay = Duration::from_millis(40);
+    for id in [session.id, relay.sessions[0].id] {
+        treat(&node, id, Treatment { delay, ..Treatment::default() });
+    }
+    let run = |packets: u16| {
+        let before = note_allocations(&node);
+        let began = Instant::now();
+        for n in 0..packets {
+            phone.send_to(&rtp(n), session.rtp).unwrap();
+            relay.rtp[0].send_to(&rtp(n), relay.sessions[0].rtp).unwrap();
+            relay.rtcp[0].send_to(&RTCP, relay.sessions[0].rtcp).unwrap();
+        }
+        for n in 0..packets {
+            assert_eq!(receive(&phone), (rtp(n), session.rtp));
+            assert_eq!(receive(&relay.rtp[1]), (rtp(n), relay.sessions[1].rtp));
+            assert_eq!(receive(&relay.rtcp[1]).0, RTCP);
+        }
+        assert!(packets == 0 || began.elapsed() >= delay, "they came at once");
+        note_allocations(&node) - before
+    };
+    run(50);
+    let asking = run(0);
+    assert_eq!(run(100), asking, "a packet that is held back allocates");
+    // the way back has no delay of its own
+    relay.rtp[1].send_to(&rtp(7), relay.sessions[1].rtp).unwrap();
+    assert_eq!(receive(&relay.rtp[0]), (rtp(7), relay.sessions[0].rtp));
+    let expected = Counters { rtp_recv: 150, rtp_send: 150, ..Counters::default() };
+    assert_eq!(counters(&node, session.id), expected);
+    node.stop();
+}
+
+#[test]
+fn blocked_rtp_goes_nowhere_and_rtcp_still_does() {
+    let node = start("127.0.0.1", 12);
+    let Relay { sessions: [a, b], rtp: [alice, bob], rtcp: [alice_control, bob_control] } =
+        relay(&node, ["127.0.0.1", "127.0.0.1"]);
+    treat(&node, a.id, Treatment { rtp_block: true, ..Treatment::default() });
+    alice.send_to(&rtp(1), a.rtp).unwrap();
+    bob.send_to(&rtp(2), b.rtp).unwrap();
+    assert_eq!(receive(&alice).0, rtp(2), "only what comes from her is blocked");
+    alice_control.send_to(&RTCP, a.rtcp).unwrap();
+    assert_eq!(receive(&bob_control).0, RTCP);
+    treat(&node, a.id, Treatment::default());
+    alice.send_to(&rtp(3), a.rtp).unwrap();
+    assert_eq!(receive(&bob).0, rtp(3));
     node.stop();
 }
 

@@ -133,6 +133,7 @@ pub(super) fn start(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, msg: 
     call.idle_deadline = Some(cx.now + view.config.call.dialog_timeout);
     let (Kind::Echo(echo), Some(invite)) = (&mut call.kind, &call.invite) else { return };
     let (tx, impu) = (invite.tx, impu(view, echo));
+    echo.streams.treat(call.history.index, impu.packets);
     if let Some(code) = impu.code.filter(|c| !(200..300).contains(c)) {
         let body = impu.content.as_ref();
         return refuse(call, view, cx, code, "the configuration says so", None, body);

@@ -9,7 +9,7 @@ use crate::base::time::Instant;
 use crate::config::model::Config;
 use crate::ims::view::MediaView;
 use crate::proto::flow::LocalId;
-use crate::proto::media::table::MediaTable;
+use crate::proto::media::table::{Label, MediaTable, Treatment};
 use crate::proto::outbox::{Outbox, Output};
 use crate::wire::sdp::{Direction, Media, MediaKind, Sdp};
 use smallvec::SmallVec;
@@ -38,6 +38,9 @@ pub(super) struct Streams {
     /// Sessions whose ports are being opened.
     opening: SmallVec<[u64; 2]>,
     retries_left: u8,
+    /// The dialog's number, for the log.
+    dialog: u32,
+    treatment: Treatment,
     /// The last description that we sent.
     description: Vec<u8>,
 }
@@ -64,8 +67,16 @@ impl Streams {
             lines: SmallVec::new(),
             opening: SmallVec::new(),
             retries_left: 0,
+            dialog: 0,
+            treatment: Treatment::default(),
             description: Vec::new(),
         }
+    }
+
+    /// Says whose streams they are, by the number of the dialog, and what is done to their packets.
+    pub(super) fn treat(&mut self, dialog: u32, treatment: Treatment) {
+        self.dialog = dialog;
+        self.treatment = treatment;
     }
 
     /// The description that [`Streams::answer`] or [`Streams::offer`] wrote last.
@@ -136,6 +147,8 @@ impl Streams {
         kind: MediaKind,
     ) -> bool {
         let Ok((session, port)) = media.open(now, self.local) else { return false };
+        media.set_label(session, Label { dialog: self.dialog, media: kind.name() });
+        media.set_treatment(session, self.treatment);
         out.push(Output::OpenMedia { session, local: self.local, port });
         self.opening.push(session);
         if self.lines.len() <= index {
@@ -277,18 +290,8 @@ impl Streams {
     /// What a person sees of the streams.
     pub(super) fn views(&self, media: &MediaTable) -> Vec<MediaView> {
         let view = |s: &Stream| {
-            let v = media.view(s.session)?;
-            Some(MediaView {
-                kind: s.kind.name(),
-                qos: "disabled",
-                dir: s.direction.name(),
-                rtp_addr: v.rtp,
-                rtp_recv_count: v.counters.rtp_recv,
-                rtp_send_count: v.counters.rtp_send,
-                rtcp_addr: v.rtcp,
-                rtcp_recv_count: v.counters.rtcp_recv,
-                rtcp_send_count: v.counters.rtcp_send,
-            })
+            let view = MediaView::new(s.kind.name(), s.direction.name());
+            Some(view.with_packets(&media.view(s.session)?))
         };
         self.lines.iter().flatten().filter_map(view).collect()
     }

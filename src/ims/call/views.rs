@@ -47,16 +47,9 @@ fn shown_leg(call: &Call) -> Option<&Leg> {
 /// The streams of a call between users, whose packets do not pass here.
 fn bridged(call: &Call, side: Side) -> Vec<MediaView> {
     let Kind::Bridge(bridge) = &call.kind else { return Vec::new() };
-    let view = |(kind, direction): &(crate::wire::sdp::MediaKind, crate::wire::sdp::Direction)| MediaView {
-        kind: kind.name(),
-        qos: "disabled",
-        dir: if side == Side::Caller { *direction } else { direction.reversed() }.name(),
-        rtp_addr: None,
-        rtp_recv_count: 0,
-        rtp_send_count: 0,
-        rtcp_addr: None,
-        rtcp_recv_count: 0,
-        rtcp_send_count: 0,
+    let view = |(kind, direction): &(crate::wire::sdp::MediaKind, crate::wire::sdp::Direction)| {
+        let dir = if side == Side::Caller { *direction } else { direction.reversed() };
+        MediaView::new(kind.name(), dir.name())
     };
     bridge.medias.iter().map(view).collect()
 }

@@ -1,90 +1,20 @@
 //! The media sessions: what happens to each packet, without I/O and without allocation.
 //!
-//! A session is one media stream (one `m=` line) of one call leg: a port pair of ours, the peer's addresses, an action. The
-//! service opens it, tells it the peer's SDP, and closes it; the loop asks [`MediaTable::on_packet`] about each datagram.
-//!
-//! # Where packets go: symmetric RTP (RFC 4961) with latching
-//! 1. Until a packet came in, the destination is the address of the peer's SDP.
-//! 2. The source of the first valid packet becomes the destination (phones behind a NAT announce an address nobody reaches).
-//! 3. From then on, packets of another source are dropped, unless
-//!    a. the source is the address of the SDP itself: it takes the latch over, for good; or
-//!    b. the latched source has been silent for [`RELATCH_AFTER`]: its NAT mapping or the phone's address has changed.
-//! 4. A new address in the SDP (re-INVITE, UPDATE) opens the latch again.
-//!
-//! RTP and RTCP latch apart, each on its port. RTCP on the RTP port (RFC 5761) follows RTP's latch.
+//! A session is one media stream (one `m=` line) of one call leg ([`session`](super::session)): the service opens it, tells it
+//! the peer's SDP, and closes it; the loop asks [`MediaTable::on_packet`] about each datagram.
 //!
 //! Not here: SRTP, transcoding, reports of our own.
 
 use crate::base::arena::{Arena, Id};
-use crate::base::time::{Duration, Instant};
+use crate::base::time::Instant;
 use crate::proto::flow::LocalId;
 use crate::proto::media::demux::{Kind, classify};
 use crate::proto::media::ports::PortPool;
-use std::fmt;
+use crate::proto::media::session::Session;
+pub use crate::proto::media::session::{
+    Action, Counters, Direction, DropReason, Label, Remote, SessionView, Treatment,
+};
 use std::net::SocketAddr;
-
-/// How long the latched source must be silent before another one is taken: well above a silence-suppressed stream's comfort
-/// noise interval and below a caller's patience.
-pub const RELATCH_AFTER: Duration = Duration::from_secs(2);
-
-/// What is done with the packets of a session.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Action {
-    /// They go back to where they come from.
-    Echo,
-    /// They leave from the port of another session, to that session's peer.
-    Forward {
-        /// The other session.
-        to: u64,
-    },
-}
-
-/// A media direction, as it stands in our SDP (RFC 3264 5.1): what we do.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum Direction {
-    /// We send and receive.
-    #[default]
-    SendRecv,
-    /// We only send.
-    SendOnly,
-    /// We only receive.
-    RecvOnly,
-    /// Neither.
-    Inactive,
-}
-
-impl Direction {
-    /// Whether we take packets.
-    pub const fn receives(self) -> bool {
-        matches!(self, Direction::SendRecv | Direction::RecvOnly)
-    }
-
-    /// Whether we send packets.
-    pub const fn sends(self) -> bool {
-        matches!(self, Direction::SendRecv | Direction::SendOnly)
-    }
-}
-
-/// The peer's media addresses from its SDP.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Remote {
-    /// RTP: `c=` and `m=`.
-    pub rtp: SocketAddr,
-    /// RTCP: `a=rtcp` (RFC 3605), else RTP's port + 1; RTP's own with `a=rtcp-mux`.
-    pub rtcp: SocketAddr,
-}
-
-impl Remote {
-    /// RTP at `rtp`, RTCP on the port above it.
-    pub fn new(rtp: SocketAddr) -> Self {
-        Remote { rtp, rtcp: SocketAddr::new(rtp.ip(), rtp.port().saturating_add(1)) }
-    }
-
-    /// RTP and RTCP on one port (`a=rtcp-mux`, RFC 5761).
-    pub const fn muxed(rtp: SocketAddr) -> Self {
-        Remote { rtp, rtcp: rtp }
-    }
-}
 
 /// Why a session could not be opened.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -93,39 +23,6 @@ pub enum OpenError {
     TooManySessions,
     /// The port range of the SIP socket is used up.
     NoFreePort,
-}
-
-/// Why a packet goes nowhere.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum DropReason {
-    /// The session has ended.
-    NoSession,
-    /// Neither RTP nor RTCP, or cut short.
-    NotRtp,
-    /// RTP on the RTCP port.
-    WrongPort,
-    /// Another source than the latched one.
-    OtherSource,
-    /// The stream does not run in this direction.
-    Direction,
-    /// The session to forward to has ended.
-    NoTarget,
-    /// The address to forward to is not known yet.
-    NoPeer,
-}
-
-impl fmt::Display for DropReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            DropReason::NoSession => "the session has ended",
-            DropReason::NotRtp => "neither RTP nor RTCP",
-            DropReason::WrongPort => "RTP on the RTCP port",
-            DropReason::OtherSource => "another source sends on this port",
-            DropReason::Direction => "the stream does not run in this direction",
-            DropReason::NoTarget => "the other session has ended",
-            DropReason::NoPeer => "the peer's address is not known",
-        })
-    }
 }
 
 /// What to do with a packet.
@@ -140,103 +37,13 @@ pub enum PacketVerdict {
         /// Where to.
         to: SocketAddr,
     },
+    /// Keep it until then, and ask [`MediaTable::on_due`] again.
+    Hold {
+        /// When it is due.
+        until: Instant,
+    },
     /// Forget it; it has been counted.
     Drop(DropReason),
-}
-
-/// The counters of a session, in packets.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Counters {
-    /// RTP received, valid and from the right source.
-    pub rtp_recv: u64,
-    /// RTP sent.
-    pub rtp_send: u64,
-    /// RTCP received.
-    pub rtcp_recv: u64,
-    /// RTCP sent.
-    pub rtcp_send: u64,
-    /// Received and dropped, whatever the reason.
-    pub dropped: u64,
-}
-
-/// What a session is called in the log: the number of its SIP dialog and the media type.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Label {
-    /// The SIP dialog's number.
-    pub dialog: u32,
-    /// `audio`, `video` or `text`.
-    pub media: &'static str,
-}
-
-/// What can be seen of a session.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct SessionView {
-    /// Its name in the log.
-    pub label: Label,
-    /// The SIP socket whose media address it uses.
-    pub local: LocalId,
-    /// Our RTP port.
-    pub port: u16,
-    /// Where RTP goes: the latched source, else the peer's SDP.
-    pub rtp: Option<SocketAddr>,
-    /// Where RTCP goes.
-    pub rtcp: Option<SocketAddr>,
-    /// Direction.
-    pub direction: Direction,
-    /// Packet counters.
-    pub counters: Counters,
-    /// When the last valid packet came in, or the opening.
-    pub last_activity: Instant,
-}
-
-/// One half of a session: RTP or RTCP.
-#[derive(Clone, Copy, Debug, Default)]
-struct Path {
-    announced: Option<SocketAddr>,
-    latched: Option<(SocketAddr, Instant)>,
-}
-
-impl Path {
-    fn destination(&self) -> Option<SocketAddr> {
-        // RFC 3264 8.4: an old peer holds by announcing 0.0.0.0, and wants neither RTP nor RTCP then
-        if self.announced.is_some_and(|a| a.ip().is_unspecified()) {
-            return None;
-        }
-        self.latched.map(|(source, _)| source).or(self.announced)
-    }
-
-    fn announce(&mut self, address: Option<SocketAddr>) {
-        if self.announced != address {
-            *self = Path { announced: address, latched: None };
-        }
-    }
-
-    /// Whether a valid packet of this source is taken; moves the latch (rules 2 and 3 of the module).
-    fn admit(&mut self, now: Instant, from: SocketAddr) -> bool {
-        let admitted = match self.latched {
-            None => true,
-            Some((source, seen)) => {
-                source == from || self.announced == Some(from) || now.since(seen) >= RELATCH_AFTER
-            }
-        };
-        if admitted {
-            self.latched = Some((from, now));
-        }
-        admitted
-    }
-}
-
-#[derive(Debug)]
-struct Session {
-    label: Label,
-    local: LocalId,
-    port: u16,
-    action: Action,
-    direction: Direction,
-    rtp: Path,
-    rtcp: Path,
-    counters: Counters,
-    last_activity: Instant,
 }
 
 /// All media sessions and the ports they use.
@@ -263,17 +70,7 @@ impl MediaTable {
         }
         let pool = self.pools.get_mut(usize::from(local.0)).ok_or(OpenError::NoFreePort)?;
         let port = pool.take().ok_or(OpenError::NoFreePort)?;
-        let session = Session {
-            label: Label::default(),
-            local,
-            port,
-            action: Action::Echo,
-            direction: Direction::default(),
-            rtp: Path::default(),
-            rtcp: Path::default(),
-            counters: Counters::default(),
-            last_activity: now,
-        };
+        let session = Session::new(now, local, port);
         let id = self.sessions.insert(session).expect("there is room: asked above");
         Ok((id.to_bits(), port))
     }
@@ -306,28 +103,24 @@ impl MediaTable {
         }
     }
 
+    /// Sets what is done to the packets that come in from now on. No effect on a session that has ended.
+    pub fn set_treatment(&mut self, session: u64, treatment: Treatment) {
+        if let Some(s) = self.sessions.get_mut(Id::from_bits(session)) {
+            s.treatment = treatment;
+        }
+    }
+
     /// Sets the peer's addresses from its SDP; `None` when they are not known or the peer refuses packets (port 0). An address
     /// that differs from the last one opens the latch. No effect on a session that has ended.
     pub fn set_remote(&mut self, session: u64, remote: Option<Remote>) {
         if let Some(s) = self.sessions.get_mut(Id::from_bits(session)) {
-            s.rtp.announce(remote.map(|r| r.rtp));
-            s.rtcp.announce(remote.map(|r| r.rtcp));
+            s.announce(remote);
         }
     }
 
     /// What can be seen of a session, unless it has ended.
     pub fn view(&self, session: u64) -> Option<SessionView> {
-        let s = self.sessions.get(Id::from_bits(session))?;
-        Some(SessionView {
-            label: s.label,
-            local: s.local,
-            port: s.port,
-            rtp: s.rtp.destination(),
-            rtcp: s.rtcp.destination(),
-            direction: s.direction,
-            counters: s.counters,
-            last_activity: s.last_activity,
-        })
+        self.sessions.get(Id::from_bits(session)).map(Session::view)
     }
 
     /// How many sessions there are.
@@ -352,29 +145,59 @@ impl MediaTable {
         let Some(s) = self.sessions.get_mut(Id::from_bits(session)) else {
             return PacketVerdict::Drop(DropReason::NoSession);
         };
-        let verdict = s.receive(now, rtcp, from, packet);
-        let outcome = match verdict {
-            Err(reason) => Err(reason),
-            Ok(kind) => match s.action {
-                Action::Echo => s.send(kind, rtcp).map(|to| (session, rtcp, to)),
-                Action::Forward { to } => match self.sessions.get_mut(Id::from_bits(to)) {
-                    Some(target) => {
-                        let rtcp = kind == Kind::Rtcp && !target.is_muxed();
-                        target.send(kind, rtcp).map(|address| (to, rtcp, address))
-                    }
-                    None => Err(DropReason::NoTarget),
-                },
+        let passes = s.receive(now, rtcp, from, packet).and_then(|kind| Ok((kind, s.hold(now)?)));
+        match passes {
+            Ok((_, Some(until))) => PacketVerdict::Hold { until },
+            Ok((kind, None)) => self.pass(session, rtcp, kind),
+            Err(reason) => self.drop(session, reason),
+        }
+    }
+
+    /// Decides about a datagram that was held back and is due.
+    pub fn on_due(&mut self, session: u64, rtcp: bool, packet: &[u8]) -> PacketVerdict {
+        if let Some(s) = self.sessions.get_mut(Id::from_bits(session)) {
+            s.let_go();
+        }
+        match classify(packet) {
+            Some(kind) => self.pass(session, rtcp, kind),
+            None => self.drop(session, DropReason::NotRtp),
+        }
+    }
+
+    /// A datagram that [`MediaTable::on_packet`] said to hold back could not be kept.
+    pub fn on_not_held(&mut self, session: u64) {
+        if let Some(s) = self.sessions.get_mut(Id::from_bits(session)) {
+            s.let_go();
+            s.counters.dropped += 1;
+        }
+    }
+
+    /// Where an admitted packet goes now.
+    fn pass(&mut self, session: u64, rtcp: bool, kind: Kind) -> PacketVerdict {
+        let Some(s) = self.sessions.get_mut(Id::from_bits(session)) else {
+            return PacketVerdict::Drop(DropReason::NoSession);
+        };
+        let outcome = match s.action {
+            Action::Echo => s.send(kind, rtcp).map(|to| (session, rtcp, to)),
+            Action::Forward { to } => match self.sessions.get_mut(Id::from_bits(to)) {
+                Some(target) => {
+                    let rtcp = kind == Kind::Rtcp && !target.is_muxed();
+                    target.send(kind, rtcp).map(|address| (to, rtcp, address))
+                }
+                None => Err(DropReason::NoTarget),
             },
         };
         match outcome {
             Ok((session, rtcp, to)) => PacketVerdict::Send { session, rtcp, to },
-            Err(reason) => {
-                if let Some(s) = self.sessions.get_mut(Id::from_bits(session)) {
-                    s.counters.dropped += 1;
-                }
-                PacketVerdict::Drop(reason)
-            }
+            Err(reason) => self.drop(session, reason),
         }
+    }
+
+    fn drop(&mut self, session: u64, reason: DropReason) -> PacketVerdict {
+        if let Some(s) = self.sessions.get_mut(Id::from_bits(session)) {
+            s.counters.dropped += 1;
+        }
+        PacketVerdict::Drop(reason)
     }
 
     /// Takes back the count of a packet that [`MediaTable::on_packet`] said to send from `session` and the socket did not take.
@@ -388,55 +211,11 @@ impl MediaTable {
     }
 }
 
-impl Session {
-    /// Whether the peer takes RTCP on its RTP port (RFC 5761 5.1.1).
-    fn is_muxed(&self) -> bool {
-        self.rtp.announced.is_some() && self.rtp.announced == self.rtcp.announced
-    }
-
-    /// Admits a packet and counts it as received, or says why not.
-    fn receive(
-        &mut self,
-        now: Instant,
-        rtcp: bool,
-        from: SocketAddr,
-        packet: &[u8],
-    ) -> Result<Kind, DropReason> {
-        let kind = classify(packet).ok_or(DropReason::NotRtp)?;
-        if rtcp && kind == Kind::Rtp {
-            return Err(DropReason::WrongPort);
-        }
-        let path = if rtcp { &mut self.rtcp } else { &mut self.rtp };
-        if !path.admit(now, from) {
-            return Err(DropReason::OtherSource);
-        }
-        self.last_activity = now;
-        match kind {
-            Kind::Rtp => self.counters.rtp_recv += 1,
-            Kind::Rtcp => self.counters.rtcp_recv += 1,
-        }
-        // RFC 8866 6.7: the direction is the media's; RTCP runs whatever it is, even on an inactive stream
-        if kind == Kind::Rtcp || self.direction.receives() { Ok(kind) } else { Err(DropReason::Direction) }
-    }
-
-    /// Counts a packet as sent and says where it goes, or why it does not.
-    fn send(&mut self, kind: Kind, rtcp: bool) -> Result<SocketAddr, DropReason> {
-        if kind == Kind::Rtp && !self.direction.sends() {
-            return Err(DropReason::Direction);
-        }
-        let path = if rtcp { &self.rtcp } else { &self.rtp };
-        let to = path.destination().ok_or(DropReason::NoPeer)?;
-        match kind {
-            Kind::Rtp => self.counters.rtp_send += 1,
-            Kind::Rtcp => self.counters.rtcp_send += 1,
-        }
-        Ok(to)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::time::Duration;
+    use crate::proto::media::limits::MAX_HELD_OF_SESSION;
 
     const RTP: [u8; 12] = [0x80, 0, 0, 1, 0, 0, 0, 160, 0, 0, 0, 7];
     const RTCP: [u8; 8] = [0x80, 200, 0, 1, 0, 0, 0, 7];
@@ -584,6 +363,83 @@ mod tests {
         t.close(b);
         assert_eq!(t.on_packet(at(5), a, false, from_a, &RTP), dropped(DropReason::NoTarget));
         assert_eq!(t.on_packet(at(5), b, false, from_b, &RTP), dropped(DropReason::NoSession));
+    }
+
+    #[test]
+    fn forward_crosses_address_families_and_tells_each_direction() {
+        let mut t = MediaTable::new(8, [(10_000, 10_099), (20_000, 20_099)]);
+        let (a, _) = t.open(at(0), LocalId(0)).unwrap();
+        let (b, _) = t.open(at(0), LocalId(1)).unwrap();
+        t.set_action(a, Action::Forward { to: b });
+        t.set_action(b, Action::Forward { to: a });
+        let (v4, v6) = (addr("192.0.2.1:100"), addr("[2001:db8::2]:200"));
+        t.set_remote(a, Some(Remote::new(v4)));
+        t.set_remote(b, Some(Remote::new(v6)));
+        for n in 0..3 {
+            assert_eq!(t.on_packet(at(n), a, false, v4, &RTP), sent(b, false, "[2001:db8::2]:200"));
+        }
+        assert_eq!(t.on_packet(at(3), b, false, v6, &RTP), sent(a, false, "192.0.2.1:100"));
+        assert_eq!(
+            t.on_packet(at(9), b, true, addr("[2001:db8::2]:201"), &RTCP),
+            sent(a, true, "192.0.2.1:101")
+        );
+        let (a, b) = (t.view(a).unwrap(), t.view(b).unwrap());
+        let (to_b, to_a) =
+            (Counters { rtp_recv: 3, rtp_send: 1, ..Counters::default() }, Counters::default());
+        assert_eq!(a.counters, Counters { rtcp_send: 1, ..to_b });
+        assert_eq!(b.counters, Counters { rtp_recv: 1, rtp_send: 3, rtcp_recv: 1, ..to_a });
+        assert_eq!((a.last_activity, b.last_activity), (at(2), at(9)), "RTCP is activity, too");
+    }
+
+    #[test]
+    fn blocked_packets_are_heard_and_go_nowhere() {
+        let (mut t, s) = table();
+        let from = addr("192.0.2.1:777");
+        t.set_treatment(s, Treatment { rtp_block: true, ..Treatment::default() });
+        assert_eq!(t.on_packet(at(1), s, false, from, &RTP), dropped(DropReason::Blocked));
+        assert_eq!(t.on_packet(at(2), s, false, from, &RTCP), sent(s, false, "192.0.2.1:777"));
+        t.set_treatment(s, Treatment { rtcp_block: true, ..Treatment::default() });
+        assert_eq!(t.on_packet(at(3), s, false, from, &RTP), sent(s, false, "192.0.2.1:777"));
+        assert_eq!(t.on_packet(at(4), s, false, from, &RTCP), dropped(DropReason::Blocked));
+        let view = t.view(s).unwrap();
+        let counters = Counters { rtp_recv: 2, rtp_send: 1, rtcp_recv: 2, rtcp_send: 1, dropped: 2 };
+        assert_eq!((view.counters, view.last_activity), (counters, at(4)));
+    }
+
+    #[test]
+    fn what_is_held_back_is_judged_again_when_it_is_due() {
+        let (mut t, s) = table();
+        let (from, moved) = (addr("192.0.2.1:777"), addr("192.0.2.1:888"));
+        let slow = Treatment { delay: Duration::from_millis(300), ..Treatment::default() };
+        t.set_treatment(s, slow);
+        assert_eq!(t.on_packet(at(0), s, false, from, &RTP), PacketVerdict::Hold { until: at(300) });
+        assert_eq!(t.view(s).unwrap().counters, Counters { rtp_recv: 1, ..Counters::default() });
+        t.set_remote(s, Some(Remote::new(moved)));
+        assert_eq!(t.on_due(s, false, &RTP), sent(s, false, "192.0.2.1:888"), "the peer has moved meanwhile");
+        assert_eq!(t.on_packet(at(400), s, false, moved, &RTP), PacketVerdict::Hold { until: at(700) });
+        t.set_treatment(s, Treatment::default());
+        let verdict = t.on_packet(at(500), s, false, moved, &RTP);
+        assert_eq!(verdict, PacketVerdict::Hold { until: at(700) }, "none passes an earlier one by");
+        assert_eq!(t.on_due(s, false, &RTP), sent(s, false, "192.0.2.1:888"));
+        assert_eq!(t.on_due(s, false, &RTP), sent(s, false, "192.0.2.1:888"));
+        assert_eq!(t.on_packet(at(700), s, false, moved, &RTP), sent(s, false, "192.0.2.1:888"));
+        t.close(s);
+        assert_eq!(t.on_due(s, false, &RTP), dropped(DropReason::NoSession));
+    }
+
+    #[test]
+    fn one_session_cannot_have_all_that_is_held_back() {
+        let (mut t, s) = table();
+        let from = addr("192.0.2.1:777");
+        t.set_treatment(s, Treatment { delay: Duration::from_secs(60), ..Treatment::default() });
+        let until = at(60_000);
+        for _ in 0..MAX_HELD_OF_SESSION {
+            assert_eq!(t.on_packet(at(0), s, false, from, &RTP), PacketVerdict::Hold { until });
+        }
+        assert_eq!(t.on_packet(at(0), s, false, from, &RTP), dropped(DropReason::NotHeld));
+        t.on_not_held(s);
+        assert_eq!(t.on_packet(at(0), s, false, from, &RTP), PacketVerdict::Hold { until });
+        assert_eq!(t.view(s).unwrap().counters.dropped, 2);
     }
 
     #[test]

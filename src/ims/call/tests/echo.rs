@@ -3,7 +3,7 @@
 use super::*;
 use crate::config::model::{AnswerBody, Precondition};
 use crate::ims::registrar::Gone;
-use crate::proto::media::table::PacketVerdict;
+use crate::proto::media::table::{PacketVerdict, Treatment};
 use crate::wire::sdp::Sdp;
 
 const RTP: [u8; 12] = [0x80, 0, 0, 1, 0, 0, 0, 160, 0, 0, 0, 7];
@@ -58,6 +58,19 @@ fn an_echo_call_answers_and_its_media_comes_back() {
     w.expect(ALICE, "SIP/2.0 200");
     assert_eq!(w.open_ports, []);
     w.quiet();
+}
+
+#[test]
+fn the_echo_holds_packets_back_and_blocks_them_as_configured() {
+    let delay = Duration::from_millis(300);
+    let mut w = world(|c| c.echo[0].packets = Treatment { delay, rtcp_block: true, ..Treatment::default() });
+    answered(&mut w, SDP);
+    let session = w.open_ports[0].0;
+    assert_eq!(hear(&mut w, session), PacketVerdict::Hold { until: w.now + delay });
+    let label = w.core.media_mut().view(session).unwrap().label;
+    let view = &w.core.dialog_views(w.now)[0];
+    assert_eq!((label.dialog, label.media), (view.index, "audio"));
+    assert_eq!((view.medias[0].rtp_block, view.medias[0].rtcp_block), (false, true));
 }
 
 #[test]
