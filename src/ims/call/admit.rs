@@ -152,6 +152,8 @@ impl Draft {
             kind: self.kind,
             rules: self.rules,
             accepted: SmallVec::new(),
+            own: SmallVec::new(),
+            next_own: 0,
             alarm: Alarm::default(),
             idle_deadline: None,
         }

@@ -21,6 +21,7 @@ mod ladder;
 pub mod limits;
 mod media;
 mod opening;
+mod own;
 mod pass;
 mod passage;
 mod reinvite;
@@ -171,7 +172,7 @@ impl Calls {
                 release::on_cancel(call, view, cx, msg);
             }
             Role::Relay(number) => reinvite::on_cancel(call, view, cx, number, msg),
-            Role::Leg(_) | Role::Own => {}
+            Role::Leg(_) | Role::Bye | Role::Own(_) => {}
         });
     }
 
@@ -197,7 +198,8 @@ impl Calls {
             Role::Leg(leg) if msg.status() < 200 => early::on_provisional(call, view, cx, leg, msg),
             Role::Leg(leg) => answer::on_final(call, view, cx, leg, client, msg),
             Role::Relay(number) => reinvite::on_answer(call, view, cx, number, client, msg),
-            Role::Invite | Role::Own => {}
+            Role::Own(number) => own::on_answer(call, view, cx, number, msg),
+            Role::Invite | Role::Bye => {}
         });
     }
 
@@ -214,7 +216,8 @@ impl Calls {
             }
             (Role::Leg(leg), _) => fork::on_failure(call, view, cx, leg, status, None),
             (Role::Relay(number), _) => reinvite::on_no_answer(call, view, cx, number, status),
-            (Role::Invite | Role::Own, _) => {}
+            (Role::Own(number), _) => own::on_no_answer(call, view, cx, number),
+            (Role::Invite | Role::Bye, _) => {}
         });
     }
 

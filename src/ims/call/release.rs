@@ -164,13 +164,13 @@ pub(super) fn bye(
     by: Option<&Message<'_>>,
 ) {
     if let Some(msg) = by.filter(|m| m.method() == Method::Bye) {
-        pass::request(call, view, cx, (leg, side), Role::Own, msg, None);
+        pass::request(call, view, cx, (leg, side), Role::Bye, msg, None);
         return;
     }
     let Some((flow, tcp_allowed)) = pass::flow(call, view, leg, side) else { return };
     let Some(dialog) = call.dialog_mut(leg, side) else { return };
     let cseq = dialog.next_cseq();
-    let owner = call.owner(Role::Own);
+    let owner = call.owner(Role::Bye);
     let Some(dialog) = call.legs[usize::from(leg)].dialog(side) else { return };
     let settings = &view.config.protocol;
     // a BYE that finds no room ends the call all the same: the phone's session timer or its user ends the other half

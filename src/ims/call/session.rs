@@ -8,6 +8,7 @@ use super::echo::Echo;
 use super::forward::Privacy;
 use super::history::{History, Way};
 use super::limits::MAX_FORKS;
+use super::own::Own;
 use super::passage::Passage;
 use super::rules::Rules;
 use super::state::State;
@@ -48,8 +49,10 @@ pub(super) enum Role {
     Leg(u8),
     /// A request passed on inside the call, by its relay's number; both transactions.
     Relay(u16),
-    /// A request of our own whose answer changes nothing: BYE.
-    Own,
+    /// Our BYE, whose answer changes nothing.
+    Bye,
+    /// A request of our own inside the call, by its number.
+    Own(u16),
 }
 
 /// One call.
@@ -73,6 +76,9 @@ pub struct Call {
     pub(super) kind: Kind,
     /// 2xx to INVITEs that wait for their ACK.
     pub(super) accepted: SmallVec<[Accepted; 1]>,
+    /// Requests of our own that wait for their answers.
+    pub(super) own: SmallVec<[Own; 1]>,
+    pub(super) next_own: u16,
     pub(super) alarm: Alarm,
     /// When the call ends unless something happens: no final answer, or no media.
     pub(super) idle_deadline: Option<Instant>,

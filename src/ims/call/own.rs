@@ -1,0 +1,131 @@
+//! Requests of our own inside a dialog of a call, in nobody's name: what the other side does not say, or must not hear.
+//!
+//! What an answer means is its purpose's business; here is how they are sent, matched and forgotten. BYE is not among them: its
+//! answer changes nothing.
+
+use super::forward;
+use super::pass;
+use super::release::{self, End};
+use super::session::{Call, Role};
+use super::tag::Side;
+use crate::ims::core::View;
+use crate::proto::cx::Cx;
+use crate::wire::sip::{Message, Method};
+
+/// A request that waits for its answer.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Own {
+    number: u16,
+    pub(super) leg: u8,
+    /// The side that was asked.
+    pub(super) to: Side,
+    pub(super) method: Method,
+    /// Its CSeq number.
+    pub(super) cseq: u32,
+    pub(super) purpose: Purpose,
+}
+
+/// Why a request was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// PRACK: the other side cannot acknowledge a reliable provisional answer (RFC 3262 4).
+    Acknowledge,
+}
+
+/// What a request of our own says.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Request<'a> {
+    pub(super) method: Method,
+    pub(super) purpose: Purpose,
+    /// Headers beside those that every request of ours has.
+    pub(super) headers: &'a [(&'a str, &'a str)],
+    /// A session description.
+    pub(super) sdp: Option<&'a [u8]>,
+}
+
+/// Sends a request inside the dialog of a leg that faces a side. `false`: there is no such dialog, or no room for a transaction.
+pub(super) fn send(
+    call: &mut Call,
+    view: &mut View<'_>,
+    cx: &mut Cx<'_>,
+    (leg, to): (u8, Side),
+    request: &Request<'_>,
+) -> bool {
+    let Some((flow, tcp_allowed)) = pass::flow(call, view, leg, to) else { return false };
+    let Some(cseq) = call.dialog_mut(leg, to).map(|d| d.next_cseq()) else { return false };
+    let number = call.next_own;
+    let owner = call.owner(Role::Own(number));
+    let Some(dialog) = call.legs[usize::from(leg)].dialog(to) else { return false };
+    let local = view.txs.local_addr(flow.local).expect("a flow is of one of our sockets");
+    let (method, settings) = (request.method.name().as_bytes(), &view.config.protocol);
+    let sent = view.txs.request(cx, flow, method, dialog.request_uri(), tcp_allowed, owner, |mut w| {
+        dialog.write_head(&mut w, method, cseq);
+        // RFC 3261 12.2.1.1, RFC 3311 5.1: requests that may change the target say where we are
+        if matches!(request.method, Method::Invite | Method::Update) {
+            forward::contact(&mut w, local, flow.transport, None);
+        }
+        for (name, value) in request.headers {
+            w.header(name, value);
+        }
+        forward::own_request(&mut w, settings, method);
+        match request.sdp {
+            Some(sdp) => w.body(b"application/sdp", sdp),
+            None => w.finish(),
+        }
+    });
+    if sent.is_err() {
+        return false;
+    }
+    call.next_own = number.wrapping_add(1);
+    call.own.push(Own { number, leg, to, method: request.method, cseq, purpose: request.purpose });
+    let since = cx.now.since(call.created);
+    call.history_of(leg, to).sent(since, request.method, 0);
+    true
+}
+
+/// An answer to a request of our own.
+pub(super) fn on_answer(
+    call: &mut Call,
+    view: &mut View<'_>,
+    cx: &mut Cx<'_>,
+    number: u16,
+    msg: &Message<'_>,
+) {
+    let Some(at) = call.own.iter().position(|o| o.number == number) else { return };
+    let own = call.own[at];
+    let since = cx.now.since(call.created);
+    call.history_of(own.leg, own.to).received(since, own.method, msg.status());
+    if msg.status() < 200 {
+        return;
+    }
+    call.own.remove(at);
+    if let Some(dialog) = call.dialog_mut(own.leg, own.to) {
+        dialog.on_response(msg);
+    }
+    match own.purpose {
+        // RFC 3262 4: the answer to a PRACK has nothing to say; one that comes too late is answered 481
+        Purpose::Acknowledge => {}
+    }
+    if matches!(msg.status(), 408 | 481) {
+        lost(call, view, cx, &own, msg.status());
+    }
+}
+
+/// No answer to a request of our own.
+pub(super) fn on_no_answer(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, number: u16) {
+    let Some(at) = call.own.iter().position(|o| o.number == number) else { return };
+    let own = call.own.remove(at);
+    lost(call, view, cx, &own, 408);
+}
+
+/// RFC 5057 5.1: a phone that answers so, or not at all, has lost the call.
+fn lost(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, own: &Own, status: u16) {
+    if own.purpose == Purpose::Acknowledge || call.answered_leg() != Some(own.leg) {
+        return;
+    }
+    let text = match status {
+        481 => format!("{} does not know the call any more", call.party(own.to).uri),
+        _ => format!("{} does not answer any more", call.party(own.to).uri),
+    };
+    release::end(call, view, cx, &End::new(&text, status));
+}
