@@ -9,6 +9,7 @@ use super::history::History;
 use super::limits::{MAX_FORKS, RETRY_AFTER_SECS};
 use super::media::description;
 use super::passage::Passage;
+use super::reliable::Reliable;
 use super::rules::Rules;
 use super::session::{Ack, Bridge, Call, Kind, Leg, LegState, Party, ServerId, Waiting};
 use super::setup::new_tag;
@@ -127,7 +128,7 @@ impl Draft {
             Target::Echo(number) => view.config.echo.get(number),
             _ => callee.impu(view.subs),
         };
-        let rules = Rules::of(&view.config.call, called.into_iter().chain(from));
+        let rules = Rules::of(&view.config.call, [from, called]);
         match rules.refused_option(msg) {
             Some(option) => Err(Refusal::extension(option)),
             None => Ok(Draft { kind, caller: calling, callee, rules }),
@@ -265,6 +266,8 @@ pub(super) fn echo_leg(call: &Call, view: &mut View<'_>) -> Leg {
         invites: [(0, 0), (0, 0)],
         acks: [Ack::default(), Ack::default()],
         passage: Passage::default(),
+        reliable: Reliable::default(),
+        held: None,
         history: History::new(call.history.index, view.txs.new_token()),
     }
 }

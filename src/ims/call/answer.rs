@@ -4,8 +4,10 @@
 //! an answer in it passes; timers on both halves end a call in which it gets lost.
 
 use super::fork;
+use super::held;
 use super::pass::{self, Onward};
 use super::release::{self, End};
+use super::reliable::Reliability;
 use super::session::{Accepted, Call, ClientId, LegState, ServerId};
 use super::state::State;
 use super::tag::{self, Side};
@@ -43,8 +45,10 @@ pub(super) fn on_final(
         }
         _ => dialog,
     });
-    if wins && !only_rings {
-        take(call, view, cx, leg, msg);
+    if wins && !only_rings && held::must_wait(call, leg) {
+        held::hold(call, view, cx, leg, msg);
+    } else if wins && !only_rings {
+        take(call, view, cx, leg, msg, FarAck::Due);
     } else {
         // the race was lost: RFC 3261 16.7 step 10, 9.1; or the identity rings and no more (manual 5.2.1, `ring_only`)
         pass::ack(call, view, cx, (leg, Side::Callee), super::opening::FIRST_CSEQ, None);
@@ -60,12 +64,32 @@ fn confirmed(view: &View<'_>, client: ClientId, msg: &Message<'_>) -> Option<Dia
     Dialog::uac(&sent.request(), msg, sent.flow())
 }
 
+/// Whether the callee's phone still needs the ACK of its 2xx.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum FarAck {
+    /// It does: the caller's ACK passes to it.
+    Due,
+    /// It has got one from us.
+    Sent,
+}
+
+/// Why phones stop to ring that another one of the callee's was faster than (RFC 3326).
+pub(super) const ELSEWHERE: &str = "SIP;cause=200;text=\"Call completed elsewhere\"";
+
 /// The 2xx that makes the call.
-fn take(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, leg: u8, msg: &Message<'_>) {
+pub(super) fn take(
+    call: &mut Call,
+    view: &mut View<'_>,
+    cx: &mut Cx<'_>,
+    leg: u8,
+    msg: &Message<'_>,
+    far_ack: FarAck,
+) {
+    fork::cancel_open(call, view, cx, Some(leg), ELSEWHERE);
     let Some(invite) = call.invite.take() else { return };
-    fork::cancel_open(call, view, cx, Some(leg), "SIP;cause=200;text=\"Call completed elsewhere\"");
     let entry = &mut call.legs[usize::from(leg)];
     entry.state = LegState::Answered;
+    entry.reliable.stop();
     let request = invite.request.message();
     let mut up =
         entry.up.take().unwrap_or_else(|| Dialog::uas(&request, entry.tag(Side::Caller), invite.flow));
@@ -77,9 +101,13 @@ fn take(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, leg: u8, msg: &Me
         bridge.waiting.clear();
         bridge.best = None;
     }
-    let onward = Onward { tx: invite.tx, leg, to: Side::Caller, status: msg.status() };
+    let reliability = Reliability::Without;
+    let onward = Onward { tx: invite.tx, leg, to: Side::Caller, status: msg.status(), reliability };
     pass::response(call, view, cx, onward, msg);
     await_ack(call, view, cx, invite.tx, (leg, Side::Caller), cseqs);
+    if let Some(accepted) = call.accepted.last_mut() {
+        accepted.is_far_acked = far_ack == FarAck::Sent;
+    }
     call.idle_deadline = None;
     call.become_state(cx.now, State::Start);
     super::media::note(call, cx, msg, Side::Callee);
@@ -103,6 +131,7 @@ pub(super) fn await_ack(
         side,
         cseq,
         far_cseq,
+        is_far_acked: false,
         next_at: cx.now + t1,
         interval: t1,
         give_up_at: cx.now + t1 * 64,
@@ -148,6 +177,9 @@ pub(super) fn on_ack(
             let reason = ended_reason(call);
             release::bye(call, view, cx, leg, side, &reason, None);
         }
+        return;
+    }
+    if accepted.is_far_acked {
         return;
     }
     if call.bridge_mut().is_some() {

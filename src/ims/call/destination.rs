@@ -40,6 +40,8 @@ pub(in crate::ims) struct Way<'a> {
     pub(in crate::ims) uri: &'a [u8],
     /// Route values; empty: none.
     pub(in crate::ims) route: &'a [u8],
+    /// A VoLTE phone is there (TS 24.173).
+    pub(in crate::ims) is_mmtel: bool,
 }
 
 impl<'a> Way<'a> {
@@ -51,6 +53,7 @@ impl<'a> Way<'a> {
             uri: &binding.contact.uri,
             // RFC 3327 5.3: the way back that the REGISTER has recorded
             route: &binding.origin.path,
+            is_mmtel: binding.contact.mmtel,
         }
     }
 }

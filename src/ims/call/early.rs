@@ -1,9 +1,8 @@
 //! Provisional answers of the callee's phones, on their way to the caller (RFC 3261 13.3.1.1, RFC 3262).
 //!
-//! Reliable ones stay end to end: RSeq passes, the callee's phone repeats until the caller's PRACK, which passes too. Each leg
-//! is an early dialog of its own towards the caller.
+//! Each leg is an early dialog of its own towards the caller. What becomes of reliable ones is `reliable`'s matter.
 
-use super::pass::{self, Onward};
+use super::reliable;
 use super::session::{Call, Leg, LegState};
 use super::state::State;
 use super::tag::Side;
@@ -46,7 +45,7 @@ pub(super) fn on_provisional(
     if msg.status() == 183 && !call.rules.use183 && msg.header(HeaderId::RSeq).is_none() {
         return;
     }
-    pass::response(call, view, cx, Onward { tx, leg: number, to: Side::Caller, status: msg.status() }, msg);
+    reliable::pass_on(call, view, cx, tx, number, msg);
     if call.state == State::Init {
         call.become_state(cx.now, State::Ringing);
         super::trace(cx, call, format_args!("{} rings", call.callee.uri));

@@ -252,7 +252,7 @@ fn begin_answering(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, waits:
     let (Kind::Echo(echo), Some(invite)) = (&mut call.kind, &call.invite) else { return };
     let msg = invite.request.message();
     let lists = |tag| msg.lists(HeaderId::Supported, tag) || msg.lists(HeaderId::Require, tag);
-    let reliable = lists("100rel") && call.rules.reliable && call.rules.use183;
+    let reliable = lists("100rel") && call.rules.reliable(Side::Caller) && call.rules.use183;
     if call.legs[0].up.is_none() {
         let tag = call.legs[0].tag(Side::Caller);
         call.legs[0].up = Some(Dialog::uas(&msg, tag, invite.flow));

@@ -6,6 +6,7 @@
 //! the configuration (`rules`).
 
 use super::rules::Rules;
+use super::tag::Side;
 use crate::config::model::SipSettings;
 use crate::ims::identity;
 use crate::proto::flow::Transport;
@@ -52,10 +53,36 @@ pub struct Additions<'a> {
     pub called_party: Option<&'a [u8]>,
     /// What the configuration changes.
     pub rules: Rules,
+    /// The side that it goes to.
+    pub to: Side,
+    /// The option tags that are negotiated on each side for itself; `None`: as they came.
+    pub options: Option<Options<'a>>,
     /// What its sender wants hidden.
     pub privacy: Privacy,
     /// The body, where it is not as it came.
     pub body: Option<&'a [u8]>,
+}
+
+/// Of the option tags that each side negotiates for itself (`100rel`), those that a message has, whatever it came with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options<'a> {
+    /// In Supported, of a request; a response keeps what it came with.
+    pub supported: &'a [&'a str],
+    /// In Require.
+    pub required: &'a [&'a str],
+}
+
+impl<'a> Options<'a> {
+    const TAGS: [&'static str; 1] = [super::reliable::TAG];
+
+    /// Whether the tags of a header are these and not those that came.
+    fn replaces(&self, id: HeaderId, is_request: bool) -> bool {
+        id == HeaderId::Require || (id == HeaderId::Supported && is_request)
+    }
+
+    fn of(&self, id: HeaderId) -> &'a [&'a str] {
+        if id == HeaderId::Require { self.required } else { self.supported }
+    }
 }
 
 /// Copies a request's headers to the other dialog and ends it with its body. The start line, Via, Max-Forwards, From, To,
@@ -110,7 +137,8 @@ pub fn own_request(w: &mut Writer<'_>, settings: &SipSettings) {
 
 fn copy(w: &mut Writer<'_>, msg: &Message<'_>, with: &Additions<'_>, exempt: impl Fn(HeaderId) -> bool) {
     for field in msg.fields().filter(|f| !with.rules.removes_header(f.id)) {
-        let agent = with.settings.force_user_agent && is_agent(field.id);
+        let agent = with.settings.force_user_agent && is_agent(field.id)
+            || with.options.is_some() && field.id == HeaderId::RSeq;
         let ours = (is_ours(field.id) || is_the_networks(field)) && !exempt(field.id)
             || with.privacy.hides_from && tells_of_sender(field.id);
         if !agent && !ours {
@@ -118,7 +146,7 @@ fn copy(w: &mut Writer<'_>, msg: &Message<'_>, with: &Additions<'_>, exempt: imp
         }
     }
     for id in [HeaderId::Require, HeaderId::ProxyRequire, HeaderId::Supported] {
-        options(w, msg, id, &with.rules);
+        options(w, msg, id, with);
     }
     for identity in with.identities {
         w.header("P-Asserted-Identity", identity);
@@ -126,12 +154,17 @@ fn copy(w: &mut Writer<'_>, msg: &Message<'_>, with: &Additions<'_>, exempt: imp
 }
 
 /// Writes the option tags of a header, without those that end here.
-fn options(w: &mut Writer<'_>, msg: &Message<'_>, id: HeaderId, rules: &Rules) {
-    let is_hop = |tag: &[u8]| {
-        HOP_OPTIONS.iter().any(|o| tag.eq_ignore_ascii_case(o.as_bytes())) || rules.removes_option(tag)
+fn options(w: &mut Writer<'_>, msg: &Message<'_>, id: HeaderId, with: &Additions<'_>) {
+    let ours = with.options.filter(|o| o.replaces(id, msg.is_request()));
+    let is = |tag: &[u8], all: &[&str]| all.iter().any(|o| tag.eq_ignore_ascii_case(o.as_bytes()));
+    let ends_here = |tag: &[u8]| {
+        is(tag, HOP_OPTIONS)
+            || with.rules.removes_option(with.to, tag)
+            || ours.is_some() && is(tag, &Options::TAGS)
     };
     let mut parts: SmallVec<[&[u8]; 32]> = SmallVec::new();
-    for tag in msg.values(id).filter(|t| !is_hop(t)) {
+    let added = ours.map(|o| o.of(id)).unwrap_or_default().iter().map(|tag| tag.as_bytes());
+    for tag in added.chain(msg.values(id).filter(|t| !ends_here(t))) {
         if !parts.is_empty() {
             parts.push(b",");
         }
@@ -143,9 +176,11 @@ fn options(w: &mut Writer<'_>, msg: &Message<'_>, id: HeaderId, rules: &Rules) {
 }
 
 fn finish(w: Writer<'_>, msg: &Message<'_>, with: &Additions<'_>) {
+    let without_type: &[u8] =
+        if with.body.is_some() { b"application/sdp" } else { b"application/octet-stream" };
     match with.body.unwrap_or(msg.body()) {
         [] => w.finish(),
-        body => w.body(msg.header(HeaderId::ContentType).unwrap_or(b"application/octet-stream"), body),
+        body => w.body(msg.header(HeaderId::ContentType).unwrap_or(without_type), body),
     }
 }
 
@@ -308,8 +343,17 @@ mod tests {
     }
 
     fn additions(settings: &SipSettings) -> Additions<'_> {
-        let (rules, privacy) = (Rules::default(), Privacy::default());
-        Additions { settings, identities: &[], called_party: None, rules, privacy, body: None }
+        let (rules, privacy, to) = (Rules::default(), Privacy::default(), Side::Callee);
+        Additions {
+            settings,
+            identities: &[],
+            called_party: None,
+            rules,
+            to,
+            privacy,
+            options: None,
+            body: None,
+        }
     }
 
     #[test]
@@ -333,7 +377,7 @@ mod tests {
         let mut index = Index::new();
         let msg = Message::parse(INVITE.as_bytes(), &mut index).unwrap();
         let settings = SipSettings { force_user_agent: false, ..SipSettings::default() };
-        let rules = Rules { reliable: false, early_media: false, ..Rules::default() };
+        let rules = Rules { reliable: [false; 2], early_media: false, ..Rules::default() };
         let with = Additions { rules, ..additions(&settings) };
         let got = written(|w| end_request(w, &msg, &with));
         assert!(got.contains("User-Agent: phone\r\n"), "{got}");

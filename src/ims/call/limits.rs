@@ -14,6 +14,10 @@ pub const MAX_FORKS: usize = 8;
 /// phones have at most an INVITE, an UPDATE or PRACK and an INFO under way each.
 pub const MAX_RELAYS: usize = 8;
 
+/// Provisional answers of a leg that wait until the caller has acknowledged the one before; beyond it the oldest goes. A phone has
+/// 180, 182 and 183 to say.
+pub const MAX_QUEUED_PROVISIONALS: usize = 4;
+
 /// Events that a call leg remembers for its view; beyond it the oldest after the first [`FIRST_EVENTS`] goes, and is counted.
 pub const MAX_EVENTS: usize = 64;
 

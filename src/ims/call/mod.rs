@@ -16,6 +16,7 @@ mod echo_media;
 mod echo_sdp;
 mod fork;
 pub mod forward;
+mod held;
 mod history;
 mod ladder;
 pub mod limits;
@@ -26,6 +27,7 @@ mod pass;
 mod passage;
 mod reinvite;
 mod release;
+mod reliable;
 mod rules;
 mod session;
 mod setup;
@@ -44,6 +46,7 @@ pub(in crate::ims) use opening::{FIRST_CSEQ, Opening};
 pub(in crate::ims) use rules::Rules;
 pub use session::{Call, Part};
 pub(in crate::ims) use session::{ClientId, Failure, Party, ServerId, Waiting};
+pub(in crate::ims) use tag::Side;
 
 use crate::base::arena::{Arena, Id};
 use crate::base::time::Instant;
@@ -71,7 +74,7 @@ use smallvec::SmallVec;
 use state::State;
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
-use tag::{Place, Side};
+use tag::Place;
 
 /// Each call takes this many dialog indexes: its own and one for each leg.
 const INDEXES: u32 = 10;
@@ -234,6 +237,7 @@ impl Calls {
         while let Some(id) = self.alarms.due(cx.now) {
             self.with(view, cx, id, |call, view, cx| {
                 answer::on_tick(call, view, cx);
+                reliable::on_tick(call, view, cx);
                 match call.kind {
                     Kind::Echo(_) => echo::on_tick(call, view, cx),
                     Kind::Bridge(_) => reinvite::on_tick(call, view, cx),
@@ -458,6 +462,10 @@ fn on_idle(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>) {
     call.idle_deadline = None;
     if call.echo_mut().is_some() {
         return echo::on_idle(call, view, cx);
+    }
+    if (0..call.legs.len()).any(|leg| held::is_held(call, leg as u8)) {
+        let end = End::new("the caller's phone was not ready for the answer in time", 480);
+        return release::end(call, view, cx, &end);
     }
     fork::on_silence(call, view, cx);
 }

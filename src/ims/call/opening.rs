@@ -2,9 +2,10 @@
 //! 16.6, TS 24.229 5.4.3.3).
 
 use super::destination::Way;
-use super::forward::{self, Additions};
+use super::forward::{self, Additions, Options};
 use super::rules::Rules;
 use super::session::{ClientId, Party};
+use super::tag::Side;
 use crate::config::model::{Config, Impu};
 use crate::ims::identity;
 use crate::ims::owner::Owner;
@@ -29,6 +30,8 @@ pub(in crate::ims) struct Opening<'a> {
     pub(in crate::ims) caller: &'a Party,
     pub(in crate::ims) callee: &'a Party,
     pub(in crate::ims) rules: Rules,
+    /// The option tags that are negotiated with the callee's phone alone.
+    pub(in crate::ims) options: Option<Options<'a>>,
     /// The body, where it is not as it came.
     pub(in crate::ims) body: Option<&'a [u8]>,
 }
@@ -80,6 +83,8 @@ impl Opening<'_> {
             identities: &identities,
             called_party: self.called_party(msg),
             rules: self.rules,
+            to: Side::Callee,
+            options: self.options,
             privacy,
             body: self.body,
         };

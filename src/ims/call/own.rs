@@ -67,7 +67,7 @@ pub(super) fn send(
         for (name, value) in request.headers {
             w.header(name, value);
         }
-        forward::own_request(&mut w, settings, method);
+        forward::own_request(&mut w, settings);
         match request.sdp {
             Some(sdp) => w.body(b"application/sdp", sdp),
             None => w.finish(),
@@ -78,8 +78,6 @@ pub(super) fn send(
     }
     call.next_own = number.wrapping_add(1);
     call.own.push(Own { number, leg, to, method: request.method, cseq, purpose: request.purpose });
-    let since = cx.now.since(call.created);
-    call.history_of(leg, to).sent(since, request.method, 0);
     true
 }
 
@@ -93,14 +91,16 @@ pub(super) fn on_answer(
 ) {
     let Some(at) = call.own.iter().position(|o| o.number == number) else { return };
     let own = call.own[at];
-    let since = cx.now.since(call.created);
-    call.history_of(own.leg, own.to).received(since, own.method, msg.status());
     if msg.status() < 200 {
         return;
     }
     call.own.remove(at);
     if let Some(dialog) = call.dialog_mut(own.leg, own.to) {
         dialog.on_response(msg);
+    }
+    if own.method == Method::Invite && (200..300).contains(&msg.status()) {
+        // RFC 3261 13.2.2.4
+        pass::ack(call, view, cx, (own.leg, own.to), own.cseq, None);
     }
     match own.purpose {
         // RFC 3262 4: the answer to a PRACK has nothing to say; one that comes too late is answered 481

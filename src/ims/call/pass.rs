@@ -1,6 +1,8 @@
 //! Passing one message of a call to the other side: the frame that belongs to that side's dialog, then what is copied.
 
-use super::forward::{self, Additions, Privacy};
+use super::forward::{self, Additions, Options, Privacy};
+use super::media::description;
+use super::reliable::{self, Reliability};
 use super::session::{Call, ClientId, Role, ServerId};
 use super::tag::Side;
 use crate::config::model::SipSettings;
@@ -22,6 +24,8 @@ pub(super) struct Onward {
     pub(super) to: Side,
     /// The status there: mostly the response's own.
     pub(super) status: u16,
+    /// What becomes of its RSeq.
+    pub(super) reliability: Reliability,
 }
 
 /// Passes a response on.
@@ -32,7 +36,15 @@ pub(super) fn response(
     onward: Onward,
     msg: &Message<'_>,
 ) {
-    let body = carry(call, onward.leg, onward.to.other(), msg);
+    let mut body = carry(call, onward.leg, onward.to.other(), msg);
+    let passage = &mut call.legs[usize::from(onward.leg)].passage;
+    match onward.reliability {
+        Reliability::With(_) if description(msg).is_some() => passage.on_reliable(),
+        Reliability::Without if (200..300).contains(&onward.status) => {
+            body = body.or_else(|| passage.missing_answer(msg));
+        }
+        _ => {}
+    }
     let leg = &call.legs[usize::from(onward.leg)];
     let Some(flow) = view.txs.server(onward.tx).map(|s| s.flow()) else { return };
     let local = view.txs.local_addr(flow.local).expect("a flow is of one of our sockets");
@@ -46,13 +58,23 @@ pub(super) fn response(
     let with = Additions {
         identities: &identities,
         body: body.as_deref(),
-        ..additions(&view.config.protocol, call, onward.to.other())
+        ..additions(&view.config.protocol, call, onward.to)
     };
+    let required: &[&str] = match onward.reliability {
+        Reliability::With(_) => &[reliable::TAG],
+        _ => &[],
+    };
+    let options =
+        (onward.reliability != Reliability::AsItCame).then_some(Options { required, supported: &[] });
+    let with = Additions { options, ..with };
     let refreshes = onward.status < 300 && msg.header(HeaderId::Contact).is_some();
     let phrase = (onward.status == msg.status()).then(|| forward::phrase(msg)).flatten();
     view.txs.respond(cx, onward.tx, onward.status, phrase, leg.tag(onward.to), |mut w| {
         if refreshes {
             forward::contact(&mut w, local, flow.transport, Some(msg));
+        }
+        if let Reliability::With(rseq) = onward.reliability {
+            w.header_fmt("RSeq", format_args!("{rseq}"));
         }
         forward::end_response(w, msg, &with);
     });
@@ -75,7 +97,7 @@ pub(super) fn request(
     let owner = call.owner(role);
     let dialog = call.legs[usize::from(leg)].dialog(to)?;
     let local = view.txs.local_addr(flow.local).expect("a flow is of one of our sockets");
-    let with = Additions { body: body.as_deref(), ..additions(&view.config.protocol, call, to.other()) };
+    let with = Additions { body: body.as_deref(), ..additions(&view.config.protocol, call, to) };
     let (method, target) = (msg.method_token(), dialog.request_uri());
     let sent = view.txs.request(cx, flow, method, target, tcp_allowed, owner, |mut w| {
         dialog.write_head(&mut w, method, cseq);
@@ -112,7 +134,7 @@ pub(super) fn ack(
     }
     let Some((flow, _)) = flow(call, view, leg, to) else { return };
     let Some(dialog) = call.legs[usize::from(leg)].dialog(to) else { return };
-    let with = Additions { body: body.as_deref(), ..additions(&view.config.protocol, call, to.other()) };
+    let with = Additions { body: body.as_deref(), ..additions(&view.config.protocol, call, to) };
     view.txs.send_stateless(cx, flow, b"ACK", dialog.request_uri(), |mut w| {
         dialog.write_head(&mut w, b"ACK", cseq);
         match msg {
@@ -171,10 +193,11 @@ pub(super) fn flow(call: &Call, view: &View<'_>, leg: u8, side: Side) -> Option<
     })
 }
 
-/// What a message inside a call gets that a side has sent.
-fn additions<'a>(settings: &'a SipSettings, call: &Call, from: Side) -> Additions<'a> {
-    let privacy = call.party(from).privacy;
-    Additions { settings, identities: &[], called_party: None, rules: call.rules, privacy, body: None }
+/// What a message inside a call gets that goes to a side.
+fn additions<'a>(settings: &'a SipSettings, call: &Call, to: Side) -> Additions<'a> {
+    let privacy = call.party(to.other()).privacy;
+    let rules = call.rules;
+    Additions { settings, identities: &[], called_party: None, rules, to, privacy, options: None, body: None }
 }
 
 /// The body of a message as it passes from one side of a leg to the other; `None`: as it came.

@@ -18,6 +18,8 @@ pub(super) struct Passage {
     said: [Option<Arc<[u8]>>; 2],
     /// What each side was told last.
     told: [Option<Arc<[u8]>>; 2],
+    /// The caller has got the answer to its offer in a reliable response.
+    has_answered: bool,
 }
 
 impl Passage {
@@ -43,6 +45,18 @@ impl Passage {
         let body = in_place_of(msg.body(), came, &passed);
         self.told[from.other() as usize] = Some(passed.into());
         Some(body)
+    }
+
+    /// The caller has been told the last description in a reliable response.
+    pub(super) fn on_reliable(&mut self) {
+        self.has_answered = self.told[Side::Caller as usize].is_some();
+    }
+
+    /// What a 2xx without a description must say all the same: the callee's phone has said it reliably, and the caller has
+    /// heard it without reliability, or not at all (RFC 3261 13.2.1).
+    pub(super) fn missing_answer(&self, msg: &Message<'_>) -> Option<Vec<u8>> {
+        let told = self.told[Side::Caller as usize].as_deref().filter(|_| !self.has_answered)?;
+        description(msg).is_none().then(|| told.to_vec())
     }
 
     /// What is changed in a description on its way from a side to the other.

@@ -8,6 +8,7 @@ use super::forward;
 use super::limits::{MAX_RELAYS, RETRY_AFTER_SECS};
 use super::pass::{self, Onward};
 use super::release::{self, End};
+use super::reliable::{self, Acknowledged, Reliability};
 use super::session::{Call, ClientId, LegState, Relay, Role, ServerId};
 use super::state::State;
 use super::tag::Side;
@@ -31,10 +32,9 @@ pub(super) fn on_request(
         return;
     }
     let rack = match msg.method() {
-        Method::Prack => match rack_for_other_side(call, msg, leg, from) {
+        Method::Prack => match prack(call, view, cx, tx, msg, (leg, from)) {
             Some(rack) => Some(rack),
-            // RFC 3262 3: a PRACK that matches no unacknowledged provisional response
-            None => return refuse(view, cx, tx, 481),
+            None => return,
         },
         _ => None,
     };
@@ -82,11 +82,35 @@ fn admit(call: &mut Call, msg: &Message<'_>, leg: u8, from: Side) -> Option<u16>
     (msg.method() == Method::Invite && (call.invite.is_some() || unacknowledged)).then_some(491)
 }
 
-/// RAck for the other dialog: the RSeq is the far phone's own, the CSeq number that of our INVITE there.
-fn rack_for_other_side(call: &Call, msg: &Message<'_>, leg: u8, from: Side) -> Option<(u32, u32)> {
-    let rack = RAck::parse(msg.header(HeaderId::RAck)?)?;
+/// RAck of a PRACK for the other dialog: the RSeq is the far phone's own, the CSeq number that of our INVITE there. `None`: the
+/// PRACK does not pass, and has its answer.
+fn prack(
+    call: &mut Call,
+    view: &mut View<'_>,
+    cx: &mut Cx<'_>,
+    tx: ServerId,
+    msg: &Message<'_>,
+    (leg, from): (u8, Side),
+) -> Option<(u32, u32)> {
+    let rack = msg.header(HeaderId::RAck).and_then(RAck::parse);
     let (known, far) = call.legs[usize::from(leg)].invites[from as usize];
-    (known == rack.cseq && rack.method == Method::Invite).then_some((rack.rseq, far))
+    let fits = rack.filter(|r| r.cseq == known && r.method == Method::Invite);
+    let acknowledged = match fits {
+        // inside the call the phones are among themselves
+        Some(rack) if call.invite.is_none() || from == Side::Callee => Acknowledged::Far(rack.rseq),
+        Some(rack) => reliable::on_prack(call, leg, rack),
+        None => Acknowledged::Nothing,
+    };
+    match acknowledged {
+        Acknowledged::Far(rseq) => return Some((rseq, far)),
+        Acknowledged::Ours => {
+            reliable::respond(call, view, cx, tx, leg);
+            reliable::proceed(call, view, cx, leg);
+        }
+        // RFC 3262 3: a PRACK that matches no unacknowledged provisional response
+        Acknowledged::Nothing => refuse(view, cx, tx, 481),
+    }
+    None
 }
 
 /// Answers a request that is not passed on.
@@ -126,7 +150,9 @@ pub(super) fn on_answer(
             dialog.on_response(msg);
         }
     }
-    let onward = Onward { tx: relay.server, leg: relay.leg, to: relay.from, status: msg.status() };
+    let reliability = Reliability::AsItCame;
+    let onward =
+        Onward { tx: relay.server, leg: relay.leg, to: relay.from, status: msg.status(), reliability };
     pass::response(call, view, cx, onward, msg);
     super::media::note(call, cx, msg, far);
     note_session_timer(call, cx, msg);

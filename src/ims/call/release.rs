@@ -4,11 +4,13 @@ use super::fork;
 use super::forward;
 use super::limits::RETRY_AFTER_SECS;
 use super::pass::{self, Onward};
+use super::reliable::Reliability;
 use super::session::{Call, Ended, Kind, LegState, Role, ServerId};
 use super::state::State;
 use super::tag::Side;
 use crate::ims::core::View;
 use crate::proto::cx::Cx;
+use crate::proto::sip::dialog::State as DialogState;
 use crate::wire::sip::{HeaderId, Message, Method};
 
 /// How a call ends.
@@ -30,7 +32,9 @@ impl<'a> End<'a> {
 
     /// The end that a party asked for by BYE or CANCEL.
     pub(super) fn by(text: &'a str, msg: &'a Message<'a>, leg: u8, side: Side) -> Self {
-        End { text, status: 487, by: Some((msg, leg, side)) }
+        // the callee that leaves before the caller has its 2xx has not taken the call
+        let status = if side == Side::Callee { 480 } else { 487 };
+        End { text, status, by: Some((msg, leg, side)) }
     }
 
     /// The Reason header of what we send (RFC 3326): the ending party's own, else what we found.
@@ -49,12 +53,15 @@ pub(super) fn end(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, end: &E
     }
     let reason = end.reason();
     refuse(call, view, cx, end.status, end.by.is_none().then_some(end.text), None);
+    call.legs.iter_mut().for_each(|l| l.reliable.stop());
     fork::cancel_open(call, view, cx, None, &reason);
     finish_relays(call, view, cx, &reason);
     if let Some(leg) = call.answered_leg() {
         for side in [Side::Caller, Side::Callee] {
             let ended_by_it = end.by.is_some_and(|(_, l, s)| (l, s) == (leg, side));
-            if !ended_by_it {
+            // a caller whose 2xx was kept back has had its final answer above
+            let is_founded = call.dialog_mut(leg, side).is_some_and(|d| d.state() == DialogState::Confirmed);
+            if !ended_by_it && is_founded {
                 hang_up(call, view, cx, leg, side, &reason, end.by.map(|(msg, ..)| msg));
             }
         }
@@ -84,7 +91,8 @@ pub(super) fn refuse(
     let Some(invite) = call.invite.take() else { return };
     match response.filter(|_| !call.legs.is_empty()) {
         Some(msg) => {
-            let onward = Onward { tx: invite.tx, leg: 0, to: Side::Caller, status };
+            let reliability = Reliability::Without;
+            let onward = Onward { tx: invite.tx, leg: 0, to: Side::Caller, status, reliability };
             pass::response(call, view, cx, onward, msg);
         }
         None => {

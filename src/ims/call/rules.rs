@@ -1,6 +1,7 @@
 //! What the configuration changes in the calls of its users: reliable answers, 183, early media, preconditions, calls that begin
 //! on hold. Everything else passes as the phones have it.
 
+use super::tag::Side;
 use crate::config::model::{CallSettings, Impu, Precondition};
 use crate::wire::sdp::edit::{Edit, MediaEdit, QosEdit};
 use crate::wire::sdp::{Direction, Sdp};
@@ -9,8 +10,8 @@ use crate::wire::sip::{HeaderId, Message};
 /// The rules of one call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rules {
-    /// `100rel`: reliable provisional answers (RFC 3262).
-    pub reliable: bool,
+    /// `100rel`: reliable provisional answers (RFC 3262), by side.
+    pub reliable: [bool; 2],
     /// `use183`: 183 Session Progress, where it is not reliable.
     pub use183: bool,
     /// `early_media`: P-Early-Media (RFC 5009).
@@ -24,27 +25,35 @@ pub struct Rules {
 impl Default for Rules {
     /// Everything passes.
     fn default() -> Self {
-        Rules { reliable: true, use183: true, early_media: true, preconditions: true, held_start: true }
+        Rules { reliable: [true; 2], use183: true, early_media: true, preconditions: true, held_start: true }
     }
 }
 
 impl Rules {
-    /// The rules for a call in which these identities take part: what the global settings or one of them forbids is forbidden;
-    /// the first identity with a `precondition` of its own decides on that.
-    pub fn of<'i>(settings: &CallSettings, impus: impl Iterator<Item = &'i Impu> + Clone) -> Rules {
-        let own = impus.clone().find_map(|i| i.precondition);
+    /// The rules for a call between these identities, the caller's and the callee's, where they are known: what the global
+    /// settings forbid is forbidden on both sides, what an identity forbids, on its own; 183 and early media concern both.
+    pub fn of(settings: &CallSettings, impus: [Option<&Impu>; 2]) -> Rules {
+        let all = |takes: fn(&Impu) -> bool| impus.into_iter().flatten().all(takes);
+        // the callee's wish comes first
+        let own = impus.into_iter().rev().flatten().find_map(|i| i.precondition);
         Rules {
-            reliable: settings.reliable_provisional && impus.clone().all(|i| i.reliable_provisional),
-            use183: settings.use183 && impus.clone().all(|i| i.use183),
-            early_media: settings.early_media && impus.clone().all(|i| i.early_media),
+            reliable: impus
+                .map(|i| settings.reliable_provisional && i.is_none_or(|i| i.reliable_provisional)),
+            use183: settings.use183 && all(|i| i.use183),
+            early_media: settings.early_media && all(|i| i.early_media),
             preconditions: own.unwrap_or(settings.precondition) != Precondition::Off,
             held_start: settings.allow_held_invite,
         }
     }
 
-    /// Whether an option tag is taken out of what passes.
-    pub fn removes_option(&self, tag: &[u8]) -> bool {
-        (!self.reliable && tag.eq_ignore_ascii_case(b"100rel"))
+    /// Whether a side may have reliable provisional answers.
+    pub fn reliable(&self, side: Side) -> bool {
+        self.reliable[side as usize]
+    }
+
+    /// Whether an option tag is taken out of what passes to a side.
+    pub fn removes_option(&self, to: Side, tag: &[u8]) -> bool {
+        (!self.reliable(to) && tag.eq_ignore_ascii_case(b"100rel"))
             || (!self.preconditions && tag.eq_ignore_ascii_case(b"precondition"))
     }
 
@@ -53,9 +62,9 @@ impl Rules {
         !self.early_media && id == HeaderId::PEarlyMedia
     }
 
-    /// An option tag that the INVITE requires and the rules forbid: 420 (RFC 3261 8.2.2.3).
+    /// An option tag that the INVITE requires and the caller may not have: 420 (RFC 3261 8.2.2.3).
     pub fn refused_option<'m>(&self, invite: &Message<'m>) -> Option<&'m [u8]> {
-        invite.values(HeaderId::Require).find(|tag| self.removes_option(tag))
+        invite.values(HeaderId::Require).find(|tag| self.removes_option(Side::Caller, tag))
     }
 
     /// A description as it passes, where that is not as it came. `begins` says that it is the offer which begins a call.
@@ -97,16 +106,18 @@ mod tests {
     }
 
     #[test]
-    fn one_who_forbids_is_enough() {
+    fn each_identity_forbids_on_its_side() {
         let settings = CallSettings { use183: false, ..CallSettings::default() };
         let mut impus = [Impu::new("sip:a@x"), Impu::new("sip:b@x")];
         impus[1].reliable_provisional = false;
         impus[1].precondition = Some(Precondition::Off);
-        let rules = Rules::of(&settings, impus.iter());
-        assert_eq!(rules, Rules { reliable: false, use183: false, preconditions: false, ..Rules::default() });
-        assert!(rules.removes_option(b"100REL") && rules.removes_option(b"precondition"));
-        assert!(!rules.removes_option(b"timer") && !Rules::default().removes_option(b"100rel"));
-        assert_eq!(Rules::of(&CallSettings::default(), impus[..1].iter()), Rules::default());
+        let rules = Rules::of(&settings, [Some(&impus[0]), Some(&impus[1])]);
+        let want = Rules { reliable: [true, false], use183: false, preconditions: false, ..Rules::default() };
+        assert_eq!(rules, want);
+        let removes = |side, tag: &str| rules.removes_option(side, tag.as_bytes());
+        assert!(removes(Side::Callee, "100REL") && !removes(Side::Caller, "100rel"));
+        assert!(removes(Side::Caller, "precondition") && !removes(Side::Callee, "timer"));
+        assert_eq!(Rules::of(&CallSettings::default(), [Some(&impus[0]), None]), Rules::default());
     }
 
     #[test]

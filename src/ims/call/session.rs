@@ -10,6 +10,7 @@ use super::history::{History, Way};
 use super::limits::MAX_FORKS;
 use super::own::Own;
 use super::passage::Passage;
+use super::reliable::Reliable;
 use super::rules::Rules;
 use super::state::State;
 use super::tag::{Place, Side, Tag};
@@ -200,6 +201,10 @@ pub(super) struct Leg {
     pub(super) acks: [Ack; 2],
     /// The descriptions of its two sides.
     pub(super) passage: Passage,
+    /// Its reliable provisional answers.
+    pub(super) reliable: Reliable,
+    /// The 2xx that the caller may not have yet.
+    pub(super) held: Option<Stored>,
     /// What happened on the callee's side.
     pub(super) history: History,
 }
@@ -266,6 +271,8 @@ pub(super) struct Accepted {
     pub(super) cseq: u32,
     /// CSeq number of our INVITE to the other side; 0 for an echo call, which has none.
     pub(super) far_cseq: u32,
+    /// Whether our 2xx's counterpart has been acknowledged already: the ACK ends here.
+    pub(super) is_far_acked: bool,
     pub(super) next_at: Instant,
     pub(super) interval: Duration,
     pub(super) give_up_at: Instant,
@@ -369,6 +376,7 @@ impl Call {
             Kind::Echo(echo) => echo.next_deadline(),
             Kind::Bridge(bridge) => bridge.session_timer.map(|(_, at)| at).filter(|_| self.ended.is_none()),
         };
-        [linger, accepted, inner, self.idle_deadline].into_iter().flatten().min()
+        let reliable = self.legs.iter().filter_map(|l| l.reliable.next_deadline()).min();
+        [linger, accepted, inner, reliable, self.idle_deadline].into_iter().flatten().min()
     }
 }

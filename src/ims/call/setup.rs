@@ -1,15 +1,18 @@
 //! The INVITE of a call between users: whom it reaches, and what each of their contacts is sent (RFC 3261 16.6, TS 24.229).
 
-use super::destination::Destination;
+use super::destination::{Destination, Way};
 use super::fork;
+use super::forward::Options;
 use super::history::History;
+use super::media::description;
 use super::opening::{FIRST_CSEQ, Opening};
 use super::passage::Passage;
+use super::reliable::{self, Ability, Reliable};
 use super::session::{Ack, Call, Failure, Leg, LegState, Role};
 use super::tag::{self, Place, Side, Tag};
 use crate::ims::core::View;
 use crate::proto::cx::Cx;
-use crate::wire::sip::Method;
+use crate::wire::sip::{Message, Method};
 
 /// Starts the call: the first group of contacts rings, or nobody's phone could be sent to.
 pub(super) fn start(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>) {
@@ -26,6 +29,8 @@ pub(super) fn start_leg(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, t
     let msg = invite.request.message();
     let mut passage = Passage::default();
     let body = passage.carry(&call.rules, Side::Caller, &msg, true);
+    let wanted = reliable::ability(call) != Ability::No || may_be_reliable(&way, &msg);
+    let supported: &[&str] = if wanted && call.rules.reliable(Side::Callee) { &[reliable::TAG] } else { &[] };
     let opening = Opening {
         method: Method::Invite,
         call_id: view.txs.new_token(),
@@ -35,6 +40,7 @@ pub(super) fn start_leg(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, t
         caller: &call.caller,
         callee: &call.callee,
         rules: call.rules,
+        options: Some(Options { supported, required: &[] }),
         body: body.as_deref(),
     };
     let owner = call.owner(Role::Leg(number));
@@ -62,9 +68,17 @@ pub(super) fn start_leg(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, t
         invites: [(cseq, FIRST_CSEQ), (0, 0)],
         acks: [Ack::default(), Ack::default()],
         passage,
+        reliable: Reliable::default(),
+        held: None,
         history,
     });
     true
+}
+
+/// Whether a phone is offered reliable answers that the caller does not take: phones of TS 24.229 expect them; we acknowledge
+/// for the caller, which needs an offer in the INVITE, for an offer in the answer would want the caller's (RFC 3262 5).
+fn may_be_reliable(way: &Way<'_>, invite: &Message<'_>) -> bool {
+    way.is_mmtel && description(invite).is_some()
 }
 
 /// A new local tag for a dialog.

@@ -9,7 +9,7 @@ use crate::base::timer::Alarm;
 use crate::base::trace::{Level, Subject};
 use crate::ims::call::forward::{self, Additions, Privacy};
 use crate::ims::call::{
-    ClientId, Destination, Failure, Opening, Party, Rules, ServerId, Waiting, next_group, rank,
+    ClientId, Destination, Failure, Opening, Party, Rules, ServerId, Side, Waiting, next_group, rank,
 };
 use crate::ims::core::View;
 use crate::ims::owner::Owner;
@@ -194,6 +194,7 @@ impl Relay {
                     caller: &self.sender,
                     callee: &self.to,
                     rules: Rules::default(),
+                    options: None,
                     body: None,
                 };
                 opening.send(view.txs, cx, &way, owner, &msg)
@@ -264,7 +265,9 @@ impl Relay {
             identities: &[],
             called_party: None,
             rules: Rules::default(),
+            to: Side::Caller,
             privacy: Privacy::default(),
+            options: None,
             body: None,
         };
         let phrase = (status == msg.status()).then(|| forward::phrase(msg)).flatten();

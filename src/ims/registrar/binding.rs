@@ -7,7 +7,7 @@ use crate::ims::subscriber::UserId;
 use crate::proto::flow::Flow;
 use crate::wire::identities::imei_of_instance;
 use crate::wire::sip::text::decimal;
-use crate::wire::sip::{NameAddr, Params, Uri};
+use crate::wire::sip::{self, NameAddr, Params, Uri};
 use arrayvec::ArrayString;
 use std::net::SocketAddr;
 
@@ -59,9 +59,14 @@ pub struct Contact {
     pub video: bool,
     /// `+g.3gpp.smsip`: takes SMS over IP.
     pub smsip: bool,
+    /// `+g.3gpp.icsi-ref` names multimedia telephony: a VoLTE phone (TS 24.229 5.1.1.2.1, TS 24.173 4.1).
+    pub mmtel: bool,
     /// `sos` in the URI: an emergency registration (TS 24.229 5.1.6.2).
     pub sos: bool,
 }
+
+/// Multimedia telephony (TS 24.173 4.1).
+const MMTEL: &str = "urn:urn-7:3gpp-service.ims.icsi.mmtel";
 
 /// Where a binding comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -108,6 +113,7 @@ impl Contact {
             imei: instance.and_then(imei_of_instance),
             video: address.params.has("video"),
             smsip: address.params.has("+g.3gpp.smsip"),
+            mmtel: sip::Contact { addr: *address }.has_icsi(MMTEL),
             sos: address.uri.is_some_and(|uri| uri.params.has("sos")) || address.params.has("sos"),
         }
     }

@@ -96,9 +96,6 @@ fn reliable_provisional_answers_and_their_prack_pass() {
     alice.learn(&early);
 
     w.request(&mut alice, "PRACK", "RAck: 76 1 INVITE\r\n", "");
-    let wrong = w.expect(BOB, "PRACK");
-    assert_eq!(header(&wrong, HeaderId::RAck), "76 1 INVITE", "Bob judges its RSeq");
-    w.answer(BOB, &wrong, 481, "", "");
     w.expect(ALICE, "SIP/2.0 481");
     w.request(&mut alice, "PRACK", "RAck: 77 9 INVITE\r\n", "");
     w.expect(ALICE, "SIP/2.0 481");
@@ -132,7 +129,7 @@ fn reliable_provisional_answers_and_their_prack_pass() {
     w.expect_nothing();
     w.request(&mut alice, "BYE", "", "");
     let cseq = header(&w.expect(BOB, "BYE"), HeaderId::CSeq);
-    assert_eq!(cseq, "5 BYE", "PRACK, PRACK and UPDATE came before");
+    assert_eq!(cseq, "4 BYE", "PRACK and UPDATE came before");
     w.quiet();
 }
 

@@ -1,0 +1,50 @@
+//! A 2xx of the callee's phone that the caller may not have yet: an answer before it is not acknowledged (RFC 3262 3), or the
+//! caller's resources are not there (RFC 3312).
+//!
+//! The phone gets its ACK at once, so that it does not repeat itself. From then on the call is its and nobody else rings; to the
+//! caller it still rings.
+
+use super::answer;
+use super::fork;
+use super::opening::FIRST_CSEQ;
+use super::pass;
+use super::session::{Call, LegState};
+use super::tag::Side;
+use crate::ims::core::View;
+use crate::proto::cx::Cx;
+use crate::wire::sip::{Message, Stored};
+
+/// Whether the 2xx of a leg must wait.
+pub(super) fn must_wait(call: &Call, leg: u8) -> bool {
+    call.legs[usize::from(leg)].reliable.delays_success()
+}
+
+/// Takes the 2xx of a leg and keeps it back.
+pub(super) fn hold(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, leg: u8, msg: &Message<'_>) {
+    fork::cancel_open(call, view, cx, Some(leg), answer::ELSEWHERE);
+    let entry = &mut call.legs[usize::from(leg)];
+    entry.state = LegState::Answered;
+    entry.held = Some(Stored::new(msg));
+    pass::ack(call, view, cx, (leg, Side::Callee), FIRST_CSEQ, None);
+    if let Some(bridge) = call.bridge_mut() {
+        bridge.winner = Some(leg);
+        bridge.waiting.clear();
+    }
+    call.idle_deadline = Some(cx.now + view.config.call.dialog_timeout);
+    super::trace(cx, call, format_args!("{} answered; the caller is not ready yet", call.callee.uri));
+}
+
+/// Whether the 2xx of a leg is kept back.
+pub(super) fn is_held(call: &Call, leg: u8) -> bool {
+    call.legs.get(usize::from(leg)).is_some_and(|l| l.held.is_some())
+}
+
+/// Gives the caller the 2xx that was kept back, when nothing keeps it any longer.
+pub(super) fn release_if_ready(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, leg: u8) {
+    if must_wait(call, leg) || call.invite.is_none() {
+        return;
+    }
+    if let Some(response) = call.legs[usize::from(leg)].held.take() {
+        answer::take(call, view, cx, leg, &response.message(), answer::FarAck::Sent);
+    }
+}

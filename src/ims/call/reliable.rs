@@ -1,0 +1,295 @@
+//! Reliable provisional answers (RFC 3262) to the INVITE that begins a call, on each side for itself.
+//!
+//! Where both phones can, they stay end to end: the callee's phone repeats its answer, and the caller's PRACK passes to it. Where
+//! only the callee's can, we acknowledge it ourselves, and the caller gets the answer without reliability. Where the caller
+//! demands it and the callee's phone cannot, we repeat the answer until the caller's PRACK, which ends at us.
+
+use super::forward;
+use super::held;
+use super::limits::MAX_QUEUED_PROVISIONALS;
+use super::media::description;
+use super::own::{self, Purpose, Request};
+use super::pass::{self, Onward};
+use super::release::{self, End};
+use super::session::{Call, ServerId};
+use super::tag::Side;
+use crate::base::time::{Duration, Instant};
+use crate::ims::core::View;
+use crate::proto::cx::Cx;
+use crate::wire::sip::text::decimal;
+use crate::wire::sip::{HeaderId, Message, Method, RAck, Stored};
+use smallvec::SmallVec;
+use std::collections::VecDeque;
+
+/// The option tag.
+pub(super) const TAG: &str = "100rel";
+
+/// What the caller makes of reliable provisional answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ability {
+    /// It cannot, or may not.
+    No,
+    /// It can.
+    Supported,
+    /// It takes no other.
+    Required,
+}
+
+/// The reliable provisional answers of one leg.
+#[derive(Debug, Default)]
+pub(super) struct Reliable {
+    /// RSeq of the last one that the caller got; 0: none.
+    last: u32,
+    /// RSeq of the last one of the callee's phone; 0: none.
+    far_last: u32,
+    /// What the caller has not acknowledged.
+    open: SmallVec<[Open; 1]>,
+    /// Answers that wait until the caller has acknowledged ours before them (RFC 3262 3).
+    queue: VecDeque<Stored>,
+}
+
+/// An answer without its PRACK.
+#[derive(Debug)]
+struct Open {
+    /// RSeq as the caller got it.
+    rseq: u32,
+    source: Source,
+}
+
+/// Who repeats an answer.
+#[derive(Debug)]
+enum Source {
+    /// The callee's phone, with this RSeq.
+    Far(u32),
+    /// We.
+    Ours(Box<Repeat>),
+}
+
+/// An answer that we repeat.
+#[derive(Debug)]
+struct Repeat {
+    response: Stored,
+    next_at: Instant,
+    interval: Duration,
+    give_up_at: Instant,
+}
+
+/// What becomes of the reliability of a response on its way to the caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reliability {
+    /// It is not the call's first INVITE that is answered: as it came.
+    AsItCame,
+    /// It goes without.
+    Without,
+    /// It goes with this RSeq.
+    With(u32),
+}
+
+impl Reliable {
+    /// The earliest moment at which something is to be repeated, or given up.
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        self.ours().map(|(_, r)| r.next_at.min(r.give_up_at)).min()
+    }
+
+    /// Whether the caller has not acknowledged an answer of ours with a description: the 2xx must wait for it (RFC 3262 3).
+    pub(super) fn delays_success(&self) -> bool {
+        self.ours().any(|(_, r)| description(&r.response.message()).is_some())
+    }
+
+    /// Nothing more is repeated: the INVITE has its final answer.
+    pub(super) fn stop(&mut self) {
+        self.open.clear();
+        self.queue.clear();
+    }
+
+    fn ours(&self) -> impl Iterator<Item = (u32, &Repeat)> {
+        self.open.iter().filter_map(|o| match &o.source {
+            Source::Ours(repeat) => Some((o.rseq, &**repeat)),
+            Source::Far(_) => None,
+        })
+    }
+
+    /// The RSeq that the caller gets for one of the callee's phone; `None`: it came again though its PRACK is under way.
+    fn map(&mut self, far: u32) -> Option<u32> {
+        let known = self.open.iter().find(|o| matches!(o.source, Source::Far(f) if f == far));
+        if let Some(open) = known {
+            return Some(open.rseq);
+        }
+        if far <= self.far_last {
+            return None;
+        }
+        let rseq = if self.last == 0 { far } else { self.last + 1 };
+        self.far_last = far;
+        self.last = rseq;
+        self.open.push(Open { rseq, source: Source::Far(far) });
+        Some(rseq)
+    }
+}
+
+/// What the caller can, by its INVITE and the configuration.
+pub(super) fn ability(call: &Call) -> Ability {
+    let Some(invite) = &call.invite else { return Ability::No };
+    let msg = invite.request.message();
+    if !call.rules.reliable(Side::Caller) {
+        return Ability::No;
+    }
+    if msg.lists(HeaderId::Require, TAG) {
+        Ability::Required
+    } else if msg.lists(HeaderId::Supported, TAG) {
+        Ability::Supported
+    } else {
+        Ability::No
+    }
+}
+
+/// The RSeq of a reliable provisional answer.
+fn rseq_of(msg: &Message<'_>) -> Option<u32> {
+    msg.header(HeaderId::RSeq).and_then(decimal)
+}
+
+/// Passes a provisional answer of a leg's phone on, as the caller can take it.
+pub(super) fn pass_on(
+    call: &mut Call,
+    view: &mut View<'_>,
+    cx: &mut Cx<'_>,
+    tx: ServerId,
+    leg: u8,
+    msg: &Message<'_>,
+) {
+    let ability = ability(call);
+    let reliable = &mut call.legs[usize::from(leg)].reliable;
+    match (rseq_of(msg), ability) {
+        (Some(_), Ability::No) => {
+            if acknowledge(call, view, cx, leg, msg) {
+                send(call, view, cx, (tx, leg), msg, Reliability::Without);
+            }
+        }
+        (Some(far), _) => {
+            if let Some(rseq) = reliable.map(far) {
+                send(call, view, cx, (tx, leg), msg, Reliability::With(rseq));
+            }
+        }
+        (None, Ability::Required) if !reliable.open.is_empty() => {
+            if reliable.queue.len() == MAX_QUEUED_PROVISIONALS {
+                reliable.queue.pop_front();
+            }
+            reliable.queue.push_back(Stored::new(msg));
+        }
+        (None, Ability::Required) => send_ours(call, view, cx, (tx, leg), Stored::new(msg)),
+        (None, _) => send(call, view, cx, (tx, leg), msg, Reliability::Without),
+    }
+}
+
+/// Acknowledges a reliable answer that the caller cannot (RFC 3262 4). `false`: it is an old one that came again.
+fn acknowledge(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, leg: u8, msg: &Message<'_>) -> bool {
+    let Some(rseq) = rseq_of(msg) else { return true };
+    let reliable = &mut call.legs[usize::from(leg)].reliable;
+    if rseq <= reliable.far_last {
+        return false;
+    }
+    reliable.far_last = rseq;
+    let cseq = msg.cseq().map_or(0, |c| c.number);
+    let rack = format!("{rseq} {cseq} INVITE");
+    let request = Request {
+        method: Method::Prack,
+        purpose: Purpose::Acknowledge,
+        headers: &[("RAck", &rack)],
+        sdp: None,
+    };
+    own::send(call, view, cx, (leg, Side::Callee), &request);
+    true
+}
+
+/// Sends an answer to the caller as a reliable one of ours.
+fn send_ours(
+    call: &mut Call,
+    view: &mut View<'_>,
+    cx: &mut Cx<'_>,
+    (tx, leg): (ServerId, u8),
+    response: Stored,
+) {
+    let t1 = view.config.protocol.timer_t1;
+    let reliable = &mut call.legs[usize::from(leg)].reliable;
+    let rseq = reliable.last + 1;
+    reliable.last = rseq;
+    send(call, view, cx, (tx, leg), &response.message(), Reliability::With(rseq));
+    // RFC 3262 3: from T1 on, doubling, for 64*T1
+    let repeat = Repeat { response, next_at: cx.now + t1, interval: t1, give_up_at: cx.now + t1 * 64 };
+    let reliable = &mut call.legs[usize::from(leg)].reliable;
+    reliable.open.push(Open { rseq, source: Source::Ours(Box::new(repeat)) });
+}
+
+fn send(
+    call: &mut Call,
+    view: &mut View<'_>,
+    cx: &mut Cx<'_>,
+    (tx, leg): (ServerId, u8),
+    msg: &Message<'_>,
+    reliability: Reliability,
+) {
+    let onward = Onward { tx, leg, to: Side::Caller, status: msg.status(), reliability };
+    pass::response(call, view, cx, onward, msg);
+}
+
+/// What a PRACK of the caller's acknowledges.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Acknowledged {
+    /// An answer of the callee's phone with this RSeq: the PRACK passes.
+    Far(u32),
+    /// One of ours: the PRACK ends here.
+    Ours,
+    /// Nothing that waits for it (RFC 3262 3).
+    Nothing,
+}
+
+/// Finds, and takes off, what a PRACK in the dialog with the caller acknowledges, while its INVITE is open.
+pub(super) fn on_prack(call: &mut Call, leg: u8, rack: RAck<'_>) -> Acknowledged {
+    let invite = call.invite.as_ref().and_then(|i| i.request.message().cseq()).map(|c| c.number);
+    if rack.method != Method::Invite || Some(rack.cseq) != invite {
+        return Acknowledged::Nothing;
+    }
+    let open = &mut call.legs[usize::from(leg)].reliable.open;
+    let Some(at) = open.iter().position(|o| o.rseq == rack.rseq) else { return Acknowledged::Nothing };
+    match open.remove(at).source {
+        Source::Far(far) => Acknowledged::Far(far),
+        Source::Ours(_) => Acknowledged::Ours,
+    }
+}
+
+/// The caller has acknowledged an answer of ours: what has waited for it goes out.
+pub(super) fn proceed(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, leg: u8) {
+    let Some(tx) = call.invite.as_ref().map(|i| i.tx) else { return };
+    if held::is_held(call, leg) {
+        return held::release_if_ready(call, view, cx, leg);
+    }
+    if let Some(next) = call.legs[usize::from(leg)].reliable.queue.pop_front() {
+        send_ours(call, view, cx, (tx, leg), next);
+    }
+}
+
+/// Repeats what is due. An answer that is never acknowledged ends the call (RFC 3262 3).
+pub(super) fn on_tick(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>) {
+    let Some(tx) = call.invite.as_ref().map(|i| i.tx) else { return };
+    for leg in 0..call.legs.len() {
+        let due = call.legs[leg].reliable.open.iter_mut().find_map(|o| match &mut o.source {
+            Source::Ours(repeat) if repeat.next_at.min(repeat.give_up_at) <= cx.now => Some((o.rseq, repeat)),
+            _ => None,
+        });
+        let Some((rseq, repeat)) = due else { continue };
+        if repeat.give_up_at <= cx.now {
+            let text = "the caller does not acknowledge a reliable answer";
+            return release::end(call, view, cx, &End::new(text, 500));
+        }
+        repeat.interval *= 2;
+        repeat.next_at = cx.now + repeat.interval;
+        let response = repeat.response.clone();
+        send(call, view, cx, (tx, leg as u8), &response.message(), Reliability::With(rseq));
+    }
+}
+
+/// Answers a PRACK that ends at us.
+pub(super) fn respond(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, tx: ServerId, leg: u8) {
+    let settings = &view.config.protocol;
+    let tag = call.legs[usize::from(leg)].tag(Side::Caller).clone();
+    view.txs.respond(cx, tx, 200, None, &tag, |w| forward::end_own_response(w, settings));
+}
