@@ -62,12 +62,20 @@ fn every_pair_of_algorithms_registers_texts_and_leaves_by_every_way() {
 fn with_all_algorithms_offered_each_kind_of_card_calls_the_echo() {
     let mut scene = Scene::new("echo", 1, USERS);
     for v6 in [false, true] {
-        for (who, how) in [(MILENAGE, WAYS[0]), (XOR, WAYS[1]), (TUAK, WAYS[2])] {
-            let case = format!("{} v6 {v6} {how:?}", who[1]);
+        for (who, how, digest) in [
+            (MILENAGE, WAYS[0], "AKAv1-MD5"),
+            // CK and IK protect as they are, whichever version the answer is of (TS 33.203 annex I)
+            (XOR, WAYS[1], "AKAv2-MD5"),
+            (TUAK, WAYS[2], "AKAv2-SHA-256"),
+        ] {
+            let case = format!("{} v6 {v6} {how:?} {digest}", who[1]);
+            let from = scene.ims.log().len();
             let script = "register; call 666 0.5; expect rtp-loss = 0; expect rtp-received > 10; expect echo = 100; deregister";
             scene.seen(0);
-            let text = scene.phone(0, v6, &[who, REQUIRED, how.2].concat(), script).succeeds();
+            let options = [who, REQUIRED, how.2, &["--digest", digest]].concat();
+            let text = scene.phone(0, v6, &options, script).succeeds();
             assert!(text.ends_with("\nderegistered"), "{case}: {text}");
+            scene.ims.log_with(from, &format!("authenticated ({digest})"));
             let seen = scene.seen(0);
             assert_protected(&seen, &case);
             assert!(count(&seen, Kind::Media) > 2 * 10, "{case}: media goes beside ESP: {seen:#?}");
