@@ -7,6 +7,12 @@ fn trouble(step: &'static str, cause: impl Into<String>, cure: impl Into<String>
     Trouble { step, cause: cause.into(), cure: cure.into() }
 }
 
+/// What failed, with the advice that was told with it; without any, `otherwise`.
+fn told(attempt: &Attempt, step: &StepView, otherwise: &str) -> Trouble {
+    let advice = attempt.words.as_deref().and_then(advice);
+    trouble(step.name, &*step.text, advice.unwrap_or(otherwise))
+}
+
 /// No REGISTER of the user has come.
 pub(super) fn nothing_came(misnamed: &[Box<str>]) -> Trouble {
     let mut others = String::new();
@@ -36,9 +42,9 @@ pub(super) fn of(attempt: &Attempt, step: &StepView, counted: Counted, unknown_s
             "let the lists ipsec_aalg_list and ipsec_ealg_list have a pair that the phone offers, or set `ipsec` of this \
              user to \"optional\" or \"off\"",
         ),
-        name::ASSOCIATIONS if failed => trouble(
-            step.name,
-            &*step.text,
+        name::ASSOCIATIONS if failed => told(
+            attempt,
+            step,
             "the command ipsec says what this machine lacks; CAP_NET_ADMIN and the kernel modules esp4, esp6 and those \
              of the algorithms are needed",
         ),
@@ -57,11 +63,7 @@ pub(super) fn of(attempt: &Attempt, step: &StepView, counted: Counted, unknown_s
             "something between the phone and here changes messages (a SIP ALG of a router: turn it off), or the phone \
              mixes two attempts up: switch it to airplane mode and back",
         ),
-        name::DIGEST if failed => {
-            let advice = attempt.words.as_deref().and_then(advice);
-            let cure = advice.unwrap_or("correct the user's keys or password in ue_db");
-            trouble(step.name, &*step.text, cure)
-        }
+        name::DIGEST if failed => told(attempt, step, "correct the user's keys or password in ue_db"),
         _ if failed => {
             trouble(step.name, &*step.text, "the log says more: log ims.level=info,sip.level=debug")
         }

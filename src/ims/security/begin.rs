@@ -56,7 +56,9 @@ pub enum NoSet {
 impl fmt::Display for NoSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            NoSet::Full => f.write_str("there are as many sets of security associations as may be"),
+            NoSet::Full => f.write_str(
+                "there are as many sets of security associations as may be; the command ipsec shows whose they are",
+            ),
             NoSet::Ports => f.write_str(
                 "all protected ports are in use with the ports that the phone offers; the phone may offer others",
             ),
@@ -64,7 +66,9 @@ impl fmt::Display for NoSet {
                 f,
                 "the phone's SPI {spi} is that of its registration; it may offer others, or `unregister` ends the registration"
             ),
-            NoSet::UeSpi(spi) => write!(f, "the phone's SPI {spi} is in use by another phone at its address"),
+            NoSet::UeSpi(spi) => {
+                write!(f, "the phone's SPI {spi} is in use by another phone at its address; it may offer others")
+            }
         }
     }
 }

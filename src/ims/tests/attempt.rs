@@ -105,6 +105,26 @@ fn a_kernel_that_refuses_is_named() {
 }
 
 #[test]
+fn numbers_that_are_in_use_are_no_lack_of_the_machine() {
+    let mut lab = lab();
+    assert_eq!(Guarded::new().register(&mut lab).status(), 200);
+    // started again with the numbers that it had
+    let again = Guarded::new();
+    let mut phone = bob();
+    let text = phone.register_text(&again.offer());
+    let refused = lab.on_sip(phone.flow(), text).remove(0);
+    assert_eq!((refused.status(), refused.one("Retry-After")), (503, "5"));
+    let report = told(&mut lab, BOB, None);
+    stopped(&report, "In the kernel", "SPI 7000 is that of its registration");
+    let cure = report.trouble.expect("a trouble").cure;
+    assert_eq!(cure, "it may offer others, or `unregister` ends the registration");
+    // which a phone does with its next attempt
+    let mut next = Guarded::new();
+    (next.client, next.server, next.spi) = (31114, 31115, 7002);
+    assert_eq!(next.register(&mut lab).status(), 200);
+}
+
+#[test]
 fn a_changed_agreement_and_an_answer_in_clear_are_named() {
     let mut lab = lab();
     let mut bob = Guarded::new();
