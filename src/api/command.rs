@@ -146,9 +146,13 @@ pub const COMMANDS: &[Command] = &[
     Command {
         message: "dialog_get",
         command: Some("dialog"),
-        args: &[],
-        help: "Lists the calls",
-        details: "Each call with its two parties, its state and its media. A call stays in the list for 30 s after its end.",
+        args: &[Arg { name: "dialog", kind: ArgKind::Word, optional: true, complete: Complete::Dialogs }],
+        help: "Lists the calls, or draws one as a ladder",
+        details: "Each call with its two parties, its state, its media (codec, direction, RTP packets received/sent where they \
+                  pass here) and why it ended. A call between users has two sides: server from the caller, client to each phone \
+                  that was called. A call stays in the list for 30 s after its end.\n\
+                  With an index, a session id or last: that dialog at length, then the whole call message by message, with \
+                  seconds since its INVITE. (sdp): with a session description; rel 1: the first reliable answer, and its PRACK (RFC 3262); x2: seen twice.",
         handler: handlers::dialog_get,
     },
     Command {

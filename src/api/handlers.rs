@@ -9,6 +9,7 @@ use crate::base::trace::{Dir, Layer, Level, Record, Subject};
 use crate::ims::attempt::{Attempt, Live, report};
 use crate::ims::limits::REAUTHENTICATE_WITHIN;
 use crate::ims::registrar::Gone;
+use crate::ims::view::DialogView;
 use serde_json::{Map, Value, json};
 use std::path::PathBuf;
 
@@ -76,12 +77,22 @@ pub fn ipsec(cx: &mut ApiCx<'_>, _request: &Value) -> Result<Value, String> {
     Ok(snapshot::ipsec(&sets, &counted, cx.sas.unknown_spi(), cx.core.ipsec_lack()))
 }
 
-/// `dialog_get`: all dialogs, or the one with `session_id`.
+/// `dialog_get`: all dialogs, the one with `session_id` (`*` and `last`: the one that began last), or the one that `dialog`
+/// names, with its call's ladder.
 pub fn dialog_get(cx: &mut ApiCx<'_>, request: &Value) -> Result<Value, String> {
     let session = text(request, "session_id")?;
-    let dialogs = cx.core.dialog_views(cx.now);
-    let shown = dialogs.iter().filter(|d| session.is_none_or(|id| d.session_id == id));
-    Ok(json!({ "dialogs": shown.map(snapshot::dialog).collect::<Vec<_>>() }))
+    let mut dialogs = cx.core.dialog_views(cx.now);
+    dialogs.sort_by_key(|d| (d.date, d.index));
+    if let Some(name) = text(request, "dialog")? {
+        let found = DialogView::named(&dialogs, name).ok_or_else(|| format!("no dialog {name}"))?;
+        let ladder = cx.core.ladder(found.index).as_ref().map(snapshot::ladder);
+        return Ok(json!({ "dialogs": [snapshot::dialog(found)], "ladder": ladder }));
+    }
+    let shown: Vec<&DialogView> = match session {
+        None => dialogs.iter().collect(),
+        Some(id) => DialogView::named(&dialogs, id).into_iter().collect(),
+    };
+    Ok(json!({ "dialogs": shown.into_iter().map(snapshot::dialog).collect::<Vec<_>>() }))
 }
 
 /// `dialog_stop`: ends the dialog with this `session_id` or `index`.
@@ -89,7 +100,7 @@ pub fn dialog_stop(cx: &mut ApiCx<'_>, request: &Value) -> Result<Value, String>
     let index = match (text(request, "session_id")?, integer(request, "index")?) {
         (Some(id), _) => {
             let dialogs = cx.core.dialog_views(cx.now);
-            dialogs.iter().find(|d| d.session_id == id).ok_or_else(|| format!("no dialog {id}"))?.index
+            DialogView::named(&dialogs, id).ok_or_else(|| format!("no dialog {id}"))?.index
         }
         (None, Some(index)) => u32::try_from(index).map_err(|_| format!("no dialog {index}"))?,
         (None, None) => return Err("session_id or index is missing".to_owned()),

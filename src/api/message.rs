@@ -187,6 +187,10 @@ mod tests {
         assert_eq!(w.error(r#"{"message":"dialog_stop","index":77}"#), "no dialog 77");
         assert_eq!(w.error(r#"{"message":"dialog_stop","index":"1"}"#), "index must be a whole number");
         assert_eq!(w.error(r#"{"message":"dialog_stop","session_id":"x"}"#), "no dialog x");
+        assert_eq!(w.error(r#"{"message":"dialog_get","dialog":"last"}"#), "no dialog last");
+        assert_eq!(w.error(r#"{"message":"dialog_get","dialog":7}"#), "dialog must be a string");
+        // a filter that nothing passes is no mistake
+        assert_eq!(w.one(r#"{"message":"dialog_get","session_id":"x"}"#)["dialogs"], json!([]));
     }
 
     #[test]

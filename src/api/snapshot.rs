@@ -11,7 +11,7 @@ use crate::api::command::{COMMANDS, Command};
 use crate::api::cx::LogStatus;
 use crate::api::handlers::message_names;
 use crate::api::log_options::{LAYER_SETTINGS, LAYERS, LogConfig, Rotate, level_name};
-use crate::ims::view::{BindingView, DialogView, EventView, MediaView, UserView};
+use crate::ims::view::{BindingView, DialogView, EventView, LadderStep, LadderView, MediaView, UserView};
 pub use attempt::attempt;
 pub use ipsec::ipsec;
 use serde_json::{Map, Value, json};
@@ -89,6 +89,21 @@ pub fn dialog(view: &DialogView) -> Value {
     out
 }
 
+/// The whole call of a dialog, message by message.
+pub fn ladder(view: &LadderView) -> Value {
+    json!({ "index": view.index, "parties": view.parties, "steps": view.steps.iter().map(step).collect::<Vec<_>>() })
+}
+
+fn step(view: &LadderStep) -> Value {
+    let timestamp = millis(view.at);
+    match view.ends {
+        Some((from, to)) => {
+            json!({ "timestamp": timestamp, "from": from, "to": to, "text": view.text, "count": view.times })
+        }
+        None => json!({ "timestamp": timestamp, "note": view.text }),
+    }
+}
+
 fn event(view: &EventView) -> Value {
     let mut out = json!({ "type": view.kind, "timestamp": millis(view.timestamp), "state": view.state });
     if !view.text.is_empty() {
@@ -100,6 +115,7 @@ fn event(view: &EventView) -> Value {
 fn media(view: &MediaView) -> Value {
     let mut out = json!({
         "type": view.kind,
+        "codec": view.codec,
         "qos": view.qos,
         "dir": view.dir,
         "rtp_recv_count": view.rtp_recv_count,
@@ -288,6 +304,7 @@ mod tests {
             rtcp_addr: None,
             rtcp_recv_count: 3,
             rtcp_send_count: 4,
+            codec: "AMR/8000".to_owned(),
             rtp_block: false,
             rtcp_block: true,
         });
@@ -298,7 +315,7 @@ mod tests {
                 "date": 1_608_093_067, "duration": 1.235, "mt_dialog": "s5",
                 "event_list": [{ "type": "recv", "timestamp": 0.5, "state": "init", "text": "INVITE" }],
                 "medias": [{
-                    "type": "audio", "qos": "disabled", "dir": "sendrecv", "rtp_recv_count": 1, "rtp_send_count": 2,
+                    "type": "audio", "codec": "AMR/8000", "qos": "disabled", "dir": "sendrecv", "rtp_recv_count": 1, "rtp_send_count": 2,
                     "rtcp_recv_count": 3, "rtcp_send_count": 4, "rtp_addr": "[2001:db8::1]:10000", "rtcp_block": true,
                 }],
             })
@@ -307,6 +324,20 @@ mod tests {
         view.reason = "BYE".to_owned();
         assert_eq!(dialog(&view)["mo_dialog"], "s5");
         assert_eq!(dialog(&view)["reason"], "BYE");
+    }
+
+    #[test]
+    fn a_ladder_is_its_parties_and_its_steps() {
+        let step = |at: f64, ends, text: &str| LadderStep { at, ends, text: text.to_owned(), times: 2 };
+        let steps = vec![step(0.000_4, Some((0, 1)), "INVITE (sdp)"), step(1.0, None, "ringing")];
+        let view = LadderView { index: 10, parties: vec!["a".to_owned(), "imsbox".to_owned()], steps };
+        assert_eq!(
+            ladder(&view),
+            json!({ "index": 10, "parties": ["a", "imsbox"], "steps": [
+                { "timestamp": 0.0, "from": 0, "to": 1, "text": "INVITE (sdp)", "count": 2 },
+                { "timestamp": 1.0, "note": "ringing" },
+            ] })
+        );
     }
 
     #[test]

@@ -102,7 +102,7 @@ pub struct DialogView {
     pub session_id: String,
     /// `init`, `ringing`, `start`, `hold` or `stop`.
     pub state: &'static str,
-    /// `server`, `client`, `echo` or `mt call`.
+    /// `server` (from the caller) and `client` (to a contact of the callee) of a call between users, `echo` or `mt_call`.
     pub kind: &'static str,
     /// Caller IMPU.
     pub from: String,
@@ -110,9 +110,9 @@ pub struct DialogView {
     pub to: String,
     /// Session id of the other leg, on a call between users.
     pub peer_session_id: Option<String>,
-    /// Creation, Unix seconds.
+    /// When it began, Unix seconds.
     pub date: i64,
-    /// Seconds since creation, or from creation to the end once stopped.
+    /// Seconds since it began, or from its beginning to the end once stopped.
     pub duration: f64,
     /// Why it ended, in words; empty while it runs.
     pub reason: String,
@@ -123,6 +123,17 @@ pub struct DialogView {
 }
 
 impl DialogView {
+    /// The dialog that a person names: by index, by session id, or with `*` or `last` the one that began last.
+    pub fn named<'d>(dialogs: &'d [DialogView], name: &str) -> Option<&'d DialogView> {
+        match name {
+            "*" | "last" => dialogs.iter().max_by_key(|d| (d.date, d.index)),
+            _ => {
+                let index = name.parse::<u32>().ok();
+                dialogs.iter().find(|d| d.session_id == name || Some(d.index) == index)
+            }
+        }
+    }
+
     /// The identity of the party whose side this is: the callee on the client side of a call between users, else the caller.
     pub fn party(&self) -> &str {
         if self.kind == "client" { &self.to } else { &self.from }
@@ -134,7 +145,7 @@ impl DialogView {
 pub struct EventView {
     /// `state`, `send` or `recv`.
     pub kind: &'static str,
-    /// Seconds since the dialog's creation.
+    /// Seconds since the dialog began.
     pub timestamp: f64,
     /// The state at that time; for `send` and `recv`, see `text`.
     pub state: &'static str,
@@ -160,7 +171,7 @@ pub struct LadderStep {
     pub at: f64,
     /// A message's sender and receiver, by their place among the parties; none for a note.
     pub ends: Option<(usize, usize)>,
-    /// `INVITE (sdp)`, `183 INVITE (sdp, RSeq 1)`, or a note's words.
+    /// `INVITE (sdp)`, `183 INVITE (sdp, rel 1)`, or a note's words.
     pub text: String,
     /// How often the message was seen.
     pub times: u16,
@@ -178,6 +189,8 @@ pub fn short_identity(uri: &str) -> &str {
 pub struct MediaView {
     /// `audio`, `video` or `text`.
     pub kind: &'static str,
+    /// What the last answer chose, `AMR-WB/16000`; empty before there is one.
+    pub codec: String,
     /// `disabled`, `required`, `pending` or `erab_set`.
     pub qos: &'static str,
     /// `sendrecv`, `sendonly`, `recvonly` or `inactive`.
@@ -205,6 +218,7 @@ impl MediaView {
     pub fn new(kind: &'static str, dir: &'static str) -> Self {
         MediaView {
             kind,
+            codec: String::new(),
             qos: "disabled",
             dir,
             rtp_addr: None,
@@ -232,6 +246,50 @@ impl MediaView {
             rtp_block: treatment.rtp_block,
             rtcp_block: treatment.rtcp_block,
             ..self
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn dialog(index: u32, session_id: &str, date: i64) -> DialogView {
+        DialogView {
+            index,
+            session_id: session_id.to_owned(),
+            state: "start",
+            kind: "echo",
+            from: String::new(),
+            to: String::new(),
+            peer_session_id: None,
+            date,
+            duration: 0.0,
+            reason: String::new(),
+            events: Vec::new(),
+            medias: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_dialog_is_named_by_index_by_session_id_or_as_the_latest() {
+        let all = [dialog(20, "bbb", 7), dialog(10, "aaa", 7), dialog(30, "ccc", 6)];
+        let named = |name| DialogView::named(&all, name).map(|d| d.index);
+        assert_eq!(["10", "aaa", "last", "*"].map(named), [Some(10), Some(10), Some(20), Some(20)]);
+        assert_eq!(["1", "", "AAA", "-10"].map(named), [None; 4]);
+        assert_eq!(DialogView::named(&[], "last"), None);
+    }
+
+    #[test]
+    fn identities_are_shown_without_what_people_do_not_dial() {
+        for (uri, short) in [
+            ("tel:+33600000001", "+33600000001"),
+            ("sip:alice@ims.test;user=phone", "alice@ims.test"),
+            ("sips:a@b", "a@b"),
+            ("urn:service:sos", "urn:service:sos"),
+            ("", ""),
+        ] {
+            assert_eq!(short_identity(uri), short);
         }
     }
 }

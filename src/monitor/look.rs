@@ -1,5 +1,6 @@
-//! How text looks in the terminal: colours if there is one, columns, durations, times.
+//! How text looks in the terminal: colours and lines if there is one, columns, durations, times.
 
+use crate::base::ladder::Strokes;
 use jiff::tz::TimeZone;
 use std::borrow::Cow;
 
@@ -8,6 +9,8 @@ use std::borrow::Cow;
 pub struct Look {
     /// Escape sequences are understood.
     pub colours: bool,
+    /// Lines and arrows are shown.
+    pub unicode: bool,
     /// The zone in which times are shown.
     pub zone: TimeZone,
 }
@@ -28,14 +31,26 @@ pub enum Tone {
 impl Look {
     /// The look of a terminal, or of a file; `NO_COLOR` and a dumb terminal are respected.
     pub fn of_terminal(is_terminal: bool) -> Look {
-        let set = |name| std::env::var_os(name).is_some_and(|v| !v.is_empty());
+        let set = |name: &str| std::env::var_os(name).is_some_and(|v| !v.is_empty());
         let dumb = std::env::var_os("TERM").is_some_and(|t| t == "dumb");
-        Look { colours: is_terminal && !set("NO_COLOR") && !dumb, zone: TimeZone::system() }
+        // POSIX: the first of these that is set decides
+        let locale =
+            ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find(|name| set(name)).and_then(std::env::var_os);
+        let unicode = locale.is_some_and(|l| {
+            let name = l.to_string_lossy().to_ascii_lowercase();
+            name.contains("utf-8") || name.contains("utf8")
+        });
+        let is_capable = is_terminal && !dumb;
+        Look {
+            colours: is_capable && !set("NO_COLOR"),
+            unicode: is_capable && unicode,
+            zone: TimeZone::system(),
+        }
     }
 
-    /// No colours, UTC.
+    /// No colours, ASCII, UTC.
     pub fn plain() -> Look {
-        Look { colours: false, zone: TimeZone::UTC }
+        Look { colours: false, unicode: false, zone: TimeZone::UTC }
     }
 
     /// The text in its tone.
@@ -48,6 +63,11 @@ impl Look {
             Tone::Dim => "2",
         };
         format!("\x1b[{code}m{text}\x1b[0m")
+    }
+
+    /// What charts are drawn with.
+    pub fn strokes(&self) -> &'static Strokes {
+        if self.unicode { &Strokes::UNICODE } else { &Strokes::ASCII }
     }
 
     /// Date and time of a Unix time.

@@ -3,6 +3,7 @@
 mod attempt;
 mod dialogs;
 mod ipsec;
+mod ladder;
 mod log;
 mod users;
 mod wireshark;

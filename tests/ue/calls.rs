@@ -93,3 +93,99 @@ fn the_echo_sends_pictures_back() {
     assert!(text.contains(" is answered, PCMA\n") && !text.contains("H264"), "{text}");
     callee.succeeds();
 }
+
+/// What a monitor command prints.
+fn monitor(ims: &Ims, args: &[&str]) -> String {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_imsbox"));
+    command.arg("monitor").arg("--socket").arg(ims.folder.join("monitor.sock")).args(args);
+    let output = command.output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{args:?}: {output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn the_monitor_draws_a_call_as_a_ladder() {
+    let ims = Ims::start("ladder");
+    let on = ["--precondition", "on", "--100rel", "required"];
+    let mut callee =
+        ims.phone(&[BOB, &on].concat(), "register; auto-answer on; wait ended 60; expect code 200");
+    callee.until("registered as");
+    ims.phone(&[ALICE, &on, &["--codecs", "AMR-WB"]].concat(), "register; call bob 1; expect code 200")
+        .succeeds();
+    callee.succeeds();
+
+    let listed = monitor(&ims, &["dialog"]);
+    for part in [
+        "   10  stop   server  alice@example.org  bob@example.org",
+        "   11  stop   client  alice@example.org  bob@example.org",
+        "AMR-WB sendrecv",
+        "the caller hung up",
+    ] {
+        assert!(listed.contains(part), "{part}: {listed}");
+    }
+    let text = monitor(&ims, &["dialog", "10"]);
+    assert!(text.starts_with("Dialog 10  server  stop\n  From     sip:alice@example.org\n"), "{text}");
+    // the ladder of either side, by any name, is the whole call's
+    let ladder = text.split_once("\n\n").unwrap().1;
+    for name in ["11", "last", "*"] {
+        assert_eq!(monitor(&ims, &["dialog", name]).split_once("\n\n").unwrap().1, ladder);
+    }
+    assert!(ladder.lines().all(|l| l.chars().count() <= 80), "{ladder}");
+    let mut rest = ladder;
+    for step in [
+        "alice@example.org",
+        "---- INVITE (sdp) ---",
+        "<---",
+        "100 INVITE",
+        "183 INVITE (sdp, rel 1)",
+        "* ringing",
+        "PRACK (rel 1)",
+        "200 PRACK",
+        "UPDATE (sdp)",
+        "200 UPDATE (sdp)",
+        "180 INVITE (rel 2)",
+        "200 INVITE",
+        "* start",
+        "ACK",
+        "BYE",
+        "* stop: the caller hung up",
+        "200 BYE",
+    ] {
+        let at = rest.find(step).unwrap_or_else(|| panic!("{step} does not follow: {ladder}"));
+        rest = &rest[at + step.len()..];
+    }
+
+    let json: serde_json::Value = serde_json::from_str(&monitor(&ims, &["--json", "dialog"])).unwrap();
+    let [server, client] = json["dialogs"].as_array().unwrap().as_slice() else { panic!("{json:#}") };
+    assert_eq!((&server["type"], &client["type"]), (&"server".into(), &"client".into()));
+    assert_eq!((&server["mt_dialog"], &client["mo_dialog"]), (&client["session_id"], &server["session_id"]));
+    for member in ["session_id", "state", "type", "to", "from", "date", "duration", "event_list", "medias"] {
+        assert!(!server[member].is_null() && !client[member].is_null(), "{member}: {json:#}");
+    }
+    let events = server["event_list"].as_array().unwrap();
+    assert_eq!(events[0]["type"], "recv");
+    assert!(events.iter().any(|e| e["type"] == "state" && e["state"] == "stop"), "{json:#}");
+    for member in
+        ["type", "qos", "dir", "rtp_recv_count", "rtp_send_count", "rtcp_recv_count", "rtcp_send_count"]
+    {
+        assert!(!server["medias"][0][member].is_null(), "{member}: {json:#}");
+    }
+}
+
+#[test]
+fn the_monitor_shows_where_the_packets_of_an_echo_call_go() {
+    let ims = Ims::start("echo-dialog");
+    ims.phone(ALICE, "register; call 666 1; expect echo = 100").succeeds();
+    let text = monitor(&ims, &["dialog", "last"]);
+    assert!(text.starts_with("Dialog 10  echo  stop\n"), "{text}");
+    assert!(text.contains("  Ended    the caller hung up\n"), "{text}");
+    let ladder = text.split_once("\n\n").unwrap().1;
+    assert!(ladder.lines().next().unwrap().split_whitespace().eq(["alice@example.org", "imsbox"]), "{text}");
+    let mut phone = ims.phone(ALICE, "register; call 666; wait answered; wait ended 60");
+    phone.until("is answered");
+    let text = monitor(&ims, &["dialog", "last"]);
+    assert!(text.starts_with("Dialog 20  echo  start\n"), "{text}");
+    assert!(text.contains("\n           RTP to 127.0.0.1:"), "{text}");
+    monitor(&ims, &["dialog_stop", "20"]);
+    phone.succeeds();
+}

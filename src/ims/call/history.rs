@@ -9,10 +9,13 @@ use super::state::State;
 use crate::base::time::Duration;
 use crate::ims::view::EventView;
 use crate::proto::sip::transaction::Token;
+use crate::wire::sdp::{Media, Sdp};
 use crate::wire::sip::text::{decimal, lossy};
 use crate::wire::sip::{HeaderId, Message, Method, RAck};
+use arrayvec::ArrayString;
+use smallvec::SmallVec;
 use std::collections::VecDeque;
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 /// Which way a message went.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -56,21 +59,48 @@ impl Passed {
     }
 }
 
-impl fmt::Display for Passed {
-    /// `INVITE (sdp)`, `183 INVITE (sdp, RSeq 1)`.
+/// A message's words, with the RSeq from which those of its dialog are counted.
+struct Words<'p>(&'p Passed, u32);
+
+impl fmt::Display for Words<'_> {
+    /// `INVITE (sdp)`, `183 INVITE (sdp, rel 1)`, `PRACK (rel 1)`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.status != 0 {
-            write!(f, "{} ", self.status)?;
+        let Words(passed, first) = self;
+        if passed.status != 0 {
+            write!(f, "{} ", passed.status)?;
         }
-        f.write_str(if self.method == Method::Other { "other" } else { self.method.name() })?;
-        let sequence = if self.status == 0 { "RAck" } else { "RSeq" };
-        match (self.has_sdp, self.reliable) {
-            (false, 0) => Ok(()),
-            (true, 0) => f.write_str(" (sdp)"),
-            (false, n) => write!(f, " ({sequence} {n})"),
-            (true, n) => write!(f, " (sdp, {sequence} {n})"),
+        f.write_str(if passed.method == Method::Other { "other" } else { passed.method.name() })?;
+        // RFC 3262 3: phones begin anywhere below 2^31; that one number follows the other is all there is to it
+        match (passed.has_sdp, passed.reliable.wrapping_sub(*first).wrapping_add(1)) {
+            (false, _) if passed.reliable == 0 => Ok(()),
+            (true, _) if passed.reliable == 0 => f.write_str(" (sdp)"),
+            (false, n) => write!(f, " (rel {n})"),
+            (true, n) => write!(f, " (sdp, rel {n})"),
         }
     }
+}
+
+/// What a stream is coded in; empty when the name is longer than any.
+type Codec = ArrayString<24>;
+
+/// The payload types that need no rtpmap (RFC 3551 6) and that phones use.
+const STATIC: [(&[u8], &str); 4] =
+    [(b"0", "PCMU/8000"), (b"3", "GSM/8000"), (b"8", "PCMA/8000"), (b"9", "G722/8000")];
+
+fn codec(media: &Media<'_>) -> Codec {
+    let mut out = Codec::new();
+    let Some(format) = media.formats().next() else { return out };
+    let written = match media.rtpmap(format) {
+        Some(map) => write!(out, "{}/{}", lossy(map.name), map.clock_rate),
+        None => match STATIC.iter().find(|(number, _)| *number == format) {
+            Some((_, name)) => out.write_str(name),
+            None => write!(out, "format {}", lossy(format)),
+        },
+    };
+    if written.is_err() {
+        out.clear();
+    }
+    out
 }
 
 /// A few bits of a tag, to tell it from the other tags of the same call.
@@ -113,6 +143,8 @@ pub struct History {
     forgotten: u32,
     /// Request-URI of the first INVITE here: what was dialled, or the contact that was called.
     pub(super) target: Box<str>,
+    /// The codec of each stream that the last answer takes.
+    codecs: SmallVec<[Codec; 2]>,
     /// The number that SIP trace lines of the first INVITE here bear.
     pub(super) trace_id: Option<u32>,
 }
@@ -127,6 +159,7 @@ impl History {
             events: VecDeque::with_capacity(8),
             forgotten: 0,
             target: Box::default(),
+            codecs: SmallVec::new(),
             trace_id: None,
         }
     }
@@ -134,6 +167,25 @@ impl History {
     /// The session id's text.
     pub(super) fn session_id(&self) -> String {
         self.session.to_string()
+    }
+
+    /// When it began, since the call's creation.
+    pub(super) fn began(&self) -> Duration {
+        self.events.front().map_or(Duration::ZERO, |first| first.at)
+    }
+
+    /// The status with which the INVITE to this party has failed.
+    pub(super) fn failure(&self) -> Option<u16> {
+        let is_it = |p: &Passed| (p.way, p.method) == (Way::Received, Method::Invite) && p.status >= 300;
+        self.events.iter().find_map(|e| match e.what {
+            What::Message(passed) => Some(passed).filter(is_it).map(|p| p.status),
+            What::State => None,
+        })
+    }
+
+    /// The codec of each stream that the last answer here takes: name and clock rate.
+    pub(super) fn codecs(&self) -> impl Iterator<Item = &str> {
+        self.codecs.iter().map(|c| c.as_str())
     }
 
     /// How many events there have been.
@@ -156,6 +208,16 @@ impl History {
         self.events.iter()
     }
 
+    /// What a message of this side says.
+    pub(super) fn text(&self, passed: &Passed) -> String {
+        let in_dialog = |e: &Event| match e.what {
+            What::Message(other) if other.dialog == passed.dialog => Some(other.reliable).filter(|n| *n != 0),
+            _ => None,
+        };
+        let first = self.events.iter().find_map(in_dialog).unwrap_or(passed.reliable);
+        Words(passed, first).to_string()
+    }
+
     /// A change of state, this long after the call's creation.
     pub(super) fn state(&mut self, order: u32, at: Duration, state: State) {
         self.state = state;
@@ -169,11 +231,20 @@ impl History {
             first.times = first.times.saturating_add(1);
             return;
         }
+        self.note_codecs(msg);
         if self.trace_id.is_none() && msg.is_request() {
             self.target = lossy(msg.request_uri()).into();
             self.trace_id = msg.call_id().map(crate::proto::sip::transaction::trace_id);
         }
         self.push(order, at, What::Message(passed));
+    }
+
+    /// Takes note of what an answer chooses, the first format of each stream; an offer only proposes.
+    fn note_codecs(&mut self, msg: &Message<'_>) {
+        let settles =
+            msg.method() == Method::Ack || (!msg.is_request() && (101..300).contains(&msg.status()));
+        let Some(sdp) = description(msg).filter(|_| settles).and_then(|d| Sdp::parse(d).ok()) else { return };
+        self.codecs = sdp.medias().filter(|m| m.port != 0).map(|m| codec(&m)).collect();
     }
 
     fn push(&mut self, order: u32, at: Duration, what: What) {
@@ -190,10 +261,11 @@ impl History {
         let view = |event: &Event| {
             let (kind, text) = match event.what {
                 What::State => ("state", String::new()),
-                What::Message(passed) if passed.way == Way::Sent => ("send", passed.to_string()),
-                What::Message(passed) => ("recv", passed.to_string()),
+                What::Message(passed) if passed.way == Way::Sent => ("send", self.text(&passed)),
+                What::Message(passed) => ("recv", self.text(&passed)),
             };
-            EventView { kind, timestamp: event.at.as_secs_f64(), state: event.state.name(), text }
+            let timestamp = event.at.saturating_sub(self.began()).as_secs_f64();
+            EventView { kind, timestamp, state: event.state.name(), text }
         };
         self.events.iter().map(view).collect()
     }
@@ -231,12 +303,14 @@ mod tests {
         let reliable = format!("RSeq: 7\r\n{sdp}");
         pass(&mut h, Way::Sent, "SIP/2.0 183 Progress", "1 INVITE", &reliable);
         pass(&mut h, Way::Received, "PRACK tel:1 SIP/2.0", "2 PRACK", "RAck: 7 1 INVITE\r\n");
+        pass(&mut h, Way::Sent, "SIP/2.0 180 Ringing", "1 INVITE", "RSeq: 8\r\n");
         pass(&mut h, Way::Received, "FLY tel:1 SIP/2.0", "3 FLY", "");
         let want = [
             ("recv", "init", "INVITE (sdp)"),
             ("state", "ringing", ""),
-            ("send", "ringing", "183 INVITE (sdp, RSeq 7)"),
-            ("recv", "ringing", "PRACK (RAck 7)"),
+            ("send", "ringing", "183 INVITE (sdp, rel 1)"),
+            ("recv", "ringing", "PRACK (rel 1)"),
+            ("send", "ringing", "180 INVITE (rel 2)"),
             ("recv", "ringing", "other"),
         ];
         assert_eq!(shown(&h), want.map(|(kind, state, text)| (kind, state, text.to_owned())));

@@ -3,70 +3,65 @@
 use super::history::{Event, History, Way, What};
 use super::session::Call;
 use super::state::State;
-use super::tag::Side;
 use crate::ims::view::{LadderStep, LadderView, short_identity};
-
-/// Our column.
-const US: usize = 1;
 
 /// The ladder of a call.
 pub(super) fn of(call: &Call) -> LadderView {
-    let caller = short_identity(&call.caller.uri).to_owned();
-    let mut parties = vec![caller, "imsbox".to_owned()];
+    let caller = (&call.history, short_identity(&call.caller.uri));
     let several = call.legs.len() > 1;
-    let called = call.legs.iter().filter(|l| l.history.events().any(is_message));
-    parties.extend(called.map(|leg| {
+    let callees = call.legs.iter().map(|leg| {
         // contacts of one identity differ in where they are
         let name = if several { &leg.history.target } else { call.callee.uri.as_str() };
-        short_identity(name).to_owned()
-    }));
+        (&leg.history, short_identity(name))
+    });
+    // a call of our own has no caller out there, and an echo call no callee
+    let has_messages = |(history, _): &(&History, &str)| history.events().any(is_message);
+    let mut sides: Vec<(&History, &str)> =
+        std::iter::once(caller).chain(callees).filter(has_messages).collect();
+    let us = usize::from(has_messages(&caller));
     let mut steps: Vec<(u32, LadderStep)> = Vec::new();
-    note_forgotten(call, &mut steps);
-    let callers = call.history.events().map(|e| (0, e));
-    let with_messages = call.legs.iter().filter(|l| l.history.events().any(is_message)).enumerate();
-    let callees = with_messages.flat_map(|(n, leg)| leg.history.events().map(move |e| (US + 1 + n, e)));
-    for (party, event) in callers.chain(callees) {
-        // a change of state is the whole call's: each side has noted it
-        if is_message(event) || party == 0 {
-            steps.push((event.order, step(call, party, event)));
-        }
+    // each side has noted the changes of state, which are the whole call's
+    steps.extend(call.history.events().filter(|e| !is_message(e)).map(|e| (e.order, change(call, e))));
+    for (at, (history, name)) in sides.iter().enumerate() {
+        let column = at + usize::from(at >= us);
+        steps.extend(gap(history, name));
+        steps.extend(history.events().filter_map(|e| Some((e.order, message(history, us, column, e)?))));
     }
     steps.sort_by_key(|(order, _)| *order);
-    LadderView { index: call.history.index, parties, steps: steps.into_iter().map(|(_, s)| s).collect() }
+    sides.insert(us, (&call.history, "imsbox"));
+    LadderView {
+        index: call.history.index,
+        parties: sides.into_iter().map(|(_, name)| name.to_owned()).collect(),
+        steps: steps.into_iter().map(|(_, step)| step).collect(),
+    }
 }
 
 fn is_message(event: &Event) -> bool {
     matches!(event.what, What::Message(_))
 }
 
-fn step(call: &Call, party: usize, event: &Event) -> LadderStep {
-    let at = event.at.as_secs_f64();
-    match event.what {
-        What::State => LadderStep { at, ends: None, text: words(call, event.state), times: 1 },
-        What::Message(passed) => {
-            let ends = if passed.way == Way::Sent { (US, party) } else { (party, US) };
-            LadderStep { at, ends: Some(ends), text: passed.to_string(), times: event.times }
-        }
-    }
+fn message(history: &History, us: usize, party: usize, event: &Event) -> Option<LadderStep> {
+    let What::Message(passed) = event.what else { return None };
+    let ends = if passed.way == Way::Sent { (us, party) } else { (party, us) };
+    let text = history.text(&passed);
+    Some(LadderStep { at: event.at.as_secs_f64(), ends: Some(ends), text, times: event.times })
 }
 
-fn words(call: &Call, state: State) -> String {
-    match (state, &call.ended) {
+/// A change of state, in words; the last with why the call ended.
+fn change(call: &Call, event: &Event) -> LadderStep {
+    let text = match (event.state, &call.ended) {
         (State::Stop, Some(ended)) => format!("stop: {}", ended.reason),
-        _ => state.name().to_owned(),
-    }
+        (state, _) => state.name().to_owned(),
+    };
+    LadderStep { at: event.at.as_secs_f64(), ends: None, text, times: 1 }
 }
 
-/// Says where messages are missing, on each side that has forgotten some.
-fn note_forgotten(call: &Call, steps: &mut Vec<(u32, LadderStep)>) {
-    let mut note = |history: &History, who: &str| {
-        let Some(after) = history.after_gap() else { return };
-        let text = match history.forgotten() {
-            1 => format!("1 message between imsbox and {who} is not shown"),
-            n => format!("{n} messages between imsbox and {who} are not shown"),
-        };
-        steps.push((after.order, LadderStep { at: after.at.as_secs_f64(), ends: None, text, times: 1 }));
+/// Says that steps of a side are missing, before the first that follows them.
+fn gap(history: &History, name: &str) -> Option<(u32, LadderStep)> {
+    let after = history.after_gap()?;
+    let text = match history.forgotten() {
+        1 => format!("1 step with {name} is not shown"),
+        n => format!("{n} steps with {name} are not shown"),
     };
-    note(&call.history, short_identity(&call.party(Side::Caller).uri));
-    call.legs.iter().for_each(|l| note(&l.history, short_identity(&call.party(Side::Callee).uri)));
+    Some((after.order, LadderStep { at: after.at.as_secs_f64(), ends: None, text, times: 1 }))
 }

@@ -292,7 +292,10 @@ impl Call {
             let since = now.since(self.created);
             let order = self.event_count();
             self.history.state(order, since, to);
-            self.legs.iter_mut().for_each(|l| l.history.state(order, since, to));
+            // a contact that has refused, or that was too late, has no part in what becomes of the call
+            let has_part =
+                |l: &&mut Leg| to == State::Stop || l.state.is_open() || l.state == LegState::Answered;
+            self.legs.iter_mut().filter(has_part).for_each(|l| l.history.state(order, since, to));
         }
     }
 

@@ -1,42 +1,70 @@
 //! Calls as the monitor shows them (manual 6.6, `dialog_get`): one dialog for the caller's side, one for each leg.
 
 use super::history::History;
-use super::session::{Call, Kind, Leg};
+use super::session::{Call, Kind, Leg, LegState};
+use super::state::State;
 use super::tag::Side;
 use crate::base::time::Instant;
 use crate::ims::view::{DialogView, MediaView};
 use crate::proto::media::table::MediaTable;
+use crate::wire::sdp::{Direction, MediaKind};
 
 /// The dialogs of a call.
 pub(super) fn of(call: &Call, now: Instant, media: &MediaTable) -> Vec<DialogView> {
-    let own = |history: &History, kind: &'static str, peer: Option<String>, medias: Vec<MediaView>| {
-        let until = call.ended.as_ref().map_or(now, |e| e.at);
+    if let Kind::Echo(echo) = &call.kind {
+        let medias = with_codecs(echo.streams.views(media), &call.history);
+        return vec![DialogView { medias, ..dialog(call, &call.history, now, "echo") }];
+    }
+    let caller = DialogView {
+        peer_session_id: shown_leg(call).map(|l| l.history.session_id()),
+        medias: with_codecs(bridged(call, Side::Caller), &call.history),
+        ..dialog(call, &call.history, now, "server")
+    };
+    let callee = |leg: &Leg| {
+        let is_over = matches!(leg.state, LegState::Over | LegState::Cancelled);
+        let view = dialog(call, &leg.history, now, "client");
         DialogView {
-            index: history.index,
-            session_id: history.session_id(),
-            state: call.state.name(),
-            kind,
-            from: call.caller.uri.clone(),
-            to: call.callee.uri.clone(),
-            peer_session_id: peer,
-            date: call.created_wall.as_secs(),
-            duration: until.since(call.created).as_secs_f64(),
-            reason: call.ended.as_ref().map_or_else(String::new, |e| e.reason.clone()),
-            events: history.views(),
-            medias,
+            peer_session_id: Some(call.history.session_id()),
+            medias: if is_over { Vec::new() } else { with_codecs(bridged(call, Side::Callee), &leg.history) },
+            state: if is_over { State::Stop.name() } else { view.state },
+            reason: if is_over { end_of(call, leg) } else { view.reason },
+            ..view
         }
     };
-    if let Kind::Echo(echo) = &call.kind {
-        return vec![own(&call.history, "echo", None, echo.streams.views(media))];
+    std::iter::once(caller).chain(call.legs.iter().map(callee)).collect()
+}
+
+/// A dialog of the call, but for its media.
+fn dialog(call: &Call, history: &History, now: Instant, kind: &'static str) -> DialogView {
+    // the contacts of a second group are called later than the call began
+    let began = history.began();
+    let until = call.ended.as_ref().map_or(now, |e| e.at);
+    DialogView {
+        index: history.index,
+        session_id: history.session_id(),
+        state: call.state.name(),
+        kind,
+        from: call.caller.uri.clone(),
+        to: call.callee.uri.clone(),
+        peer_session_id: None,
+        date: (call.created_wall + began).as_secs(),
+        duration: until.since(call.created + began).as_secs_f64(),
+        reason: call.ended.as_ref().map_or_else(String::new, |e| e.reason.clone()),
+        events: history.views(),
+        medias: Vec::new(),
     }
-    let peer = shown_leg(call).map(|l| l.history.session_id());
-    let mut out = vec![own(&call.history, "server", peer, bridged(call, Side::Caller))];
-    out.extend(
-        call.legs
-            .iter()
-            .map(|l| own(&l.history, "client", Some(call.history.session_id()), bridged(call, Side::Callee))),
-    );
-    out
+}
+
+/// Why a leg is over that is not the call.
+fn end_of(call: &Call, leg: &Leg) -> String {
+    let is_taken = matches!(&call.kind, Kind::Bridge(bridge) if bridge.winner.is_some());
+    match (leg.history.failure(), &call.ended) {
+        // RFC 3261 15.1.2: the phone's word for our CANCEL
+        (None | Some(487), _) if is_taken => "another contact answered".to_owned(),
+        (Some(status), _) if call.legs.len() > 1 && status != 487 => format!("refused with {status}"),
+        (_, Some(ended)) => ended.reason.clone(),
+        _ => "given up".to_owned(),
+    }
 }
 
 /// The leg that answered, else the first.
@@ -47,9 +75,17 @@ fn shown_leg(call: &Call) -> Option<&Leg> {
 /// The streams of a call between users, whose packets do not pass here.
 fn bridged(call: &Call, side: Side) -> Vec<MediaView> {
     let Kind::Bridge(bridge) = &call.kind else { return Vec::new() };
-    let view = |(kind, direction): &(crate::wire::sdp::MediaKind, crate::wire::sdp::Direction)| {
+    let view = |(kind, direction): &(MediaKind, Direction)| {
         let dir = if side == Side::Caller { *direction } else { direction.reversed() };
         MediaView::new(kind.name(), dir.name())
     };
     bridge.medias.iter().map(view).collect()
+}
+
+/// The streams with the codecs that the last answer on this side names for them.
+fn with_codecs(mut medias: Vec<MediaView>, history: &History) -> Vec<MediaView> {
+    for (media, codec) in medias.iter_mut().zip(history.codecs()) {
+        media.codec = codec.to_string();
+    }
+    medias
 }

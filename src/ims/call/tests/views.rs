@@ -176,3 +176,70 @@ alice@ims.test                   imsbox                      +33600000002
     );
     w.quiet();
 }
+
+#[test]
+fn each_contact_of_a_forked_call_says_how_it_ended() {
+    let mut w = World::new();
+    w.register(ALICE, "");
+    w.register(BOB, ";q=0.5");
+    w.register(BOB_TABLET, ";q=0.9");
+    w.register(Phone { addr: "192.0.2.4:5060", user: "bob" }, ";q=0.5");
+    let mut alice = w.invite(ALICE, "sip:bob@ims.test", "", SDP);
+    let tablet = w.expect(BOB_TABLET, "INVITE");
+    w.pass(Duration::from_millis(2500));
+    w.answer(BOB_TABLET, &tablet, 480, "", "");
+    let phone = w.expect(BOB, "INVITE");
+    w.answer(BOB, &phone, 200, "", &SDP.replace("RTP/AVP 0", "RTP/AVP 97\r\na=rtpmap:97 AMR-WB/16000"));
+    let ok = w.expect(ALICE, "SIP/2.0 200");
+    alice.learn(&ok);
+    w.ack(&alice, 1, "");
+    w.pass(Duration::from_secs(1));
+    let mut views = w.core.dialog_views(w.now);
+    views.sort_by_key(|v| v.index);
+    let shown: Vec<_> = views.iter().map(|v| (v.index, v.state, v.reason.as_str())).collect();
+    assert_eq!(
+        shown,
+        [
+            (10, "start", ""),
+            (11, "stop", "refused with 480"),
+            (12, "start", ""),
+            (13, "stop", "another contact answered")
+        ]
+    );
+    assert_eq!(
+        (views[2].date - views[0].date, views[2].duration, views[2].events[0].timestamp),
+        (2, 1.0, 0.0)
+    );
+    assert_eq!(views[0].duration, 3.5);
+    let states = |at: usize| {
+        views[at].events.iter().filter(|e| e.kind == "state").map(|e| e.state).collect::<Vec<_>>()
+    };
+    assert_eq!((states(2), states(3)), (vec!["start"], vec![]), "who is out has no part in it");
+    let codecs: Vec<_> = views.iter().map(|v| v.medias.first().map(|m| m.codec.as_str())).collect();
+    assert_eq!(codecs, [Some("AMR-WB/16000"), None, Some("AMR-WB/16000"), None]);
+    w.request(&mut alice, "BYE", "", "");
+    w.quiet();
+}
+
+#[test]
+fn a_long_call_shows_its_beginning_and_its_latest_and_says_what_is_missing() {
+    let mut w = World::registered();
+    let (mut alice, _) = w.call();
+    for _ in 0..60 {
+        w.request(&mut alice, "INFO", "", "");
+        let info = w.expect(BOB, "INFO");
+        w.answer(BOB, &info, 200, "", "");
+        w.expect(ALICE, "SIP/2.0 200");
+    }
+    w.request(&mut alice, "BYE", "", "");
+    let ladder = w.ladder(10);
+    let lines: Vec<&str> = ladder.lines().collect();
+    assert!(lines[2].contains("INVITE (sdp)") && lines.last().unwrap().contains("BYE"), "{ladder}");
+    let missing: Vec<_> = lines.iter().filter(|l| l.contains("not shown")).collect();
+    assert_eq!(
+        missing,
+        [&"* 64 steps with +33600000002 are not shown", &"* 66 steps with alice@ims.test are not shown"],
+        "{ladder}"
+    );
+    w.quiet();
+}
