@@ -42,6 +42,8 @@ pub(in crate::ims) struct Way<'a> {
     pub(in crate::ims) route: &'a [u8],
     /// A VoLTE phone is there (TS 24.173).
     pub(in crate::ims) is_mmtel: bool,
+    /// The IMEI of the phone there, when it is known.
+    pub(in crate::ims) imei: Option<&'a str>,
 }
 
 impl<'a> Way<'a> {
@@ -54,6 +56,7 @@ impl<'a> Way<'a> {
             // RFC 3327 5.3: the way back that the REGISTER has recorded
             route: &binding.origin.path,
             is_mmtel: binding.contact.mmtel,
+            imei: binding.contact.imei.as_deref(),
         }
     }
 }

@@ -25,6 +25,7 @@ mod opening;
 mod own;
 mod pass;
 mod passage;
+mod privacy;
 mod reinvite;
 mod release;
 mod reliable;
