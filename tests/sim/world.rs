@@ -399,8 +399,24 @@ impl World {
         }
     }
 
+    /// Each dialog belongs to a ladder, whose messages are in order and go from or to us.
+    fn ladders_are_sound(&self) {
+        for dialog in self.core.dialog_views(self.now) {
+            let ladder = self.core.ladder(dialog.index).expect("each dialog has a ladder");
+            let us = ladder.parties.iter().position(|p| p == "imsbox").expect("we take part");
+            assert!(ladder.steps.is_sorted_by(|a, b| a.at <= b.at), "out of order: {ladder:#?}");
+            for (from, to) in ladder.steps.iter().filter_map(|s| s.ends) {
+                let known = from.max(to) < ladder.parties.len();
+                assert!(known && from != to && (from == us || to == us), "{from} to {to}: {ladder:#?}");
+            }
+            let first = ladder.steps.first().expect("a call has begun");
+            assert!(first.text.starts_with("INVITE"), "{ladder:#?}");
+        }
+    }
+
     /// Lets a phone crash, or the operator end a call.
     fn meddle(&mut self) {
+        self.ladders_are_sound();
         if self.rng.below(1000) < self.net.faults.crash {
             let phone = self.rng.below(self.phones.len() as u64 - 1) as usize;
             let down = Duration::from_millis(1000 + self.rng.below(30_000));

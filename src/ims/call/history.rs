@@ -3,7 +3,7 @@
 //! Messages are noted as they come and as they leave (`watch`), whoever wrote them: nothing here is told by the parts that handle
 //! them. A message that comes or goes again is counted with the first.
 
-use super::limits::{FIRST_EVENTS, MAX_EVENTS};
+use super::limits::{FIRST_EVENTS, MAX_CODECS, MAX_EVENTS, MAX_TARGET};
 use super::media::description;
 use super::state::State;
 use crate::base::time::Duration;
@@ -233,7 +233,8 @@ impl History {
         }
         self.note_codecs(msg);
         if self.trace_id.is_none() && msg.is_request() {
-            self.target = lossy(msg.request_uri()).into();
+            let uri = msg.request_uri();
+            self.target = lossy(&uri[..uri.len().min(MAX_TARGET)]).into();
             self.trace_id = msg.call_id().map(crate::proto::sip::transaction::trace_id);
         }
         self.push(order, at, What::Message(passed));
@@ -244,7 +245,7 @@ impl History {
         let settles =
             msg.method() == Method::Ack || (!msg.is_request() && (101..300).contains(&msg.status()));
         let Some(sdp) = description(msg).filter(|_| settles).and_then(|d| Sdp::parse(d).ok()) else { return };
-        self.codecs = sdp.medias().filter(|m| m.port != 0).map(|m| codec(&m)).collect();
+        self.codecs = sdp.medias().filter(|m| m.port != 0).take(MAX_CODECS).map(|m| codec(&m)).collect();
     }
 
     fn push(&mut self, order: u32, at: Duration, what: What) {
@@ -315,6 +316,19 @@ mod tests {
         ];
         assert_eq!(shown(&h), want.map(|(kind, state, text)| (kind, state, text.to_owned())));
         assert_eq!((&*h.target, h.trace_id.is_some()), ("tel:1", true));
+    }
+
+    #[test]
+    fn what_a_phone_writes_at_length_is_cut() {
+        let mut h = history();
+        let media: String = (0..12).map(|n| format!("m=audio 4000 RTP/AVP {n}\r\n")).collect();
+        let body = format!("Content-Type: application/sdp\r\n\r\nv=0\r\nc=IN IP4 192.0.2.1\r\n{media}");
+        pass(&mut h, Way::Received, &format!("INVITE sip:{}@h SIP/2.0", "x".repeat(5000)), "1 INVITE", "");
+        pass(&mut h, Way::Sent, "SIP/2.0 200 OK", "1 INVITE", &body);
+        assert_eq!(h.target.len(), MAX_TARGET);
+        let codecs: Vec<&str> = h.codecs().collect();
+        assert_eq!(codecs.len(), MAX_CODECS);
+        assert_eq!(codecs[..4], ["PCMU/8000", "format 1", "format 2", "GSM/8000"]);
     }
 
     #[test]

@@ -24,6 +24,12 @@ pub const MAX_EVENTS: usize = 64;
 /// Events of the beginning that stay: a set-up with preconditions and reliable answers, a repetition or two among them.
 pub const FIRST_EVENTS: usize = 28;
 
+/// Octets of the Request-URI that a leg remembers for its view; the rest is cut off.
+pub const MAX_TARGET: usize = 160;
+
+/// Streams whose codecs a leg remembers for its view; further ones are shown without.
+pub const MAX_CODECS: usize = 8;
+
 /// How long an ended call can be seen (manual 6.6, `dialog_get`).
 pub const LINGER: Duration = Duration::from_secs(30);
 

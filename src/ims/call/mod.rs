@@ -257,11 +257,12 @@ impl Calls {
 
     /// Ends the call that this dialog index belongs to. The error says why it could not, in words.
     pub fn stop(&mut self, view: &mut View<'_>, cx: &mut Cx<'_>, index: u32) -> Result<(), String> {
-        let found = self.calls.iter().find(|(_, c)| c.has_dialog(index)).map(|(id, c)| (id, c.state));
+        let found =
+            self.calls.iter().find(|(_, c)| c.has_dialog(index)).map(|(id, c)| (id, c.has_ended(index)));
         match found {
             None => Err(format!("no dialog {index}")),
-            Some((_, State::Stop)) => Err(format!("dialog {index} has ended already")),
-            Some((id, _)) => {
+            Some((_, true)) => Err(format!("dialog {index} has ended already")),
+            Some((id, false)) => {
                 self.with(view, cx, id, |call, view, cx| {
                     release::end(call, view, cx, &End::new("ended by the operator", 480));
                 });

@@ -350,6 +350,12 @@ impl Call {
         self.history.index == index || self.legs.iter().any(|l| l.history.index == index)
     }
 
+    /// Whether the dialog with this index has ended: with the call, or before it as one of its legs.
+    pub(super) fn has_ended(&self, index: u32) -> bool {
+        let is_over = |l: &Leg| matches!(l.state, LegState::Over | LegState::Cancelled);
+        self.state == State::Stop || self.legs.iter().any(|l| l.history.index == index && is_over(l))
+    }
+
     /// Takes note of a message on a side of a leg.
     pub(super) fn note(&mut self, now: Instant, (leg, side): (u8, Side), way: Way, msg: &Message<'_>) {
         let (order, since) = (self.event_count(), now.since(self.created));

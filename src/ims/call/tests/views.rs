@@ -217,6 +217,9 @@ fn each_contact_of_a_forked_call_says_how_it_ended() {
     assert_eq!((states(2), states(3)), (vec!["start"], vec![]), "who is out has no part in it");
     let codecs: Vec<_> = views.iter().map(|v| v.medias.first().map(|m| m.codec.as_str())).collect();
     assert_eq!(codecs, [Some("AMR-WB/16000"), None, Some("AMR-WB/16000"), None]);
+    let late = w.input(|core, cx| core.stop_dialog(cx, 13));
+    assert_eq!(late, Err("dialog 13 has ended already".to_owned()));
+    assert_eq!(w.states(), ["start", "stop", "start", "stop"], "the call goes on");
     w.request(&mut alice, "BYE", "", "");
     w.quiet();
 }
