@@ -83,6 +83,9 @@ pub fn dialog(view: &DialogView) -> Value {
         let name = if view.kind == "server" { "mt_dialog" } else { "mo_dialog" };
         out[name] = json!(peer);
     }
+    if view.is_trunk {
+        out["trunk"] = json!(true);
+    }
     if !view.reason.is_empty() {
         out["reason"] = json!(view.reason);
     }
@@ -239,6 +242,7 @@ mod tests {
             kind,
             from: "tel:600".to_owned(),
             to: "tel:601".to_owned(),
+            is_trunk: false,
             peer_session_id: None,
             date: 1_608_093_067,
             duration: 1.234_56,
@@ -321,9 +325,11 @@ mod tests {
             })
         );
         view.kind = "client";
+        view.is_trunk = true;
         view.reason = "BYE".to_owned();
         assert_eq!(dialog(&view)["mo_dialog"], "s5");
         assert_eq!(dialog(&view)["reason"], "BYE");
+        assert_eq!(dialog(&view)["trunk"], true);
     }
 
     #[test]

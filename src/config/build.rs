@@ -48,6 +48,7 @@ pub(super) fn build(
         registration: registration(&top),
         ipsec: builder.ipsec(&top),
         call: builder.call(&top),
+        trunk: None,
         log: LogSettings {
             filename: builder.file(&top, "log_filename"),
             options: top.text("log_options").unwrap_or_default().to_owned(),
@@ -58,6 +59,7 @@ pub(super) fn build(
         echo: Vec::new(),
         users: Vec::new(),
     };
+    config.trunk = builder.trunk(&top, &config.sip);
     builder.check_ports_beside(&top, &config.ipsec, &config.sip);
     config.users = builder.users(&top);
     let first_domain = config.users.first().map(|user| user.domain.clone());

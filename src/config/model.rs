@@ -2,6 +2,7 @@
 //!
 //! `schema` says what a file may hold, `load` turns a document into this; nothing below is optional that has a default.
 
+use crate::proto::flow::LocalId;
 use crate::proto::media::table::Treatment;
 use crate::proto::sip::sec_agree::{Encryption, Integrity, Policy};
 pub use crate::wire::sip::CustomHeader;
@@ -24,6 +25,8 @@ pub struct Config {
     pub ipsec: IpsecSettings,
     /// Call settings.
     pub call: CallSettings,
+    /// The SIP trunk (`trunk`), when there is one.
+    pub trunk: Option<Trunk>,
     /// Log file and options.
     pub log: LogSettings,
     /// The Unix socket of the monitor (`monitor_socket`), when given.
@@ -49,6 +52,23 @@ pub struct SipSocket {
     pub port_max: u16,
     /// Whether this socket faces the SIP trunk.
     pub trunk: bool,
+}
+
+/// An outside SIP server that calls go to and come from (`trunk`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trunk {
+    /// Its address.
+    pub addr: SocketAddr,
+    /// The socket that faces it: one of `Config::sip`.
+    pub local: LocalId,
+    /// The account that our requests name; none: the caller's own number.
+    pub name: Option<String>,
+    /// The domain of its URIs, with a port unless that is 5060.
+    pub domain: String,
+    /// Requests longer than this go by TCP, octets; none: as everywhere.
+    pub tcp_threshold: Option<usize>,
+    /// Whether calls of callers who want to be unknown go to it and are taken from it.
+    pub anonymous: bool,
 }
 
 /// SIP transport, timer and header settings.
@@ -359,8 +379,6 @@ pub struct User {
 pub struct Impu {
     /// The identity: a complete URI (`sip:user@domain`, `tel:+33…`, `urn:service:sos`).
     pub uri: String,
-    /// `domain`, when given: a SIP identity has it in `uri`, the SIP form of a number takes it.
-    pub domain: Option<String>,
     /// POSIX extended regular expression over an IMPU in a header (`match`), when given.
     pub pattern: Option<String>,
     /// The identity is usable in REGISTER only and never asserted (TS 23.003 13.4B).
@@ -431,7 +449,6 @@ impl Impu {
     pub fn new(uri: impl Into<String>) -> Self {
         Impu {
             uri: uri.into(),
-            domain: None,
             pattern: None,
             barred: false,
             asserted: false,

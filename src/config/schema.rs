@@ -302,8 +302,6 @@ pub mod feature {
     pub const SMS: &str = "SMS";
     /// MMS.
     pub const MMS: &str = "MMS";
-    /// The SIP trunk.
-    pub const TRUNK: &str = "the SIP trunk";
     /// The remote API.
     pub const API: &str = "the remote API";
     /// Callflow modifiers.

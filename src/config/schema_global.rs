@@ -191,8 +191,7 @@ pub const GLOBAL: &[Property] = &[
         .pending(feature::DIAMETER),
     property("use_n5", Kind::Bool, Bool(false), "Use N5 instead of Rx.").pending(feature::N5),
     property("n5", Kind::Object(Scope::N5), Nothing, "The PCF that N5 speaks to.").pending(feature::N5),
-    property("trunk", Kind::Object(Scope::Trunk), Nothing, "The SIP trunk to which unknown callees go.")
-        .pending(feature::TRUNK),
+    property("trunk", Kind::Object(Scope::Trunk), Nothing, "The SIP trunk: an outside SIP server to which unknown callees go, and whose calls are taken."),
     property("subscribe_expires", Kind::Int(0, 864_000), Number(0.0), "Longest duration of subscriptions; 0 takes the phone's.")
         .unit(Unit::Seconds),
     property("mt_call_sdp_file", Kind::File, Nothing, "SDP offered in calls that the network starts.")
@@ -259,8 +258,12 @@ pub const SIP_ADDR: &[Property] = &[
     ),
     property("port_min", Kind::Int(1024, 65_535), Number(10_000.0), "Lowest UDP port of media."),
     property("port_max", Kind::Int(1024, 65_535), Number(20_000.0), "Highest UDP port of media."),
-    property("trunk", Kind::Bool, Bool(false), "This socket is the one towards the SIP trunk.")
-        .pending(feature::TRUNK),
+    property(
+        "trunk",
+        Kind::Bool,
+        Bool(false),
+        "This socket is the one towards the SIP trunk; else the first of the trunk's IP version is.",
+    ),
 ];
 
 /// `session_expires`.
@@ -303,12 +306,33 @@ pub const CUSTOM_HEADER: &[Property] = &[
 
 /// `trunk`.
 pub const TRUNK: &[Property] = &[
-    property("addr", Kind::Text, Required, "Address of the trunk."),
-    property("name", Kind::Text, Nothing, "Account at the trunk."),
-    property("domain", Kind::Text, Said("addr"), "SIP domain of the trunk."),
-    property("tcp_threshold", Kind::Int(0, 65_535), Number(0.0), "Overrides the global one unless 0.")
-        .unit(Unit::Octets),
-    property("anonymous", Kind::Bool, Bool(false), "Forward anonymous calls."),
+    property(
+        "addr",
+        Kind::Address(5060),
+        Required,
+        "Its address, with an optional port (5060); names are not looked up. What comes from this address is taken \
+         unauthenticated, and the trunk must take calls so.",
+    ),
+    property(
+        "name",
+        Kind::Text,
+        Nothing,
+        "Account at the trunk: the user in From of calls to it; else the caller's number is.",
+    ),
+    property("domain", Kind::Text, Said("addr"), "SIP domain of the trunk: of callees, and in From."),
+    property(
+        "tcp_threshold",
+        Kind::Int(0, 65_535),
+        Number(0.0),
+        "Requests to it that are longer go by TCP; 0 is the global one.",
+    )
+    .unit(Unit::Octets),
+    property(
+        "anonymous",
+        Kind::Bool,
+        Bool(false),
+        "Forward anonymous calls, to it and from it; else they are refused with 433.",
+    ),
 ];
 
 /// `n5`.

@@ -30,6 +30,7 @@ use crate::ims::stranger::Strangers;
 use crate::ims::subscriber::{Subscribers, UserId};
 use crate::ims::tokens::Tokens;
 use crate::ims::trouble::Troubles;
+use crate::ims::trunk::Trunk;
 use crate::ims::view::{DialogView, LadderView, UserView};
 use crate::proto::cx::Cx;
 use crate::proto::flow::{ConnId, Flow};
@@ -79,6 +80,7 @@ pub(super) struct Service {
     pub(super) security: Security,
     pub(super) troubles: Troubles,
     pub(super) attempts: Attempts,
+    pub(super) trunk: Option<Trunk>,
     pub(super) is_stopping: bool,
 }
 
@@ -96,6 +98,8 @@ pub struct View<'a> {
     pub tokens: &'a mut Tokens,
     /// Security associations.
     pub security: &'a Security,
+    /// The SIP trunk.
+    pub trunk: Option<&'a Trunk>,
     /// The configuration.
     pub config: &'a Config,
 }
@@ -128,6 +132,7 @@ impl Service {
             security: Security::new(ability, &config.ipsec),
             troubles: Troubles::default(),
             attempts: Attempts::default(),
+            trunk: config.trunk.take().map(Trunk::new),
             is_stopping: false,
             config,
         };
@@ -136,20 +141,59 @@ impl Service {
 
     /// The calls, and the tables that they touch.
     pub(super) fn calls(&mut self) -> (&mut Calls, View<'_>) {
-        let Service { calls, txs, subscribers, registrar, media, tokens, security, config, .. } = self;
-        (calls, View { txs, subs: subscribers, registrar, media, tokens, security, config })
+        let Service { calls, txs, subscribers, registrar, media, tokens, security, trunk, config, .. } = self;
+        (
+            calls,
+            View {
+                txs,
+                subs: subscribers,
+                registrar,
+                media,
+                tokens,
+                security,
+                trunk: trunk.as_ref(),
+                config,
+            },
+        )
     }
 
     /// The texts, and the tables that they touch.
     pub(super) fn messages(&mut self) -> (&mut Messages, View<'_>) {
-        let Service { messages, txs, subscribers, registrar, media, tokens, security, config, .. } = self;
-        (messages, View { txs, subs: subscribers, registrar, media, tokens, security, config })
+        let Service { messages, txs, subscribers, registrar, media, tokens, security, trunk, config, .. } =
+            self;
+        (
+            messages,
+            View {
+                txs,
+                subs: subscribers,
+                registrar,
+                media,
+                tokens,
+                security,
+                trunk: trunk.as_ref(),
+                config,
+            },
+        )
     }
 
     /// The subscriptions, and the tables that they touch.
     pub(super) fn reg_events(&mut self) -> (&mut RegEvents, View<'_>) {
-        let Service { reg_events, txs, subscribers, registrar, media, tokens, security, config, .. } = self;
-        (reg_events, View { txs, subs: subscribers, registrar, media, tokens, security, config })
+        let Service {
+            reg_events, txs, subscribers, registrar, media, tokens, security, trunk, config, ..
+        } = self;
+        (
+            reg_events,
+            View {
+                txs,
+                subs: subscribers,
+                registrar,
+                media,
+                tokens,
+                security,
+                trunk: trunk.as_ref(),
+                config,
+            },
+        )
     }
 
     /// The authentication, the users, and what a check writes on.
@@ -330,6 +374,9 @@ impl Core {
     /// A message could not be sent: no route, connection refused, port unreachable.
     pub fn on_send_failed(&mut self, cx: &mut Cx<'_>, flow: Flow, tag: u64) {
         self.service.registrar.on_send_failed(flow);
+        if let Some(trunk) = &mut self.service.trunk {
+            trunk.on_send_failed(flow, cx.now);
+        }
         self.service.txs.on_send_failed(cx, flow, tag);
         self.settle(cx);
     }

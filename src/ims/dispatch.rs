@@ -19,6 +19,7 @@ use crate::ims::reg_event::reginfo::MEDIA_TYPE;
 use crate::ims::registrar::{Binding, claimed_user};
 use crate::ims::registration;
 use crate::ims::subscriber::{Target, UserId};
+use crate::ims::trunk::Trunk;
 use crate::proto::cx::Cx;
 use crate::proto::flow::Flow;
 use crate::proto::sip::transaction::{Answer, ServerTx, Verdict, trace_id};
@@ -48,6 +49,8 @@ pub struct Caller {
     pub user: Option<UserId>,
     /// The contact that it comes from, when that is registered.
     pub binding: Option<Id<Binding>>,
+    /// Whether it is the SIP trunk, for somebody behind it.
+    pub is_trunk: bool,
 }
 
 /// Takes a request that parses.
@@ -240,21 +243,25 @@ fn admit(
 /// Who sent the request: a registered user; else a user who need not prove anything or will be challenged; else nobody
 /// in particular, towards an echo number that takes such callers.
 pub(super) fn identify(service: &Service, flow: Flow, msg: &Message<'_>) -> Option<Caller> {
-    let Service { registrar, subscribers, config, .. } = service;
+    let Service { registrar, subscribers, config, security, .. } = service;
+    let is_trunk = |trunk: &Trunk| trunk.is_sender(security.locals(), registrar, flow, msg);
+    if service.trunk.as_ref().is_some_and(is_trunk) {
+        return Some(Caller { user: None, binding: None, is_trunk: true });
+    }
     if let Some((user, binding)) = gate::sender(registrar, &service.security, subscribers, flow, msg) {
-        return Some(Caller { user: Some(user), binding: Some(binding) });
+        return Some(Caller { user: Some(user), binding: Some(binding), is_trunk: false });
     }
     if let Some(user) = claimed_user(subscribers, msg).filter(|&user| gate::may_be_of(service, user, flow)) {
         let profile = subscribers.user(user);
         let open = profile.authent_type == AuthentType::None || !from_authentication(service, msg);
         if open || !profile.auth_on_register_only {
-            return Some(Caller { user: Some(user), binding: None });
+            return Some(Caller { user: Some(user), binding: None, is_trunk: false });
         }
     }
     let target = Uri::parse(msg.request_uri()).map_or(Target::Unknown, |uri| subscribers.lookup(&uri));
     let Target::Echo(at) = target else { return None };
     let open = config.echo[at].anonymous || !config.echo[at].authentication;
-    open.then_some(Caller { user: None, binding: None })
+    open.then_some(Caller { user: None, binding: None, is_trunk: false })
 }
 
 /// What a request of the user says of itself, and the registration that it comes from.

@@ -88,6 +88,10 @@ pub const STRANGER_QUIET: Duration = Duration::from_secs(60);
 /// Events that one input may route between the tables before the rest waits for the next one; far above what an input makes.
 pub const MAX_SETTLE_STEPS: usize = 4096;
 
+/// How long long requests go to the trunk by UDP once there was no TCP to it: a call that tries in vain waits for
+/// `UPGRADE_PATIENCE`, one in so many minutes is bearable.
+pub const TRUNK_TCP_PAUSE: Duration = Duration::from_secs(300);
+
 /// How long the end of the program waits for calls to be ended.
 pub const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(3);
 

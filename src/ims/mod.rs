@@ -21,6 +21,7 @@ pub mod stranger;
 pub mod subscriber;
 pub mod tokens;
 pub mod trouble;
+pub mod trunk;
 pub mod view;
 
 #[cfg(test)]

@@ -108,6 +108,8 @@ pub struct DialogView {
     pub from: String,
     /// Callee IMPU.
     pub to: String,
+    /// Whether the party whose side this is, is behind the SIP trunk.
+    pub is_trunk: bool,
     /// Session id of the other leg, on a call between users.
     pub peer_session_id: Option<String>,
     /// When it began, Unix seconds.
@@ -262,6 +264,7 @@ mod tests {
             kind: "echo",
             from: String::new(),
             to: String::new(),
+            is_trunk: false,
             peer_session_id: None,
             date,
             duration: 0.0,

@@ -6,3 +6,4 @@ pub mod locals;
 pub mod media;
 pub mod outbox;
 pub mod sip;
+pub mod upgrade;

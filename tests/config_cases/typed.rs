@@ -4,6 +4,7 @@ use crate::{load_text, said};
 use imsbox::api::log_options::LogConfig;
 use imsbox::config::model::*;
 use imsbox::config::{Loaded, MemoryFiles, Severity, load};
+use imsbox::proto::flow::LocalId;
 use imsbox::proto::media::table::Treatment;
 use imsbox::proto::sip::sec_agree::{Encryption, Integrity, Policy};
 use std::path::Path;
@@ -547,4 +548,46 @@ fn somebody_else_can_complain_of_a_part_of_a_string() {
             format!("ims.cfg:{at}: `loud` is no level\n    1 | {line}\n      | {blanks}{carets}\n");
         assert_eq!(said(&loaded), expected);
     }
+}
+
+#[test]
+fn a_trunk_is_reached_from_its_socket_or_the_first_of_its_ip_version() {
+    let trunk = |sockets: &str, text: &str| {
+        let loaded = load_text(&format!("sip_addr: [{sockets}], trunk: {{ {text} }}"));
+        let bad = loaded.diagnostics.iter().any(|d| d.severity < Severity::Warning);
+        assert!(!bad, "{}", said(&loaded));
+        loaded.config.expect(text).trunk.expect("a trunk")
+    };
+    let both = "'192.0.2.1', '2001:db8::1'";
+    let t = trunk(both, "addr: '192.0.2.9'");
+    assert_eq!(
+        t,
+        Trunk {
+            addr: "192.0.2.9:5060".parse().unwrap(),
+            local: LocalId(0),
+            name: None,
+            domain: "192.0.2.9".to_owned(),
+            tcp_threshold: None,
+            anonymous: false,
+        }
+    );
+    for (sockets, addr, local, domain) in [
+        (both, "192.0.2.9:5070", 0, "192.0.2.9:5070"),
+        (both, "2001:db8::9", 1, "[2001:db8::9]"),
+        (both, "[2001:db8::9]:5070", 1, "[2001:db8::9]:5070"),
+        ("'192.0.2.1', { addr: '192.0.2.2', trunk: true }", "192.0.2.9", 1, "192.0.2.9"),
+        ("'192.0.2.1', { addr: '192.0.2.2', trunk: true }, '::1'", "::2", 2, "[::2]"),
+    ] {
+        let t = trunk(sockets, &format!("addr: '{addr}'"));
+        assert_eq!((t.local, t.domain.as_str()), (LocalId(local), domain), "{sockets} {addr}");
+    }
+    let t = trunk(
+        both,
+        "addr: '192.0.2.9', name: 'ims', domain: 'pbx.test', tcp_threshold: 900, anonymous: true",
+    );
+    assert_eq!((t.name.as_deref(), t.domain.as_str()), (Some("ims"), "pbx.test"));
+    assert_eq!((t.tcp_threshold, t.anonymous), (Some(900), true));
+    let t = trunk(both, "addr: '192.0.2.9', name: '', domain: ''");
+    assert_eq!((t.name.as_deref(), t.domain.as_str()), (None, "192.0.2.9"));
+    assert_eq!(config("").trunk, None);
 }

@@ -21,16 +21,14 @@ use crate::base::trace::{Level, Subject};
 use crate::config::model::Impu;
 use crate::ims::core::View;
 use crate::ims::dispatch::Caller;
-use crate::ims::identity::{self, Speaker};
-use crate::ims::registrar::binding::Binding;
+use crate::ims::registrar::binding::{Binding, DEFAULT_Q};
 use crate::ims::subscriber::{Target, UserId};
+use crate::ims::trunk;
 use crate::proto::cx::Cx;
 use crate::proto::flow::Flow;
-use crate::wire::identities::imei_of_instance;
 use crate::wire::sdp::Sdp;
 use crate::wire::sip::text::lossy;
 use crate::wire::sip::{HeaderId, Message, NameAddr, Uri};
-use arrayvec::ArrayString;
 use smallvec::SmallVec;
 
 /// The warn-code of a text for people (RFC 3261 20.43).
@@ -48,6 +46,9 @@ pub(in crate::ims) struct Refusal {
 }
 
 impl Refusal {
+    /// RFC 5079: the caller is to say who it is.
+    const ANONYMOUS: Refusal = Refusal::new(433, "the trunk is configured without anonymous calls");
+
     /// As many calls run as there may be.
     pub(super) const NO_ROOM: Refusal = Refusal::new(503, "there is no room for another call");
 
@@ -107,31 +108,29 @@ impl Draft {
         flow: Flow,
     ) -> Result<Draft, Refusal> {
         let target = Uri::parse(msg.request_uri()).map_or(Target::Unknown, |uri| view.subs.lookup(&uri));
+        let (calling, from) = calling_party(view, msg, caller, flow);
+        admit_anonymous(view, &calling)?;
         let (kind, callee) = match target {
-            Target::Unknown => {
-                let (status, text) = view.subs.refusal(msg.request_uri());
-                return Err(Refusal::new(status, text));
-            }
+            Target::Unknown => to_trunk(view, msg, &calling)?,
             Target::User { user, impu } => {
                 let own = caller.binding.filter(|id| is_registered_at(view, *id, msg, flow));
                 let waiting = contacts(view, cx, user, impu, own)?;
                 let called = &view.subs.user(user).impus[impu];
-                let privacy = if called.anonymous { Privacy::ALL } else { Privacy::default() };
+                let privacy = Privacy { hides_identity: called.anonymous, hides_from: false };
                 let (user, impu_index, uri) = (Some(user), Some(impu), called.uri.clone());
-                let callee = Party { user, impu_index, uri, privacy, ..Party::default() };
-                (Kind::Bridge(Box::new(Bridge { waiting, ..Bridge::default() })), callee)
+                (bridge(waiting), Party { user, impu_index, uri, privacy, ..Party::default() })
             }
             Target::Echo(number) => {
                 let uri = view.config.echo[number].uri.clone();
                 (echo(view, cx, msg, flow, number)?, Party { uri, ..Party::default() })
             }
         };
-        let (calling, from) = calling_party(view, msg, caller, flow);
         let called = match target {
             Target::Echo(number) => view.config.echo.get(number),
             _ => callee.impu(view.subs),
         };
-        let rules = Rules::of(&view.config.call, [from, called]);
+        let plain = [calling.is_trunk, callee.is_trunk];
+        let rules = Rules::of(&view.config.call, [from, called]).with_plain(plain);
         match rules.refused_option(msg) {
             Some(option) => Err(Refusal::extension(option)),
             None => Ok(Draft { kind, caller: calling, callee, rules }),
@@ -164,6 +163,35 @@ impl Draft {
     }
 }
 
+fn bridge(waiting: Waiting) -> Kind {
+    Kind::Bridge(Box::new(Bridge { waiting, ..Bridge::default() }))
+}
+
+/// Callers from the trunk who want to be unknown need its leave.
+fn admit_anonymous(view: &View<'_>, calling: &Party) -> Result<(), Refusal> {
+    let refused = view.trunk.filter(|trunk| calling.is_trunk && !trunk.takes_anonymous());
+    match refused.filter(|_| calling.privacy.hides_anything()) {
+        Some(_) => Err(Refusal::ANONYMOUS),
+        None => Ok(()),
+    }
+}
+
+/// A callee whom nobody here knows is the trunk's, where there is one. Calls from the trunk do not go back to it, and strangers
+/// do not call on its account.
+fn to_trunk(view: &View<'_>, msg: &Message<'_>, calling: &Party) -> Result<(Kind, Party), Refusal> {
+    let trunk = view.trunk.filter(|_| calling.user.is_some());
+    let called = trunk.and_then(|trunk| Some((trunk, trunk.callee(&Uri::parse(msg.request_uri())?)?)));
+    let Some((trunk, uri)) = called else {
+        let (status, text) = view.subs.refusal(msg.request_uri());
+        return Err(Refusal::new(status, text));
+    };
+    if calling.privacy.hides_anything() && !trunk.takes_anonymous() {
+        return Err(Refusal::ANONYMOUS);
+    }
+    let waiting = Waiting::from_iter([(Destination::Trunk, DEFAULT_Q)]);
+    Ok((bridge(waiting), Party { uri, is_trunk: true, ..Party::default() }))
+}
+
 /// The contacts to try for an identity of a user, best first, without the one that the call comes from.
 pub(in crate::ims) fn contacts(
     view: &View<'_>,
@@ -174,13 +202,11 @@ pub(in crate::ims) fn contacts(
 ) -> Result<Waiting, Refusal> {
     let all = view.registrar.targets(user, cx.now);
     let profile = view.subs.user(user);
-    // an identity may be there several times, tied to the IMEIs of several phones; without multi_sim that means nothing (manual
-    // 5.2.1 `imei`)
+    // an identity may be there several times, tied to the IMEIs of several phones (manual 5.2.1 `imei`)
     let same = || profile.impus.iter().filter(|other| other.uri == profile.impus[impu].uri);
     let q = |id: Id<Binding>| {
         let binding = view.registrar.binding(id)?;
-        let reaches =
-            |imei: Option<&str>| imei.is_none_or(|wanted| !profile.multi_sim || binding.has_imei(wanted));
+        let reaches = |imei: Option<&str>| imei.is_none_or(|wanted| binding.has_imei(wanted));
         same()
             .any(|identity| reaches(identity.imei.as_deref()))
             .then_some((Destination::Contact(id), binding.contact.q))
@@ -226,38 +252,36 @@ pub(in crate::ims) fn calling_party<'v>(
     flow: Flow,
 ) -> (Party, Option<&'v Impu>) {
     let from = msg.from();
+    if caller.is_trunk {
+        return (trunk_party(msg), None);
+    }
     let user = caller.user;
-    let preferred = msg.values(HeaderId::PPreferredIdentity).filter_map(|v| NameAddr::parse(v)?.uri);
-    let known = preferred
-        .chain(from.and_then(|f| f.uri))
+    let preferred = msg.values(HeaderId::PPreferredIdentity).next().and_then(NameAddr::parse);
+    let known = [preferred.and_then(|p| p.uri), from.and_then(|f| f.uri)]
+        .into_iter()
+        .flatten()
         .find_map(|uri| view.subs.lookup_user(&uri).filter(|(id, _)| Some(*id) == user));
     let known = known.map(|(user, impu)| &view.subs.user(user).impus[impu]);
-    let imei = imei_of(view, msg, caller.binding);
-    let speaker = user.map(|user| Speaker { user, imei: imei.as_deref(), called: None });
-    let shown = speaker.and_then(|speaker| {
-        identity::speaking(view.subs, speaker, msg).map(|at| &view.subs.user(speaker.user).impus[at])
-    });
     let uri = match known {
         Some(impu) => impu.uri.clone(),
         None => from.map_or_else(String::new, |f| lossy(f.uri_text).into_owned()),
     };
     let binding = caller.binding;
     let follows_binding = binding.is_some_and(|id| is_registered_at(view, id, msg, flow));
-    // TS 24.607 4.5.2.4: what is withheld for good stays so, whatever the phone says of a single call
-    let privacy = match [known, shown].into_iter().flatten().any(|impu| impu.anonymous) {
-        true => Privacy::ALL,
-        false => Privacy::of(msg),
+    let privacy = match known {
+        Some(impu) if impu.anonymous => Privacy { hides_identity: true, hides_from: true },
+        _ => Privacy::of(msg),
     };
-    (Party { user, impu_index: None, uri, binding, imei, follows_binding, privacy }, known)
+    (Party { user, uri, binding, follows_binding, privacy, ..Party::default() }, known)
 }
 
-/// The IMEI of the phone that sent a request: as it has registered it, else as Contact says.
-fn imei_of(view: &View<'_>, msg: &Message<'_>, binding: Option<Id<Binding>>) -> Option<ArrayString<16>> {
-    let registered = binding.and_then(|id| view.registrar.binding(id)?.contact.imei);
-    registered.or_else(|| {
-        let instance = msg.contacts().flatten().find_map(|contact| contact.params.get("+sip.instance"));
-        instance.and_then(imei_of_instance)
-    })
+/// Somebody behind the trunk.
+fn trunk_party(msg: &Message<'_>) -> Party {
+    let asserted = trunk::asserted(msg);
+    let known = asserted.first().and_then(|value| NameAddr::parse(value.as_bytes()));
+    let named = known.or(msg.from()).map(|address| lossy(address.uri_text).into_owned());
+    let privacy = trunk::privacy(msg);
+    Party { uri: named.unwrap_or_default(), is_trunk: true, privacy, ..Party::default() }
 }
 
 /// Whether an INVITE that came over this flow comes from the phone that registered this contact: over the same connection, from

@@ -1,16 +1,21 @@
 //! Where the first request of a leg goes.
 
-use super::session::Waiting;
+use super::session::{Party, Waiting};
 use crate::base::arena::Id;
 use crate::ims::core::View;
 use crate::ims::registrar::binding::Binding;
+use crate::ims::trunk::Trunk;
+use crate::proto::cx::Cx;
 use crate::proto::flow::Flow;
+use crate::proto::upgrade::Upgrade;
 
 /// Whom a leg reaches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::ims) enum Destination {
     /// A contact of a user.
     Contact(Id<Binding>),
+    /// The SIP trunk.
+    Trunk,
 }
 
 impl Destination {
@@ -18,13 +23,19 @@ impl Destination {
     pub(in crate::ims) fn contact(self) -> Option<Id<Binding>> {
         match self {
             Destination::Contact(id) => Some(id),
+            Destination::Trunk => None,
         }
     }
 
-    /// The way there; none when the contact has gone meanwhile.
-    pub(in crate::ims) fn way<'v>(self, view: &View<'v>) -> Option<Way<'v>> {
+    /// The way there, for a callee; none when the contact has gone meanwhile.
+    pub(in crate::ims) fn way<'v>(self, view: &View<'v>, cx: &Cx<'_>, callee: &'v Party) -> Option<Way<'v>> {
         match self {
             Destination::Contact(id) => view.registrar.binding(id).map(Way::to_contact),
+            Destination::Trunk => view.trunk.map(|trunk| {
+                let (flow, upgrade) = trunk.way(cx.now);
+                let (uri, route) = (callee.uri.as_bytes(), &[][..]);
+                Way { flow, upgrade, uri, route, is_mmtel: false, trunk: Some(trunk) }
+            }),
         }
     }
 }
@@ -34,16 +45,16 @@ impl Destination {
 pub(in crate::ims) struct Way<'a> {
     /// Where requests go.
     pub(in crate::ims) flow: Flow,
-    /// Whether a request too long for UDP may go by TCP instead (RFC 3261 18.1.1).
-    pub(in crate::ims) tcp_allowed: bool,
+    /// When a long request goes by TCP instead.
+    pub(in crate::ims) upgrade: Upgrade,
     /// The Request-URI.
     pub(in crate::ims) uri: &'a [u8],
     /// Route values; empty: none.
     pub(in crate::ims) route: &'a [u8],
     /// A VoLTE phone is there (TS 24.173).
     pub(in crate::ims) is_mmtel: bool,
-    /// The IMEI of the phone there, when it is known.
-    pub(in crate::ims) imei: Option<&'a str>,
+    /// The trunk, where it leads there.
+    pub(in crate::ims) trunk: Option<&'a Trunk>,
 }
 
 impl<'a> Way<'a> {
@@ -51,12 +62,12 @@ impl<'a> Way<'a> {
     fn to_contact(binding: &'a Binding) -> Way<'a> {
         Way {
             flow: binding.flow,
-            tcp_allowed: binding.tcp_allowed,
+            upgrade: binding.tcp_allowed.into(),
             uri: &binding.contact.uri,
             // RFC 3327 5.3: the way back that the REGISTER has recorded
             route: &binding.origin.path,
             is_mmtel: binding.contact.mmtel,
-            imei: binding.contact.imei.as_deref(),
+            trunk: None,
         }
     }
 }

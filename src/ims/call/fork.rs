@@ -10,6 +10,9 @@ use crate::ims::core::View;
 use crate::proto::cx::Cx;
 use crate::wire::sip::{Message, Stored};
 
+/// What a caller is told when the trunk answers 401 or 407 (RFC 3261 21.5.3): it is no fault of the caller's.
+pub(super) const TRUNK_CHALLENGES: u16 = 502;
+
 /// Lets the best group of contacts that was not tried yet ring. `false`: there is none left that an INVITE could be sent to.
 pub(super) fn start_group(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>) -> bool {
     call.idle_deadline = Some(cx.now + view.config.call.dialog_timeout);
@@ -32,6 +35,9 @@ pub(super) fn on_failure(
     status: u16,
     response: Option<&Message<'_>>,
 ) {
+    // a challenge of the trunk's is not the caller's to answer, and we have no password for it
+    let is_challenge = call.callee.is_trunk && matches!(status, 401 | 407);
+    let (status, response) = if is_challenge { (TRUNK_CHALLENGES, None) } else { (status, response) };
     let entry = &mut call.legs[usize::from(leg)];
     let was_open = entry.state.is_open();
     entry.state = LegState::Over;
@@ -84,12 +90,19 @@ pub(super) fn give_up(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>) {
     };
     // no answer after ringing is the callee's absence, not a lost request (RFC 3261 21.4.18)
     let status = if status == 408 && response.is_none() && rang { 480 } else { status };
+    let whose = if call.callee.is_trunk { "the trunk" } else { "the callee's phone" };
     let text = match (&response, status) {
-        (Some(r), _) => format!("{} {}", r.status(), forward::phrase(r).unwrap_or_default()),
-        (None, 408) => "the callee's phone does not answer".to_owned(),
+        (Some(r), _) => {
+            let said = format!("{} {}", r.status(), forward::phrase(r).unwrap_or_default());
+            if call.callee.is_trunk { format!("the trunk says {said}") } else { said }
+        }
+        (None, TRUNK_CHALLENGES) => {
+            "the trunk asks for credentials, and must accept unauthenticated requests".to_owned()
+        }
+        (None, 408) => format!("{whose} does not answer"),
         (None, 503) => "there is no room for another transaction".to_owned(),
         (None, _) if rang => "nobody took the call".to_owned(),
-        (None, _) => "the callee's phone cannot be reached".to_owned(),
+        (None, _) => format!("{whose} cannot be reached"),
     };
     release::refuse(call, view, cx, status, Some(&text), response.as_ref());
     release::end(call, view, cx, &End::new(&text, status));

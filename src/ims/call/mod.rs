@@ -25,7 +25,6 @@ mod opening;
 mod own;
 mod pass;
 mod passage;
-mod privacy;
 mod reinvite;
 mod release;
 mod reliable;

@@ -7,13 +7,15 @@ use super::rules::Rules;
 use super::session::{ClientId, Party};
 use super::tag::Side;
 use crate::config::model::{Config, Impu};
-use crate::ims::identity::{self, Speaker};
+use crate::ims::identity;
 use crate::ims::owner::Owner;
 use crate::ims::subscriber::Subscribers;
+use crate::ims::trunk;
 use crate::proto::cx::Cx;
 use crate::proto::sip::transaction::{Overload, Token, Transactions};
 use crate::wire::sip::{HeaderId, Message, Method, Writer};
 use smallvec::SmallVec;
+use std::borrow::Cow;
 use std::net::SocketAddr;
 
 /// The CSeq number of the first request of every leg.
@@ -48,15 +50,7 @@ impl Opening<'_> {
     ) -> Result<ClientId, Overload> {
         let method = self.method.name().as_bytes();
         let local = txs.local_addr(way.flow.local).expect("a flow is of one of our sockets");
-        let own = self.request_uri(way);
-        let uri = own.as_deref().map_or(way.uri, str::as_bytes);
-        txs.request(cx, way.flow, method, uri, way.tcp_allowed, owner, |w| self.write(w, way, local, msg))
-    }
-
-    /// What an INVITE calls the phone by, where that is not its contact: an identity marked `preferred`.
-    fn request_uri(&self, way: &Way<'_>) -> Option<String> {
-        let user = self.callee.user.filter(|_| self.method == Method::Invite)?;
-        identity::request_uri(self.subs.user(user), self.callee.impu_index, way.imei)
+        txs.request(cx, way.flow, method, way.uri, way.upgrade, owner, |w| self.write(w, way, local, msg))
     }
 
     /// `local` is where the destination is to see us.
@@ -64,14 +58,10 @@ impl Opening<'_> {
         let hops = msg.max_forwards().unwrap_or(70).saturating_sub(1);
         w.header_fmt("Max-Forwards", format_args!("{hops}"));
         let privacy = self.caller.privacy;
-        match msg.header(HeaderId::From) {
-            Some(from) if !privacy.hides_from => {
-                forward::party(&mut w, "From", from, Some(self.tag), self.display_name(msg));
-            }
-            _ => forward::anonymous_from(&mut w, self.tag),
-        }
-        if let Some(to) = msg.header(HeaderId::To) {
-            forward::party(&mut w, "To", to, None, None);
+        let identities = self.identities(msg);
+        match way.trunk {
+            Some(trunk) => self.trunk_parties(&mut w, way, trunk.caller(&identities), msg),
+            None => self.parties(&mut w, msg),
         }
         w.header("Call-ID", self.call_id);
         w.header_fmt("CSeq", format_args!("{FIRST_CSEQ} {}", self.method.name()));
@@ -80,19 +70,14 @@ impl Opening<'_> {
         }
         // RFC 3428 4: a MESSAGE has no Contact, for it founds no dialog
         if self.method.creates_dialog() {
-            forward::contact(&mut w, local, way.flow.transport, Some(msg));
+            // a plain peer has no use for the features of a phone
+            let far = (!self.rules.is_plain(Side::Callee)).then_some(msg);
+            forward::contact(&mut w, local, way.flow.transport, far);
         }
-        let identities = match self.caller.user {
-            Some(user) if !privacy.hides_identity => {
-                let speaker = Speaker { user, imei: self.caller.imei.as_deref(), called: None };
-                identity::asserted(self.subs, speaker, msg)
-            }
-            _ => SmallVec::new(),
-        };
         let with = Additions {
             settings: &self.config.protocol,
             identities: &identities,
-            called_party: self.called_party(msg),
+            called_party: self.called_party(msg).filter(|_| way.trunk.is_none()),
             rules: self.rules,
             to: Side::Callee,
             options: self.options,
@@ -100,6 +85,45 @@ impl Opening<'_> {
             body: self.body,
         };
         forward::end_request(w, msg, &with);
+    }
+
+    /// From and To, as the caller named them.
+    fn parties(&self, w: &mut Writer<'_>, msg: &Message<'_>) {
+        match msg.header(HeaderId::From) {
+            Some(from) if !self.caller.privacy.hides_from => {
+                forward::party(w, "From", from, Some(self.tag), self.display_name(msg));
+            }
+            _ => forward::anonymous_from(w, self.tag),
+        }
+        if let Some(to) = msg.header(HeaderId::To) {
+            forward::party(w, "To", to, None, None);
+        }
+    }
+
+    /// From and To in the trunk's domain: a PBX looks callers and callees up by them.
+    fn trunk_parties(&self, w: &mut Writer<'_>, way: &Way<'_>, caller: Option<String>, msg: &Message<'_>) {
+        match caller.filter(|_| !self.caller.privacy.hides_anything()) {
+            Some(uri) => {
+                let display = match self.display_name(msg) {
+                    Some(name) => Cow::Owned(identity::quoted(name).into_bytes()),
+                    None => Cow::Borrowed(msg.from().map_or(&[][..], |from| from.display)),
+                };
+                let gap: &[u8] = if display.is_empty() || display.ends_with(b" ") { b"" } else { b" " };
+                w.header_parts("From", &[&display, gap, b"<", uri.as_bytes(), b">;tag=", self.tag]);
+            }
+            None => forward::anonymous_from(w, self.tag),
+        }
+        w.header_parts("To", &[b"<", way.uri, b">"]);
+    }
+
+    /// Values of P-Asserted-Identity (RFC 3325 5): what is known of one of our users, or what the trunk says.
+    fn identities(&self, msg: &Message<'_>) -> SmallVec<[String; 2]> {
+        match self.caller.user {
+            _ if self.caller.privacy.hides_identity => SmallVec::new(),
+            Some(user) => identity::asserted(self.subs, user, msg),
+            None if self.caller.is_trunk => trunk::asserted(msg),
+            None => SmallVec::new(),
+        }
     }
 
     fn caller_impu(&self, msg: &Message<'_>) -> Option<&Impu> {

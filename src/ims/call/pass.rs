@@ -7,9 +7,11 @@ use super::session::{Call, ClientId, Role, ServerId};
 use super::tag::Side;
 use crate::config::model::SipSettings;
 use crate::ims::core::View;
-use crate::ims::identity::{self, Speaker};
+use crate::ims::identity;
+use crate::ims::trunk;
 use crate::proto::cx::Cx;
 use crate::proto::flow::Flow;
+use crate::proto::upgrade::Upgrade;
 use crate::wire::sip::{HeaderId, Message, Method};
 use smallvec::SmallVec;
 
@@ -49,21 +51,16 @@ pub(super) fn response(
     let Some(flow) = view.txs.server(onward.tx).map(|s| s.flow()) else { return };
     let local = view.txs.local_addr(flow.local).expect("a flow is of one of our sockets");
     let answerer = call.party(onward.to.other());
-    let privacy = answerer.privacy.or(Privacy::of(msg));
+    let hides_identity = answerer.privacy.hides_identity || Privacy::of(msg).hides_identity;
     let shows = msg.method() == Method::Invite && (101..300).contains(&msg.status());
     let identities = match answerer.user {
-        Some(user) if shows && !privacy.hides_identity => {
-            let callee = (onward.to == Side::Caller).then(|| leg.imei(view)).flatten();
-            let imei = answerer.imei.or(callee);
-            let speaker = Speaker { user, imei: imei.as_deref(), called: answerer.impu_index };
-            identity::asserted(view.subs, speaker, msg)
-        }
+        Some(user) if shows && !hides_identity => identity::asserted(view.subs, user, msg),
+        None if answerer.is_trunk && shows && !hides_identity => trunk::asserted(msg),
         _ => SmallVec::new(),
     };
     let with = Additions {
         identities: &identities,
         body: body.as_deref(),
-        privacy,
         ..additions(&view.config.protocol, call, onward.to)
     };
     let required: &[&str] = match onward.reliability {
@@ -73,11 +70,12 @@ pub(super) fn response(
     let options =
         (onward.reliability != Reliability::AsItCame).then_some(Options { required, supported: &[] });
     let with = Additions { options, ..with };
+    let features = far(call, onward.to, msg);
     let refreshes = onward.status < 300 && msg.header(HeaderId::Contact).is_some();
     let phrase = (onward.status == msg.status()).then(|| forward::phrase(msg)).flatten();
     view.txs.respond(cx, onward.tx, onward.status, phrase, leg.tag(onward.to), |mut w| {
         if refreshes {
-            forward::contact(&mut w, local, flow.transport, Some(msg));
+            forward::contact(&mut w, local, flow.transport, features);
         }
         if let Reliability::With(rseq) = onward.reliability {
             w.header_fmt("RSeq", format_args!("{rseq}"));
@@ -97,18 +95,19 @@ pub(super) fn request(
     msg: &Message<'_>,
     rack: Option<(u32, u32)>,
 ) -> Option<(ClientId, u32)> {
-    let (flow, tcp_allowed) = flow(call, view, leg, to)?;
+    let (flow, upgrade) = flow(call, view, leg, to)?;
     let body = carry(call, leg, to.other(), msg);
     let cseq = call.dialog_mut(leg, to)?.next_cseq();
     let owner = call.owner(role);
     let dialog = call.legs[usize::from(leg)].dialog(to)?;
     let local = view.txs.local_addr(flow.local).expect("a flow is of one of our sockets");
     let with = Additions { body: body.as_deref(), ..additions(&view.config.protocol, call, to) };
+    let features = far(call, to, msg);
     let (method, target) = (msg.method_token(), dialog.request_uri());
-    let sent = view.txs.request(cx, flow, method, target, tcp_allowed, owner, |mut w| {
+    let sent = view.txs.request(cx, flow, method, target, upgrade, owner, |mut w| {
         dialog.write_head(&mut w, method, cseq);
         if msg.header(HeaderId::Contact).is_some() {
-            forward::contact(&mut w, local, flow.transport, Some(msg));
+            forward::contact(&mut w, local, flow.transport, features);
         }
         if let Some((rseq, invite)) = rack {
             w.header_fmt("RAck", format_args!("{rseq} {invite} INVITE"));
@@ -179,22 +178,25 @@ pub(super) fn ack_again(
     true
 }
 
-/// Where requests inside a dialog go, and whether a long one may go by TCP: where the phone is registered now, else where the
+/// Where requests inside a dialog go, and when a long one goes by TCP: where the phone is registered now, else where the
 /// dialog came from.
-pub(super) fn flow(call: &Call, view: &View<'_>, leg: u8, side: Side) -> Option<(Flow, bool)> {
+pub(super) fn flow(call: &Call, view: &View<'_>, leg: u8, side: Side) -> Option<(Flow, Upgrade)> {
     let leg = call.legs.get(usize::from(leg))?;
     let dialog = leg.dialog(side)?;
+    if let Some(trunk) = view.trunk.filter(|_| call.party(side).is_trunk) {
+        return Some(trunk.way_inside(dialog));
+    }
     let binding = match side {
         Side::Caller => call.caller.binding.filter(|_| call.caller.follows_binding),
         Side::Callee => leg.contact(),
     };
     let binding = binding.and_then(|id| view.registrar.binding(id));
     Some(match binding {
-        Some(binding) => (binding.flow, binding.tcp_allowed),
+        Some(binding) => (binding.flow, binding.tcp_allowed.into()),
         None => {
             let flow = dialog.flow();
             let renewed = call.party(side).user.map_or(flow, |user| view.security.renewed(user, flow));
-            (renewed, renewed.transport.is_reliable())
+            (renewed, renewed.transport.is_reliable().into())
         }
     })
 }
@@ -204,6 +206,11 @@ fn additions<'a>(settings: &'a SipSettings, call: &Call, to: Side) -> Additions<
     let privacy = call.party(to.other()).privacy;
     let rules = call.rules;
     Additions { settings, identities: &[], called_party: None, rules, to, privacy, options: None, body: None }
+}
+
+/// The message whose features our Contact shows to a side: a plain peer has no use for those of a phone.
+fn far<'m, 'b>(call: &Call, to: Side, msg: &'m Message<'b>) -> Option<&'m Message<'b>> {
+    (!call.rules.is_plain(to)).then_some(msg)
 }
 
 /// The body of a message as it passes from one side of a leg to the other; `None`: as it came.

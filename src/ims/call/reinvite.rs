@@ -4,6 +4,7 @@
 //! Each of the two dialogs counts its own CSeq. Offers, answers, glare (491) and session timers are the phones' business.
 
 use super::answer;
+use super::fork::TRUNK_CHALLENGES;
 use super::forward;
 use super::limits::{MAX_RELAYS, RETRY_AFTER_SECS};
 use super::pass::{self, Onward};
@@ -149,6 +150,9 @@ pub(super) fn on_answer(
         if let Some(dialog) = call.dialog_mut(relay.leg, far) {
             dialog.on_response(msg);
         }
+    }
+    if call.party(far).is_trunk && matches!(msg.status(), 401 | 407) {
+        return refuse(view, cx, relay.server, TRUNK_CHALLENGES);
     }
     let reliability = Reliability::AsItCame;
     let onward =

@@ -175,14 +175,14 @@ pub(super) fn bye(
         pass::request(call, view, cx, (leg, side), Role::Bye, msg, None);
         return;
     }
-    let Some((flow, tcp_allowed)) = pass::flow(call, view, leg, side) else { return };
+    let Some((flow, upgrade)) = pass::flow(call, view, leg, side) else { return };
     let Some(dialog) = call.dialog_mut(leg, side) else { return };
     let cseq = dialog.next_cseq();
     let owner = call.owner(Role::Bye);
     let Some(dialog) = call.legs[usize::from(leg)].dialog(side) else { return };
     let settings = &view.config.protocol;
     // a BYE that finds no room ends the call all the same: the phone's session timer or its user ends the other half
-    let _ = view.txs.request(cx, flow, b"BYE", dialog.request_uri(), tcp_allowed, owner, |mut w| {
+    let _ = view.txs.request(cx, flow, b"BYE", dialog.request_uri(), upgrade, owner, |mut w| {
         dialog.write_head(&mut w, b"BYE", cseq);
         w.header("Reason", reason);
         forward::own_request(&mut w, settings);

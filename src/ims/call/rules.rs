@@ -20,12 +20,21 @@ pub struct Rules {
     pub preconditions: bool,
     /// `allow_held_invite`: a call may begin on hold.
     pub held_start: bool,
+    /// The sides that are plain SIP peers, without the ways of an IMS: the trunk.
+    pub plain: [bool; 2],
 }
 
 impl Default for Rules {
     /// Everything passes.
     fn default() -> Self {
-        Rules { reliable: [true; 2], use183: true, early_media: true, preconditions: true, held_start: true }
+        Rules {
+            reliable: [true; 2],
+            use183: true,
+            early_media: true,
+            preconditions: true,
+            held_start: true,
+            plain: [false; 2],
+        }
     }
 }
 
@@ -43,7 +52,18 @@ impl Rules {
             early_media: settings.early_media && all(|i| i.early_media),
             preconditions: own.unwrap_or(settings.precondition) != Precondition::Off,
             held_start: settings.allow_held_invite,
+            plain: [false; 2],
         }
+    }
+
+    /// The same for a call with sides that are plain SIP peers, which know no preconditions.
+    pub fn with_plain(self, plain: [bool; 2]) -> Rules {
+        Rules { preconditions: self.preconditions && plain == [false; 2], plain, ..self }
+    }
+
+    /// Whether a side is a plain SIP peer.
+    pub fn is_plain(&self, side: Side) -> bool {
+        self.plain[side as usize]
     }
 
     /// Whether a side may have reliable provisional answers.
@@ -57,9 +77,9 @@ impl Rules {
             || (!self.preconditions && tag.eq_ignore_ascii_case(b"precondition"))
     }
 
-    /// Whether a header is taken out of what passes.
-    pub fn removes_header(&self, id: HeaderId) -> bool {
-        !self.early_media && id == HeaderId::PEarlyMedia
+    /// Whether a header is taken out of what passes to a side.
+    pub fn removes_header(&self, to: Side, id: HeaderId) -> bool {
+        (!self.early_media && id == HeaderId::PEarlyMedia) || (self.is_plain(to) && is_of_ims(id))
     }
 
     /// An option tag that the INVITE requires and the caller may not have: 420 (RFC 3261 8.2.2.3).
@@ -92,6 +112,12 @@ impl Rules {
         };
         Edit { medias: sdp.medias().map(|_| one).collect(), ..Edit::default() }
     }
+}
+
+/// Headers by which phones and the elements of an IMS choose each other and each other's media (RFC 3841, RFC 6809, RFC 5009).
+const fn is_of_ims(id: HeaderId) -> bool {
+    use HeaderId as H;
+    matches!(id, H::AcceptContact | H::RejectContact | H::FeatureCaps | H::PEarlyMedia)
 }
 
 #[cfg(test)]

@@ -23,7 +23,7 @@ pub(super) fn start(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>) {
 
 /// Sends the INVITE to one destination. `false`: it has gone meanwhile, or there is no room for the transaction.
 pub(super) fn start_leg(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, to: Destination) -> bool {
-    let (Some(way), Some(invite)) = (to.way(view), &call.invite) else { return false };
+    let (Some(way), Some(invite)) = (to.way(view, cx, &call.callee), &call.invite) else { return false };
     let number = u8::try_from(call.legs.len()).expect("legs are capped far below 256");
     let tags = [Side::Caller, Side::Callee].map(|side| new_tag(call.place(number, side), view));
     let msg = invite.request.message();

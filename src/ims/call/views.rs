@@ -46,6 +46,7 @@ fn dialog(call: &Call, history: &History, now: Instant, kind: &'static str) -> D
         kind,
         from: call.caller.uri.clone(),
         to: call.callee.uri.clone(),
+        is_trunk: if kind == "client" { call.callee.is_trunk } else { call.caller.is_trunk },
         peer_session_id: None,
         date: (call.created_wall + began).as_secs(),
         duration: until.since(call.created + began).as_secs_f64(),

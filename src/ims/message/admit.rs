@@ -67,6 +67,9 @@ pub(super) fn relay(
     if msg.body().len() > MAX_BODY {
         return Err(Refusal::new(413, "the text is too long"));
     }
+    if caller.is_trunk {
+        return Err(Refusal::new(403, "the trunk has calls, and no texts"));
+    }
     let target = Uri::parse(msg.request_uri()).map_or(Target::Unknown, |uri| view.subs.lookup(&uri));
     let (way, to, waiting) = match target {
         Target::Unknown => return Err(unknown(view, msg)),

@@ -179,7 +179,7 @@ impl Relay {
 
     /// Sends the text to a destination. `false`: it has gone meanwhile, or there is no room for the transaction.
     fn send(&mut self, id: Id<Relay>, view: &mut View<'_>, cx: &mut Cx<'_>, to: Destination) -> bool {
-        let Some(way) = to.way(view) else { return false };
+        let Some(way) = to.way(view, cx, &self.to) else { return false };
         let leg = u8::try_from(self.legs.len()).expect("contacts are capped far below 256");
         let owner = Owner::Message(Part { relay: id, leg });
         let msg = self.request.message();
@@ -201,7 +201,7 @@ impl Relay {
             }
             Way::Back => {
                 let settings = &view.config.protocol;
-                view.txs.request(cx, way.flow, b"MESSAGE", way.uri, way.tcp_allowed, owner, |w| {
+                view.txs.request(cx, way.flow, b"MESSAGE", way.uri, way.upgrade, owner, |w| {
                     echo::write(w, &msg, &self.to.uri, way.route, (self.call_id, &self.tag), settings);
                 })
             }

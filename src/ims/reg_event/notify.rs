@@ -175,6 +175,7 @@ mod tests {
             let security = Security::new(ability, &config.ipsec);
             let mut view = View {
                 security: &security,
+                trunk: None,
                 txs,
                 subs: &subs,
                 registrar: &registrar,

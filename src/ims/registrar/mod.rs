@@ -206,6 +206,12 @@ impl Registrar {
             .or_else(|| only_user(of_ip(UserId(0), UserId(u32::MAX))))
     }
 
+    /// Whether contacts are registered from this host, in clear or not.
+    pub fn is_host(&self, ip: IpAddr) -> bool {
+        let range = (ip, UserId(0), Id::from_bits(0))..=(ip, UserId(u32::MAX), Id::from_bits(u64::MAX));
+        self.by_ip.range(range).next().is_some()
+    }
+
     /// The user's binding behind these security associations, or behind newer ones of the same phone: what is under way when a
     /// set is renewed still comes through the old one.
     pub fn behind(&self, user: UserId, set: SetId, ue: IpAddr) -> Option<Id<Binding>> {

@@ -28,7 +28,7 @@ fn row(dialog: &Value) -> (Option<Tone>, Vec<String>) {
     let cells = vec![
         dialog["index"].to_string(),
         state.clone().into_owned(),
-        text(dialog, "type").into_owned(),
+        kind(dialog),
         who(&text(dialog, "from")),
         who(&text(dialog, "to")),
         lasted(dialog),
@@ -36,6 +36,12 @@ fn row(dialog: &Value) -> (Option<Tone>, Vec<String>) {
         text(dialog, "reason").into_owned(),
     ];
     (tone(&state), cells)
+}
+
+/// `server`; `server, trunk` where the SIP trunk is on that side.
+fn kind(dialog: &Value) -> String {
+    let trunk = if dialog["trunk"] == true { ", trunk" } else { "" };
+    format!("{}{trunk}", text(dialog, "type"))
 }
 
 fn tone(state: &str) -> Option<Tone> {
@@ -107,7 +113,7 @@ fn media(media: &Value) -> String {
 /// All that is known of one dialog.
 fn facts(dialog: &Value, look: &Look) -> String {
     let state = text(dialog, "state");
-    let title = format!("Dialog {}  {}", dialog["index"], text(dialog, "type"));
+    let title = format!("Dialog {}  {}", dialog["index"], kind(dialog));
     let painted = tone(&state).map_or_else(|| state.to_string(), |tone| look.paint(tone, &state));
     let mut out = format!("{}  {painted}\n", look.paint(Tone::Bold, &title));
     let verb = if state == "stop" { "lasted" } else { "lasts" };

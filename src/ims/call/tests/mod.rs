@@ -6,13 +6,13 @@ mod crossing;
 mod echo;
 mod faults;
 mod forks;
-mod identities;
 mod inside;
 mod numbers;
 mod reliable;
 mod settings;
 mod shared_sim;
 mod streams;
+mod trunk;
 mod trust;
 mod views;
 

@@ -10,6 +10,7 @@ use crate::base::arena::Id;
 use crate::proto::cx::Cx;
 use crate::proto::flow::{Flow, Transport};
 use crate::proto::sip::transport::{SentBy, top_via_text};
+use crate::proto::upgrade::Upgrade;
 use crate::wire::sip::via::BRANCH_COOKIE;
 use crate::wire::sip::{Custom, CustomHeader, HeaderId, Message, Method, ParseError, Stored, Writer};
 use std::fmt::Debug;
@@ -34,9 +35,8 @@ impl<O: Copy + Debug> Transactions<O> {
     /// Sends a request in a transaction of its own. The writer has the request line and Via; `fill` adds the rest and ends the
     /// message.
     ///
-    /// With `tcp_allowed`, a request longer than the threshold that would go by UDP goes by TCP to the same address, and by UDP
-    /// all the same should there be no connection within [`UPGRADE_PATIENCE`] (RFC 3261 18.1.1). The error says why nothing was
-    /// sent.
+    /// A request that would go by UDP and is longer than `upgrade` allows goes by TCP to the same address, and by UDP all the
+    /// same should there be no connection within [`UPGRADE_PATIENCE`] (RFC 3261 18.1.1). The error says why nothing was sent.
     #[expect(clippy::too_many_arguments, reason = "the request's parts, each of its own type")]
     pub fn request(
         &mut self,
@@ -44,7 +44,7 @@ impl<O: Copy + Debug> Transactions<O> {
         flow: Flow,
         method: &[u8],
         uri: &[u8],
-        tcp_allowed: bool,
+        upgrade: impl Into<Upgrade>,
         owner: O,
         fill: impl FnOnce(Writer<'_>),
     ) -> Result<Id<ClientTx<O>>, Overload> {
@@ -53,8 +53,9 @@ impl<O: Copy + Debug> Transactions<O> {
         }
         let (mut flow, mut before_upgrade) = (flow, None);
         let branch = self.write_request(flow, method, uri, fill);
-        let is_long = self.scratch.message.len() > self.tcp_threshold;
-        if is_long && tcp_allowed && flow.transport == Transport::Udp {
+        let threshold = upgrade.into().threshold(self.tcp_threshold);
+        let is_long = threshold.is_some_and(|octets| self.scratch.message.len() > octets);
+        if is_long && flow.transport == Transport::Udp {
             before_upgrade = Some(flow);
             flow = Flow::tcp(flow.local, flow.remote, None);
             set_via_transport(&mut self.scratch.message, Transport::Tcp);
