@@ -130,7 +130,11 @@ impl Draft {
             _ => callee.impu(view.subs),
         };
         let plain = [calling.is_trunk, callee.is_trunk];
-        let rules = Rules::of(&view.config.call, [from, called]).with_plain(plain);
+        let mut rules = Rules::of(&view.config.call, [from, called]).with_plain(plain);
+        if let (Target::Echo(_), Some(own)) = (target, called.and_then(|i| i.precondition)) {
+            // an echo number is the caller's partner
+            rules.precondition[Side::Caller as usize] = own;
+        }
         match rules.refused_option(msg) {
             Some(option) => Err(Refusal::extension(option)),
             None => Ok(Draft { kind, caller: calling, callee, rules }),

@@ -5,6 +5,7 @@
 
 use super::fork;
 use super::held;
+use super::own::{self, Purpose, Request};
 use super::pass::{self, Onward};
 use super::release::{self, End};
 use super::reliable::Reliability;
@@ -14,7 +15,7 @@ use super::tag::{self, Side};
 use crate::ims::core::View;
 use crate::proto::cx::Cx;
 use crate::proto::sip::dialog::Dialog;
-use crate::wire::sip::Message;
+use crate::wire::sip::{Message, Method};
 
 /// A final answer to the INVITE of a leg.
 pub(super) fn on_final(
@@ -35,6 +36,7 @@ pub(super) fn on_final(
         return;
     };
     let entry = &mut call.legs[usize::from(leg)];
+    entry.passage.learn(msg);
     let wins = entry.state.is_open() && call.invite.is_some();
     let only_rings = call.callee.impu(view.subs).is_some_and(|i| i.ring_only);
     entry.down = Some(match entry.down.take() {
@@ -101,8 +103,9 @@ pub(super) fn take(
         bridge.waiting.clear();
         bridge.best = None;
     }
-    let reliability = Reliability::Without;
-    let onward = Onward { tx: invite.tx, leg, to: Side::Caller, status: msg.status(), reliability };
+    let (to, reliability) = (Side::Caller, Reliability::Without);
+    let is_said = far_ack == FarAck::Sent && call.legs[usize::from(leg)].passage.has_answered();
+    let onward = Onward { tx: invite.tx, leg, to, status: msg.status(), reliability, is_said };
     pass::response(call, view, cx, onward, msg);
     await_ack(call, view, cx, invite.tx, (leg, Side::Caller), cseqs);
     if let Some(accepted) = call.accepted.last_mut() {
@@ -179,15 +182,25 @@ pub(super) fn on_ack(
         }
         return;
     }
-    if accepted.is_far_acked {
-        return;
-    }
     if call.bridge_mut().is_some() {
-        pass::ack(call, view, cx, (leg, side.other()), accepted.far_cseq, Some(msg));
-        super::media::note(call, cx, msg, side);
+        if !accepted.is_far_acked {
+            pass::ack(call, view, cx, (leg, side.other()), accepted.far_cseq, Some(msg));
+            super::media::note(call, cx, msg, side);
+        }
+        renew(call, view, cx, leg);
     } else {
         super::echo_inside::on_ack(call, view, cx, msg);
     }
+}
+
+/// The callee's phone has answered an offer whose streams waited for the caller's resources, and does not know of that: now it
+/// hears that they run.
+fn renew(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, leg: u8) {
+    let Call { legs, rules, .. } = call;
+    let Some(offer) = legs[usize::from(leg)].passage.renewed_offer(rules) else { return };
+    let request =
+        Request { method: Method::Invite, purpose: Purpose::Renew, headers: &[], sdp: Some(&offer) };
+    own::send(call, view, cx, (leg, Side::Callee), &request);
 }
 
 fn ended_reason(call: &Call) -> String {

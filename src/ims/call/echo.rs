@@ -10,17 +10,20 @@ use super::echo_media::{Prepared, Streams};
 use super::echo_sdp::{self, Allowed, Origin};
 use super::forward;
 use super::media::description;
+use super::preconditions;
 use super::release::{self, End};
+use super::rules::Rules;
 use super::session::{Call, Invite, Kind, ServerId};
 use super::state::State;
 use super::tag::Side;
 use crate::base::time::{Duration, Instant};
-use crate::config::model::{AnswerBody, Impu};
+use crate::config::model::{AnswerBody, Impu, Precondition};
 use crate::ims::core::View;
 use crate::proto::cx::Cx;
 use crate::proto::flow::LocalId;
 use crate::proto::sip::dialog::Dialog;
-use crate::wire::sdp::Sdp;
+use crate::wire::sdp::edit::{Edit, MediaEdit};
+use crate::wire::sdp::{Direction, Sdp};
 use crate::wire::sip::{HeaderId, Message, Method};
 
 /// The methods that an echo call takes.
@@ -143,9 +146,21 @@ pub(super) fn start(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, msg: 
         return ring(call, view, cx);
     }
     let cseq = msg.cseq().map_or(0, |c| c.number);
-    let offer = description(msg).map(|d| call.rules.description(d, true).unwrap_or_else(|| d.to_vec()));
+    let offer = description(msg).map(|d| opening_offer(&call.rules, d));
     echo.pending = Some(Pending { tx, method: Method::Invite, cseq, offer });
     prepare(call, view, cx);
+}
+
+/// The offer that begins a call, as the echo takes it.
+fn opening_offer(rules: &Rules, offer: &[u8]) -> Vec<u8> {
+    let Ok(sdp) = Sdp::parse(offer) else { return offer.to_vec() };
+    let takes_qos = rules.precondition(Side::Caller) == Precondition::On;
+    let unholds = rules.unholds(&sdp).then_some(Direction::SendRecv);
+    let medias = sdp.medias().map(|media| {
+        let edit = if takes_qos { MediaEdit::default() } else { preconditions::take_out(&media, None) };
+        MediaEdit { direction: edit.direction.or(unholds), ..edit }
+    });
+    Edit { medias: medias.collect(), ..Edit::default() }.apply(&sdp)
 }
 
 /// Asks for the ports that the pending request needs, and goes on at once when none is missing.
@@ -231,7 +246,7 @@ fn proceed(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>) {
     let mut waits = false;
     match pending.offer.as_deref().map(Sdp::parse) {
         Some(Ok(offer)) => {
-            let qos = call.rules.preconditions;
+            let qos = call.rules.precondition(Side::Caller) == Precondition::On;
             echo.streams.answer(view.media, cx.out, &offer, allowed(impu), qos);
             waits = qos && echo_sdp::waits_for_resources(&offer, allowed(impu));
         }

@@ -62,15 +62,19 @@ pub struct Additions<'a> {
     pub to: Side,
     /// The option tags that are negotiated on each side for itself; `None`: as they came.
     pub options: Option<Options<'a>>,
+    /// RSeq is not what it came with.
+    pub has_own_rseq: bool,
     /// What its sender wants hidden.
     pub privacy: Privacy,
     /// The body, where it is not as it came.
     pub body: Option<&'a [u8]>,
 }
 
-/// Of the option tags that each side negotiates for itself (`100rel`), those that a message has, whatever it came with.
+/// Of the option tags that each side negotiates for itself (`100rel`, `precondition`), those that a message has, whatever it came with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options<'a> {
+    /// The tags in question.
+    pub negotiated: &'a [&'a str],
     /// In Supported, of a request; a response keeps what it came with.
     pub supported: &'a [&'a str],
     /// In Require.
@@ -78,8 +82,6 @@ pub struct Options<'a> {
 }
 
 impl<'a> Options<'a> {
-    const TAGS: [&'static str; 1] = [super::reliable::TAG];
-
     /// Whether the tags of a header are these and not those that came.
     fn replaces(&self, id: HeaderId, is_request: bool) -> bool {
         id == HeaderId::Require || (id == HeaderId::Supported && is_request)
@@ -143,7 +145,7 @@ pub fn own_request(w: &mut Writer<'_>, settings: &SipSettings) {
 fn copy(w: &mut Writer<'_>, msg: &Message<'_>, with: &Additions<'_>, exempt: impl Fn(HeaderId) -> bool) {
     for field in msg.fields().filter(|f| !with.rules.removes_header(with.to, f.id)) {
         let agent = with.settings.force_user_agent && is_agent(field.id)
-            || with.options.is_some() && field.id == HeaderId::RSeq;
+            || with.has_own_rseq && field.id == HeaderId::RSeq;
         let ours = (is_ours(field.id) || is_the_networks(field)) && !exempt(field.id)
             || with.privacy.hides_from && tells_of_sender(field.id);
         if !agent && !ours {
@@ -165,7 +167,7 @@ fn options(w: &mut Writer<'_>, msg: &Message<'_>, id: HeaderId, with: &Additions
     let ends_here = |tag: &[u8]| {
         is(tag, HOP_OPTIONS)
             || with.rules.removes_option(with.to, tag)
-            || ours.is_some() && is(tag, &Options::TAGS)
+            || ours.is_some_and(|o| is(tag, o.negotiated))
     };
     let mut parts: SmallVec<[&[u8]; 32]> = SmallVec::new();
     let added = ours.map(|o| o.of(id)).unwrap_or_default().iter().map(|tag| tag.as_bytes());
@@ -357,6 +359,7 @@ mod tests {
             to,
             privacy,
             options: None,
+            has_own_rseq: false,
             body: None,
         }
     }

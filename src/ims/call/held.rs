@@ -6,8 +6,10 @@
 
 use super::answer;
 use super::fork;
+use super::media::description;
 use super::opening::FIRST_CSEQ;
 use super::pass;
+use super::reliable::{self, Ability};
 use super::session::{Call, LegState};
 use super::tag::Side;
 use crate::ims::core::View;
@@ -16,7 +18,9 @@ use crate::wire::sip::{Message, Stored};
 
 /// Whether the 2xx of a leg must wait.
 pub(super) fn must_wait(call: &Call, leg: u8) -> bool {
-    call.legs[usize::from(leg)].reliable.delays_success()
+    let entry = &call.legs[usize::from(leg)];
+    let has_to = reliable::ability(call) != Ability::No;
+    entry.reliable.delays_success() || (has_to && entry.passage.waits(Side::Caller))
 }
 
 /// Takes the 2xx of a leg and keeps it back.
@@ -30,8 +34,18 @@ pub(super) fn hold(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, leg: u
         bridge.winner = Some(leg);
         bridge.waiting.clear();
     }
+    if let Some(tx) = call.invite.as_ref().map(|i| i.tx).filter(|_| needs_answer(call, leg, msg)) {
+        // what the caller needs to get its resources, as a provisional answer
+        reliable::send_ours(call, view, cx, (tx, leg), Stored::new(msg), 183);
+    }
     call.idle_deadline = Some(cx.now + view.config.call.dialog_timeout);
     super::trace(cx, call, format_args!("{} answered; the caller is not ready yet", call.callee.uri));
+}
+
+/// Whether the 2xx has the description that the caller waits for.
+fn needs_answer(call: &Call, leg: u8, msg: &Message<'_>) -> bool {
+    let entry = &call.legs[usize::from(leg)];
+    entry.passage.waits(Side::Caller) && !entry.passage.has_answered() && description(msg).is_some()
 }
 
 /// Whether the 2xx of a leg is kept back.

@@ -25,6 +25,7 @@ mod opening;
 mod own;
 mod pass;
 mod passage;
+mod preconditions;
 mod reinvite;
 mod release;
 mod reliable;

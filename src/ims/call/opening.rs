@@ -81,6 +81,7 @@ impl Opening<'_> {
             rules: self.rules,
             to: Side::Callee,
             options: self.options,
+            has_own_rseq: false,
             privacy,
             body: self.body,
         };

@@ -30,6 +30,8 @@ pub(super) struct Own {
 pub(super) enum Purpose {
     /// PRACK: the other side cannot acknowledge a reliable provisional answer (RFC 3262 4).
     Acknowledge,
+    /// Re-INVITE: the streams that the phone knows as waiting run.
+    Renew,
 }
 
 /// What a request of our own says.
@@ -105,6 +107,8 @@ pub(super) fn on_answer(
     match own.purpose {
         // RFC 3262 4: the answer to a PRACK has nothing to say; one that comes too late is answered 481
         Purpose::Acknowledge => {}
+        // an answer that refuses the offer leaves the session as it was (RFC 3261 14.1)
+        Purpose::Renew => call.legs[usize::from(own.leg)].passage.hear(own.to, msg),
     }
     if matches!(msg.status(), 408 | 481) {
         lost(call, view, cx, &own, msg.status());

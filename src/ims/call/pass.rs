@@ -2,6 +2,7 @@
 
 use super::forward::{self, Additions, Options, Privacy};
 use super::media::description;
+use super::preconditions;
 use super::reliable::{self, Reliability};
 use super::session::{Call, ClientId, Role, ServerId};
 use super::tag::Side;
@@ -28,7 +29,12 @@ pub(super) struct Onward {
     pub(super) status: u16,
     /// What becomes of its RSeq.
     pub(super) reliability: Reliability,
+    /// Its description has gone before, and is not said again (RFC 6337 2.2).
+    pub(super) is_said: bool,
 }
+
+/// The option tags that the two sides of a call negotiate each for itself.
+pub(super) const BOTH_TAGS: &[&str] = &[reliable::TAG, preconditions::TAG];
 
 /// Passes a response on.
 pub(super) fn response(
@@ -41,6 +47,7 @@ pub(super) fn response(
     let mut body = carry(call, onward.leg, onward.to.other(), msg);
     let passage = &mut call.legs[usize::from(onward.leg)].passage;
     match onward.reliability {
+        _ if onward.is_said => body = Some(Vec::new()),
         Reliability::With(_) if description(msg).is_some() => passage.on_reliable(),
         Reliability::Without if (200..300).contains(&onward.status) => {
             body = body.or_else(|| passage.missing_answer(msg));
@@ -61,15 +68,18 @@ pub(super) fn response(
     let with = Additions {
         identities: &identities,
         body: body.as_deref(),
-        ..additions(&view.config.protocol, call, onward.to)
+        ..additions(&view.config.protocol, call, onward.leg, onward.to)
     };
+    let has_lines = leg.passage.mode.uses(onward.to) && description(msg).is_some();
     let required: &[&str] = match onward.reliability {
+        Reliability::With(_) if has_lines => &[reliable::TAG, preconditions::TAG],
         Reliability::With(_) => &[reliable::TAG],
         _ => &[],
     };
-    let options =
-        (onward.reliability != Reliability::AsItCame).then_some(Options { required, supported: &[] });
-    let with = Additions { options, ..with };
+    let own = Options { negotiated: BOTH_TAGS, required, supported: &[] };
+    let has_own_rseq = onward.reliability != Reliability::AsItCame;
+    let options = if has_own_rseq { Some(own) } else { with.options };
+    let with = Additions { options, has_own_rseq, ..with };
     let features = far(call, onward.to, msg);
     let refreshes = onward.status < 300 && msg.header(HeaderId::Contact).is_some();
     let phrase = (onward.status == msg.status()).then(|| forward::phrase(msg)).flatten();
@@ -101,7 +111,7 @@ pub(super) fn request(
     let owner = call.owner(role);
     let dialog = call.legs[usize::from(leg)].dialog(to)?;
     let local = view.txs.local_addr(flow.local).expect("a flow is of one of our sockets");
-    let with = Additions { body: body.as_deref(), ..additions(&view.config.protocol, call, to) };
+    let with = Additions { body: body.as_deref(), ..additions(&view.config.protocol, call, leg, to) };
     let features = far(call, to, msg);
     let (method, target) = (msg.method_token(), dialog.request_uri());
     let sent = view.txs.request(cx, flow, method, target, upgrade, owner, |mut w| {
@@ -139,7 +149,7 @@ pub(super) fn ack(
     }
     let Some((flow, _)) = flow(call, view, leg, to) else { return };
     let Some(dialog) = call.legs[usize::from(leg)].dialog(to) else { return };
-    let with = Additions { body: body.as_deref(), ..additions(&view.config.protocol, call, to) };
+    let with = Additions { body: body.as_deref(), ..additions(&view.config.protocol, call, leg, to) };
     view.txs.send_stateless(cx, flow, b"ACK", dialog.request_uri(), |mut w| {
         dialog.write_head(&mut w, b"ACK", cseq);
         match msg {
@@ -202,10 +212,23 @@ pub(super) fn flow(call: &Call, view: &View<'_>, leg: u8, side: Side) -> Option<
 }
 
 /// What a message inside a call gets that goes to a side.
-fn additions<'a>(settings: &'a SipSettings, call: &Call, to: Side) -> Additions<'a> {
+fn additions<'a>(settings: &'a SipSettings, call: &Call, leg: u8, to: Side) -> Additions<'a> {
     let privacy = call.party(to.other()).privacy;
     let rules = call.rules;
-    Additions { settings, identities: &[], called_party: None, rules, to, privacy, options: None, body: None }
+    let uses = call.legs[usize::from(leg)].passage.mode.uses(to);
+    let none = Options { negotiated: &[preconditions::TAG], required: &[], supported: &[] };
+    let options = (!uses).then_some(none);
+    Additions {
+        settings,
+        identities: &[],
+        called_party: None,
+        rules,
+        to,
+        privacy,
+        options,
+        has_own_rseq: false,
+        body: None,
+    }
 }
 
 /// The message whose features our Contact shows to a side: a plain peer has no use for those of a phone.

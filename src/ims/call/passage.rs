@@ -1,19 +1,24 @@
 //! The session descriptions of a leg on their way from one side to the other: what each side said and was told last, and what
 //! is changed in between.
 //!
-//! Without a reason every octet passes. Reasons are the configuration (`rules`), and whatever else [`Passage::edit`] knows of.
+//! Without a reason every octet passes. Reasons are the configuration (`rules`) and preconditions that only one side uses.
 
 use super::media::description;
+use super::preconditions::{self, Mode};
 use super::rules::Rules;
 use super::tag::Side;
-use crate::wire::sdp::Sdp;
-use crate::wire::sdp::edit::Edit;
+use crate::wire::sdp::edit::{Edit, MediaEdit};
+use crate::wire::sdp::precondition::QosLine;
+use crate::wire::sdp::session::Line;
+use crate::wire::sdp::{Direction, Sdp};
 use crate::wire::sip::Message;
 use std::sync::Arc;
 
 /// The descriptions of one leg.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Passage {
+    /// Who uses preconditions.
+    pub(super) mode: Mode,
     /// What each side said last, as it came.
     said: [Option<Arc<[u8]>>; 2],
     /// What each side was told last.
@@ -23,6 +28,11 @@ pub(super) struct Passage {
 }
 
 impl Passage {
+    /// No descriptions yet.
+    pub(super) fn new(mode: Mode) -> Self {
+        Passage { mode, ..Passage::default() }
+    }
+
     /// Takes the description of a message that a side has sent to the other side. Gives the body as it passes; `None`: as it
     /// came. `begins` says that it is the offer which begins a call.
     pub(super) fn carry(
@@ -34,22 +44,85 @@ impl Passage {
     ) -> Option<Vec<u8>> {
         let came = description(msg)?;
         let sdp = Sdp::parse(came).ok()?;
-        let edit = self.edit(rules, from, &sdp, begins);
         let said = Arc::from(came);
         self.said[from as usize] = Some(Arc::clone(&said));
+        let edit = self.edit(rules, from, &sdp, begins);
         if edit.is_nothing() {
             self.told[from.other() as usize] = Some(said);
             return None;
         }
-        let passed = edit.apply(&sdp);
+        let passed = self.apply(edit, &sdp, from.other());
         let body = in_place_of(msg.body(), came, &passed);
         self.told[from.other() as usize] = Some(passed.into());
         Some(body)
     }
 
+    /// Learns from the first description of the callee's phone whether it uses preconditions.
+    pub(super) fn learn(&mut self, msg: &Message<'_>) {
+        let first = description(msg).filter(|_| self.said[Side::Callee as usize].is_none());
+        let offered = self.mode == Mode::Only(Side::Callee)
+            || self.said(Side::Caller).is_some_and(|offer| preconditions::has_lines(&offer));
+        if let Some(answer) = first.and_then(|d| Sdp::parse(d).ok()) {
+            self.mode = self.mode.after_answer(&answer, offered);
+        }
+    }
+
+    /// Takes note of a description that a side has sent in answer to an offer of ours.
+    pub(super) fn hear(&mut self, from: Side, msg: &Message<'_>) {
+        if let Some(said) = description(msg) {
+            self.said[from as usize] = Some(Arc::from(said));
+        }
+    }
+
+    /// The answer to an offer that a side has sent, when the other side would hear nothing new of it: the side's resources have
+    /// changed and nothing else has. `None`: the offer is to pass. While the call is being set up, `early`, the direction of a
+    /// stream says only whether resources are awaited.
+    pub(super) fn answer_for_other(
+        &mut self,
+        rules: &Rules,
+        from: Side,
+        msg: &Message<'_>,
+        early: bool,
+    ) -> Option<Vec<u8>> {
+        let came = description(msg)?;
+        let offer = Sdp::parse(came).ok()?;
+        let other = self.said[from.other() as usize].clone()?;
+        let is_ours = self.mode == Mode::Only(from)
+            && same_streams(&offer, &self.said(from)?, early)
+            && offer.medias().count() == Sdp::parse(&other).ok()?.medias().count();
+        if !is_ours {
+            return None;
+        }
+        self.said[from as usize] = Some(Arc::from(came));
+        let answer = Sdp::parse(&other).ok()?;
+        let edit = self.edit(rules, from.other(), &answer, false);
+        let told = self.apply(edit, &answer, from);
+        self.told[from as usize] = Some(Arc::from(&told[..]));
+        Some(told)
+    }
+
+    /// An offer for the callee's phone that brings what the caller has said since it was told something: streams that waited run.
+    pub(super) fn renewed_offer(&mut self, rules: &Rules) -> Option<Vec<u8>> {
+        let said = self.said[Side::Caller as usize].clone()?;
+        let said = Sdp::parse(&said).ok()?;
+        let is_due = self.mode == Mode::Only(Side::Caller) && !preconditions::waits(&said);
+        if !is_due || same_streams(&said, &self.told(Side::Callee)?, false) {
+            return None;
+        }
+        let edit = self.edit(rules, Side::Caller, &said, false);
+        let offer = self.apply(edit, &said, Side::Callee);
+        self.told[Side::Callee as usize] = Some(Arc::from(&offer[..]));
+        Some(offer)
+    }
+
     /// The caller has been told the last description in a reliable response.
     pub(super) fn on_reliable(&mut self) {
         self.has_answered = self.told[Side::Caller as usize].is_some();
+    }
+
+    /// Whether the caller has the answer to its offer for good.
+    pub(super) fn has_answered(&self) -> bool {
+        self.has_answered
     }
 
     /// What a 2xx without a description must say all the same: the callee's phone has said it reliably, and the caller has
@@ -59,22 +132,64 @@ impl Passage {
         description(msg).is_none().then(|| told.to_vec())
     }
 
-    /// What is changed in a description on its way from a side to the other.
-    fn edit(&self, rules: &Rules, _from: Side, sdp: &Sdp<'_>, begins: bool) -> Edit {
-        rules.edit(sdp, begins)
+    /// Whether a side that has us as its partner in preconditions waits for its resources.
+    pub(super) fn waits(&self, side: Side) -> bool {
+        self.mode == Mode::Only(side) && self.said(side).is_some_and(|sdp| preconditions::waits(&sdp))
     }
 
-    #[cfg(test)]
+    /// What is changed in a description on its way from a side to the other.
+    fn edit(&self, rules: &Rules, from: Side, sdp: &Sdp<'_>, begins: bool) -> Edit {
+        let to = from.other();
+        let unholds = begins && rules.unholds(sdp);
+        let theirs = self.said(to);
+        let mut theirs = theirs.iter().flat_map(|s| s.medias());
+        let medias = sdp.medias().map(|media| {
+            let theirs = theirs.next();
+            let edit = match self.mode {
+                Mode::Only(one) if one == to => preconditions::put_in(&media, theirs.as_ref()),
+                Mode::EndToEnd => MediaEdit::default(),
+                _ => preconditions::take_out(&media, theirs.as_ref()),
+            };
+            MediaEdit { direction: edit.direction.or(unholds.then_some(Direction::SendRecv)), ..edit }
+        });
+        Edit { medias: medias.collect(), ..Edit::default() }
+    }
+
+    /// Makes the description that a side is told. Its version follows from what the side was told before (RFC 3264 8).
+    fn apply(&self, mut edit: Edit, sdp: &Sdp<'_>, to: Side) -> Vec<u8> {
+        let new = edit.apply(sdp);
+        let Some(before) = self.told(to).filter(|_| matches!(self.mode, Mode::Only(_))) else { return new };
+        let version = before.origin().and_then(|o| std::str::from_utf8(o.version).ok()?.parse::<u64>().ok());
+        let is_same = Sdp::parse(&new).is_ok_and(|new| without_origin(&new).eq(without_origin(&before)));
+        edit.version = version.map(|v| v + u64::from(!is_same));
+        edit.apply(sdp)
+    }
+
     /// What a side said last, as it came.
     pub(super) fn said(&self, side: Side) -> Option<Sdp<'_>> {
         Sdp::parse(self.said[side as usize].as_deref()?).ok()
     }
 
-    #[cfg(test)]
     /// What a side was told last.
     pub(super) fn told(&self, side: Side) -> Option<Sdp<'_>> {
         Sdp::parse(self.told[side as usize].as_deref()?).ok()
     }
+}
+
+fn without_origin<'a>(sdp: &Sdp<'a>) -> impl Iterator<Item = Line<'a>> {
+    let lines = sdp.session_lines().chain(sdp.medias().flat_map(|m| m.lines()).collect::<Vec<_>>());
+    lines.filter(|line| line.letter != b'o')
+}
+
+/// Whether two descriptions of one side differ in nothing but resources, and, if that is `free`, directions.
+fn same_streams(a: &Sdp<'_>, b: &Sdp<'_>, free: bool) -> bool {
+    let counts = |line: &Line<'_>| {
+        line.letter != b'a'
+            || (QosLine::parse(line.value).is_none() && Direction::parse(line.value).is_none())
+    };
+    let directions = |s: &Sdp<'_>| s.medias().map(|m| m.direction()).collect::<Vec<_>>();
+    without_origin(a).filter(counts).eq(without_origin(b).filter(counts))
+        && (free || directions(a) == directions(b))
 }
 
 /// A body with one piece of it, the description, replaced: other parts of a multipart body pass as they are.
@@ -92,27 +207,31 @@ mod tests {
     const SDP: &str = "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n\
         a=curr:qos local none\r\n";
 
-    fn carried(passage: &mut Passage, rules: &Rules, kind: &str, body: &str) -> Option<String> {
+    fn carried(passage: &mut Passage, kind: &str, body: &str) -> Option<String> {
         let text = format!(
             "INVITE tel:1 SIP/2.0\r\nContent-Type: {kind}\r\nContent-Length: {}\r\n\r\n{body}",
             body.len()
         );
         let mut index = Index::new();
         let msg = Message::parse(text.as_bytes(), &mut index).unwrap();
-        let changed = passage.carry(rules, Side::Caller, &msg, false);
+        let changed = passage.carry(&Rules::default(), Side::Caller, &msg, false);
         changed.map(|b| String::from_utf8(b).unwrap())
+    }
+
+    fn end_to_end() -> Passage {
+        Passage { mode: Mode::EndToEnd, ..Passage::default() }
     }
 
     #[test]
     fn what_passes_is_remembered_as_it_came_and_as_it_went() {
-        let mut passage = Passage::default();
-        assert_eq!(carried(&mut passage, &Rules::default(), "application/sdp", SDP), None);
+        let mut passage = end_to_end();
+        assert_eq!(carried(&mut passage, "application/sdp", SDP), None);
         let texts = |p: &Passage| {
             (p.said(Side::Caller).unwrap().octets().len(), p.told(Side::Callee).unwrap().octets().len())
         };
         assert_eq!(texts(&passage), (SDP.len(), SDP.len()));
-        let off = Rules { preconditions: false, ..Rules::default() };
-        let passed = carried(&mut passage, &off, "application/sdp", SDP).unwrap();
+        let mut passage = Passage::default();
+        let passed = carried(&mut passage, "application/sdp", SDP).unwrap();
         assert_eq!(passed, SDP.replace("a=curr:qos local none\r\n", ""));
         assert_eq!(texts(&passage), (SDP.len(), passed.len()));
         assert!(passage.said(Side::Callee).is_none() && passage.told(Side::Caller).is_none());
@@ -120,28 +239,23 @@ mod tests {
 
     #[test]
     fn in_a_multipart_body_only_the_description_changes() {
-        let body = format!(
-            "--b\r\nContent-Type: application/pidf+xml\r\n\r\n<a/>\r\n--b\r\nContent-Type: application/sdp\r\n\r\n{SDP}\r\n--b--\r\n"
-        );
-        let off = Rules { preconditions: false, ..Rules::default() };
-        let mut passage = Passage::default();
+        let body = |sdp: &str| {
+            format!(
+                "--b\r\nContent-Type: application/pidf+xml\r\n\r\n<a/>\r\n--b\r\nContent-Type: application/sdp\r\n\r\n{sdp}\r\n--b--\r\n"
+            )
+        };
         let kind = "multipart/mixed;boundary=b";
-        assert_eq!(carried(&mut passage, &Rules::default(), kind, &body), None);
-        let passed = carried(&mut passage, &off, kind, &body).unwrap();
-        // the line end before the delimiter belongs to it, the last one of the description stays
-        assert_eq!(
-            passed.replace("\r\n\r\n--b--", "\r\n--b--"),
-            body.replace("a=curr:qos local none\r\n", "").replace("\r\n\r\n--b--", "\r\n--b--")
-        );
+        assert_eq!(carried(&mut end_to_end(), kind, &body(SDP)), None);
+        let passed = carried(&mut Passage::default(), kind, &body(SDP)).unwrap();
+        assert_eq!(passed, body(&SDP.replace("a=curr:qos local none\r\n", "")));
     }
 
     #[test]
     fn no_description_and_a_broken_one_pass() {
-        let off = Rules { preconditions: false, ..Rules::default() };
         let mut passage = Passage::default();
-        assert_eq!(carried(&mut passage, &off, "application/sdp", ""), None);
-        assert_eq!(carried(&mut passage, &off, "application/sdp", "no description"), None);
-        assert_eq!(carried(&mut passage, &off, "text/plain", SDP), None);
+        assert_eq!(carried(&mut passage, "application/sdp", ""), None);
+        assert_eq!(carried(&mut passage, "application/sdp", "no description"), None);
+        assert_eq!(carried(&mut passage, "text/plain", SDP), None);
         assert!(passage.said(Side::Caller).is_none());
     }
 }

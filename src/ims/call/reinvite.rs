@@ -6,6 +6,7 @@
 use super::answer;
 use super::fork::TRUNK_CHALLENGES;
 use super::forward;
+use super::held;
 use super::limits::{MAX_RELAYS, RETRY_AFTER_SECS};
 use super::pass::{self, Onward};
 use super::release::{self, End};
@@ -31,6 +32,9 @@ pub(super) fn on_request(
     if let Some(status) = refusal {
         refuse(view, cx, tx, status);
         return;
+    }
+    if msg.method() == Method::Update && answer_for_other(call, view, cx, tx, msg, (leg, from)) {
+        return held::release_if_ready(call, view, cx, leg);
     }
     let rack = match msg.method() {
         Method::Prack => match prack(call, view, cx, tx, msg, (leg, from)) {
@@ -105,13 +109,42 @@ fn prack(
     match acknowledged {
         Acknowledged::Far(rseq) => return Some((rseq, far)),
         Acknowledged::Ours => {
-            reliable::respond(call, view, cx, tx, leg);
+            if !answer_for_other(call, view, cx, tx, msg, (leg, from)) {
+                reliable::respond(call, view, cx, tx, leg);
+            }
             reliable::proceed(call, view, cx, leg);
         }
         // RFC 3262 3: a PRACK that matches no unacknowledged provisional response
         Acknowledged::Nothing => refuse(view, cx, tx, 481),
     }
     None
+}
+
+/// Answers an offer that says nothing to the other side: only that the resources of one that has us as its partner in
+/// preconditions have changed (RFC 3312 6). `false`: it is to pass.
+fn answer_for_other(
+    call: &mut Call,
+    view: &mut View<'_>,
+    cx: &mut Cx<'_>,
+    tx: ServerId,
+    msg: &Message<'_>,
+    (leg, from): (u8, Side),
+) -> bool {
+    let early = call.invite.is_some();
+    let Call { legs, rules, .. } = call;
+    let entry = &mut legs[usize::from(leg)];
+    let Some(answer) = entry.passage.answer_for_other(rules, from, msg, early) else { return false };
+    let Some(flow) = view.txs.server(tx).map(|s| s.flow()) else { return true };
+    let local = view.txs.local_addr(flow.local).expect("a flow is of one of our sockets");
+    let settings = &view.config.protocol;
+    view.txs.respond(cx, tx, 200, None, entry.tag(from), |mut w| {
+        if msg.method() == Method::Update {
+            forward::contact(&mut w, local, flow.transport, None);
+        }
+        forward::own_response(&mut w, settings);
+        w.body(b"application/sdp", &answer);
+    });
+    true
 }
 
 /// Answers a request that is not passed on.
@@ -155,8 +188,8 @@ pub(super) fn on_answer(
         return refuse(view, cx, relay.server, TRUNK_CHALLENGES);
     }
     let reliability = Reliability::AsItCame;
-    let onward =
-        Onward { tx: relay.server, leg: relay.leg, to: relay.from, status: msg.status(), reliability };
+    let Relay { server: tx, leg, from: to, .. } = relay;
+    let onward = Onward { tx, leg, to, status: msg.status(), reliability, is_said: false };
     pass::response(call, view, cx, onward, msg);
     super::media::note(call, cx, msg, far);
     note_session_timer(call, cx, msg);

@@ -92,7 +92,8 @@ pub(super) fn refuse(
     match response.filter(|_| !call.legs.is_empty()) {
         Some(msg) => {
             let reliability = Reliability::Without;
-            let onward = Onward { tx: invite.tx, leg: 0, to: Side::Caller, status, reliability };
+            let onward =
+                Onward { tx: invite.tx, leg: 0, to: Side::Caller, status, reliability, is_said: false };
             pass::response(call, view, cx, onward, msg);
         }
         None => {

@@ -69,6 +69,8 @@ enum Source {
 #[derive(Debug)]
 struct Repeat {
     response: Stored,
+    /// The status that the caller gets: of a 2xx that is kept back, a provisional one.
+    status: u16,
     next_at: Instant,
     interval: Duration,
     give_up_at: Instant,
@@ -157,6 +159,10 @@ pub(super) fn pass_on(
     msg: &Message<'_>,
 ) {
     let ability = ability(call);
+    let passage = &mut call.legs[usize::from(leg)].passage;
+    passage.learn(msg);
+    // RFC 3312 5.1: a caller that waits for its resources needs the answer before it can say that they are there
+    let is_needed = passage.waits(Side::Caller) && description(msg).is_some();
     let reliable = &mut call.legs[usize::from(leg)].reliable;
     match (rseq_of(msg), ability) {
         (Some(_), Ability::No) => {
@@ -169,14 +175,16 @@ pub(super) fn pass_on(
                 send(call, view, cx, (tx, leg), msg, Reliability::With(rseq));
             }
         }
-        (None, Ability::Required) if !reliable.open.is_empty() => {
+        (None, ability) if ability != Ability::Required && !(ability == Ability::Supported && is_needed) => {
+            send(call, view, cx, (tx, leg), msg, Reliability::Without);
+        }
+        (None, _) if !reliable.open.is_empty() => {
             if reliable.queue.len() == MAX_QUEUED_PROVISIONALS {
                 reliable.queue.pop_front();
             }
             reliable.queue.push_back(Stored::new(msg));
         }
-        (None, Ability::Required) => send_ours(call, view, cx, (tx, leg), Stored::new(msg)),
-        (None, _) => send(call, view, cx, (tx, leg), msg, Reliability::Without),
+        (None, _) => send_ours(call, view, cx, (tx, leg), Stored::new(msg), msg.status()),
     }
 }
 
@@ -200,21 +208,23 @@ fn acknowledge(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, leg: u8, m
     true
 }
 
-/// Sends an answer to the caller as a reliable one of ours.
-fn send_ours(
+/// Sends an answer to the caller as a reliable one of ours, with this status.
+pub(super) fn send_ours(
     call: &mut Call,
     view: &mut View<'_>,
     cx: &mut Cx<'_>,
     (tx, leg): (ServerId, u8),
     response: Stored,
+    status: u16,
 ) {
     let t1 = view.config.protocol.timer_t1;
     let reliable = &mut call.legs[usize::from(leg)].reliable;
     let rseq = reliable.last + 1;
     reliable.last = rseq;
-    send(call, view, cx, (tx, leg), &response.message(), Reliability::With(rseq));
+    send_as(call, view, cx, (tx, leg), (&response.message(), status), Reliability::With(rseq));
     // RFC 3262 3: from T1 on, doubling, for 64*T1
-    let repeat = Repeat { response, next_at: cx.now + t1, interval: t1, give_up_at: cx.now + t1 * 64 };
+    let repeat =
+        Repeat { response, status, next_at: cx.now + t1, interval: t1, give_up_at: cx.now + t1 * 64 };
     let reliable = &mut call.legs[usize::from(leg)].reliable;
     reliable.open.push(Open { rseq, source: Source::Ours(Box::new(repeat)) });
 }
@@ -227,7 +237,18 @@ fn send(
     msg: &Message<'_>,
     reliability: Reliability,
 ) {
-    let onward = Onward { tx, leg, to: Side::Caller, status: msg.status(), reliability };
+    send_as(call, view, cx, (tx, leg), (msg, msg.status()), reliability);
+}
+
+fn send_as(
+    call: &mut Call,
+    view: &mut View<'_>,
+    cx: &mut Cx<'_>,
+    (tx, leg): (ServerId, u8),
+    (msg, status): (&Message<'_>, u16),
+    reliability: Reliability,
+) {
+    let onward = Onward { tx, leg, to: Side::Caller, status, reliability, is_said: false };
     pass::response(call, view, cx, onward, msg);
 }
 
@@ -263,7 +284,8 @@ pub(super) fn proceed(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, leg
         return held::release_if_ready(call, view, cx, leg);
     }
     if let Some(next) = call.legs[usize::from(leg)].reliable.queue.pop_front() {
-        send_ours(call, view, cx, (tx, leg), next);
+        let status = next.message().status();
+        send_ours(call, view, cx, (tx, leg), next, status);
     }
 }
 
@@ -282,8 +304,9 @@ pub(super) fn on_tick(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>) {
         }
         repeat.interval *= 2;
         repeat.next_at = cx.now + repeat.interval;
-        let response = repeat.response.clone();
-        send(call, view, cx, (tx, leg as u8), &response.message(), Reliability::With(rseq));
+        let (response, status) = (repeat.response.clone(), repeat.status);
+        let what = (&response.message(), status);
+        send_as(call, view, cx, (tx, leg as u8), what, Reliability::With(rseq));
     }
 }
 

@@ -6,12 +6,16 @@ use super::forward::Options;
 use super::history::History;
 use super::media::description;
 use super::opening::{FIRST_CSEQ, Opening};
+use super::pass::BOTH_TAGS;
 use super::passage::Passage;
+use super::preconditions::{self, Mode};
 use super::reliable::{self, Ability, Reliable};
 use super::session::{Ack, Call, Failure, Leg, LegState, Role};
 use super::tag::{self, Place, Side, Tag};
+use crate::config::model::Precondition;
 use crate::ims::core::View;
 use crate::proto::cx::Cx;
+use crate::wire::sdp::Sdp;
 use crate::wire::sip::{Message, Method};
 
 /// Starts the call: the first group of contacts rings, or nobody's phone could be sent to.
@@ -27,10 +31,19 @@ pub(super) fn start_leg(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, t
     let number = u8::try_from(call.legs.len()).expect("legs are capped far below 256");
     let tags = [Side::Caller, Side::Callee].map(|side| new_tag(call.place(number, side), view));
     let msg = invite.request.message();
-    let mut passage = Passage::default();
+    let offer = description(&msg).and_then(|d| Sdp::parse(d).ok());
+    let begin = preconditions::Begin { is_mmtel: way.is_mmtel, may_insert: may_insert(call, view) };
+    let mode = Mode::begin(&call.rules, &msg, offer.as_ref(), begin);
+    let mut passage = Passage::new(mode);
     let body = passage.carry(&call.rules, Side::Caller, &msg, true);
-    let wanted = reliable::ability(call) != Ability::No || may_be_reliable(&way, &msg);
-    let supported: &[&str] = if wanted && call.rules.reliable(Side::Callee) { &[reliable::TAG] } else { &[] };
+    let is_reliable = call.rules.reliable(Side::Callee)
+        && (reliable::ability(call) != Ability::No || may_be_reliable(&way, &msg));
+    let supported: &[&str] = match (is_reliable, mode.uses(Side::Callee)) {
+        (true, true) => BOTH_TAGS,
+        (true, false) => &[reliable::TAG],
+        (false, true) => &[preconditions::TAG],
+        (false, false) => &[],
+    };
     let opening = Opening {
         method: Method::Invite,
         call_id: view.txs.new_token(),
@@ -40,7 +53,7 @@ pub(super) fn start_leg(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, t
         caller: &call.caller,
         callee: &call.callee,
         rules: call.rules,
-        options: Some(Options { supported, required: &[] }),
+        options: Some(Options { negotiated: BOTH_TAGS, supported, required: &[] }),
         body: body.as_deref(),
     };
     let owner = call.owner(Role::Leg(number));
@@ -73,6 +86,12 @@ pub(super) fn start_leg(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, t
         history,
     });
     true
+}
+
+/// Whether preconditions may be put into an offer without them: only where the callee's identity asks for it. A phone that is made
+/// to wait for a bearer that nobody sets up takes no call.
+fn may_insert(call: &Call, view: &View<'_>) -> bool {
+    call.callee.impu(view.subs).is_some_and(|impu| impu.precondition == Some(Precondition::On))
 }
 
 /// Whether a phone is offered reliable answers that the caller does not take: phones of TS 24.229 expect them; we acknowledge

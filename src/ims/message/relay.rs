@@ -268,6 +268,7 @@ impl Relay {
             to: Side::Caller,
             privacy: Privacy::default(),
             options: None,
+            has_own_rseq: false,
             body: None,
         };
         let phrase = (status == msg.status()).then(|| forward::phrase(msg)).flatten();

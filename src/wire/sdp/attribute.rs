@@ -57,6 +57,16 @@ impl Direction {
         matches!(self, Direction::SendRecv | Direction::RecvOnly)
     }
 
+    /// What is left of it within another one: only what both do.
+    pub const fn within(self, limit: Direction) -> Direction {
+        match (self.sends() && limit.sends(), self.receives() && limit.receives()) {
+            (true, true) => Direction::SendRecv,
+            (true, false) => Direction::SendOnly,
+            (false, true) => Direction::RecvOnly,
+            (false, false) => Direction::Inactive,
+        }
+    }
+
     /// The direction with receiving taken away.
     pub const fn without_receiving(self) -> Direction {
         if self.sends() { Direction::SendOnly } else { Direction::Inactive }
@@ -127,6 +137,8 @@ mod tests {
             assert_eq!(d.reversed().reversed(), d);
             assert_eq!(Direction::parse(d.name().as_bytes()), Some(d));
             assert_eq!(d.reversed().sends(), d.receives());
+            assert_eq!((d.within(d), d.within(Direction::SendRecv)), (d, d));
+            assert_eq!(d.within(Direction::Inactive), Direction::Inactive);
         }
     }
 

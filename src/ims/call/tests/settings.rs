@@ -64,6 +64,7 @@ fn preconditions_can_be_switched_off() {
     assert_eq!(body(&w.expect(ALICE, "SIP/2.0 200")), SDP);
     w.quiet();
     let mut w = registered(|_| {});
+    w.register(BOB, ";+g.3gpp.icsi-ref=\"urn%3Aurn-7%3A3gpp-service.ims.icsi.mmtel\"");
     assert_eq!(body(&invited(&mut w, "", HELD)), HELD, "nothing is touched otherwise");
 }
 
