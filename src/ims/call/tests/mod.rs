@@ -8,6 +8,7 @@ mod faults;
 mod forks;
 mod inside;
 mod numbers;
+mod preconditions;
 mod reliable;
 mod settings;
 mod shared_sim;

@@ -1,0 +1,364 @@
+//! Preconditions on both sides, on one, and silently, drawn as the wire saw them (RFC 3312, RFC 3262, TS 24.229 5.1.3, 5.1.4).
+
+use super::*;
+
+const VOLTE: &str = ";+g.3gpp.icsi-ref=\"urn%3Aurn-7%3A3gpp-service.ims.icsi.mmtel\"";
+const SUPPORTED: &str = "Supported: 100rel, precondition\r\n";
+const RELIABLE: &str = "Require: 100rel,precondition\r\nRSeq: 1\r\n";
+
+/// A description of a phone: version, direction, and what it says of its own resources and the other's.
+fn sdp(version: u32, direction: &str, qos: &str) -> String {
+    format!(
+        "v=0\r\no=- 1 {version} IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\na={direction}\r\n{qos}"
+    )
+}
+
+/// Precondition lines: what is there on either side, how much it is wanted, and whether the other side is to tell.
+fn qos(local: &str, remote: &str, wanted: [&str; 2], confirm: bool) -> String {
+    let [ours, theirs] = wanted;
+    let confirm = if confirm { "a=conf:qos remote sendrecv\r\n" } else { "" };
+    format!(
+        "a=curr:qos local {local}\r\na=curr:qos remote {remote}\r\na=des:qos {ours} local sendrecv\r\na=des:qos {theirs} remote sendrecv\r\n{confirm}"
+    )
+}
+
+const BOTH: [&str; 2] = ["mandatory", "mandatory"];
+
+/// A world in which Alice and Bob have phones; Bob's is a VoLTE one if `volte`.
+fn world(volte: bool, change: impl FnOnce(&mut Config)) -> World {
+    let mut w = World::with(change);
+    w.register(ALICE, VOLTE);
+    w.register(BOB, if volte { VOLTE } else { "" });
+    w
+}
+
+fn hangs_up(w: &mut World, alice: &mut Side) {
+    w.request(alice, "BYE", "", "");
+    w.expect(ALICE, "SIP/2.0 200");
+    let bye = w.expect(BOB, "BYE");
+    w.answer(BOB, &bye, 200, "", "");
+}
+
+#[test]
+fn between_phones_that_both_use_them_everything_passes() {
+    let mut w = world(true, |_| {});
+    let offer = sdp(1, "inactive", &qos("none", "none", ["mandatory", "none"], false));
+    let mut alice = w.invite(ALICE, "sip:bob@ims.test", SUPPORTED, &offer);
+    let invite = w.expect(BOB, "INVITE");
+    assert_eq!(
+        (header(&invite, HeaderId::Supported).as_str(), body(&invite)),
+        ("100rel,precondition", &offer[..])
+    );
+    let answer = sdp(1, "inactive", &qos("none", "none", BOTH, true));
+    w.answer(BOB, &invite, 183, RELIABLE, &answer);
+    let early = w.expect(ALICE, "SIP/2.0 183");
+    assert_eq!(
+        (header(&early, HeaderId::Require).as_str(), body(&early)),
+        ("100rel,precondition", &answer[..])
+    );
+    alice.learn(&early);
+    w.request(&mut alice, "PRACK", "RAck: 1 1 INVITE\r\n", "");
+    let prack = w.expect(BOB, "PRACK");
+    w.answer(BOB, &prack, 200, "", "");
+    w.expect(ALICE, "SIP/2.0 200");
+    let ready = sdp(2, "sendrecv", &qos("sendrecv", "none", BOTH, false));
+    w.request(&mut alice, "UPDATE", "Require: precondition\r\n", &ready);
+    let update = w.expect(BOB, "UPDATE");
+    assert_eq!((header(&update, HeaderId::Require).as_str(), body(&update)), ("precondition", &ready[..]));
+    w.answer(BOB, &update, 200, "", &sdp(2, "sendrecv", &qos("sendrecv", "sendrecv", BOTH, false)));
+    w.expect(ALICE, "SIP/2.0 200");
+    w.answer(BOB, &invite, 180, "", "");
+    w.expect(ALICE, "SIP/2.0 180");
+    w.answer(BOB, &invite, 200, "", "");
+    let ok = w.expect(ALICE, "SIP/2.0 200");
+    assert_eq!(body(&ok), "", "it has been said reliably");
+    w.ack(&alice, 1, "");
+    w.expect(BOB, "ACK");
+    hangs_up(&mut w, &mut alice);
+    assert_eq!(
+        w.ladder(10),
+        "
+alice@ims.test                   imsbox                      bob@ims.test
+  |--------- INVITE (sdp) --------->|                                 |
+  |<--------- 100 INVITE -----------|                                 |
+  |                                 |--------- INVITE (sdp) --------->|
+  |                                 |<--- 183 INVITE (sdp, rel 1) ----|
+* ringing
+  |<--- 183 INVITE (sdp, rel 1) ----|                                 |
+  |--------- PRACK (rel 1) -------->|                                 |
+  |                                 |--------- PRACK (rel 1) -------->|
+  |                                 |<---------- 200 PRACK -----------|
+  |<---------- 200 PRACK -----------|                                 |
+  |--------- UPDATE (sdp) --------->|                                 |
+  |                                 |--------- UPDATE (sdp) --------->|
+  |                                 |<------ 200 UPDATE (sdp) --------|
+  |<------ 200 UPDATE (sdp) --------|                                 |
+  |                                 |<--------- 180 INVITE -----------|
+  |<--------- 180 INVITE -----------|                                 |
+  |                                 |<--------- 200 INVITE -----------|
+* start
+  |<--------- 200 INVITE -----------|                                 |
+  |-------------- ACK ------------->|                                 |
+  |                                 |-------------- ACK ------------->|
+  |-------------- BYE ------------->|                                 |
+* stop: the caller hung up
+  |<----------- 200 BYE ------------|                                 |
+  |                                 |-------------- BYE ------------->|
+  |                                 |<----------- 200 BYE ------------|
+"
+    );
+    w.quiet();
+}
+
+#[test]
+fn for_a_caller_alone_we_say_that_the_callees_resources_are_there() {
+    let mut w = world(false, |_| {});
+    let offer = sdp(1, "inactive", &qos("none", "none", ["mandatory", "none"], false));
+    let mut alice = w.invite(ALICE, "sip:bob@ims.test", SUPPORTED, &offer);
+    let invite = w.expect(BOB, "INVITE");
+    assert_eq!(
+        (header(&invite, HeaderId::Supported).as_str(), body(&invite)),
+        ("100rel", &sdp(1, "sendrecv", "")[..])
+    );
+    w.answer(BOB, &invite, 180, "", "");
+    w.expect(ALICE, "SIP/2.0 180");
+    w.answer(BOB, &invite, 200, "", &sdp(7, "sendrecv", ""));
+    w.expect(BOB, "ACK");
+    let early = w.expect(ALICE, "SIP/2.0 183");
+    assert_eq!(header(&early, HeaderId::Require), "100rel,precondition");
+    assert_eq!(body(&early), sdp(7, "inactive", &qos("sendrecv", "none", ["none", "mandatory"], true)));
+    alice.learn(&early);
+    w.request(&mut alice, "PRACK", "RAck: 1 1 INVITE\r\n", "");
+    w.expect(ALICE, "SIP/2.0 200");
+    w.expect_nothing();
+    let ready = sdp(2, "sendrecv", &qos("sendrecv", "none", ["mandatory", "none"], false));
+    w.request(&mut alice, "UPDATE", "Require: precondition\r\n", &ready);
+    let answer = w.expect(ALICE, "SIP/2.0 200");
+    assert_eq!(body(&answer), sdp(8, "sendrecv", &qos("sendrecv", "sendrecv", ["none", "mandatory"], false)));
+    let ok = w.expect(ALICE, "SIP/2.0 200");
+    assert_eq!((header(&ok, HeaderId::CSeq).as_str(), body(&ok)), ("1 INVITE", ""));
+    w.ack(&alice, 1, "");
+    w.expect_nothing();
+    hangs_up(&mut w, &mut alice);
+    assert_eq!(
+        w.ladder(10),
+        "
+alice@ims.test                   imsbox                      bob@ims.test
+  |--------- INVITE (sdp) --------->|                                 |
+  |<--------- 100 INVITE -----------|                                 |
+  |                                 |--------- INVITE (sdp) --------->|
+  |                                 |<--------- 180 INVITE -----------|
+* ringing
+  |<--------- 180 INVITE -----------|                                 |
+  |                                 |<------ 200 INVITE (sdp) --------|
+  |                                 |-------------- ACK ------------->|
+  |<--- 183 INVITE (sdp, rel 1) ----|                                 |
+  |--------- PRACK (rel 1) -------->|                                 |
+  |<---------- 200 PRACK -----------|                                 |
+  |--------- UPDATE (sdp) --------->|                                 |
+* start
+  |<------ 200 UPDATE (sdp) --------|                                 |
+  |<--------- 200 INVITE -----------|                                 |
+  |-------------- ACK ------------->|                                 |
+  |-------------- BYE ------------->|                                 |
+* stop: the caller hung up
+  |<----------- 200 BYE ------------|                                 |
+  |                                 |-------------- BYE ------------->|
+  |                                 |<----------- 200 BYE ------------|
+"
+    );
+    w.quiet();
+}
+
+#[test]
+fn for_a_callee_alone_we_say_that_the_callers_resources_are_there() {
+    use crate::config::model::Precondition;
+    let mut w = world(true, |c| c.users[1].impus[0].precondition = Some(Precondition::On));
+    let mut alice = w.invite(ALICE, "sip:bob@ims.test", "", &sdp(1, "sendrecv", ""));
+    let invite = w.expect(BOB, "INVITE");
+    assert_eq!(header(&invite, HeaderId::Supported), "100rel,precondition");
+    assert_eq!(body(&invite), sdp(1, "sendrecv", &qos("sendrecv", "none", ["mandatory", "none"], false)));
+    w.answer(BOB, &invite, 183, RELIABLE, &sdp(1, "inactive", &qos("none", "sendrecv", BOTH, false)));
+    let prack = w.expect(BOB, "PRACK");
+    w.answer(BOB, &prack, 200, "", "");
+    let early = w.expect(ALICE, "SIP/2.0 183");
+    assert_eq!((header(&early, HeaderId::Require).as_str(), body(&early)), ("", &sdp(1, "sendrecv", "")[..]));
+    let mut bob = Side::callee(BOB, &invite);
+    w.request(&mut bob, "UPDATE", "", &sdp(2, "sendrecv", &qos("sendrecv", "sendrecv", BOTH, false)));
+    let answer = w.expect(BOB, "SIP/2.0 200");
+    assert_eq!(body(&answer), sdp(2, "sendrecv", &qos("sendrecv", "sendrecv", BOTH, false)));
+    w.answer(BOB, &invite, 180, "Require: 100rel\r\nRSeq: 2\r\n", "");
+    let prack = w.expect(BOB, "PRACK");
+    w.answer(BOB, &prack, 200, "", "");
+    w.expect(ALICE, "SIP/2.0 180");
+    w.answer(BOB, &invite, 200, "", "");
+    let ok = w.expect(ALICE, "SIP/2.0 200");
+    assert_eq!(body(&ok), sdp(1, "sendrecv", ""));
+    alice.learn(&ok);
+    w.ack(&alice, 1, "");
+    w.expect(BOB, "ACK");
+    hangs_up(&mut w, &mut alice);
+    assert_eq!(
+        w.ladder(10),
+        "
+alice@ims.test                   imsbox                      bob@ims.test
+  |--------- INVITE (sdp) --------->|                                 |
+  |<--------- 100 INVITE -----------|                                 |
+  |                                 |--------- INVITE (sdp) --------->|
+  |                                 |<--- 183 INVITE (sdp, rel 1) ----|
+* ringing
+  |                                 |--------- PRACK (rel 1) -------->|
+  |<------ 183 INVITE (sdp) --------|                                 |
+  |                                 |<---------- 200 PRACK -----------|
+  |                                 |<-------- UPDATE (sdp) ----------|
+  |                                 |------- 200 UPDATE (sdp) ------->|
+  |                                 |<----- 180 INVITE (rel 2) -------|
+  |                                 |--------- PRACK (rel 2) -------->|
+  |<--------- 180 INVITE -----------|                                 |
+  |                                 |<---------- 200 PRACK -----------|
+  |                                 |<--------- 200 INVITE -----------|
+* start
+  |<------ 200 INVITE (sdp) --------|                                 |
+  |-------------- ACK ------------->|                                 |
+  |                                 |-------------- ACK ------------->|
+  |-------------- BYE ------------->|                                 |
+* stop: the caller hung up
+  |<----------- 200 BYE ------------|                                 |
+  |                                 |-------------- BYE ------------->|
+  |                                 |<----------- 200 BYE ------------|
+"
+    );
+    w.quiet();
+}
+
+#[test]
+fn silently_no_phone_hears_of_them() {
+    use crate::config::model::Precondition;
+    let mut w = world(true, |c| c.call.precondition = Precondition::Silent);
+    let offer = sdp(1, "inactive", &qos("none", "none", ["mandatory", "none"], false));
+    let mut alice = w.invite(ALICE, "sip:bob@ims.test", SUPPORTED, &offer);
+    let invite = w.expect(BOB, "INVITE");
+    assert_eq!(
+        (header(&invite, HeaderId::Supported).as_str(), body(&invite)),
+        ("100rel", &sdp(1, "sendrecv", "")[..])
+    );
+    w.answer(BOB, &invite, 180, "Require: 100rel\r\nRSeq: 1\r\n", "");
+    alice.learn(&w.expect(ALICE, "SIP/2.0 180"));
+    w.request(&mut alice, "PRACK", "RAck: 1 1 INVITE\r\n", "");
+    let prack = w.expect(BOB, "PRACK");
+    w.answer(BOB, &prack, 200, "", "");
+    w.expect(ALICE, "SIP/2.0 200");
+    w.answer(BOB, &invite, 200, "", &sdp(1, "sendrecv", ""));
+    w.expect(ALICE, "SIP/2.0 200");
+    w.ack(&alice, 1, "");
+    w.expect(BOB, "ACK");
+    hangs_up(&mut w, &mut alice);
+    assert_eq!(
+        w.ladder(10),
+        "
+alice@ims.test                   imsbox                      bob@ims.test
+  |--------- INVITE (sdp) --------->|                                 |
+  |<--------- 100 INVITE -----------|                                 |
+  |                                 |--------- INVITE (sdp) --------->|
+  |                                 |<----- 180 INVITE (rel 1) -------|
+* ringing
+  |<----- 180 INVITE (rel 1) -------|                                 |
+  |--------- PRACK (rel 1) -------->|                                 |
+  |                                 |--------- PRACK (rel 1) -------->|
+  |                                 |<---------- 200 PRACK -----------|
+  |<---------- 200 PRACK -----------|                                 |
+  |                                 |<------ 200 INVITE (sdp) --------|
+* start
+  |<------ 200 INVITE (sdp) --------|                                 |
+  |-------------- ACK ------------->|                                 |
+  |                                 |-------------- ACK ------------->|
+  |-------------- BYE ------------->|                                 |
+* stop: the caller hung up
+  |<----------- 200 BYE ------------|                                 |
+  |                                 |-------------- BYE ------------->|
+  |                                 |<----------- 200 BYE ------------|
+"
+    );
+    w.quiet();
+}
+
+#[test]
+fn a_volte_phone_that_does_not_use_them_hears_when_the_streams_run() {
+    let mut w = world(true, |_| {});
+    let offer = sdp(1, "inactive", &qos("none", "none", ["mandatory", "none"], false));
+    let mut alice = w.invite(ALICE, "sip:bob@ims.test", SUPPORTED, &offer);
+    let invite = w.expect(BOB, "INVITE");
+    assert_eq!(body(&invite), offer, "it may well use them");
+    w.answer(BOB, &invite, 183, "", &sdp(1, "inactive", ""));
+    let early = w.expect(ALICE, "SIP/2.0 183");
+    assert_eq!(body(&early), sdp(1, "inactive", &qos("sendrecv", "none", ["none", "mandatory"], true)));
+    alice.learn(&early);
+    w.request(&mut alice, "PRACK", "RAck: 1 1 INVITE\r\n", "");
+    w.expect(ALICE, "SIP/2.0 200");
+    w.answer(BOB, &invite, 200, "", &sdp(1, "inactive", ""));
+    w.expect(BOB, "ACK");
+    let ready = sdp(2, "sendrecv", &qos("sendrecv", "none", ["mandatory", "none"], false));
+    w.request(&mut alice, "UPDATE", "", &ready);
+    w.expect(ALICE, "SIP/2.0 200");
+    w.expect(ALICE, "SIP/2.0 200");
+    w.ack(&alice, 1, "");
+    let renewed = w.expect(BOB, "INVITE sip:bob@192.0.2.2:5060");
+    assert_eq!(
+        (header(&renewed, HeaderId::CSeq).as_str(), body(&renewed)),
+        ("2 INVITE", &sdp(2, "sendrecv", "")[..])
+    );
+    w.answer(BOB, &renewed, 200, "", &sdp(2, "sendrecv", ""));
+    w.expect(BOB, "ACK");
+    w.expect_nothing();
+    hangs_up(&mut w, &mut alice);
+    w.quiet();
+}
+
+#[test]
+fn a_caller_that_hangs_up_while_its_resources_are_awaited_lets_the_callee_go() {
+    let mut w = world(false, |_| {});
+    let offer = sdp(1, "inactive", &qos("none", "none", ["mandatory", "none"], false));
+    let alice = w.invite(ALICE, "sip:bob@ims.test", SUPPORTED, &offer);
+    let branch = w.branch;
+    let invite = w.expect(BOB, "INVITE");
+    w.answer(BOB, &invite, 200, "", &sdp(7, "sendrecv", ""));
+    w.expect(BOB, "ACK");
+    w.expect(ALICE, "SIP/2.0 183");
+    w.send(ALICE, &alice.text("CANCEL", 1, branch, "", ""));
+    w.expect(ALICE, "SIP/2.0 200");
+    w.expect(ALICE, "SIP/2.0 487");
+    let bye = w.expect(BOB, "BYE");
+    w.answer(BOB, &bye, 200, "", "");
+    w.quiet();
+}
+
+#[test]
+fn inside_the_call_hold_passes_with_the_lines_where_they_belong() {
+    let mut w = world(false, |_| {});
+    let lines = qos("sendrecv", "none", ["mandatory", "none"], false);
+    let mut alice = w.invite(ALICE, "sip:bob@ims.test", SUPPORTED, &sdp(1, "sendrecv", &lines));
+    let invite = w.expect(BOB, "INVITE");
+    w.answer(BOB, &invite, 200, "", &sdp(1, "sendrecv", ""));
+    let ok = w.expect(ALICE, "SIP/2.0 200");
+    assert!(body(&ok).contains("curr:qos remote sendrecv"), "{ok}");
+    alice.learn(&ok);
+    w.ack(&alice, 1, "");
+    w.expect(BOB, "ACK");
+    let mut bob = Side::callee(BOB, &invite);
+    w.request(&mut alice, "UPDATE", "", &sdp(2, "sendonly", &lines));
+    let update = w.expect(BOB, "UPDATE");
+    assert_eq!(body(&update), sdp(2, "sendonly", ""));
+    w.answer(BOB, &update, 200, "", &sdp(2, "recvonly", ""));
+    let ok = w.expect(ALICE, "SIP/2.0 200");
+    assert!(body(&ok).contains("a=recvonly") && body(&ok).contains("curr:qos local sendrecv"), "{ok}");
+    w.request(&mut bob, "INVITE", "", &sdp(3, "sendrecv", ""));
+    w.expect(BOB, "SIP/2.0 100");
+    let reinvite = w.expect(ALICE, "INVITE");
+    assert!(body(&reinvite).contains("des:qos mandatory remote sendrecv"), "{reinvite}");
+    w.answer(ALICE, &reinvite, 200, "", &sdp(3, "sendrecv", &lines));
+    assert_eq!(body(&w.expect(BOB, "SIP/2.0 200")), sdp(3, "sendrecv", ""));
+    w.ack(&bob, 101, "");
+    w.expect(ALICE, "ACK");
+    hangs_up(&mut w, &mut alice);
+    w.quiet();
+}
