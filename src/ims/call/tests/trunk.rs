@@ -530,11 +530,18 @@ fn what_is_an_ims_phones_alone_does_not_reach_the_trunk() {
     );
     assert!(body(&invite).contains("a=sendrecv"), "{invite}");
     w.answer(PBX, &invite, 200, "Require: timer\r\nSession-Expires: 1800;refresher=uac\r\n", SDP);
+    w.expect(PBX, "ACK");
+    // in preconditions we are the phone's partner
+    alice.learn(&w.expect(ALICE, "SIP/2.0 183"));
+    w.request(&mut alice, "PRACK", "RAck: 1 1 INVITE\r\n", "");
+    w.expect(ALICE, "SIP/2.0 200");
+    let ready = waits.replace("local none", "local sendrecv").replace("inactive", "sendrecv");
+    w.request(&mut alice, "UPDATE", "", &SDP.replace("a=sendrecv\r\n", &ready));
+    w.expect(ALICE, "SIP/2.0 200");
     let ok = w.expect(ALICE, "SIP/2.0 200");
     assert_eq!(header(&ok, HeaderId::SessionExpires), "1800;refresher=uac");
-    alice.learn(&ok);
     w.ack(&alice, 1, "");
-    w.expect(PBX, "ACK");
+    w.expect_nothing();
     w.request(&mut alice, "UPDATE", "Contact: <sip:alice@192.0.2.1>;+g.3gpp.icsi-ref=\"x\"\r\n", "");
     let update = w.expect(PBX, "UPDATE");
     assert_eq!(header(&update, HeaderId::Contact), "<sip:ims@198.51.100.1:5060>");
