@@ -14,6 +14,7 @@ use super::session::{Call, LegState};
 use super::tag::Side;
 use crate::ims::core::View;
 use crate::proto::cx::Cx;
+use crate::proto::sip::dialog::Dialog;
 use crate::wire::sip::{Message, Stored};
 
 /// Whether the 2xx of a leg must wait.
@@ -26,7 +27,12 @@ pub(super) fn must_wait(call: &Call, leg: u8) -> bool {
 /// Takes the 2xx of a leg and keeps it back.
 pub(super) fn hold(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, leg: u8, msg: &Message<'_>) {
     fork::cancel_open(call, view, cx, Some(leg), answer::ELSEWHERE);
-    let entry = &mut call.legs[usize::from(leg)];
+    let Call { legs, invite, .. } = call;
+    let entry = &mut legs[usize::from(leg)];
+    if let Some(invite) = invite.as_ref().filter(|_| entry.up.is_none()) {
+        // the phone has taken the call without ringing
+        entry.up = Some(Dialog::uas(&invite.request.message(), entry.tag(Side::Caller), invite.flow));
+    }
     entry.state = LegState::Answered;
     entry.held = Some(Stored::new(msg));
     pass::ack(call, view, cx, (leg, Side::Callee), FIRST_CSEQ, None);
