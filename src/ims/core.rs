@@ -39,7 +39,7 @@ use crate::proto::media::table::MediaTable;
 use crate::proto::outbox::Output;
 use crate::proto::sip::sec_agree::{SaFailure, SetCounters};
 use crate::proto::sip::transaction::{Limits, Timers, Transactions, TxEvent};
-use crate::wire::sip::{Index, Message, ParseError, Uri};
+use crate::wire::sip::{Index, Message, ParseError};
 use std::collections::BTreeMap;
 
 /// The IMS core.
@@ -308,13 +308,7 @@ impl Core {
     /// The private identity of the user whom a private or public identity or an IMSI names.
     pub fn user_named(&self, name: &str) -> Option<&str> {
         let subscribers = &self.service.subscribers;
-        let public =
-            |uri: String| subscribers.lookup_user(&Uri::parse(uri.as_bytes())?).map(|(user, _)| user);
-        let of_host =
-            if name.contains('@') { format!("sip:{name}") } else { format!("sip:{name}@localhost") };
-        let forms = [name.to_owned(), of_host, format!("tel:{name}")];
-        let user = subscribers.by_impi(name.as_bytes()).or_else(|| forms.into_iter().find_map(public))?;
-        Some(&subscribers.user(user).impi)
+        subscribers.by_name(name).map(|user| &*subscribers.user(user).impi)
     }
 
     /// How the user's last registration attempt went; none when there was none.

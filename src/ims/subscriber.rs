@@ -121,6 +121,15 @@ impl Subscribers {
         *self.by_impi_user.get(before_at(impi))?
     }
 
+    /// The user whom people mean by a name: a private identity, or a public one with or without its scheme and domain.
+    pub fn by_name(&self, name: &str) -> Option<UserId> {
+        let public = |uri: String| self.lookup_user(&Uri::parse(uri.as_bytes())?).map(|(user, _)| user);
+        let at_host =
+            if name.contains('@') { format!("sip:{name}") } else { format!("sip:{name}@localhost") };
+        let forms = [name.to_owned(), at_host, format!("tel:{name}")];
+        self.by_impi(name.as_bytes()).or_else(|| forms.into_iter().find_map(public))
+    }
+
     /// Whom the URI names.
     pub fn lookup(&self, uri: &Uri<'_>) -> Target {
         match uri.scheme {

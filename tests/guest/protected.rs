@@ -156,3 +156,33 @@ fn a_refresh_keeps_the_set_and_a_challenged_one_makes_a_new_set() {
     // an old set stays for what was under way in it, but not longer than the IMS is there
     scene.stops_clean();
 }
+
+#[test]
+fn a_call_goes_on_through_the_sets_that_its_phones_make_meanwhile() {
+    let mut scene = Scene::new("renew", 2, USERS);
+    for (v6, callee_how, caller_how) in [(false, WAYS[1], WAYS[0]), (true, WAYS[0], WAYS[2])] {
+        let case = format!("v6 {v6} {callee_how:?} {caller_how:?}");
+        until("the sets of phones that have left go", || scene.states() == 0);
+        (0..2).for_each(|i| drop(scene.seen(i)));
+        let options = [TUAK, REQUIRED, callee_how.2].concat();
+        let script = "register; auto-answer on; wait ended 90; expect rtp-lost 0; sms 600 bye; deregister";
+        let mut callee = scene.phone(1, v6, &options, script);
+        callee.until("registered as");
+        let options = [XOR, REQUIRED, caller_how.2].concat();
+        let script = "register; call 604 9; expect rtp-loss = 0; wait sms; expect sms bye; deregister";
+        let mut caller = scene.phone(0, v6, &options, script);
+        caller.until("is answered");
+        // each is told by its reg event, and comes at half of the time
+        for who in ["tel:600", "604"] {
+            scene.ims.monitor(&["reauthenticate", who, "10"]);
+        }
+        caller.until("registration refreshed for");
+        callee.until("registration refreshed for");
+        assert_eq!(scene.states(), 2 * 2 * 4, "{case}: the old sets beside the new ones");
+        // the call's end and the text go through the new ones
+        caller.succeeds();
+        callee.succeeds();
+        (0..2).for_each(|i| assert_protected(&scene.seen(i), &case));
+    }
+    scene.ends_clean();
+}

@@ -20,7 +20,7 @@ use crate::ims::security::SetId;
 use crate::ims::subscriber::{Subscribers, UserId};
 use crate::proto::flow::{ConnId, Flow, Transport};
 use crate::wire::identities::same_imei;
-use crate::wire::sip::{HeaderId, Message, NameAddr, Uri};
+use crate::wire::sip::{HeaderId, Message, NameAddr};
 pub use binding::Binding;
 use binding::{Contact, Origin};
 use smallvec::SmallVec;
@@ -315,9 +315,7 @@ impl Registrar {
         if !ids.is_empty() {
             return Ok(ids);
         }
-        let named = Uri::parse(uri.as_bytes()).and_then(|uri| subscribers.lookup_user(&uri));
-        let user = named.map(|(user, _)| user).or_else(|| subscribers.by_impi(uri.as_bytes()));
-        let user = user.ok_or_else(|| format!("no contact and no user is {uri}"))?;
+        let user = subscribers.by_name(uri).ok_or_else(|| format!("no contact and no user is {uri}"))?;
         let ids: Vec<Id<Binding>> = self.of_user(user).map(|(id, _)| id).collect();
         if ids.is_empty() {
             Err(format!("{} is not registered", subscribers.user(user).impi))

@@ -332,7 +332,7 @@ fn the_network_takes_away_one_contact_or_all_of_a_user() {
     }
     unregister(&mut lab, "sip:tablet@10.0.0.9:5060", Gone::Deactivated);
     assert_eq!(lab.core.load().bindings, 1);
-    for name in ["tel:+33600000001", "alice@ims.test"] {
+    for name in ["tel:+33600000001", "alice@ims.test", "alice", "+33600000001", "sip:alice@ims.test"] {
         tablet.ask(&mut lab, "");
         unregister(&mut lab, name, Gone::Deactivated);
         assert_eq!(lab.core.load().bindings, 0, "{name}");
