@@ -8,6 +8,7 @@ use imsbox::proto::sip::sec_agree::{Keys, Suite, Transform};
 use platform::xfrm::{
     Action, Algorithms, Bound, Direction, Family, Lack, Lifetime, Policy, Protection, Traffic, Xfrm, guard,
 };
+use std::collections::VecDeque;
 use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::ops::RangeInclusive;
@@ -16,6 +17,10 @@ use std::time::Duration;
 
 /// The numbers that tell what is a phone's in a kernel: two for each set, one for each pair of ports.
 const REQIDS: RangeInclusive<u32> = 0x5545_0000..=0x5545_ffff;
+
+/// Client ports of sets that are gone which stay open and guarded: the kernel may still have something to say there, such as a
+/// reset for what came in just before, which would leave in clear. The end, or more of them, closes the oldest.
+const MOST_LEFT: usize = 4;
 
 /// A set whose ports are open; installed when it has traffic.
 #[derive(Debug)]
@@ -34,6 +39,8 @@ pub struct Kernel {
     pcscf: IpAddr,
     server: Option<Port>,
     sets: Vec<Installed>,
+    /// See [`MOST_LEFT`].
+    left: VecDeque<Port>,
     /// The number that the next set has; they begin anywhere, as several phones may have one address.
     next_reqid: u32,
 }
@@ -62,7 +69,10 @@ fn try_open(settings: &Settings, local: IpAddr) -> Result<(Kernel, Vec<Suite>), 
     let mut octets = [0; 2];
     getrandom::fill(&mut octets).map_err(|e| format!("no randomness: {e}"))?;
     let next_reqid = u32::from(u16::from_ne_bytes(octets));
-    Ok((Kernel { xfrm, local, pcscf, server: None, sets: Vec::new(), next_reqid }, suites))
+    Ok((
+        Kernel { xfrm, local, pcscf, server: None, sets: Vec::new(), left: VecDeque::new(), next_reqid },
+        suites,
+    ))
 }
 
 /// Removes what a phone has left at this address, of which the ports are nobody's any more.
@@ -127,8 +137,12 @@ impl Kernel {
                 number
             }
         };
-        let port =
-            Port::open(self.local, client.unwrap_or(0), inputs).map_err(|e| named("client", client, &e))?;
+        let left = self.left.iter().position(|port| Some(port.number()) == client);
+        let port = match left.and_then(|at| self.left.remove(at)) {
+            Some(port) => port,
+            None => Port::open(self.local, client.unwrap_or(0), inputs)
+                .map_err(|e| named("client", client, &e))?,
+        };
         let number = port.number();
         self.guard(number).map_err(|e| named("client", Some(number), &e))?;
         self.sets.push(Installed { number: set, port, traffic: Vec::new(), suite: None });
@@ -188,22 +202,34 @@ impl Kernel {
         self.xfrm.extend(&set.traffic, &protection(*suite, keys, lifetime)).map_err(|e| e.to_string())
     }
 
-    /// Removes a set, as far as it is there, and closes its client port. Whatever the kernel says of one thing, the rest goes too.
+    /// Removes a set, as far as it is there; its client port is closed later. Whatever the kernel says of one thing, the rest goes
+    /// too.
     pub fn remove(&mut self, number: u32) -> Result<(), String> {
         let Some(at) = self.sets.iter().position(|s| s.number == number) else { return Ok(()) };
         let set = self.sets.remove(at);
         let removed = self.xfrm.remove(&set.traffic).map(drop);
-        removed.and(self.unguard(set.port.number())).map_err(|e| e.to_string())
+        self.left.push_back(set.port);
+        let closed = self.close_left(MOST_LEFT);
+        removed.and(closed).map_err(|e| e.to_string())
     }
 
-    /// Removes everything: the end.
+    /// Closes ports that are left until there are no more than so many.
+    fn close_left(&mut self, most: usize) -> io::Result<()> {
+        let mut closed = Ok(());
+        while self.left.len() > most {
+            let Some(port) = self.left.pop_front() else { break };
+            closed = closed.and(self.unguard(port.number()));
+        }
+        closed
+    }
+
+    /// Removes everything: the end. Guards go last.
     pub fn remove_all(&mut self) -> Result<(), String> {
         let numbers: Vec<u32> = self.sets.iter().map(|s| s.number).collect();
         let removed = numbers.into_iter().map(|number| self.remove(number)).fold(Ok(()), Result::and);
-        match self.server.take() {
-            Some(port) => removed.and(self.unguard(port.number()).map_err(|e| e.to_string())),
-            None => removed,
-        }
+        let closed = self.close_left(0);
+        let unguarded = self.server.take().map_or(Ok(()), |port| self.unguard(port.number()));
+        removed.and(closed.and(unguarded).map_err(|e| e.to_string()))
     }
 
     /// The client port of a set.
