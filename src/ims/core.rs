@@ -132,7 +132,7 @@ impl Service {
             security: Security::new(ability, &config.ipsec),
             troubles: Troubles::default(),
             attempts: Attempts::default(),
-            trunk: config.trunk.take().map(Trunk::new),
+            trunk: config.trunk.clone().map(Trunk::new),
             is_stopping: false,
             config,
         };

@@ -23,6 +23,9 @@ use smallvec::SmallVec;
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 
+/// Emergency numbers everywhere (TS 22.101 10.1.1). Behind a PBX they may ring where nobody expects a test.
+const EMERGENCY: [&str; 2] = ["112", "911"];
+
 /// The trunk, and what was found out about it.
 #[derive(Debug)]
 pub struct Trunk {
@@ -114,6 +117,12 @@ impl Trunk {
     }
 }
 
+/// Whether a number is dialled that calls for help: it never goes to the trunk.
+pub fn is_emergency(dialled: &Uri<'_>) -> bool {
+    let number = Telephone::of(dialled).map(|telephone| telephone.number);
+    number.is_some_and(|number| EMERGENCY.contains(&number.as_str().trim_start_matches('+')))
+}
+
 /// The SIP URI of a telephone number.
 fn number_at(number: Number, domain: &str) -> String {
     // RFC 3261 25.1: `#` cannot stand in a user part as it is
@@ -182,6 +191,19 @@ mod tests {
             ("urn:service:sos", None),
         ] {
             assert_eq!(callee(dialled), named, "{dialled}");
+        }
+    }
+
+    #[test]
+    fn numbers_that_call_for_help() {
+        for (uri, is) in [
+            ("tel:112", true),
+            ("tel:911;phone-context=ims.test", true),
+            ("sip:+1-1-2@ims.test;user=phone", true),
+            ("tel:1123", false),
+            ("sip:help@ims.test", false),
+        ] {
+            assert_eq!(is_emergency(&Uri::parse(uri.as_bytes()).unwrap()), is, "{uri}");
         }
     }
 

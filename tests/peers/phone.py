@@ -34,10 +34,10 @@ def sdp(ip, version, audio, video, direction):
 class Phone:
     """One subscriber's phone at its own port. `values` are further names for its scenarios."""
 
-    def __init__(self, case, user, name, video=False, wrong=False, transport=None, ip=None):
+    def __init__(self, case, user, name, video=False, wrong=False, transport=None, ip=None, port=None):
         self.case, self.user, self.name, self.wrong = case, user, name, wrong
         self.transport, self.ip = transport or case.transport, ip or case.ip
-        self.port = case.ports.take()
+        self.port = port or case.ports.take()
         case.ports.phones.add(self.port)
         self.audio = case.ports.take(2)
         self.video = case.ports.take(2) if video else 0
@@ -61,6 +61,7 @@ class Phone:
     def knows(self, peer):
         """Fills in what the scenarios check about the peer's phone."""
         self.values["peer_audio_port"] = peer.audio
+        self.values["peer_msisdn"] = peer.user.msisdn
         self.values["peer_identity"] = f"({peer.user.imsi}|{peer.user.msisdn})"
 
     def stands_for(self, users, at_a_time):
@@ -139,6 +140,18 @@ class Phone:
                 raise AssertionError(f"{self.name} ended early (SIPp's exit code {self.process.returncode}): {self.complaint()}")
             if time.monotonic() > deadline:
                 raise AssertionError(f"{self.name} does not come to its end: {self.complaint()}")
+            time.sleep(0.02)
+
+    def wait_listening(self, deadline_secs=20):
+        """Waits until the process has its port: for one that is called before it has sent anything."""
+        wanted = f":{self.port:04X} "
+        tables = [pathlib.Path(f"/proc/net/{self.transport}{version}") for version in ("", "6")]
+        deadline = time.monotonic() + deadline_secs
+        while not any(wanted in line.split(":", 1)[1][:50] for table in tables for line in table.read_text().splitlines()[1:]):
+            if self.process.poll() is not None and not self._stillborn():
+                raise AssertionError(f"{self.name} ended early (SIPp's exit code {self.process.returncode}): {self.complaint()}")
+            if time.monotonic() > deadline:
+                raise AssertionError(f"{self.name} does not listen: {self.complaint()}")
             time.sleep(0.02)
 
     def complaint(self):

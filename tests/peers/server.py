@@ -18,21 +18,31 @@ HERE = pathlib.Path(__file__).parent
 class Server:
     """One process `imsbox run CONFIG` on loopback, IPv4 and IPv6, UDP and TCP on one port, with these kinds of users."""
 
-    def __init__(self, binary, folder, ports, dialog_timeout, kinds=EVERYDAY):
+    def __init__(self, binary, folder, ports, dialog_timeout, kinds=EVERYDAY, trunk=None):
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True)
         self.port = ports.take()
         self.media_min = ports.take(MEDIA_PORTS)
         self.media_max = self.media_min + MEDIA_PORTS - 1
+        self.trunk_port = ports.take() if trunk else None
+        if trunk:
+            ports.phones.add(self.trunk_port)
         self.log = self.folder / "ims.log"
         self.config = self.folder / "ims.cfg"
         self.config.write_text(fill((HERE / "ims.cfg.in").read_text(), {
             "log": self.log, "monitor": self.folder / "monitor", "state": self.folder / "ue_db.state", "port": self.port, "domain": DOMAIN,
             "media_min": self.media_min, "media_max": self.media_max, "dialog_timeout": dialog_timeout,
+            "trunk": self._trunk(*trunk) if trunk else "",
             "users": ",\n    ".join(user.config() for user in Users.everybody(kinds)),
         }))
         self.binary = binary
         self.process = None
+
+    def _trunk(self, transport, ip):
+        """The property `trunk`; for a PBX on TCP every request is over the threshold."""
+        address = f"[{ip}]:{self.trunk_port}" if ":" in ip else f"{ip}:{self.trunk_port}"
+        threshold = ", tcp_threshold: 1" if transport == "tcp" else ""
+        return f'trunk: {{ addr: "{address}", domain: "pbx.example.org"{threshold} }},'
 
     def start(self, deadline_secs=30):
         """Starts the process, and waits until it answers an OPTIONS request on both addresses."""

@@ -35,6 +35,9 @@ impl Banner<'_> {
             row(if i == 0 { "ipsec" } else { "" }, &notice.text);
         }
         row("users", &self.users());
+        if let Some(trunk) = &self.config.trunk {
+            row("trunk", &format!("numbers that nobody has are called at {} ({})", trunk.addr, trunk.domain));
+        }
         match &self.config.log.filename {
             Some(file) => row("log", &file.display().to_string()),
             None => row("log", "none: log_filename is not set"),
@@ -73,13 +76,22 @@ pub fn count(n: usize, what: &str) -> String {
 mod tests {
     use super::*;
     use imsbox::base::trace::Level;
-    use imsbox::config::model::Impu;
+    use imsbox::config::model::{Impu, Trunk};
+    use imsbox::proto::flow::LocalId;
 
     #[test]
     fn the_banner_tells_what_one_needs() {
         let echo = (1..=6).map(|n| Impu::new(format!("tel:{n}"))).collect();
         let mut config = Config { echo, ..Config::default() };
         config.log.filename = Some("/tmp/ims.log".into());
+        config.trunk = Some(Trunk {
+            addr: "192.0.2.9:5060".parse().unwrap(),
+            local: LocalId(0),
+            name: None,
+            domain: "pbx.test".to_owned(),
+            tcp_threshold: None,
+            anonymous: false,
+        });
         let listening = vec!["SIP on UDP 127.0.0.1:5060".to_owned(), "monitor on /run/m".to_owned()];
         let notices = ["at 127.0.0.1 ports 6100, 6101; 22 pairs of algorithms", "the kernel lacks blowfish"]
             .map(|text| Notice { level: Level::Info, text: text.to_owned() });
@@ -95,6 +107,7 @@ mod tests {
                  \x20 ipsec     at 127.0.0.1 ports 6100, 6101; 22 pairs of algorithms\n\
                  \x20           the kernel lacks blowfish\n\
                  \x20 users     1 user, echo on tel:1, tel:2, tel:3, tel:4 and 2 more\n\
+                 \x20 trunk     numbers that nobody has are called at 192.0.2.9:5060 (pbx.test)\n\
                  \x20 log       /tmp/ims.log\n\
                  \x20 state     not kept over a restart: ue_db_filename is not set\n\
                  ready\n"

@@ -184,7 +184,14 @@ fn admit_anonymous(view: &View<'_>, calling: &Party) -> Result<(), Refusal> {
 /// do not call on its account.
 fn to_trunk(view: &View<'_>, msg: &Message<'_>, calling: &Party) -> Result<(Kind, Party), Refusal> {
     let trunk = view.trunk.filter(|_| calling.user.is_some());
-    let called = trunk.and_then(|trunk| Some((trunk, trunk.callee(&Uri::parse(msg.request_uri())?)?)));
+    let dialled = Uri::parse(msg.request_uri());
+    if trunk.is_some() && dialled.as_ref().is_some_and(trunk::is_emergency) {
+        return Err(Refusal::new(
+            404,
+            "an emergency number that nobody here has; such calls never go to the trunk",
+        ));
+    }
+    let called = trunk.zip(dialled).and_then(|(trunk, uri)| Some((trunk, trunk.callee(&uri)?)));
     let Some((trunk, uri)) = called else {
         let (status, text) = view.subs.refusal(msg.request_uri());
         return Err(Refusal::new(status, text));

@@ -317,8 +317,10 @@ fn strangers_and_services_do_not_reach_the_trunk() {
     let text = side.text("INVITE", 1, 999, "Contact: <sip:mallory@203.0.113.7>\r\n", SDP);
     w.send(stranger, &text);
     w.expect(stranger, "SIP/2.0 403");
-    w.invite(ALICE, "urn:service:counseling", "", SDP);
-    w.expect(ALICE, "SIP/2.0 404");
+    for uri in ["urn:service:counseling", "tel:112", "sip:911@ims.test;user=phone"] {
+        w.invite(ALICE, uri, "", SDP);
+        w.expect(ALICE, "SIP/2.0 404");
+    }
     w.expect_nothing();
 }
 
