@@ -11,7 +11,7 @@ use super::media::description;
 use super::passage::Passage;
 use super::reliable::Reliable;
 use super::rules::Rules;
-use super::session::{Ack, Bridge, Call, Kind, Leg, LegState, Party, ServerId, Waiting};
+use super::session::{Bridge, Call, Kind, Leg, LegState, Party, ServerId, Waiting};
 use super::setup::new_tag;
 use super::state::State;
 use super::tag::Side;
@@ -318,7 +318,7 @@ pub(super) fn echo_leg(call: &Call, view: &mut View<'_>) -> Leg {
         down: None,
         provisional: (0, 0),
         invites: [(0, 0), (0, 0)],
-        acks: [Ack::default(), Ack::default()],
+        acks: Default::default(),
         passage: Passage::default(),
         reliable: Reliable::default(),
         held: None,

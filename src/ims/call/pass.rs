@@ -139,7 +139,11 @@ pub(super) fn ack(
 ) {
     let body = msg.and_then(|msg| carry(call, leg, to.other(), msg));
     let entry = &mut call.legs[usize::from(leg)];
-    let memo = &mut entry.acks[to as usize];
+    let memos = &mut entry.acks[to as usize];
+    if memos[0].cseq != Some(cseq) {
+        memos.rotate_right(1);
+    }
+    let memo = &mut memos[0];
     memo.cseq = Some(cseq);
     memo.content_type.clear();
     memo.body.clear();
@@ -171,11 +175,8 @@ pub(super) fn ack_again(
     cseq: u32,
 ) -> bool {
     let entry = &call.legs[usize::from(leg)];
-    let memo = &entry.acks[to as usize];
+    let Some(memo) = entry.acks[to as usize].iter().find(|a| a.cseq == Some(cseq)) else { return false };
     let (Some((flow, _)), Some(dialog)) = (flow(call, view, leg, to), entry.dialog(to)) else { return false };
-    if memo.cseq != Some(cseq) {
-        return false;
-    }
     let settings = &view.config.protocol;
     view.txs.send_stateless(cx, flow, b"ACK", dialog.request_uri(), |mut w| {
         dialog.write_head(&mut w, b"ACK", cseq);

@@ -199,8 +199,8 @@ pub(super) struct Leg {
     pub(super) provisional: (u16, u32),
     /// The last INVITE that came on `up` and on `down`: its CSeq number there, and that of ours on the other side.
     pub(super) invites: [(u32, u32); 2],
-    /// The last ACK that we sent on `up` and on `down`.
-    pub(super) acks: [Ack; 2],
+    /// The last ACKs that we sent on `up` and on `down`.
+    pub(super) acks: [Acks; 2],
     /// The descriptions of its two sides.
     pub(super) passage: Passage,
     /// Its reliable provisional answers.
@@ -238,6 +238,10 @@ impl Leg {
         &self.tags[side as usize]
     }
 }
+
+/// The ACKs that were sent last on a side, the newest first: a phone that repeats its 2xx because the ACK got lost may have taken a
+/// re-INVITE meanwhile.
+pub(super) type Acks = [Ack; 2];
 
 /// An ACK that was sent, in what it takes to send it again (RFC 3261 13.2.2.4). The buffers are reused.
 #[derive(Debug, Default)]

@@ -10,7 +10,7 @@ use super::pass::BOTH_TAGS;
 use super::passage::Passage;
 use super::preconditions::{self, Mode};
 use super::reliable::{self, Ability, Reliable};
-use super::session::{Ack, Call, Failure, Leg, LegState, Role};
+use super::session::{Call, Failure, Leg, LegState, Role};
 use super::tag::{self, Place, Side, Tag};
 use crate::config::model::Precondition;
 use crate::ims::core::View;
@@ -79,7 +79,7 @@ pub(super) fn start_leg(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, t
         down: None,
         provisional: (0, 0),
         invites: [(cseq, FIRST_CSEQ), (0, 0)],
-        acks: [Ack::default(), Ack::default()],
+        acks: Default::default(),
         passage,
         reliable: Reliable::default(),
         held: None,

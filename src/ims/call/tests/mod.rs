@@ -9,6 +9,7 @@ mod forks;
 mod inside;
 mod numbers;
 mod preconditions;
+mod races;
 mod reliable;
 mod settings;
 mod shared_sim;
