@@ -183,8 +183,11 @@ fn a_callee_that_reboots_in_a_call_is_found_out_by_the_next_request() {
         w.answer(BOB, &asked, 481, "", "");
         w.find(ALICE, "SIP/2.0 481").expect("RFC 5057 5.1");
         w.find(ALICE, "BYE").expect("the call has ended for her, too");
-        assert_eq!(w.reason(), "sip:bob@ims.test does not know the call any more".replace(
-            "sip:bob@ims.test", &w.core.dialog_views(w.now)[0].to));
+        assert_eq!(
+            w.reason(),
+            "sip:bob@ims.test does not know the call any more"
+                .replace("sip:bob@ims.test", &w.core.dialog_views(w.now)[0].to)
+        );
         // he may be called at once
         let _ = w.invite(ALICE, "sip:bob@ims.test", "", SDP);
         w.find(BOB, "INVITE").expect("a new call");
