@@ -169,20 +169,25 @@ fn a_call_goes_on_through_the_sets_that_its_phones_make_meanwhile() {
         let mut callee = scene.phone(1, v6, &options, script);
         callee.until("registered as");
         let options = [XOR, REQUIRED, caller_how.2].concat();
-        let script = "register; call 604 9; expect rtp-loss = 0; wait sms; expect sms bye; deregister";
+        let script = "register; call 604; wait answered; wait sms 90; hangup; wait ended; expect rtp-loss = 0; wait sms; \
+                      expect sms bye; deregister";
         let mut caller = scene.phone(0, v6, &options, script);
         caller.until("is answered");
         // each is told by its reg event, and comes at half of the time
         for who in ["tel:600", "604"] {
-            scene.ims.monitor(&["reauthenticate", who, "10"]);
+            scene.ims.monitor(&["reauthenticate", who, "20"]);
         }
         caller.until("registration refreshed for");
         callee.until("registration refreshed for");
         assert_eq!(scene.states(), 2 * 2 * 4, "{case}: the old sets beside the new ones");
-        // the call's end and the text go through the new ones
+        // what comes, the call's end and the text go through the new ones
+        let third = [MILENAGE, REQUIRED].concat();
+        scene.phone(0, v6, &third, "register; sms 600 \"that is all\"; deregister").succeeds();
         caller.succeeds();
         callee.succeeds();
-        (0..2).for_each(|i| assert_protected(&scene.seen(i), &case));
+        // the other machine's wire has seen two phones register
+        assert_protected(&scene.seen(1), &case);
+        assert_eq!(count(&scene.seen(0), Kind::Other), 0, "{case}");
     }
     scene.ends_clean();
 }
