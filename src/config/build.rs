@@ -208,6 +208,7 @@ impl Builder<'_> {
             allow_held_invite: top.bool("allow_held_invite"),
             precondition: precondition(top).unwrap_or_default(),
             p_called_party_id: top.bool("p_called_party_id"),
+            media_relay: media_relay(top).unwrap_or_default(),
         }
     }
 
@@ -246,6 +247,19 @@ fn registration(top: &Section<'_>) -> RegistrationSettings {
         auth_on_register_only: top.bool("auth_on_register_only"),
         proxy_auth: top.bool("proxy_auth"),
         path: top.text("path").unwrap_or_default().to_owned(),
+    }
+}
+
+/// `media_relay` of a section: a word, or a boolean that stands for `on` or `off`.
+pub(super) fn media_relay(section: &Section<'_>) -> Option<MediaRelay> {
+    let value = section.value("media_relay")?;
+    if let Some(on) = value.data.as_bool() {
+        return Some(if on { MediaRelay::On } else { MediaRelay::Off });
+    }
+    match value.data.as_str()? {
+        "on" => Some(MediaRelay::On),
+        "off" => Some(MediaRelay::Off),
+        _ => Some(MediaRelay::Auto),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Public identities of users and of the echo service, from their string and object forms.
 
-use super::build::{Builder, precondition};
+use super::build::{Builder, media_relay, precondition};
 use super::diagnostic::Severity;
 use super::identity;
 use super::limits::MAX_ANSWER_BODY;
@@ -66,6 +66,7 @@ impl Builder<'_> {
                 rtcp_block: !section.bool("rtcp"),
                 delay: section.seconds("media_delay"),
             },
+            media_relay: media_relay(&section),
             session_timer: self.session_timer(&section),
             precondition: precondition(&section),
         })

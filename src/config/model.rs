@@ -216,6 +216,18 @@ pub enum Precondition {
     Silent,
 }
 
+/// Whether media between users passes through us (`media_relay`, a property of ours).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum MediaRelay {
+    /// Where it would not arrive otherwise, or something is to be done to it.
+    #[default]
+    Auto,
+    /// Always.
+    On,
+    /// Never.
+    Off,
+}
+
 /// Call settings.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CallSettings {
@@ -235,6 +247,8 @@ pub struct CallSettings {
     pub precondition: Precondition,
     /// `p_called_party_id`.
     pub p_called_party_id: bool,
+    /// `media_relay`.
+    pub media_relay: MediaRelay,
 }
 
 impl Default for CallSettings {
@@ -248,6 +262,7 @@ impl Default for CallSettings {
             allow_held_invite: true,
             precondition: Precondition::On,
             p_called_party_id: false,
+            media_relay: MediaRelay::Auto,
         }
     }
 }
@@ -427,6 +442,8 @@ pub struct Impu {
     pub text: bool,
     /// `rtp`, `rtcp`, `media_delay`: what is done to the media packets that this identity sends.
     pub packets: Treatment,
+    /// `media_relay` for calls of this identity, when given.
+    pub media_relay: Option<MediaRelay>,
     /// Session timer of this identity, when given.
     pub session_timer: Option<SessionTimer>,
     /// Precondition mode of this identity, when given.
@@ -473,6 +490,7 @@ impl Impu {
             video: true,
             text: true,
             packets: Treatment::default(),
+            media_relay: None,
             session_timer: None,
             precondition: None,
         }

@@ -18,6 +18,8 @@ const WORDS: Kind = Kind::List(&Kind::Text, 0, 1000);
 const SESSION: Kind = Kind::Any(&[Kind::Int(90, 86_400), Kind::Object(Scope::SessionExpires)]);
 const IMPU_ITEM: Kind = Kind::Any(&[Kind::Identity, Kind::Object(Scope::Impu)]);
 const PRECONDITION: Kind = Kind::Any(&[Kind::Bool, Kind::Word(&["on", "off", "silent"])]);
+/// As it stands for all, and for one identity.
+pub(super) const MEDIA_RELAY: Kind = Kind::Any(&[Kind::Bool, Kind::Word(&["auto", "on", "off"])]);
 const IPSEC: Kind = Kind::Any(&[Kind::Bool, Kind::Word(&["off", "optional", "required"])]);
 const NO_TUN: &str = "IPsec is the kernel's, without a TUN interface";
 const LAST_PORT: i64 = 65_535;
@@ -106,6 +108,13 @@ pub const GLOBAL: &[Property] = &[
     )
     .unit(Unit::Seconds)
     .pending(feature::SESSION_TIMER),
+    property(
+        "media_relay",
+        MEDIA_RELAY,
+        Text("auto"),
+        "Media between users through imsbox: auto (where one phone has IPv4 and the other IPv6, or an identity's media_delay, \
+         rtp or rtcp want it), on, off. true is on, false is off.",
+    ),
     property("100rel", Kind::Bool, Bool(true), "Support reliable provisional responses."),
     property("use183", Kind::Bool, Bool(true), "Send 183 Session Progress."),
     property("early_media", Kind::Bool, Bool(true), "Handle early media."),

@@ -2,6 +2,7 @@
 
 use super::schema::Fallback::{Bool, Nothing, Number, Required, Said, Text};
 use super::schema::{Fallback, Kind, Property, Scope, Unit, feature};
+use super::schema_global::MEDIA_RELAY;
 
 const fn property(name: &'static str, kind: Kind, default: Fallback, doc: &'static str) -> Property {
     Property::new(name, kind, default, doc)
@@ -105,16 +106,21 @@ pub const IMPU: &[Property] = &[
         .but_echo(),
     property("answer_delay", Kind::Number(0.0, HOUR), Number(0.0), "Echo: delay of the answer.")
         .unit(Unit::Seconds),
-    property("media_delay", Kind::Number(0.0, 60.0), Number(0.0), "Delay of media packets.")
-        .unit(Unit::Seconds)
-        .pending(feature::MEDIA)
-        .but_echo(),
-    property("rtp", Kind::Bool, Bool(true), "False does not forward RTP.")
-        .pending_off(feature::MEDIA)
-        .but_echo(),
-    property("rtcp", Kind::Bool, Bool(true), "False does not forward RTCP.")
-        .pending_off(feature::MEDIA)
-        .but_echo(),
+    property(
+        "media_delay",
+        Kind::Number(0.0, 60.0),
+        Number(0.0),
+        "Delay of the media packets that it sends.",
+    )
+    .unit(Unit::Seconds),
+    property("rtp", Kind::Bool, Bool(true), "False does not forward the RTP that it sends."),
+    property("rtcp", Kind::Bool, Bool(true), "False does not forward the RTCP that it sends."),
+    property(
+        "media_relay",
+        MEDIA_RELAY,
+        Said("the global one"),
+        "Media of this identity's calls through imsbox: auto, on, off; of two, on goes before off before auto.",
+    ),
     property("sdp_file", Kind::File, Nothing, "Echo: file that forces the media offered and answered.")
         .pending(feature::MEDIA)
         .aliases(&["sip_file"]),

@@ -1,5 +1,6 @@
 //! What an INVITE is to become: a call to a user, an echo call, or a refusal, before anything is kept of it.
 
+use super::anchoring::Policy;
 use super::destination::Destination;
 use super::echo::Echo;
 use super::echo_media;
@@ -110,7 +111,7 @@ impl Draft {
         let target = Uri::parse(msg.request_uri()).map_or(Target::Unknown, |uri| view.subs.lookup(&uri));
         let (calling, from) = calling_party(view, msg, caller, flow);
         admit_anonymous(view, &calling)?;
-        let (kind, callee) = match target {
+        let (mut kind, callee) = match target {
             Target::Unknown => to_trunk(view, msg, &calling)?,
             Target::User { user, impu } => {
                 let own = caller.binding.filter(|id| is_registered_at(view, *id, msg, flow));
@@ -134,6 +135,9 @@ impl Draft {
         if let (Target::Echo(_), Some(own)) = (target, called.and_then(|i| i.precondition)) {
             // an echo number is the caller's partner
             rules.precondition[Side::Caller as usize] = own;
+        }
+        if let Kind::Bridge(bridge) = &mut kind {
+            bridge.policy = Policy::of(&view.config.call, [from, called]);
         }
         match rules.refused_option(msg) {
             Some(option) => Err(Refusal::extension(option)),

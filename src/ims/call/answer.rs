@@ -3,6 +3,7 @@
 //! The first 2xx is the call; every other one is acknowledged and ended at once. The caller's ACK travels to the callee, so that
 //! an answer in it passes; timers on both halves end a call in which it gets lost.
 
+use super::anchoring;
 use super::fork;
 use super::held;
 use super::own::{self, Purpose, Request};
@@ -111,7 +112,7 @@ pub(super) fn take(
     if let Some(accepted) = call.accepted.last_mut() {
         accepted.is_far_acked = far_ack == FarAck::Sent;
     }
-    call.idle_deadline = None;
+    call.idle_deadline = anchoring::idle_deadline(call, view, leg, cx.now);
     call.become_state(cx.now, State::Start);
     super::media::note(call, cx, msg, Side::Callee);
     super::reinvite::note_session_timer(call, cx, msg);

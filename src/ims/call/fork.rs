@@ -1,10 +1,10 @@
 //! The callee's contacts: groups of equal q ring together, the next group when the one before has failed (RFC 3261 16.6, 16.7).
 
+use super::anchoring;
 use super::destination::next_group;
 use super::forward;
 use super::release::{self, End};
 use super::session::{Call, Failure, LegState};
-use super::setup;
 use super::state::State;
 use crate::ims::core::View;
 use crate::proto::cx::Cx;
@@ -19,7 +19,7 @@ pub(super) fn start_group(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>)
     loop {
         let Some(bridge) = call.bridge_mut() else { return false };
         let Some(group) = next_group(&mut bridge.waiting) else { return false };
-        let started = group.into_iter().filter(|to| setup::start_leg(call, view, cx, *to)).count();
+        let started = group.into_iter().filter(|to| anchoring::start(call, view, cx, *to)).count();
         if started > 0 {
             return true;
         }
@@ -56,10 +56,16 @@ pub(super) fn on_failure(
     if status >= 600 {
         cancel_open(call, view, cx, None, "SIP;cause=603;text=\"declined elsewhere\"");
     }
-    if call.legs.iter().any(|l| l.state.is_open()) || start_group(call, view, cx) {
-        return;
+    go_on(call, view, cx);
+}
+
+/// Lets the next group ring if nobody does any more, or gives up.
+pub(super) fn go_on(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>) {
+    let is_ringing = call.legs.iter().any(|l| l.state.is_open())
+        || call.bridge_mut().is_some_and(|b| b.waiting_for_ports.has_legs());
+    if !is_ringing && !start_group(call, view, cx) {
+        give_up(call, view, cx);
     }
-    give_up(call, view, cx);
 }
 
 /// Nobody has answered for too long: the contacts that were tried are given up, the next ones ring.
@@ -80,7 +86,7 @@ pub(super) fn on_silence(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>) 
 
 /// Nobody is left to ring: the caller gets the best answer there was (RFC 3261 16.7 step 6).
 pub(super) fn give_up(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>) {
-    let best = call.bridge_mut().and_then(|b| b.best.take());
+    let (best, lacks) = call.bridge_mut().map_or((None, None), |b| (b.best.take(), b.lacks));
     let rang = call.state == State::Ringing;
     let (status, response) = match &best {
         // what a phone says of itself is not said of us: a 503 would keep the caller away from us (RFC 3261 21.5.4)
@@ -100,7 +106,7 @@ pub(super) fn give_up(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>) {
             "the trunk asks for credentials, and must accept unauthenticated requests".to_owned()
         }
         (None, 408) => format!("{whose} does not answer"),
-        (None, 503) => "there is no room for another transaction".to_owned(),
+        (None, 503) => lacks.unwrap_or("there is no room for another transaction").to_owned(),
         (None, _) if rang => "nobody took the call".to_owned(),
         (None, _) => format!("{whose} cannot be reached"),
     };
@@ -116,6 +122,9 @@ pub(super) fn cancel_open(
     except: Option<u8>,
     reason: &str,
 ) {
+    if let Some(bridge) = call.bridge_mut() {
+        bridge.waiting_for_ports.drop_legs(view.media, cx.out);
+    }
     for (number, leg) in call.legs.iter_mut().enumerate() {
         if leg.state.is_open() && except != Some(number as u8) {
             leg.state = LegState::Cancelled;

@@ -38,3 +38,6 @@ pub const RETRY_AFTER_SECS: u32 = 5;
 
 /// Streams that one echo call takes; further ones of an offer are refused with port 0. Audio, video, text and one more.
 pub const MAX_ECHO_STREAMS: usize = 4;
+
+/// Streams of one leg that pass through us; further ones of an offer are refused with port 0. As for an echo call.
+pub const MAX_ANCHORED_STREAMS: usize = 4;

@@ -7,6 +7,8 @@
 //! Not here: who may call (dispatch), where contacts are (registrar), retransmission (transaction layer), packets (media table).
 
 mod admit;
+mod anchor;
+mod anchoring;
 mod answer;
 mod destination;
 mod early;
@@ -228,7 +230,10 @@ impl Calls {
     /// The ports of a media session are open, or could not be opened. `false`: no call has that session.
     pub fn on_media_opened(&mut self, view: &mut View<'_>, cx: &mut Cx<'_>, session: u64, ok: bool) {
         let Some(id) = self.opening.remove(&session) else { return };
-        self.with(view, cx, id, |call, view, cx| echo::on_media_opened(call, view, cx, session, ok));
+        self.with(view, cx, id, |call, view, cx| match call.kind {
+            Kind::Echo(_) => echo::on_media_opened(call, view, cx, session, ok),
+            Kind::Bridge(_) => anchoring::on_media_opened(call, view, cx, session, ok),
+        });
     }
 
     /// Runs what is due.
@@ -360,11 +365,13 @@ impl Calls {
         (self.watch.is_touched, self.watch.call) = (true, Some(id));
         let was_running = call.ended.is_none();
         what(call, view, cx);
+        anchoring::sweep(call, view.media, cx.out);
         if was_running && call.ended.is_some() {
             self.ended.push_back(id);
         }
-        if let Kind::Echo(echo) = &call.kind {
-            self.opening.extend(echo.streams.opening().map(|session| (session, id)));
+        match &call.kind {
+            Kind::Echo(echo) => self.opening.extend(echo.streams.opening().map(|session| (session, id))),
+            Kind::Bridge(_) => self.opening.extend(anchoring::opening(call).map(|session| (session, id))),
         }
         let is_over =
             call.ended.as_ref().is_some_and(|e| e.at + LINGER <= cx.now) && call.accepted.is_empty();
@@ -468,6 +475,9 @@ fn on_idle(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>) {
     if (0..call.legs.len()).any(|leg| held::is_held(call, leg as u8)) {
         let end = End::new("the caller's phone was not ready for the answer in time", 480);
         return release::end(call, view, cx, &end);
+    }
+    if call.state.is_answered() {
+        return anchoring::on_idle(call, view, cx);
     }
     fork::on_silence(call, view, cx);
 }

@@ -108,7 +108,11 @@ pub(super) fn on_answer(
         // RFC 3262 4: the answer to a PRACK has nothing to say; one that comes too late is answered 481
         Purpose::Acknowledge => {}
         // an answer that refuses the offer leaves the session as it was (RFC 3261 14.1)
-        Purpose::Renew => call.legs[usize::from(own.leg)].passage.hear(own.to, msg),
+        Purpose::Renew => {
+            let passage = &mut call.legs[usize::from(own.leg)].passage;
+            passage.hear(own.to, msg);
+            passage.settle(view.media, cx.out);
+        }
     }
     if matches!(msg.status(), 408 | 481) {
         lost(call, view, cx, &own, msg.status());

@@ -13,6 +13,7 @@ use crate::ims::trunk;
 use crate::proto::cx::Cx;
 use crate::proto::flow::Flow;
 use crate::proto::upgrade::Upgrade;
+use crate::wire::sdp::Sdp;
 use crate::wire::sip::{HeaderId, Message, Method};
 use smallvec::SmallVec;
 
@@ -44,7 +45,7 @@ pub(super) fn response(
     onward: Onward,
     msg: &Message<'_>,
 ) {
-    let mut body = carry(call, onward.leg, onward.to.other(), msg);
+    let mut body = carry(call, view, cx, onward.leg, onward.to.other(), msg);
     let passage = &mut call.legs[usize::from(onward.leg)].passage;
     match onward.reliability {
         _ if onward.is_said => body = Some(Vec::new()),
@@ -106,7 +107,7 @@ pub(super) fn request(
     rack: Option<(u32, u32)>,
 ) -> Option<(ClientId, u32)> {
     let (flow, upgrade) = flow(call, view, leg, to)?;
-    let body = carry(call, leg, to.other(), msg);
+    let body = carry(call, view, cx, leg, to.other(), msg);
     let cseq = call.dialog_mut(leg, to)?.next_cseq();
     let owner = call.owner(role);
     let dialog = call.legs[usize::from(leg)].dialog(to)?;
@@ -137,7 +138,7 @@ pub(super) fn ack(
     cseq: u32,
     msg: Option<&Message<'_>>,
 ) {
-    let body = msg.and_then(|msg| carry(call, leg, to.other(), msg));
+    let body = msg.and_then(|msg| carry(call, view, cx, leg, to.other(), msg));
     let entry = &mut call.legs[usize::from(leg)];
     let memos = &mut entry.acks[to as usize];
     if memos[0].cseq != Some(cseq) {
@@ -237,8 +238,30 @@ fn far<'m, 'b>(call: &Call, to: Side, msg: &'m Message<'b>) -> Option<&'m Messag
     (!call.rules.is_plain(to)).then_some(msg)
 }
 
-/// The body of a message as it passes from one side of a leg to the other; `None`: as it came.
-fn carry(call: &mut Call, leg: u8, from: Side, msg: &Message<'_>) -> Option<Vec<u8>> {
+/// The body of a message as it passes from one side of a leg to the other; `None`: as it came. What it says of addresses is put
+/// into effect where the media passes through us.
+fn carry(
+    call: &mut Call,
+    view: &mut View<'_>,
+    cx: &mut Cx<'_>,
+    leg: u8,
+    from: Side,
+    msg: &Message<'_>,
+) -> Option<Vec<u8>> {
     let Call { legs, rules, .. } = call;
-    legs.get_mut(usize::from(leg))?.passage.carry(rules, from, msg, false)
+    let passage = &mut legs.get_mut(usize::from(leg))?.passage;
+    let sdp = description(msg).filter(|_| msg.status() < 300).and_then(|d| Sdp::parse(d).ok());
+    let (Some(anchor), Some(sdp)) = (&mut passage.anchor, sdp) else {
+        return passage.carry(rules, from, msg, false);
+    };
+    // a request has seen to its ports before (anchoring); a response or an ACK does not wait for them
+    anchor.prepare(cx.now, view.media, cx.out, Some(&sdp));
+    let is_first = passage.said(from).is_none();
+    let body = passage.carry(rules, from, msg, false);
+    // RFC 3264 8: until it is answered, an offer changes nothing of a session that runs
+    let proposes = msg.status() == 0 && matches!(msg.method(), Method::Invite | Method::Update);
+    if is_first || !proposes {
+        passage.settle(view.media, cx.out);
+    }
+    body
 }

@@ -1,12 +1,16 @@
 //! The session descriptions of a leg on their way from one side to the other: what each side said and was told last, and what
 //! is changed in between.
 //!
-//! Without a reason every octet passes. Reasons are the configuration (`rules`) and preconditions that only one side uses.
+//! Without a reason every octet passes. Reasons are the configuration (`rules`), preconditions that only one side uses, and media
+//! that passes through us (`anchor`).
 
+use super::anchor::Anchor;
 use super::media::description;
 use super::preconditions::{self, Mode};
 use super::rules::Rules;
 use super::tag::Side;
+use crate::proto::media::table::MediaTable;
+use crate::proto::outbox::Outbox;
 use crate::wire::sdp::edit::{Edit, MediaEdit};
 use crate::wire::sdp::precondition::QosLine;
 use crate::wire::sdp::session::Line;
@@ -15,8 +19,10 @@ use crate::wire::sip::Message;
 use std::sync::Arc;
 
 /// The descriptions of one leg.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub(super) struct Passage {
+    /// The media, where it passes through us.
+    pub(super) anchor: Option<Box<Anchor>>,
     /// Who uses preconditions.
     pub(super) mode: Mode,
     /// What each side said last, as it came.
@@ -44,6 +50,11 @@ impl Passage {
     ) -> Option<Vec<u8>> {
         let came = description(msg)?;
         let sdp = Sdp::parse(came).ok()?;
+        if msg.status() >= 300 {
+            // RFC 3261 21.4.26: it tells what would be taken, and settles nothing
+            let edit = self.edit_streams(rules, from, &sdp, begins);
+            return (!edit.is_nothing()).then(|| in_place_of(msg.body(), came, &edit.apply(&sdp)));
+        }
         let said = Arc::from(came);
         self.said[from as usize] = Some(Arc::clone(&said));
         let edit = self.edit(rules, from, &sdp, begins);
@@ -69,7 +80,7 @@ impl Passage {
 
     /// Takes note of a description that a side has sent in answer to an offer of ours.
     pub(super) fn hear(&mut self, from: Side, msg: &Message<'_>) {
-        if let Some(said) = description(msg) {
+        if let Some(said) = description(msg).filter(|_| msg.status() < 300) {
             self.said[from as usize] = Some(Arc::from(said));
         }
     }
@@ -139,6 +150,15 @@ impl Passage {
 
     /// What is changed in a description on its way from a side to the other.
     fn edit(&self, rules: &Rules, from: Side, sdp: &Sdp<'_>, begins: bool) -> Edit {
+        let mut edit = self.edit_streams(rules, from, sdp, begins);
+        if let Some(anchor) = &self.anchor {
+            anchor.edit(&mut edit, from.other(), sdp);
+        }
+        edit
+    }
+
+    /// The same, but for addresses.
+    fn edit_streams(&self, rules: &Rules, from: Side, sdp: &Sdp<'_>, begins: bool) -> Edit {
         let to = from.other();
         let unholds = begins && rules.unholds(sdp);
         let theirs = self.said(to);
@@ -163,6 +183,13 @@ impl Passage {
         let is_same = Sdp::parse(&new).is_ok_and(|new| without_origin(&new).eq(without_origin(&before)));
         edit.version = version.map(|v| v + u64::from(!is_same));
         edit.apply(sdp)
+    }
+
+    /// Puts into effect, where the media passes through us, what both sides have said last.
+    pub(super) fn settle(&mut self, media: &mut MediaTable, out: &mut Outbox) {
+        let Some(mut anchor) = self.anchor.take() else { return };
+        anchor.settle(media, out, [Side::Caller, Side::Callee].map(|side| self.said(side)));
+        self.anchor = Some(anchor);
     }
 
     /// What a side said last, as it came.

@@ -3,6 +3,7 @@
 //!
 //! Each of the two dialogs counts its own CSeq. Offers, answers, glare (491) and session timers are the phones' business.
 
+use super::anchoring;
 use super::answer;
 use super::fork::TRUNK_CHALLENGES;
 use super::forward;
@@ -36,6 +37,9 @@ pub(super) fn on_request(
     if msg.method() == Method::Update && answer_for_other(call, view, cx, tx, msg, (leg, from)) {
         return held::release_if_ready(call, view, cx, leg);
     }
+    if !anchoring::admit(call, view, cx, tx, msg, (leg, from)) {
+        return;
+    }
     let rack = match msg.method() {
         Method::Prack => match prack(call, view, cx, tx, msg, (leg, from)) {
             Some(rack) => Some(rack),
@@ -63,6 +67,7 @@ pub(super) fn on_request(
     if call.invite.is_some() {
         call.idle_deadline = Some(cx.now + view.config.call.dialog_timeout);
     }
+    anchoring::touch(call, view, cx.now);
 }
 
 /// The status that a request is refused with, if it is not passed on.
@@ -72,13 +77,15 @@ fn admit(call: &mut Call, msg: &Message<'_>, leg: u8, from: Side) -> Option<u16>
     if is_over || entry.dialog(from.other()).is_none() {
         return Some(481);
     }
-    let relays = &call.bridge_mut()?.relays;
-    if relays.len() >= MAX_RELAYS {
+    let bridge = call.bridge_mut()?;
+    let (relays, waiting) = (&bridge.relays, &bridge.waiting_for_ports);
+    if relays.len() + waiting.offer_count() >= MAX_RELAYS {
         return Some(500);
     }
     // RFC 3261 14.2: a second INVITE of one side before the first has its final answer
     let overlaps = |r: &Relay| r.method == Method::Invite && r.from == from && r.leg == leg;
-    if msg.method() == Method::Invite && relays.iter().any(overlaps) {
+    let is_second = relays.iter().any(overlaps) || waiting.has_invite(leg, from);
+    if msg.method() == Method::Invite && is_second {
         return Some(500);
     }
     // RFC 3261 14.1: no re-INVITE while the first INVITE is open, or one of that side's waits for its ACK: the far phone has
@@ -192,6 +199,7 @@ pub(super) fn on_answer(
     let onward = Onward { tx, leg, to, status: msg.status(), reliability, is_said: false };
     pass::response(call, view, cx, onward, msg);
     super::media::note(call, cx, msg, far);
+    anchoring::touch(call, view, cx.now);
     note_session_timer(call, cx, msg);
     match msg.status() {
         200..300 if relay.method == Method::Invite => {

@@ -118,6 +118,7 @@ pub(super) fn refuse(
 /// Requests that wait for the other side's answer: they get one from us, and what we asked the other side is cancelled.
 fn finish_relays(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, reason: &str) {
     let Some(bridge) = call.bridge_mut() else { return };
+    bridge.waiting_for_ports.take_offers().for_each(|tx| answer_pending(view, cx, tx));
     let open = std::mem::take(&mut bridge.relays);
     for relay in open {
         answer_pending(view, cx, relay.server);

@@ -3,6 +3,7 @@
 //! Towards each contact of the callee a call has one leg with two dialogs that never mix: `up` faces the caller (we are its UAS,
 //! one early dialog per leg, RFC 3261 12.1), `down` faces that contact (we are its UAC). An echo call has one leg without `down`.
 
+use super::anchoring::{Policy, Waiting as WaitingForPorts};
 use super::destination::Destination;
 use super::echo::Echo;
 use super::forward::Privacy;
@@ -151,6 +152,11 @@ pub(super) struct Bridge {
     pub(super) next_relay: u16,
     /// The session timer that the phones agreed on, and when it runs out (RFC 4028).
     pub(super) session_timer: Option<(Duration, Instant)>,
+    /// What is wanted of its media.
+    pub(super) policy: Policy,
+    pub(super) waiting_for_ports: WaitingForPorts,
+    /// What there was no room for, where that is why nobody could be called.
+    pub(super) lacks: Option<&'static str>,
     /// The streams that the last description names.
     pub(super) medias: SmallVec<[(MediaKind, Direction); 2]>,
 }

@@ -1,5 +1,6 @@
 //! The INVITE of a call between users: whom it reaches, and what each of their contacts is sent (RFC 3261 16.6, TS 24.229).
 
+use super::anchor::Anchor;
 use super::destination::{Destination, Way};
 use super::fork;
 use super::forward::Options;
@@ -25,8 +26,15 @@ pub(super) fn start(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>) {
     }
 }
 
-/// Sends the INVITE to one destination. `false`: it has gone meanwhile, or there is no room for the transaction.
-pub(super) fn start_leg(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, to: Destination) -> bool {
+/// Sends the INVITE to one destination, by way of its anchor if there is one, which the leg takes over. `false`: it has gone
+/// meanwhile, or there is no room for the transaction.
+pub(super) fn start_leg(
+    call: &mut Call,
+    view: &mut View<'_>,
+    cx: &mut Cx<'_>,
+    to: Destination,
+    anchor: &mut Option<Box<Anchor>>,
+) -> bool {
     let (Some(way), Some(invite)) = (to.way(view, cx, &call.callee), &call.invite) else { return false };
     let number = u8::try_from(call.legs.len()).expect("legs are capped far below 256");
     let tags = [Side::Caller, Side::Callee].map(|side| new_tag(call.place(number, side), view));
@@ -35,15 +43,9 @@ pub(super) fn start_leg(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, t
     let begin = preconditions::Begin { is_mmtel: way.is_mmtel, may_insert: may_insert(call, view) };
     let mode = Mode::begin(&call.rules, &msg, offer.as_ref(), begin);
     let mut passage = Passage::new(mode);
+    passage.anchor = anchor.take();
     let body = passage.carry(&call.rules, Side::Caller, &msg, true);
-    let is_reliable = call.rules.reliable(Side::Callee)
-        && (reliable::ability(call) != Ability::No || may_be_reliable(&way, &msg));
-    let supported: &[&str] = match (is_reliable, mode.uses(Side::Callee)) {
-        (true, true) => BOTH_TAGS,
-        (true, false) => &[reliable::TAG],
-        (false, true) => &[preconditions::TAG],
-        (false, false) => &[],
-    };
+    let supported = supported(call, &way, &msg, mode);
     let opening = Opening {
         method: Method::Invite,
         call_id: view.txs.new_token(),
@@ -65,11 +67,16 @@ pub(super) fn start_leg(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, t
             if let Some(bridge) = call.bridge_mut() {
                 bridge.best.get_or_insert(failure);
             }
+            *anchor = passage.anchor;
             return false;
         }
     };
     let history = History::new(call.history.index + 1 + u32::from(number), view.txs.new_token());
     let cseq = msg.cseq().map_or(0, |c| c.number);
+    if let Some(anchor) = &mut passage.anchor {
+        anchor.name(view.media, Side::Callee, history.index);
+    }
+    passage.settle(view.media, cx.out);
     call.legs.push(Leg {
         state: LegState::Calling,
         to: Some(to),
@@ -92,6 +99,18 @@ pub(super) fn start_leg(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, t
 /// to wait for a bearer that nobody sets up takes no call.
 fn may_insert(call: &Call, view: &View<'_>) -> bool {
     call.callee.impu(view.subs).is_some_and(|impu| impu.precondition == Some(Precondition::On))
+}
+
+/// The option tags that a phone is offered.
+fn supported(call: &Call, way: &Way<'_>, invite: &Message<'_>, mode: Mode) -> &'static [&'static str] {
+    let is_reliable = call.rules.reliable(Side::Callee)
+        && (reliable::ability(call) != Ability::No || may_be_reliable(way, invite));
+    match (is_reliable, mode.uses(Side::Callee)) {
+        (true, true) => BOTH_TAGS,
+        (true, false) => &[reliable::TAG],
+        (false, true) => &[preconditions::TAG],
+        (false, false) => &[],
+    }
 }
 
 /// Whether a phone is offered reliable answers that the caller does not take: phones of TS 24.229 expect them; we acknowledge

@@ -17,7 +17,7 @@ pub(super) fn of(call: &Call, now: Instant, media: &MediaTable) -> Vec<DialogVie
     }
     let caller = DialogView {
         peer_session_id: shown_leg(call).map(|l| l.history.session_id()),
-        medias: with_codecs(bridged(call, Side::Caller), &call.history),
+        medias: with_codecs(bridged(call, shown_leg(call), Side::Caller, media), &call.history),
         ..dialog(call, &call.history, now, "server")
     };
     let callee = |leg: &Leg| {
@@ -25,7 +25,11 @@ pub(super) fn of(call: &Call, now: Instant, media: &MediaTable) -> Vec<DialogVie
         let view = dialog(call, &leg.history, now, "client");
         DialogView {
             peer_session_id: Some(call.history.session_id()),
-            medias: if is_over { Vec::new() } else { with_codecs(bridged(call, Side::Callee), &leg.history) },
+            medias: if is_over {
+                Vec::new()
+            } else {
+                with_codecs(bridged(call, Some(leg), Side::Callee, media), &leg.history)
+            },
             state: if is_over { State::Stop.name() } else { view.state },
             reason: if is_over { end_of(call, leg) } else { view.reason },
             ..view
@@ -73,14 +77,20 @@ fn shown_leg(call: &Call) -> Option<&Leg> {
     call.legs.get(usize::from(call.answered_leg().unwrap_or(0)))
 }
 
-/// The streams of a call between users, whose packets do not pass here.
-fn bridged(call: &Call, side: Side) -> Vec<MediaView> {
+/// The streams of a call between users, with what has gone through them where their packets pass here.
+fn bridged(call: &Call, leg: Option<&Leg>, side: Side, media: &MediaTable) -> Vec<MediaView> {
     let Kind::Bridge(bridge) = &call.kind else { return Vec::new() };
-    let view = |(kind, direction): &(MediaKind, Direction)| {
+    let anchor = leg.and_then(|leg| leg.passage.anchor.as_ref());
+    let view = |(at, (kind, direction)): (usize, &(MediaKind, Direction))| {
         let dir = if side == Side::Caller { *direction } else { direction.reversed() };
-        MediaView::new(kind.name(), dir.name())
+        let view = MediaView::new(kind.name(), dir.name());
+        let nth = bridge.medias[..at].iter().filter(|(k, _)| k == kind).count();
+        match anchor.and_then(|anchor| anchor.view(media, side, *kind, nth)) {
+            Some(packets) => view.with_packets(&packets),
+            None => view,
+        }
     };
-    bridge.medias.iter().map(view).collect()
+    bridge.medias.iter().enumerate().map(view).collect()
 }
 
 /// The streams with the codecs that the last answer on this side names for them.

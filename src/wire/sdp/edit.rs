@@ -27,6 +27,8 @@ pub struct MediaEdit {
     pub refused: bool,
     /// Where the stream is received instead: RTP there, RTCP one port above, or on the same port with `a=rtcp-mux`.
     pub receiver: Option<SocketAddr>,
+    /// The address that stays, though the session's changes: it is put in where the stream has no `c=` line of its own.
+    pub keeps: Option<IpAddr>,
     /// Its precondition lines.
     pub qos: QosEdit,
     /// Its direction.
@@ -86,6 +88,7 @@ impl Edit {
         match (line.letter, self.address) {
             (b'o', _) => self.origin(w, line.value),
             (b'c', Some(ip)) => _ = w.line('c', format_args!("IN {} {ip}", family(ip))),
+            (b'a', Some(_)) if tells_of_paths(line.value) => {}
             _ => _ = w.raw_line(line.letter, line.value),
         }
     }
@@ -115,8 +118,9 @@ impl MediaEdit {
             (false, Some(at)) if media.port != 0 => _ = w.media_line(media, at.port()),
             _ => _ = w.raw_line(first.letter, first.value),
         }
-        if let Some(at) = self.receiver {
-            w.line('c', format_args!("IN {} {}", family(at.ip()), at.ip()));
+        let own = media.lines().any(|line| line.letter == b'c');
+        if let Some(ip) = self.receiver.map(|at| at.ip()).or(self.keeps.filter(|_| !own)) {
+            w.line('c', format_args!("IN {} {ip}", family(ip)));
         }
         lines.filter(|line| self.keeps(line)).for_each(|line| _ = w.raw_line(line.letter, line.value));
         if let Some(direction) = self.direction {
@@ -144,6 +148,14 @@ fn tells_of_addresses(attribute: &[u8]) -> bool {
     const NAMES: [&str; 6] =
         ["rtcp", "candidate", "remote-candidates", "ice-ufrag", "ice-pwd", "end-of-candidates"];
     NAMES.iter().any(|name| attribute_value(trim(attribute), name).is_some())
+}
+
+/// Attributes of a session that say how its streams share addresses, or how paths are looked for: RFC 9143, RFC 8839.
+fn tells_of_paths(attribute: &[u8]) -> bool {
+    const NAMES: [&str; 4] = ["ice-lite", "ice-options", "ice-ufrag", "ice-pwd"];
+    let attribute = trim(attribute);
+    NAMES.iter().any(|name| attribute_value(attribute, name).is_some())
+        || attribute_value(attribute, "group").is_some_and(|group| group.starts_with(b"BUNDLE"))
 }
 
 impl Segments {
@@ -201,6 +213,33 @@ mod tests {
         let want = "v=0\r\no=rue 7 2 IN IP6 2001:db8::1\r\ns=-\r\nc=IN IP6 2001:db8::1\r\nb=AS:41\r\nt=0 0\r\na=x-odd:1\r\n\
             m=audio 10000 RTP/AVP 104 8\r\nc=IN IP6 2001:db8::1\r\na=rtpmap:104 AMR-WB/16000/1\r\na=sendrecv\r\n\
             m=video 0 RTP/AVP 99\r\na=sendrecv\r\n";
+        assert_eq!(edited(&edit), want);
+    }
+
+    #[test]
+    fn what_says_how_streams_share_addresses_goes_with_the_addresses() {
+        let offer = OFFER.replace(
+            "a=x-odd:1\r\n",
+            "a=x-odd:1\r\na=group:BUNDLE 0 1\r\na=group:LS 0 1\r\na=ice-options:x\r\n",
+        );
+        let sdp = Sdp::parse(offer.as_bytes()).unwrap();
+        assert_eq!(Edit::default().apply(&sdp), offer.as_bytes());
+        let edit = Edit { address: Some("10.0.0.1".parse().unwrap()), ..Edit::default() };
+        let want = offer.replace("a=group:BUNDLE 0 1\r\n", "").replace("a=ice-options:x\r\n", "");
+        assert_eq!(String::from_utf8(edit.apply(&sdp)).unwrap(), want);
+    }
+
+    #[test]
+    fn a_stream_can_keep_the_session_s_address() {
+        let keeps = MediaEdit { keeps: Some("10.0.0.1".parse().unwrap()), ..MediaEdit::default() };
+        let address = Some("192.0.2.1".parse().unwrap());
+        let edit = Edit { address, medias: [keeps; 2].into_iter().collect(), ..Edit::default() };
+        let want = OFFER
+            .replace(
+                "IN IP4 10.0.0.1\r\ns=-\r\nc=IN IP4 10.0.0.1",
+                "IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1",
+            )
+            .replace("RTP/AVP 99\r\n", "RTP/AVP 99\r\nc=IN IP4 10.0.0.1\r\n");
         assert_eq!(edited(&edit), want);
     }
 
