@@ -35,9 +35,11 @@ impl Builder<'_> {
             Data::Object(object) => Section::new(object, Scope::Impu, item.at),
             _ => return None,
         };
-        let domain = section.text("domain").filter(|domain| !domain.is_empty()).unwrap_or(domain);
+        let own_domain = section.text("domain").filter(|domain| !domain.is_empty());
+        let domain = own_domain.unwrap_or(domain);
         Some(Impu {
             uri: identity::uri(section.text("impu")?, domain),
+            domain: own_domain.map(str::to_owned),
             pattern: section.string("match"),
             barred: false,
             asserted: section.bool("asserted"),

@@ -394,6 +394,8 @@ pub struct User {
 pub struct Impu {
     /// The identity: a complete URI (`sip:user@domain`, `tel:+33…`, `urn:service:sos`).
     pub uri: String,
+    /// `domain`, when given: a SIP identity has it in `uri`, the SIP form of a number takes it.
+    pub domain: Option<String>,
     /// POSIX extended regular expression over an IMPU in a header (`match`), when given.
     pub pattern: Option<String>,
     /// The identity is usable in REGISTER only and never asserted (TS 23.003 13.4B).
@@ -466,6 +468,7 @@ impl Impu {
     pub fn new(uri: impl Into<String>) -> Self {
         Impu {
             uri: uri.into(),
+            domain: None,
             pattern: None,
             barred: false,
             asserted: false,

@@ -4,37 +4,82 @@
 
 use crate::config::model::{Impu, User};
 use crate::ims::subscriber::{Subscribers, UserId};
-use crate::wire::identities::{imei_of_instance, same_imei};
+use crate::wire::identities::same_imei;
 use crate::wire::sip::{HeaderId, Message, NameAddr, Scheme, Uri};
 use crate::wire::telephone::{Number, Telephone};
 use smallvec::SmallVec;
 
-/// Header values for P-Asserted-Identity of a request that `user` sends: the preferred identity if it is one of the user's
-/// that may be shown, else the default one; with the tel and the SIP form of a number (RFC 3325 9.1 allows one of each).
-/// Empty when every identity is barred. Where phones share a SIM, none stands for what is tied to another's IMEI.
-pub fn asserted(subscribers: &Subscribers, user: UserId, message: &Message<'_>) -> SmallVec<[String; 2]> {
+/// Whose identity is asserted: a user, on one of the user's phones.
+#[derive(Clone, Copy, Debug)]
+pub struct Speaker<'a> {
+    /// The user.
+    pub user: UserId,
+    /// The phone's IMEI, when it is known.
+    pub imei: Option<&'a str>,
+    /// The identity that was called, as an index into [`User::impus`], where the user answers.
+    pub called: Option<usize>,
+}
+
+/// The identity that stands for who sends `message`: the preferred one if it is one of the user's that may be shown (RFC 3325
+/// 9.2); else the one marked `asserted`, the one that was called (TS 24.229 5.2.6.4.4), the default one. Where phones share a
+/// SIM, none stands for what is tied to another's IMEI. An index into [`User::impus`]; none when all are barred.
+pub fn speaking(subscribers: &Subscribers, speaker: Speaker<'_>, message: &Message<'_>) -> Option<usize> {
+    let profile = subscribers.user(speaker.user);
+    let imei = speaker.imei;
     let preferred = message
         .values(HeaderId::PPreferredIdentity)
-        .filter_map(NameAddr::parse)
-        .filter_map(|address| address.uri)
-        .find_map(|uri| shown_identity(subscribers, user, &uri));
-    let profile = subscribers.user(user);
-    let instance = message.contacts().flatten().find_map(|contact| contact.params.get("+sip.instance"));
-    let imei = instance.and_then(imei_of_instance);
-    let imei = imei.as_deref();
-    // a phone that does not say which it is may be the one that it names
-    let preferred = preferred.filter(|&at| imei.is_none() || is_for(profile, &profile.impus[at], imei));
-    match preferred.or_else(|| default_for(profile, imei)).or_else(|| default_impu(profile)) {
-        Some(impu) => {
-            let mut forms = asserted_forms(&profile.impus[impu], &profile.domain);
-            // TS 24.229 5.4.3.2: a name is accompanied by the user's number, which is what a phone shows of a caller
-            if !forms.iter().any(|form| form.contains("<tel:")) {
-                let number = associated(profile, imei).into_iter().find(|uri| uri.starts_with("tel:"));
-                forms.extend(number.map(|uri| format!("<{uri}>")));
-            }
-            forms
-        }
-        None => SmallVec::new(),
+        .filter_map(|value| NameAddr::parse(value)?.uri)
+        .find_map(|uri| shown_identity(subscribers, speaker.user, &uri))
+        // a phone that does not say which it is may be the one that it names
+        .filter(|&at| imei.is_none() || is_for(profile, &profile.impus[at], imei));
+    let default = || default_for(profile, imei).or_else(|| default_impu(profile));
+    let is_marked = |at: usize| profile.impus[at].asserted;
+    let called = speaker.called.filter(|&at| {
+        is_shown(&profile.impus[at])
+            && is_for(profile, &profile.impus[at], imei)
+            && !default().is_some_and(is_marked)
+    });
+    preferred.or(called).or_else(default)
+}
+
+/// Header values for P-Asserted-Identity of what a user sends: of [`speaking`], with the tel and the SIP form of a number (RFC
+/// 3325 9.1 allows one of each). Empty when every identity is barred.
+pub fn asserted(
+    subscribers: &Subscribers,
+    speaker: Speaker<'_>,
+    message: &Message<'_>,
+) -> SmallVec<[String; 2]> {
+    let profile = subscribers.user(speaker.user);
+    let Some(impu) = speaking(subscribers, speaker, message) else { return SmallVec::new() };
+    let mut forms = asserted_forms(&profile.impus[impu], Some(&profile.domain));
+    // TS 24.229 5.4.3.2: a name is accompanied by the user's number, which is what a phone shows of a caller
+    if !forms.iter().any(|form| form.contains("<tel:")) {
+        let number = associated(profile, speaker.imei).into_iter().find(|uri| uri.starts_with("tel:"));
+        forms.extend(number.map(|uri| format!("<{uri}>")));
+    }
+    forms
+}
+
+/// Header values for P-Asserted-Identity of an echo number, which `domain` has; none of one that is `anonymous` or no number or
+/// name of its own.
+pub fn of_echo(echo: &Impu, domain: Option<&str>) -> SmallVec<[String; 2]> {
+    let is_urn = Uri::parse(echo.uri.as_bytes()).is_none_or(|uri| uri.scheme == Scheme::Urn);
+    if echo.anonymous || is_urn { SmallVec::new() } else { asserted_forms(echo, domain) }
+}
+
+/// The identity that phones of the user are called by instead of their contact: the called one if it is `preferred`, else the
+/// first of the phone's that is.
+pub fn request_uri(user: &User, called: Option<usize>, imei: Option<&str>) -> Option<String> {
+    let is_one = |impu: &&Impu| impu.preferred && is_for(user, impu, imei);
+    let called = called.map(|at| &user.impus[at]).filter(is_one);
+    called.or_else(|| user.impus.iter().find(is_one)).map(uri_of)
+}
+
+/// The URI of an identity as it is shown, with `;user=phone` where `phone` is set.
+pub fn uri_of(impu: &Impu) -> String {
+    match Uri::parse(impu.uri.as_bytes()) {
+        Some(uri) if matches!(uri.scheme, Scheme::Sip | Scheme::Sips) => with_phone(&uri, impu, impu.phone),
+        _ => impu.uri.clone(),
     }
 }
 
@@ -72,7 +117,7 @@ pub fn associated(user: &User, imei: Option<&str>) -> Vec<String> {
         default.into_iter().chain(others).map(|at| &user.impus[at]).filter(|impu| is_for(user, impu, imei))
     {
         let Some(uri) = shown_uri(impu) else { continue };
-        push_new(&mut uris, impu.uri.clone());
+        push_new(&mut uris, uri_of(impu));
         if let Some(number) = tel_number(&uri) {
             push_new(&mut uris, format!("tel:{number}"));
         }
@@ -101,14 +146,17 @@ fn shown_identity(subscribers: &Subscribers, user: UserId, uri: &Uri<'_>) -> Opt
     (owner == user && is_shown(&subscribers.user(user).impus[impu])).then_some(impu)
 }
 
-fn asserted_forms(impu: &Impu, domain: &str) -> SmallVec<[String; 2]> {
+fn asserted_forms(impu: &Impu, domain: Option<&str>) -> SmallVec<[String; 2]> {
     let Some(uri) = Uri::parse(impu.uri.as_bytes()) else { return SmallVec::new() };
     let display = impu.display_name.as_deref().map(quoted).unwrap_or_default();
     let verstat = impu.verstat.as_deref().map(|v| format!(";verstat={v}")).unwrap_or_default();
+    let domain = impu.domain.as_deref().or(domain);
     let (sip, tel) = match uri.scheme {
-        Scheme::Tel => (sip_form(&uri, domain), Some(impu.uri.clone())),
+        Scheme::Tel => (domain.and_then(|domain| sip_form(&uri, domain)), Some(impu.uri.clone())),
         Scheme::Sip | Scheme::Sips => {
-            (Some(with_phone(&uri, impu)), tel_number(&uri).map(|number| format!("tel:{number}")))
+            let is_global = Telephone::of(&uri).is_some_and(|t| t.number.is_global());
+            let tel = tel_number(&uri).map(|number| format!("tel:{number}"));
+            (Some(with_phone(&uri, impu, impu.phone || is_global)), tel)
         }
         Scheme::Urn | Scheme::Other => (Some(impu.uri.clone()), None),
     };
@@ -121,10 +169,9 @@ fn asserted_forms(impu: &Impu, domain: &str) -> SmallVec<[String; 2]> {
     [sip, tel].into_iter().flatten().map(|text| format!("{display}<{text}>")).collect()
 }
 
-/// The SIP URI as configured, with `user=phone` where the number asks for it.
-fn with_phone(uri: &Uri<'_>, impu: &Impu) -> String {
-    let number = Telephone::of(uri).is_some_and(|t| t.number.is_global());
-    let add = (impu.phone || number) && !uri.params.has("user");
+/// The SIP URI as configured, with `user=phone` if `phone`.
+fn with_phone(uri: &Uri<'_>, impu: &Impu, phone: bool) -> String {
+    let add = phone && !uri.params.has("user");
     format!("{}{}", impu.uri, if add { ";user=phone" } else { "" })
 }
 
@@ -182,7 +229,8 @@ mod tests {
         let text = format!("INVITE tel:1 SIP/2.0\r\nP-Preferred-Identity: {preferred}\r\n\r\n");
         let mut index = Index::new();
         let message = Message::parse(text.as_bytes(), &mut index).expect("a message");
-        asserted(&subscribers(), UserId(0), &message).into_vec()
+        let alice = Speaker { user: UserId(0), imei: None, called: None };
+        asserted(&subscribers(), alice, &message).into_vec()
     }
 
     #[test]

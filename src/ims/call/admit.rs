@@ -22,14 +22,17 @@ use crate::base::trace::{Level, Subject};
 use crate::config::model::Impu;
 use crate::ims::core::View;
 use crate::ims::dispatch::Caller;
+use crate::ims::identity::{self, Speaker};
 use crate::ims::registrar::binding::{Binding, DEFAULT_Q};
 use crate::ims::subscriber::{Target, UserId};
 use crate::ims::trunk;
 use crate::proto::cx::Cx;
 use crate::proto::flow::Flow;
+use crate::wire::identities::imei_of_instance;
 use crate::wire::sdp::Sdp;
 use crate::wire::sip::text::lossy;
 use crate::wire::sip::{HeaderId, Message, NameAddr, Uri};
+use arrayvec::ArrayString;
 use smallvec::SmallVec;
 
 /// The warn-code of a text for people (RFC 3261 20.43).
@@ -117,7 +120,7 @@ impl Draft {
                 let own = caller.binding.filter(|id| is_registered_at(view, *id, msg, flow));
                 let waiting = contacts(view, cx, user, impu, own)?;
                 let called = &view.subs.user(user).impus[impu];
-                let privacy = Privacy { hides_identity: called.anonymous, hides_from: false };
+                let privacy = if called.anonymous { Privacy::ALL } else { Privacy::default() };
                 let (user, impu_index, uri) = (Some(user), Some(impu), called.uri.clone());
                 (bridge(waiting), Party { user, impu_index, uri, privacy, ..Party::default() })
             }
@@ -217,11 +220,13 @@ pub(in crate::ims) fn contacts(
 ) -> Result<Waiting, Refusal> {
     let all = view.registrar.targets(user, cx.now);
     let profile = view.subs.user(user);
-    // an identity may be there several times, tied to the IMEIs of several phones (manual 5.2.1 `imei`)
+    // an identity may be there several times, tied to the IMEIs of several phones; without multi_sim that means nothing (manual
+    // 5.2.1 `imei`)
     let same = || profile.impus.iter().filter(|other| other.uri == profile.impus[impu].uri);
     let q = |id: Id<Binding>| {
         let binding = view.registrar.binding(id)?;
-        let reaches = |imei: Option<&str>| imei.is_none_or(|wanted| binding.has_imei(wanted));
+        let reaches =
+            |imei: Option<&str>| imei.is_none_or(|wanted| !profile.multi_sim || binding.has_imei(wanted));
         same()
             .any(|identity| reaches(identity.imei.as_deref()))
             .then_some((Destination::Contact(id), binding.contact.q))
@@ -271,23 +276,28 @@ pub(in crate::ims) fn calling_party<'v>(
         return (trunk_party(msg), None);
     }
     let user = caller.user;
-    let preferred = msg.values(HeaderId::PPreferredIdentity).next().and_then(NameAddr::parse);
-    let known = [preferred.and_then(|p| p.uri), from.and_then(|f| f.uri)]
-        .into_iter()
-        .flatten()
+    let preferred = msg.values(HeaderId::PPreferredIdentity).filter_map(|v| NameAddr::parse(v)?.uri);
+    let known = preferred
+        .chain(from.and_then(|f| f.uri))
         .find_map(|uri| view.subs.lookup_user(&uri).filter(|(id, _)| Some(*id) == user));
     let known = known.map(|(user, impu)| &view.subs.user(user).impus[impu]);
+    let imei = imei_of(view, msg, caller.binding);
+    let speaker = user.map(|user| Speaker { user, imei: imei.as_deref(), called: None });
+    let shown = speaker.and_then(|speaker| {
+        identity::speaking(view.subs, speaker, msg).map(|at| &view.subs.user(speaker.user).impus[at])
+    });
     let uri = match known {
         Some(impu) => impu.uri.clone(),
         None => from.map_or_else(String::new, |f| lossy(f.uri_text).into_owned()),
     };
     let binding = caller.binding;
     let follows_binding = binding.is_some_and(|id| is_registered_at(view, id, msg, flow));
-    let privacy = match known {
-        Some(impu) if impu.anonymous => Privacy { hides_identity: true, hides_from: true },
-        _ => Privacy::of(msg),
+    // TS 24.607 4.5.2.4: what is withheld for good stays so, whatever the phone says of a single call
+    let privacy = match [known, shown].into_iter().flatten().any(|impu| impu.anonymous) {
+        true => Privacy::ALL,
+        false => Privacy::of(msg),
     };
-    (Party { user, uri, binding, follows_binding, privacy, ..Party::default() }, known)
+    (Party { user, uri, binding, imei, follows_binding, privacy, ..Party::default() }, known)
 }
 
 /// Somebody behind the trunk.
@@ -297,6 +307,15 @@ fn trunk_party(msg: &Message<'_>) -> Party {
     let named = known.or(msg.from()).map(|address| lossy(address.uri_text).into_owned());
     let privacy = trunk::privacy(msg);
     Party { uri: named.unwrap_or_default(), is_trunk: true, privacy, ..Party::default() }
+}
+
+/// The IMEI of the phone that sent a request: as it has registered it, else as Contact says.
+fn imei_of(view: &View<'_>, msg: &Message<'_>, binding: Option<Id<Binding>>) -> Option<ArrayString<16>> {
+    let registered = binding.and_then(|id| view.registrar.binding(id)?.contact.imei);
+    registered.or_else(|| {
+        let instance = msg.contacts().flatten().find_map(|contact| contact.params.get("+sip.instance"));
+        instance.and_then(imei_of_instance)
+    })
 }
 
 /// Whether an INVITE that came over this flow comes from the phone that registered this contact: over the same connection, from

@@ -34,7 +34,7 @@ impl Destination {
             Destination::Trunk => view.trunk.map(|trunk| {
                 let (flow, upgrade) = trunk.way(cx.now);
                 let (uri, route) = (callee.uri.as_bytes(), &[][..]);
-                Way { flow, upgrade, uri, route, is_mmtel: false, trunk: Some(trunk) }
+                Way { flow, upgrade, uri, route, is_mmtel: false, trunk: Some(trunk), imei: None }
             }),
         }
     }
@@ -55,6 +55,8 @@ pub(in crate::ims) struct Way<'a> {
     pub(in crate::ims) is_mmtel: bool,
     /// The trunk, where it leads there.
     pub(in crate::ims) trunk: Option<&'a Trunk>,
+    /// The IMEI of the phone there, when it is known.
+    pub(in crate::ims) imei: Option<&'a str>,
 }
 
 impl<'a> Way<'a> {
@@ -68,6 +70,7 @@ impl<'a> Way<'a> {
             route: &binding.origin.path,
             is_mmtel: binding.contact.mmtel,
             trunk: None,
+            imei: binding.contact.imei.as_deref(),
         }
     }
 }

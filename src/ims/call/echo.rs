@@ -19,12 +19,13 @@ use super::tag::Side;
 use crate::base::time::{Duration, Instant};
 use crate::config::model::{AnswerBody, Impu, Precondition};
 use crate::ims::core::View;
+use crate::ims::identity;
 use crate::proto::cx::Cx;
 use crate::proto::flow::LocalId;
 use crate::proto::sip::dialog::Dialog;
 use crate::wire::sdp::edit::{Edit, MediaEdit};
 use crate::wire::sdp::{Direction, Sdp};
-use crate::wire::sip::{HeaderId, Message, Method};
+use crate::wire::sip::{HeaderId, Message, Method, Writer};
 
 /// The methods that an echo call takes.
 pub(super) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, PRACK, UPDATE, INFO, MESSAGE, OPTIONS";
@@ -332,8 +333,10 @@ fn respond_provisional(
     let local = view.txs.local_addr(invite.flow.local).expect("a flow is of one of our sockets");
     let settings = &view.config.protocol;
     let (transport, body) = (invite.flow.transport, echo.streams.description());
+    let identities = identity::of_echo(impu(view, echo), view.config.domain.as_deref());
     view.txs.respond(cx, invite.tx, status, None, call.legs[0].tag(Side::Caller), |mut w| {
         forward::contact(&mut w, local, transport, None);
+        write_identities(&mut w, &identities);
         w.header("Allow", ALLOW);
         let Some(rseq) = rseq else { return forward::end_own_response(w, settings) };
         w.header("Require", "100rel, precondition");
@@ -363,6 +366,12 @@ fn accept(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>) {
     super::media::set_held(call, cx, held);
 }
 
+fn write_identities(w: &mut Writer<'_>, identities: &[String]) {
+    for identity in identities {
+        w.header("P-Asserted-Identity", identity);
+    }
+}
+
 pub(super) fn respond_success(
     call: &mut Call,
     view: &mut View<'_>,
@@ -375,7 +384,11 @@ pub(super) fn respond_success(
     let Some(flow) = view.txs.server(tx).map(|s| s.flow()) else { return };
     let local = view.txs.local_addr(flow.local).expect("a flow is of one of our sockets");
     let settings = &view.config.protocol;
+    let identities = identity::of_echo(impu(view, echo), view.config.domain.as_deref());
     view.txs.respond(cx, tx, 200, None, call.legs[0].tag(Side::Caller), |mut w| {
+        if method == Method::Invite {
+            write_identities(&mut w, &identities);
+        }
         if matches!(method, Method::Invite | Method::Update) {
             forward::contact(&mut w, local, flow.transport, None);
             w.header("Supported", "100rel, precondition, timer");

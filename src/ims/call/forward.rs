@@ -5,47 +5,21 @@
 //! the other side, or left out. The body is not touched but by
 //! the configuration (`rules`).
 
+use super::privacy::{ANONYMOUS, tells_of_sender};
 use super::rules::Rules;
 use super::tag::Side;
 use crate::config::model::SipSettings;
 use crate::ims::identity;
 use crate::proto::flow::Transport;
-use crate::wire::sip::{self, Field, HeaderId, Message, NameAddr, Writer};
+use crate::wire::sip::{Field, HeaderId, Message, NameAddr, Writer};
 use smallvec::SmallVec;
 use std::fmt;
 use std::net::SocketAddr;
 
-/// The From of a caller who wants to be unknown (RFC 3323 4.1.1.3).
-const ANONYMOUS: &str = "\"Anonymous\" <sip:anonymous@anonymous.invalid>";
+pub use super::privacy::Privacy;
 
 /// Option tags that are between a phone and us.
 const HOP_OPTIONS: &[&str] = &["sec-agree", "path", "gruu", "outbound"];
-
-/// What the caller, or the answering callee, wants hidden (RFC 3323, RFC 3325).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub struct Privacy {
-    /// The asserted identity is not shown.
-    pub hides_identity: bool,
-    /// From is anonymous.
-    pub hides_from: bool,
-}
-
-impl Privacy {
-    /// Whether anything is to be hidden.
-    pub fn hides_anything(&self) -> bool {
-        self.hides_identity || self.hides_from
-    }
-
-    /// Reads the Privacy header; `none` cancels the others.
-    pub fn of(msg: &Message<'_>) -> Privacy {
-        let asked = msg.headers(HeaderId::Privacy).map(sip::Privacy::parse);
-        let asked = asked.fold(sip::Privacy::default(), sip::Privacy::and);
-        Privacy {
-            hides_identity: asked.withholds_identity(),
-            hides_from: !asked.none && (asked.header || asked.user),
-        }
-    }
-}
 
 /// What a forwarded message gets beside what is copied.
 #[derive(Clone, Copy, Debug)]
@@ -103,8 +77,10 @@ pub fn end_request(mut w: Writer<'_>, msg: &Message<'_>, with: &Additions<'_>) {
     for service in msg.headers(HeaderId::PPreferredService).filter(|_| !with.rules.is_plain(with.to)) {
         w.header("P-Asserted-Service", service);
     }
-    if let Some(called) = with.called_party {
-        w.header_parts("P-Called-Party-ID", &[b"<", called, b">"]);
+    match with.called_party {
+        Some(called) if called.contains(&b'<') => drop(w.header("P-Called-Party-ID", called)),
+        Some(called) => drop(w.header_parts("P-Called-Party-ID", &[b"<", called, b">"])),
+        None => {}
     }
     finish(w, msg, with);
 }
@@ -147,9 +123,9 @@ fn copy(w: &mut Writer<'_>, msg: &Message<'_>, with: &Additions<'_>, exempt: imp
         let agent = with.settings.force_user_agent && is_agent(field.id)
             || with.has_own_rseq && field.id == HeaderId::RSeq;
         let ours = (is_ours(field.id) || is_the_networks(field)) && !exempt(field.id)
-            || with.privacy.hides_from && tells_of_sender(field.id);
+            || with.privacy.hides_from && tells_of_sender(field);
         if !agent && !ours {
-            w.field(field.name, &[field.value]);
+            w.field(field.name, &[&with.privacy.shown(field)]);
         }
     }
     for id in [HeaderId::Require, HeaderId::ProxyRequire, HeaderId::Supported] {
@@ -221,22 +197,6 @@ fn is_the_networks(field: Field<'_>) -> bool {
     field.id == HeaderId::Other && (dcs || NAMES.iter().any(is))
 }
 
-/// Headers by which a caller who wants to be unknown would be known (RFC 3323 5.3, RFC 3892 7.1).
-const fn tells_of_sender(id: HeaderId) -> bool {
-    use HeaderId as H;
-    matches!(
-        id,
-        H::Subject
-            | H::CallInfo
-            | H::Organization
-            | H::ReplyTo
-            | H::InReplyTo
-            | H::ReferredBy
-            | H::UserAgent
-            | H::Server
-    )
-}
-
 /// Headers that never pass as they are.
 #[rustfmt::skip]
 const fn is_ours(id: HeaderId) -> bool {
@@ -286,7 +246,7 @@ pub fn party(w: &mut Writer<'_>, name: &str, value: &[u8], tag: Option<&[u8]>, d
 
 /// Writes the From of a caller who wants to be unknown.
 pub fn anonymous_from(w: &mut Writer<'_>, tag: &[u8]) {
-    w.header_parts("From", &[ANONYMOUS.as_bytes(), b";tag=", tag]);
+    w.header_parts("From", &[b"\"Anonymous\" ", ANONYMOUS.as_bytes(), b";tag=", tag]);
 }
 
 /// Writes our Contact on a leg, with the features that the far end's Contact shows, so that a phone sees what the other phone
@@ -407,21 +367,6 @@ mod tests {
             assert!(got.contains("RSeq: 7\r\nRequire: 100rel\r\nServer: imsbox/"), "{got}");
             assert!(!got.contains("Max-Forwards"), "{got}");
         }
-    }
-
-    #[test]
-    fn privacy_words() {
-        let of = |value: &str| {
-            let text = INVITE.replace("X-Odd :  kept", &format!("Privacy: {value}"));
-            let mut index = Index::new();
-            let p = Privacy::of(&Message::parse(text.as_bytes(), &mut index).unwrap());
-            (p.hides_identity, p.hides_from)
-        };
-        assert_eq!(of("id"), (true, false));
-        assert_eq!(of("header; ID"), (true, true));
-        assert_eq!(of("user"), (true, true));
-        assert_eq!(of("none;none"), (false, false));
-        assert_eq!(of("session;critical"), (false, false));
     }
 
     #[test]

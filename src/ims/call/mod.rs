@@ -28,6 +28,7 @@ mod own;
 mod pass;
 mod passage;
 mod preconditions;
+mod privacy;
 mod reinvite;
 mod release;
 mod reliable;

@@ -7,7 +7,7 @@ use super::rules::Rules;
 use super::session::{ClientId, Party};
 use super::tag::Side;
 use crate::config::model::{Config, Impu};
-use crate::ims::identity;
+use crate::ims::identity::{self, Speaker};
 use crate::ims::owner::Owner;
 use crate::ims::subscriber::Subscribers;
 use crate::ims::trunk;
@@ -50,7 +50,15 @@ impl Opening<'_> {
     ) -> Result<ClientId, Overload> {
         let method = self.method.name().as_bytes();
         let local = txs.local_addr(way.flow.local).expect("a flow is of one of our sockets");
-        txs.request(cx, way.flow, method, way.uri, way.upgrade, owner, |w| self.write(w, way, local, msg))
+        let own = self.request_uri(way);
+        let uri = own.as_deref().map_or(way.uri, str::as_bytes);
+        txs.request(cx, way.flow, method, uri, way.upgrade, owner, |w| self.write(w, way, local, msg))
+    }
+
+    /// What an INVITE calls the phone by, where that is not its contact: an identity marked `preferred`.
+    fn request_uri(&self, way: &Way<'_>) -> Option<String> {
+        let user = self.callee.user.filter(|_| self.method == Method::Invite)?;
+        identity::request_uri(self.subs.user(user), self.callee.impu_index, way.imei)
     }
 
     /// `local` is where the destination is to see us.
@@ -121,7 +129,10 @@ impl Opening<'_> {
     fn identities(&self, msg: &Message<'_>) -> SmallVec<[String; 2]> {
         match self.caller.user {
             _ if self.caller.privacy.hides_identity => SmallVec::new(),
-            Some(user) => identity::asserted(self.subs, user, msg),
+            Some(user) => {
+                let speaker = Speaker { user, imei: self.caller.imei.as_deref(), called: None };
+                identity::asserted(self.subs, speaker, msg)
+            }
             None if self.caller.is_trunk => trunk::asserted(msg),
             None => SmallVec::new(),
         }

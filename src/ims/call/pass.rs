@@ -8,7 +8,7 @@ use super::session::{Call, ClientId, Role, ServerId};
 use super::tag::Side;
 use crate::config::model::SipSettings;
 use crate::ims::core::View;
-use crate::ims::identity;
+use crate::ims::identity::{self, Speaker};
 use crate::ims::trunk;
 use crate::proto::cx::Cx;
 use crate::proto::flow::Flow;
@@ -59,16 +59,22 @@ pub(super) fn response(
     let Some(flow) = view.txs.server(onward.tx).map(|s| s.flow()) else { return };
     let local = view.txs.local_addr(flow.local).expect("a flow is of one of our sockets");
     let answerer = call.party(onward.to.other());
-    let hides_identity = answerer.privacy.hides_identity || Privacy::of(msg).hides_identity;
+    let privacy = answerer.privacy.or(Privacy::of(msg));
     let shows = msg.method() == Method::Invite && (101..300).contains(&msg.status());
     let identities = match answerer.user {
-        Some(user) if shows && !hides_identity => identity::asserted(view.subs, user, msg),
-        None if answerer.is_trunk && shows && !hides_identity => trunk::asserted(msg),
+        Some(user) if shows && !privacy.hides_identity => {
+            let callee = (onward.to == Side::Caller).then(|| leg.imei(view)).flatten();
+            let imei = answerer.imei.or(callee);
+            let speaker = Speaker { user, imei: imei.as_deref(), called: answerer.impu_index };
+            identity::asserted(view.subs, speaker, msg)
+        }
+        None if answerer.is_trunk && shows && !privacy.hides_identity => trunk::asserted(msg),
         _ => SmallVec::new(),
     };
     let with = Additions {
         identities: &identities,
         body: body.as_deref(),
+        privacy,
         ..additions(&view.config.protocol, call, onward.leg, onward.to)
     };
     let has_lines = leg.passage.mode.uses(onward.to) && description(msg).is_some();

@@ -20,6 +20,7 @@ use crate::base::time::{Duration, Instant, UnixTime};
 use crate::base::timer::Alarm;
 use crate::base::trace::Subject;
 use crate::config::model::Impu;
+use crate::ims::core::View;
 use crate::ims::owner::Owner;
 use crate::ims::registrar::binding::Binding;
 use crate::ims::subscriber::{Subscribers, UserId};
@@ -28,6 +29,7 @@ use crate::proto::sip::dialog::Dialog;
 use crate::proto::sip::transaction::{ClientTx, ServerTx};
 use crate::wire::sdp::{Direction, MediaKind};
 use crate::wire::sip::{Message, Method, Stored};
+use arrayvec::ArrayString;
 use smallvec::SmallVec;
 
 /// A server transaction of the call layer's.
@@ -104,6 +106,8 @@ pub(in crate::ims) struct Party {
     pub(in crate::ims) uri: String,
     /// The contact that the party calls from, when it has registered.
     pub(in crate::ims) binding: Option<Id<Binding>>,
+    /// The IMEI of the phone that it calls from, when it is known.
+    pub(in crate::ims) imei: Option<ArrayString<16>>,
     /// Whether the caller called from where it is registered, so that requests follow when it registers from elsewhere.
     pub(in crate::ims) follows_binding: bool,
     /// Whether it is the SIP trunk, or somebody behind it.
@@ -237,6 +241,11 @@ impl Leg {
     /// The contact that it reaches.
     pub(super) fn contact(&self) -> Option<Id<Binding>> {
         self.to.and_then(Destination::contact)
+    }
+
+    /// The IMEI of the phone that it leads to, when it is known.
+    pub(super) fn imei(&self, view: &View<'_>) -> Option<ArrayString<16>> {
+        view.registrar.binding(self.to?.contact()?)?.contact.imei
     }
 
     /// Our tag towards a side.

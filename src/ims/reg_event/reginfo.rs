@@ -61,8 +61,9 @@ fn state(contacts: &[Listed<'_>]) -> &'static str {
 fn identities(user: &User) -> Vec<String> {
     let mut all = identity::associated(user, None);
     for impu in user.impus.iter().filter(|impu| identity::is_shown(impu)) {
-        if !all.contains(&impu.uri) {
-            all.push(impu.uri.clone());
+        let uri = identity::uri_of(impu);
+        if !all.contains(&uri) {
+            all.push(uri);
         }
     }
     all

@@ -13,6 +13,8 @@ pub struct Privacy {
     pub session: bool,
     /// `user`: user-level identities.
     pub user: bool,
+    /// `history`: whom the request was for before (RFC 7044 10.1).
+    pub history: bool,
     /// `none`: nothing at all may be withheld.
     pub none: bool,
     /// `critical`: refuse rather than do less.
@@ -41,6 +43,7 @@ impl Privacy {
             header: self.header || other.header,
             session: self.session || other.session,
             user: self.user || other.user,
+            history: self.history || other.history,
             none: self.none || other.none,
             critical: self.critical || other.critical,
         }
@@ -52,6 +55,7 @@ impl Privacy {
         self.header |= is("header");
         self.session |= is("session");
         self.user |= is("user");
+        self.history |= is("history");
         self.none |= is("none");
         self.critical |= is("critical");
     }
@@ -63,7 +67,7 @@ mod tests {
 
     #[test]
     fn words_once_twice_and_unknown() {
-        let p = Privacy::parse(b"id; critical;history");
+        let p = Privacy::parse(b"id; critical;presence");
         assert!(p.id && p.critical && p.withholds_identity() && !p.header);
         let p = Privacy::parse(b"none;none");
         assert!(p.none && !p.withholds_identity());

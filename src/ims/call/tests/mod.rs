@@ -7,6 +7,7 @@ mod crossing;
 mod echo;
 mod faults;
 mod forks;
+mod identities;
 mod inside;
 mod numbers;
 mod preconditions;

@@ -220,7 +220,10 @@ fn a_call_from_the_trunk_reaches_every_phone_of_the_callee() {
     w.expect(PBX, "SIP/2.0 180");
     w.answer(BOB, &invite, 200, "", SDP);
     let ok = w.expect(PBX, "SIP/2.0 200");
-    assert_eq!(all(&ok, HeaderId::PAssertedIdentity), ["<sip:bob@ims.test>", "<tel:+33600000002>"]);
+    assert_eq!(
+        all(&ok, HeaderId::PAssertedIdentity),
+        ["<sip:+33600000002@ims.test;user=phone>", "<tel:+33600000002>"]
+    );
     let cancel = w.find(BOB_TABLET, "CANCEL");
     w.answer(BOB_TABLET, &tablet, 180, "", "");
     let cancel = cancel.unwrap_or_else(|| w.expect(BOB_TABLET, "CANCEL"));

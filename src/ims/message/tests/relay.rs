@@ -178,6 +178,7 @@ fn an_identity_of_one_phone_gets_its_texts_there_only() {
         let mut tied = Impu::new("tel:0777");
         tied.imei = Some("861309050000380".to_owned());
         c.users[1].impus.push(tied);
+        c.users[1].multi_sim = true;
     });
     w.register(ALICE, "");
     w.register(BOB, "");
