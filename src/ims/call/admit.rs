@@ -10,6 +10,7 @@ use super::history::History;
 use super::limits::{MAX_FORKS, RETRY_AFTER_SECS};
 use super::media::description;
 use super::passage::Passage;
+use super::preferences::{Preferences, Rating};
 use super::reliable::Reliable;
 use super::rules::Rules;
 use super::session::{Bridge, Call, Kind, Leg, LegState, Party, ServerId, Waiting};
@@ -118,7 +119,7 @@ impl Draft {
             Target::Unknown => to_trunk(view, msg, &calling)?,
             Target::User { user, impu } => {
                 let own = caller.binding.filter(|id| is_registered_at(view, *id, msg, flow));
-                let waiting = contacts(view, cx, user, impu, own)?;
+                let waiting = contacts(view, cx, user, impu, own, msg)?;
                 let called = &view.subs.user(user).impus[impu];
                 let privacy = if called.anonymous { Privacy::ALL } else { Privacy::default() };
                 let (user, impu_index, uri) = (Some(user), Some(impu), called.uri.clone());
@@ -210,31 +211,48 @@ fn to_trunk(view: &View<'_>, msg: &Message<'_>, calling: &Party) -> Result<(Kind
     Ok((bridge(waiting), Party { uri, is_trunk: true, ..Party::default() }))
 }
 
-/// The contacts to try for an identity of a user, best first, without the one that the call comes from.
+/// The contacts to try for an identity of a user, best first: those that the caller wants, without the one that the call comes
+/// from.
 pub(in crate::ims) fn contacts(
     view: &View<'_>,
     cx: &Cx<'_>,
     user: UserId,
     impu: usize,
     caller: Option<Id<Binding>>,
+    msg: &Message<'_>,
 ) -> Result<Waiting, Refusal> {
+    let preferences = Preferences::of(msg);
     let all = view.registrar.targets(user, cx.now);
     let profile = view.subs.user(user);
     // an identity may be there several times, tied to the IMEIs of several phones; without multi_sim that means nothing (manual
     // 5.2.1 `imei`)
     let same = || profile.impus.iter().filter(|other| other.uri == profile.impus[impu].uri);
-    let q = |id: Id<Binding>| {
+    let rated = |id: Id<Binding>| {
         let binding = view.registrar.binding(id)?;
         let reaches =
             |imei: Option<&str>| imei.is_none_or(|wanted| !profile.multi_sim || binding.has_imei(wanted));
         same()
             .any(|identity| reaches(identity.imei.as_deref()))
-            .then_some((Destination::Contact(id), binding.contact.q))
+            .then(|| (id, binding.contact.q, preferences.rate(binding.contact.params())))
     };
     let others = all.iter().filter(|id| Some(**id) != caller);
-    let found: SmallVec<_> = others.filter_map(|id| q(*id)).take(MAX_FORKS).collect();
+    let mut found: SmallVec<[_; MAX_FORKS]> = others.filter_map(|id| rated(*id)).collect();
+    let has_any = !found.is_empty();
+    // those that say that they have what is required, else those that do not say
+    let least = found
+        .iter()
+        .map(|(.., rating)| *rating)
+        .max()
+        .map_or(Rating::Silent, |best| best.min(Rating::Wanted(0)));
+    found.retain(|(.., rating)| *rating >= least.max(Rating::Silent));
+    // RFC 3841 7.2.4: the callee's order first, then the caller's
+    found.sort_by_key(|(_, q, rating)| std::cmp::Reverse((*q, *rating)));
+    found.truncate(if preferences.no_fork { 1 } else { MAX_FORKS });
     match (found.is_empty(), all.is_empty()) {
-        (false, _) => Ok(found),
+        (false, _) => Ok(found.into_iter().map(|(id, q, _)| (Destination::Contact(id), q)).collect()),
+        (true, _) if has_any => {
+            Err(Refusal::new(480, "no phone of the callee has the features that the caller requires"))
+        }
         // RFC 3261 21.4.18
         (true, true) => Err(Refusal::new(480, "the callee is not registered")),
         (true, false) if all.iter().all(|id| Some(*id) != caller) => {

@@ -41,3 +41,7 @@ pub const MAX_ECHO_STREAMS: usize = 4;
 
 /// Streams of one leg that pass through us; further ones of an offer are refused with port 0. As for an echo call.
 pub const MAX_ANCHORED_STREAMS: usize = 4;
+
+/// Values of Accept-Contact, and of Reject-Contact, that a request is looked at for; those beyond are passed over. Phones send one
+/// or two.
+pub const MAX_PREFERENCES: usize = 8;

@@ -28,6 +28,7 @@ mod own;
 mod pass;
 mod passage;
 mod preconditions;
+mod preferences;
 mod privacy;
 mod reinvite;
 mod release;

@@ -76,7 +76,7 @@ pub(super) fn relay(
         Target::User { user, impu } => {
             // unlike a call a text reaches the phone that it comes from, too: people text themselves
             let refusal = |r: call::Refusal| Refusal::new(r.status, r.text);
-            let waiting = contacts(view, cx, user, impu, None).map_err(refusal)?;
+            let waiting = contacts(view, cx, user, impu, None, msg).map_err(refusal)?;
             let uri = view.subs.user(user).impus[impu].uri.clone();
             (
                 Way::Onward,

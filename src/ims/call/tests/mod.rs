@@ -12,6 +12,7 @@ mod inside;
 mod numbers;
 mod preconditions;
 mod races;
+mod preferences;
 mod reliable;
 mod settings;
 mod shared_sim;
