@@ -151,7 +151,9 @@ impl Subscribers {
     /// The status and the words for a URI that names nobody (RFC 3261 21.4.5, 21.4.22).
     pub fn refusal(&self, uri: &[u8]) -> (u16, &'static str) {
         let telephone = Uri::parse(uri).as_ref().and_then(Telephone::of);
+        let is_number = uri.get(..4).is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"tel:"));
         match telephone.map(|telephone| self.numbers.is_incomplete(telephone)) {
+            None if is_number => (484, "there is no number in it"),
             Some(true) => (484, "the number is incomplete: nobody has it, and longer ones begin with it"),
             Some(false) => (404, "nobody has this number"),
             None => (404, "nobody has this identity"),

@@ -155,6 +155,7 @@ impl Draft {
         Call {
             subject: binding.map_or(Subject::None, |b| Subject::Id(b.number)),
             id: Id::from_bits(0),
+            icid: view.txs.new_token(),
             state: State::Init,
             created: cx.now,
             created_wall: cx.wall,

@@ -11,10 +11,11 @@ use super::tag::Side;
 use crate::config::model::SipSettings;
 use crate::ims::identity;
 use crate::proto::flow::Transport;
+use crate::proto::sip::transaction::Token;
 use crate::wire::sip::{Field, HeaderId, Message, NameAddr, Writer};
 use smallvec::SmallVec;
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 pub use super::privacy::Privacy;
 
@@ -26,6 +27,8 @@ const HOP_OPTIONS: &[&str] = &["sec-agree", "path", "gruu", "outbound"];
 pub struct Additions<'a> {
     /// Header settings.
     pub settings: &'a SipSettings,
+    /// What a server is told, and phones are not.
+    pub charging: Option<Charging<'a>>,
     /// Values of P-Asserted-Identity, one header each.
     pub identities: &'a [String],
     /// Value of P-Called-Party-ID.
@@ -42,6 +45,28 @@ pub struct Additions<'a> {
     pub privacy: Privacy,
     /// The body, where it is not as it came.
     pub body: Option<&'a [u8]>,
+}
+
+/// By what a request is charged (RFC 7315 4.6). Where the phone is, P-Access-Network-Info, is for the emergency service and for
+/// nobody outside (TS 24.229 4.4.7).
+#[derive(Clone, Copy, Debug)]
+pub struct Charging<'a> {
+    /// The charging identity (RFC 7315 4.6.1).
+    pub icid: Token,
+    /// The address that has made it.
+    pub generated_at: IpAddr,
+    /// The network that the request comes from.
+    pub ioi: Option<&'a str>,
+}
+
+impl Charging<'_> {
+    /// Writes P-Charging-Vector.
+    fn write(&self, w: &mut Writer<'_>) {
+        let (icid, at) = (self.icid, self.generated_at);
+        let ioi = self.ioi.map(|ioi| format!(";orig-ioi={ioi}")).unwrap_or_default();
+        let icid = String::from_utf8_lossy(&icid).into_owned();
+        w.header_fmt("P-Charging-Vector", format_args!("icid-value=\"{icid}\";icid-generated-at={at}{ioi}"));
+    }
 }
 
 /// Of the option tags that each side negotiates for itself (`100rel`, `precondition`), those that a message has, whatever it came with.
@@ -76,6 +101,9 @@ pub fn end_request(mut w: Writer<'_>, msg: &Message<'_>, with: &Additions<'_>) {
     // RFC 6050 4.2: what the phone prefers becomes what the network asserts
     for service in msg.headers(HeaderId::PPreferredService).filter(|_| !with.rules.is_plain(with.to)) {
         w.header("P-Asserted-Service", service);
+    }
+    if let Some(charging) = &with.charging {
+        charging.write(&mut w);
     }
     match with.called_party {
         Some(called) if called.contains(&b'<') => drop(w.header("P-Called-Party-ID", called)),
@@ -294,6 +322,8 @@ impl fmt::Display for ContactUri {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::rng::Rng;
+    use crate::proto::sip::transaction::{Limits, Timers, Transactions};
     use crate::wire::sip::Index;
 
     const INVITE: &str = "INVITE tel:1 SIP/2.0\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK1\r\nRoute: <sip:x;lr>\r\nf: <sip:a@h>;tag=1\r\n\
@@ -313,6 +343,7 @@ mod tests {
         let (rules, privacy, to) = (Rules::default(), Privacy::default(), Side::Callee);
         Additions {
             settings,
+            charging: None,
             identities: &[],
             called_party: None,
             rules,
@@ -338,6 +369,27 @@ mod tests {
             P-Asserted-Service: urn:urn-7:3gpp-service.ims.icsi.mmtel\r\nP-Called-Party-ID: <tel:1>\r\n\
             Content-Type: application/sdp\r\nContent-Length: 5\r\n\r\nv=0\r\n";
         assert_eq!(got, want);
+    }
+
+    #[test]
+    fn a_server_is_told_by_what_a_call_is_charged_and_phones_are_not() {
+        let mut index = Index::new();
+        let msg = Message::parse(INVITE.as_bytes(), &mut index).unwrap();
+        let settings = SipSettings::default();
+        let (timers, limits) = (Timers::default(), Limits::default());
+        let icid = Transactions::<()>::new(Vec::new(), timers, limits, 0, &mut Rng::from_seed(1)).new_token();
+        let charging = Charging { icid, generated_at: "192.0.2.9".parse().unwrap(), ioi: Some("home.test") };
+        let told =
+            |charging| written(|w| end_request(w, &msg, &Additions { charging, ..additions(&settings) }));
+        let got = told(Some(charging));
+        let icid = String::from_utf8_lossy(&icid).into_owned();
+        let vector = format!(
+            "P-Charging-Vector: icid-value=\"{icid}\";icid-generated-at=192.0.2.9;orig-ioi=home.test\r\n"
+        );
+        assert!(got.contains(&vector) && !got.contains("P-Access"), "{got}");
+        assert!(!got.contains("Security-Verify") && !got.contains("Authorization"), "{got}");
+        let got = told(None);
+        assert!(!got.contains("P-Charging") && !got.contains("P-Access"), "{got}");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! 16.6, TS 24.229 5.4.3.3).
 
 use super::destination::Way;
-use super::forward::{self, Additions, Options};
+use super::forward::{self, Additions, Charging, Options};
 use super::rules::Rules;
 use super::session::{ClientId, Party};
 use super::tag::Side;
@@ -25,6 +25,8 @@ pub(in crate::ims) const FIRST_CSEQ: u32 = 1;
 pub(in crate::ims) struct Opening<'a> {
     pub(in crate::ims) method: Method,
     pub(in crate::ims) call_id: Token,
+    /// Names the call, or the text, for those who charge for it: all its legs have the same (RFC 7315 4.6).
+    pub(in crate::ims) icid: Token,
     /// The tag of From.
     pub(in crate::ims) tag: &'a [u8],
     pub(in crate::ims) subs: &'a Subscribers,
@@ -84,6 +86,11 @@ impl Opening<'_> {
         }
         let with = Additions {
             settings: &self.config.protocol,
+            charging: way.trunk.map(|_| Charging {
+                icid: self.icid,
+                generated_at: local.ip(),
+                ioi: self.config.domain.as_deref(),
+            }),
             identities: &identities,
             called_party: self.called_party(msg).filter(|_| way.trunk.is_none()),
             rules: self.rules,

@@ -228,6 +228,7 @@ fn additions<'a>(settings: &'a SipSettings, call: &Call, leg: u8, to: Side) -> A
     let options = (!uses).then_some(none);
     Additions {
         settings,
+        charging: None,
         identities: &[],
         called_party: None,
         rules,

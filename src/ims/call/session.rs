@@ -26,7 +26,7 @@ use crate::ims::registrar::binding::Binding;
 use crate::ims::subscriber::{Subscribers, UserId};
 use crate::proto::flow::Flow;
 use crate::proto::sip::dialog::Dialog;
-use crate::proto::sip::transaction::{ClientTx, ServerTx};
+use crate::proto::sip::transaction::{ClientTx, ServerTx, Token};
 use crate::wire::sdp::{Direction, MediaKind};
 use crate::wire::sip::{Message, Method, Stored};
 use arrayvec::ArrayString;
@@ -66,6 +66,8 @@ pub struct Call {
     pub(super) state: State,
     /// What the configuration changes in it.
     pub(super) rules: Rules,
+    /// Names it for those who charge for it (RFC 7315 4.6.1).
+    pub(super) icid: Token,
     /// The caller's binding, for the trace.
     pub(super) subject: Subject,
     pub(super) created: Instant,

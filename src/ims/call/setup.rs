@@ -49,6 +49,7 @@ pub(super) fn start_leg(
     let opening = Opening {
         method: Method::Invite,
         call_id: view.txs.new_token(),
+        icid: call.icid,
         tag: &tags[Side::Callee as usize],
         subs: view.subs,
         config: view.config,

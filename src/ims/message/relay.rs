@@ -188,6 +188,7 @@ impl Relay {
                 let opening = Opening {
                     method: Method::Message,
                     call_id: self.call_id,
+                    icid: self.call_id,
                     tag: &self.tag,
                     subs: view.subs,
                     config: view.config,
@@ -262,6 +263,7 @@ impl Relay {
         let Some(tx) = self.tx.take() else { return };
         let with = Additions {
             settings: &view.config.protocol,
+            charging: None,
             identities: &[],
             called_party: None,
             rules: Rules::default(),

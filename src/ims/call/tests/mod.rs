@@ -17,6 +17,7 @@ mod reliable;
 mod settings;
 mod shared_sim;
 mod streams;
+mod survive;
 mod trunk;
 mod trust;
 mod views;

@@ -54,6 +54,7 @@ fn an_unknown_number_and_an_incomplete_one_are_refused_in_words() {
         ("sip:0612;phone-context=ims.test@ims.test;user=phone", 404, "nobody has this number"),
         ("sip:carol@ims.test", 404, "nobody has this identity"),
         ("tel:+3360000", 484, "the number is incomplete: nobody has it, and longer ones begin with it"),
+        ("tel:+", 484, "there is no number in it"),
         ("tel:66", 484, "the number is incomplete: nobody has it, and longer ones begin with it"),
     ] {
         let _ = w.invite(ALICE, uri, "", SDP);

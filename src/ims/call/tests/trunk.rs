@@ -551,3 +551,20 @@ fn what_is_an_ims_phones_alone_does_not_reach_the_trunk() {
     let update = w.expect(PBX, "UPDATE");
     assert_eq!(header(&update, HeaderId::Contact), "<sip:ims@198.51.100.1:5060>");
 }
+
+#[test]
+fn the_trunk_is_told_by_which_name_a_call_is_charged() {
+    let said = "P-Charging-Vector: icid-value=forged\r\n";
+    let mut w = world(|_| {});
+    let mut told = |uri: &str, to: Phone| {
+        w.invite(ALICE, uri, said, SDP);
+        header(&w.expect(to, "INVITE"), HeaderId::PChargingVector)
+    };
+    let first = told("tel:+49301234", PBX);
+    assert!(
+        first.starts_with("icid-value=\"") && first.contains("\";icid-generated-at=198.51.100.1"),
+        "{first}"
+    );
+    assert_ne!(first, told("tel:+49301234", PBX), "each call has its own");
+    assert_eq!(told("tel:+33600000002", BOB), "", "a phone is not told");
+}
