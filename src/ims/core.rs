@@ -20,6 +20,7 @@ use crate::ims::limits::{
 use crate::ims::message::Messages;
 use crate::ims::owner::Owner;
 use crate::ims::persist;
+use crate::ims::policy::{self, Policy};
 use crate::ims::reauthentication;
 use crate::ims::reg_event::RegEvents;
 use crate::ims::registrar::response::Described;
@@ -81,6 +82,7 @@ pub(super) struct Service {
     pub(super) troubles: Troubles,
     pub(super) attempts: Attempts,
     pub(super) trunk: Option<Trunk>,
+    pub(super) policy: Policy,
     pub(super) is_stopping: bool,
 }
 
@@ -100,6 +102,8 @@ pub struct View<'a> {
     pub security: &'a Security,
     /// The SIP trunk.
     pub trunk: Option<&'a Trunk>,
+    /// Bearers.
+    pub policy: &'a mut Policy,
     /// The configuration.
     pub config: &'a Config,
 }
@@ -133,6 +137,7 @@ impl Service {
             troubles: Troubles::default(),
             attempts: Attempts::default(),
             trunk: config.trunk.clone().map(Trunk::new),
+            policy: Policy::default(),
             is_stopping: false,
             config,
         };
@@ -141,7 +146,19 @@ impl Service {
 
     /// The calls, and the tables that they touch.
     pub(super) fn calls(&mut self) -> (&mut Calls, View<'_>) {
-        let Service { calls, txs, subscribers, registrar, media, tokens, security, trunk, config, .. } = self;
+        let Service {
+            calls,
+            txs,
+            subscribers,
+            registrar,
+            media,
+            tokens,
+            security,
+            trunk,
+            policy,
+            config,
+            ..
+        } = self;
         (
             calls,
             View {
@@ -152,6 +169,7 @@ impl Service {
                 tokens,
                 security,
                 trunk: trunk.as_ref(),
+                policy,
                 config,
             },
         )
@@ -159,8 +177,19 @@ impl Service {
 
     /// The texts, and the tables that they touch.
     pub(super) fn messages(&mut self) -> (&mut Messages, View<'_>) {
-        let Service { messages, txs, subscribers, registrar, media, tokens, security, trunk, config, .. } =
-            self;
+        let Service {
+            messages,
+            txs,
+            subscribers,
+            registrar,
+            media,
+            tokens,
+            security,
+            trunk,
+            policy,
+            config,
+            ..
+        } = self;
         (
             messages,
             View {
@@ -171,6 +200,7 @@ impl Service {
                 tokens,
                 security,
                 trunk: trunk.as_ref(),
+                policy,
                 config,
             },
         )
@@ -179,7 +209,17 @@ impl Service {
     /// The subscriptions, and the tables that they touch.
     pub(super) fn reg_events(&mut self) -> (&mut RegEvents, View<'_>) {
         let Service {
-            reg_events, txs, subscribers, registrar, media, tokens, security, trunk, config, ..
+            reg_events,
+            txs,
+            subscribers,
+            registrar,
+            media,
+            tokens,
+            security,
+            trunk,
+            policy,
+            config,
+            ..
         } = self;
         (
             reg_events,
@@ -191,6 +231,7 @@ impl Service {
                 tokens,
                 security,
                 trunk: trunk.as_ref(),
+                policy,
                 config,
             },
         )
@@ -378,6 +419,23 @@ impl Core {
     /// The connection has gone that a message was written on, perhaps before the peer read it.
     pub fn on_connection_lost(&mut self, cx: &mut Cx<'_>, flow: Flow, tag: u64) {
         self.service.txs.on_connection_lost(cx, flow, tag);
+        self.settle(cx);
+    }
+
+    /// Leaves decisions on bearers to a policy server, from now on. The default grants all.
+    pub fn set_policy_server(&mut self, server: policy::Server) {
+        self.service.policy = Policy::new(server);
+    }
+
+    /// What the policy server is to be asked.
+    pub fn pop_bearer_command(&mut self) -> Option<policy::Command> {
+        self.service.policy.pop_command()
+    }
+
+    /// The policy server says something of a session. No effect when the session has ended.
+    pub fn on_bearers(&mut self, cx: &mut Cx<'_>, session: policy::SessionId, outcome: policy::Outcome<'_>) {
+        let (calls, mut view) = self.service.calls();
+        calls.on_bearers(&mut view, cx, session, outcome);
         self.settle(cx);
     }
 

@@ -12,6 +12,7 @@ pub mod message;
 mod numbers;
 pub mod owner;
 pub mod persist;
+pub mod policy;
 mod reauthentication;
 pub mod reg_event;
 pub mod registrar;

@@ -363,6 +363,7 @@ pub(super) fn echo_leg(call: &Call, view: &mut View<'_>) -> Leg {
         acks: Default::default(),
         passage: Passage::default(),
         reliable: Reliable::default(),
+        bearers: <_>::default(),
         held: None,
         history: History::new(call.history.index, view.txs.new_token()),
     }

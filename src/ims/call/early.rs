@@ -46,6 +46,7 @@ pub(super) fn on_provisional(
         return;
     }
     reliable::pass_on(call, view, cx, tx, number, msg);
+    super::media::note(call, cx, msg, Side::Callee);
     if call.state == State::Init {
         call.become_state(cx.now, State::Ringing);
         super::trace(cx, call, format_args!("{} rings", call.callee.uri));

@@ -249,6 +249,7 @@ fn proceed(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>) {
         Some(Ok(offer)) => {
             let qos = call.rules.precondition(Side::Caller) == Precondition::On;
             echo.streams.answer(view.media, cx.out, &offer, allowed(impu), qos);
+            call.legs[0].passage.note(Side::Caller, offer.octets(), echo.streams.description());
             waits = qos && echo_sdp::waits_for_resources(&offer, allowed(impu));
         }
         _ => {

@@ -10,6 +10,7 @@ mod admit;
 mod anchor;
 mod anchoring;
 mod answer;
+mod bearers;
 mod destination;
 mod early;
 mod echo;
@@ -51,7 +52,7 @@ pub(in crate::ims) use opening::{FIRST_CSEQ, Opening};
 pub(in crate::ims) use rules::Rules;
 pub use session::{Call, Part};
 pub(in crate::ims) use session::{ClientId, Failure, Party, ServerId, Waiting};
-pub(in crate::ims) use tag::Side;
+pub(in crate::ims) use tag::{Place, Side};
 
 use crate::base::arena::{Arena, Id};
 use crate::base::time::Instant;
@@ -61,6 +62,7 @@ use crate::ims::core::View;
 use crate::ims::dispatch::Caller;
 use crate::ims::gate;
 use crate::ims::owner::Owner;
+use crate::ims::policy::{Outcome, SessionId};
 use crate::ims::registrar::{Gone, Removed};
 use crate::ims::subscriber::UserId;
 use crate::ims::view::{DialogView, LadderView};
@@ -79,7 +81,6 @@ use smallvec::SmallVec;
 use state::State;
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
-use tag::Place;
 
 /// Each call takes this many dialog indexes: its own and one for each leg.
 const INDEXES: u32 = 10;
@@ -229,6 +230,18 @@ impl Calls {
         });
     }
 
+    /// The policy server says something of a session.
+    pub fn on_bearers(
+        &mut self,
+        view: &mut View<'_>,
+        cx: &mut Cx<'_>,
+        session: SessionId,
+        outcome: Outcome<'_>,
+    ) {
+        let Some(place) = view.policy.place(session) else { return };
+        self.with(view, cx, place.call, |call, view, cx| bearers::on_outcome(call, view, cx, place, outcome));
+    }
+
     /// The ports of a media session are open, or could not be opened. `false`: no call has that session.
     pub fn on_media_opened(&mut self, view: &mut View<'_>, cx: &mut Cx<'_>, session: u64, ok: bool) {
         let Some(id) = self.opening.remove(&session) else { return };
@@ -368,6 +381,7 @@ impl Calls {
         let was_running = call.ended.is_none();
         what(call, view, cx);
         anchoring::sweep(call, view.media, cx.out);
+        bearers::settle(call, view);
         if was_running && call.ended.is_some() {
             self.ended.push_back(id);
         }

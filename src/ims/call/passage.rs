@@ -15,8 +15,11 @@ use crate::wire::sdp::edit::{Edit, MediaEdit};
 use crate::wire::sdp::precondition::QosLine;
 use crate::wire::sdp::session::Line;
 use crate::wire::sdp::{Direction, Sdp};
-use crate::wire::sip::Message;
+use crate::wire::sip::{Message, Method};
 use std::sync::Arc;
+
+/// What one side said, and the other was told.
+type Pair = (Option<Arc<[u8]>>, Option<Arc<[u8]>>);
 
 /// The descriptions of one leg.
 #[derive(Debug, Default)]
@@ -29,6 +32,8 @@ pub(super) struct Passage {
     said: [Option<Arc<[u8]>>; 2],
     /// What each side was told last.
     told: [Option<Arc<[u8]>>; 2],
+    /// The side whose offer has no answer yet, with what was said and told before it.
+    open: Option<(Side, Pair)>,
     /// The caller has got the answer to its offer in a reliable response.
     has_answered: bool,
 }
@@ -56,6 +61,7 @@ impl Passage {
             return (!edit.is_nothing()).then(|| in_place_of(msg.body(), came, &edit.apply(&sdp)));
         }
         let said = Arc::from(came);
+        self.open_or_close(from, msg);
         self.said[from as usize] = Some(Arc::clone(&said));
         let edit = self.edit(rules, from, &sdp, begins);
         if edit.is_nothing() {
@@ -66,6 +72,40 @@ impl Passage {
         let body = in_place_of(msg.body(), came, &passed);
         self.told[from.other() as usize] = Some(passed.into());
         Some(body)
+    }
+
+    /// A description in a request is an offer, but for the one in an ACK; that in a response is an answer, if an offer is open.
+    fn open_or_close(&mut self, from: Side, msg: &Message<'_>) {
+        let is_answer = !msg.is_request() || msg.method() == Method::Ack;
+        self.open = match &self.open {
+            Some((side, _)) if is_answer && *side != from => None,
+            open @ Some(_) => open.clone(),
+            None if is_answer && self.said[from.other() as usize].is_some() => None,
+            None => {
+                let before = (self.said[from as usize].clone(), self.told[from.other() as usize].clone());
+                Some((from, before))
+            }
+        };
+    }
+
+    /// The offer of a side has been refused: all is as before it (RFC 3261 14.1).
+    pub(super) fn revert(&mut self, from: Side) {
+        if let Some((_, (said, told))) = self.open.take_if(|(side, _)| *side == from) {
+            self.said[from as usize] = said;
+            self.told[from.other() as usize] = told;
+        }
+    }
+
+    /// What a side said and was told last, when no offer is open.
+    pub(super) fn settled(&self, side: Side) -> Option<(Arc<[u8]>, Arc<[u8]>)> {
+        let pair = self.said[side as usize].clone().zip(self.told[side as usize].clone());
+        pair.filter(|_| self.open.is_none())
+    }
+
+    /// Takes note of the answer of ours to a side's offer.
+    pub(super) fn note(&mut self, side: Side, said: &[u8], told: &[u8]) {
+        self.said[side as usize] = Some(said.into());
+        self.told[side as usize] = Some(told.into());
     }
 
     /// Learns from the first description of the callee's phone whether it uses preconditions.

@@ -198,6 +198,9 @@ pub(super) fn on_answer(
     let Relay { server: tx, leg, from: to, .. } = relay;
     let onward = Onward { tx, leg, to, status: msg.status(), reliability, is_said: false };
     pass::response(call, view, cx, onward, msg);
+    if msg.status() >= 300 {
+        call.legs[usize::from(leg)].passage.revert(to);
+    }
     super::media::note(call, cx, msg, far);
     anchoring::touch(call, view, cx.now);
     note_session_timer(call, cx, msg);
@@ -214,6 +217,7 @@ pub(super) fn on_answer(
 /// No answer to a request that was passed on: our own finding, by timeout (408) or transport (503).
 pub(super) fn on_no_answer(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, number: u16, status: u16) {
     let Some(relay) = remove(call, number) else { return };
+    call.legs[usize::from(relay.leg)].passage.revert(relay.from);
     let settings = &view.config.protocol;
     view.txs.respond(cx, relay.server, status, None, &[], |w| {
         forward::end_own_response(w, settings);

@@ -4,6 +4,7 @@
 //! one early dialog per leg, RFC 3261 12.1), `down` faces that contact (we are its UAC). An echo call has one leg without `down`.
 
 use super::anchoring::{Policy, Waiting as WaitingForPorts};
+use super::bearers::Bearers;
 use super::destination::Destination;
 use super::echo::Echo;
 use super::forward::Privacy;
@@ -217,6 +218,8 @@ pub(super) struct Leg {
     pub(super) passage: Passage,
     /// Its reliable provisional answers.
     pub(super) reliable: Reliable,
+    /// The bearers of its two phones.
+    pub(super) bearers: [Bearers; 2],
     /// The 2xx that the caller may not have yet.
     pub(super) held: Option<Stored>,
     /// What happened on the callee's side.

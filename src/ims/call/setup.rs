@@ -90,16 +90,19 @@ pub(super) fn start_leg(
         acks: Default::default(),
         passage,
         reliable: Reliable::default(),
+        bearers: <_>::default(),
         held: None,
         history,
     });
     true
 }
 
-/// Whether preconditions may be put into an offer without them: only where the callee's identity asks for it. A phone that is made
+/// Whether preconditions may be put into an offer without them: only where bearers are set up, or where
+/// the callee's identity asks for it. A phone that is made
 /// to wait for a bearer that nobody sets up takes no call.
 fn may_insert(call: &Call, view: &View<'_>) -> bool {
-    call.callee.impu(view.subs).is_some_and(|impu| impu.precondition == Some(Precondition::On))
+    let impu = call.callee.impu(view.subs);
+    view.policy.has_server() || impu.is_some_and(|impu| impu.precondition == Some(Precondition::On))
 }
 
 /// The option tags that a phone is offered.

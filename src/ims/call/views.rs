@@ -1,5 +1,6 @@
 //! Calls as the monitor shows them (manual 6.6, `dialog_get`): one dialog for the caller's side, one for each leg.
 
+use super::bearers::Qos;
 use super::history::History;
 use super::session::{Call, Kind, Leg, LegState};
 use super::state::State;
@@ -12,7 +13,8 @@ use crate::wire::sdp::{Direction, MediaKind};
 /// The dialogs of a call.
 pub(super) fn of(call: &Call, now: Instant, media: &MediaTable) -> Vec<DialogView> {
     if let Kind::Echo(echo) = &call.kind {
-        let medias = with_codecs(echo.streams.views(media), &call.history);
+        let mut medias = with_codecs(echo.streams.views(media), &call.history);
+        medias.iter_mut().for_each(|m| m.qos = qos(call.legs.first(), Side::Caller));
         return vec![DialogView { medias, ..dialog(call, &call.history, now, "echo") }];
     }
     let caller = DialogView {
@@ -83,7 +85,7 @@ fn bridged(call: &Call, leg: Option<&Leg>, side: Side, media: &MediaTable) -> Ve
     let anchor = leg.and_then(|leg| leg.passage.anchor.as_ref());
     let view = |(at, (kind, direction)): (usize, &(MediaKind, Direction))| {
         let dir = if side == Side::Caller { *direction } else { direction.reversed() };
-        let view = MediaView::new(kind.name(), dir.name());
+        let view = MediaView { qos: qos(leg, side), ..MediaView::new(kind.name(), dir.name()) };
         let nth = bridge.medias[..at].iter().filter(|(k, _)| k == kind).count();
         match anchor.and_then(|anchor| anchor.view(media, side, *kind, nth)) {
             Some(packets) => view.with_packets(&packets),
@@ -91,6 +93,11 @@ fn bridged(call: &Call, leg: Option<&Leg>, side: Side, media: &MediaTable) -> Ve
         }
     };
     bridge.medias.iter().enumerate().map(view).collect()
+}
+
+/// Where the bearers of a leg's phone are.
+fn qos(leg: Option<&Leg>, side: Side) -> &'static str {
+    leg.map_or(Qos::Disabled, |l| l.bearers[side as usize].qos).name()
 }
 
 /// The streams with the codecs that the last answer on this side names for them.

@@ -109,6 +109,7 @@ mod tests {
     use crate::base::time::{Duration, UnixTime};
     use crate::base::trace::Silent;
     use crate::config::model::{Config, Impu, SipSocket, User};
+    use crate::ims::policy::Policy;
     use crate::ims::registrar::Registrar;
     use crate::ims::security::{Ability, Security};
     use crate::ims::subscriber::{Subscribers, UserId};
@@ -165,6 +166,7 @@ mod tests {
         let (mut full, mut free) = (txs(0), txs(1));
         let mut tokens = Tokens::new(&mut rng);
         let mut media = MediaTable::new(1, [(5000, 5001)]);
+        let mut policy = Policy::default();
         let mut events = RegEvents::new();
         let mut now = Instant::ZERO;
         for (txs, sent) in [(&mut full, 0), (&mut free, 1)] {
@@ -176,6 +178,7 @@ mod tests {
             let mut view = View {
                 security: &security,
                 trunk: None,
+                policy: &mut policy,
                 txs,
                 subs: &subs,
                 registrar: &registrar,

@@ -1,6 +1,7 @@
 //! Calls from outside: phones speak SIP text to the core, the clock is virtual, nothing is looked up inside.
 
 mod anchored;
+mod bearers;
 mod bridge;
 mod chaos;
 mod crossing;
