@@ -6,6 +6,7 @@
 
 use super::destination::Destination;
 use super::fork;
+use super::passage::Settled;
 use super::release::{self, End};
 use super::session::{Call, Kind, LegState};
 use super::tag::{Place, Side};
@@ -47,7 +48,7 @@ pub(super) struct Bearers {
     pub(super) qos: Qos,
     session: Option<SessionId>,
     /// What they were asked for with: what the phone said, and what it was told.
-    asked: Option<(Arc<[u8]>, Arc<[u8]>)>,
+    asked: Option<Settled>,
 }
 
 /// Sees to the bearers of a call after anything happened to it.

@@ -21,6 +21,9 @@ use std::sync::Arc;
 /// What one side said, and the other was told.
 type Pair = (Option<Arc<[u8]>>, Option<Arc<[u8]>>);
 
+/// What a side said and was told, when both are known.
+pub(super) type Settled = (Arc<[u8]>, Arc<[u8]>);
+
 /// The descriptions of one leg.
 #[derive(Debug, Default)]
 pub(super) struct Passage {
@@ -97,7 +100,7 @@ impl Passage {
     }
 
     /// What a side said and was told last, when no offer is open.
-    pub(super) fn settled(&self, side: Side) -> Option<(Arc<[u8]>, Arc<[u8]>)> {
+    pub(super) fn settled(&self, side: Side) -> Option<Settled> {
         let pair = self.said[side as usize].clone().zip(self.told[side as usize].clone());
         pair.filter(|_| self.open.is_none())
     }
