@@ -322,6 +322,7 @@ fn identity_objects_hold_everything_and_their_own_domain() {
            { impu: \"tel:1\", prefered: 1, verstat: null }, \"sip:c@z.org\"]",
     );
     let expected = Impu {
+        domain: Some("y.org".into()),
         pattern: Some("^tel:1".into()),
         asserted: true,
         associated: false,
