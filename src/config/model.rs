@@ -178,7 +178,7 @@ impl Default for IpsecSettings {
 }
 
 /// Session timer settings (`session_expires`, RFC 4028).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SessionTimer {
     /// Session-Expires.
     pub duration: Duration,

@@ -314,6 +314,4 @@ pub mod feature {
     pub const MEDIA: &str = "media control";
     /// Bearers whatever the SDP says.
     pub const QOS: &str = "dedicated bearers";
-    /// Session timers that we start.
-    pub const SESSION_TIMER: &str = "session timers of our own";
 }

@@ -104,10 +104,9 @@ pub const GLOBAL: &[Property] = &[
         "session_expires",
         SESSION,
         Members(Scope::SessionExpires),
-        "The session timer (RFC 4028): an object, or its duration alone. Timers that the phones agree on are kept.",
+        "The session timer of each side of a call (RFC 4028): an object, or its duration alone.",
     )
-    .unit(Unit::Seconds)
-    .pending(feature::SESSION_TIMER),
+    .unit(Unit::Seconds),
     property(
         "media_relay",
         MEDIA_RELAY,

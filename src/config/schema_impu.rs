@@ -81,10 +81,9 @@ pub const IMPU: &[Property] = &[
         "session_expires",
         Kind::Any(&[Kind::Int(90, 86_400), Kind::Object(Scope::SessionExpires)]),
         Said("the global one"),
-        "Session timer of this identity's calls.",
+        "Session timer of this identity's side of its calls.",
     )
-    .unit(Unit::Seconds)
-    .pending(feature::SESSION_TIMER),
+    .unit(Unit::Seconds),
     property("audio", Kind::Bool, Bool(true), "False rejects audio.").pending_off(feature::MEDIA).but_echo(),
     property("video", Kind::Bool, Bool(true), "False rejects video.").pending_off(feature::MEDIA).but_echo(),
     property("text", Kind::Bool, Bool(true), "False rejects real-time text.")

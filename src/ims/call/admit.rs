@@ -17,6 +17,7 @@ use super::session::{Bridge, Call, Kind, Leg, LegState, Party, ServerId, Waiting
 use super::setup::new_tag;
 use super::state::State;
 use super::tag::Side;
+use super::timer::{Ask, Timer};
 use crate::base::arena::Id;
 use crate::base::timer::Alarm;
 use crate::base::trace::{Level, Subject};
@@ -48,6 +49,8 @@ pub(in crate::ims) struct Refusal {
     warning: Option<u16>,
     /// What the caller requires and may not have.
     unsupported: Option<&'static str>,
+    /// Min-SE, seconds.
+    min_secs: Option<u32>,
 }
 
 impl Refusal {
@@ -58,7 +61,7 @@ impl Refusal {
     pub(super) const NO_ROOM: Refusal = Refusal::new(503, "there is no room for another call");
 
     const fn new(status: u16, text: &'static str) -> Self {
-        Refusal { status, text, warning: None, unsupported: None }
+        Refusal { status, text, warning: None, unsupported: None, min_secs: None }
     }
 
     /// The caller requires an extension that the configuration forbids.
@@ -66,6 +69,12 @@ impl Refusal {
         let name = if option.eq_ignore_ascii_case(b"100rel") { "100rel" } else { "precondition" };
         let text = "it requires an extension that the configuration forbids";
         Refusal { unsupported: Some(name), ..Refusal::new(420, text) }
+    }
+
+    /// The caller asks for a session timer that is too short (RFC 4028 9).
+    fn session_too_short(least_secs: u32) -> Self {
+        let text = "its session timer is below the configured minimum";
+        Refusal { min_secs: Some(least_secs), ..Refusal::new(422, text) }
     }
 
     /// Answers the INVITE.
@@ -86,6 +95,9 @@ impl Refusal {
             }
             let code = self.warning.unwrap_or(MISCELLANEOUS);
             w.header_fmt("Warning", format_args!("{code} {agent} \"{}\"", self.text));
+            if let Some(secs) = self.min_secs {
+                w.header_fmt("Min-SE", format_args!("{secs}"));
+            }
             if let Some(option) = self.unsupported {
                 w.header("Unsupported", option);
             }
@@ -143,8 +155,12 @@ impl Draft {
         if let Kind::Bridge(bridge) = &mut kind {
             bridge.policy = Policy::of(&view.config.call, [from, called]);
         }
-        match rules.refused_option(msg) {
-            Some(option) => Err(Refusal::extension(option)),
+        if let Some(option) = rules.refused_option(msg) {
+            return Err(Refusal::extension(option));
+        }
+        let least = Timer::new(rules.timers[Side::Caller as usize]).refuses(&Ask::of(msg));
+        match least {
+            Some(secs) => Err(Refusal::session_too_short(secs)),
             None => Ok(Draft { kind, caller: calling, callee, rules }),
         }
     }
@@ -355,6 +371,7 @@ pub(super) fn echo_leg(call: &Call, view: &mut View<'_>) -> Leg {
         state: LegState::Answered,
         to: None,
         client: None,
+        call_id: view.txs.new_token(),
         tags,
         up: None,
         down: None,
@@ -365,6 +382,7 @@ pub(super) fn echo_leg(call: &Call, view: &mut View<'_>) -> Leg {
         reliable: Reliable::default(),
         bearers: <_>::default(),
         held: None,
+        timers: call.rules.timers.map(Timer::new),
         history: History::new(call.history.index, view.txs.new_token()),
     }
 }

@@ -8,9 +8,11 @@ use super::fork;
 use super::held;
 use super::own::{self, Purpose, Request};
 use super::pass::{self, Onward};
+use super::refresh;
 use super::release::{self, End};
 use super::reliable::Reliability;
 use super::session::{Accepted, Call, ClientId, LegState, ServerId};
+use super::setup;
 use super::state::State;
 use super::tag::{self, Side};
 use crate::ims::core::View;
@@ -28,8 +30,7 @@ pub(super) fn on_final(
     msg: &Message<'_>,
 ) {
     if msg.status() >= 300 {
-        fork::on_failure(call, view, cx, leg, msg.status(), Some(msg));
-        return;
+        return on_refusal(call, view, cx, leg, msg);
     }
     let Some(dialog) = confirmed(view, client, msg) else {
         // RFC 3261 12.1.2: without Contact or To tag there is no dialog to acknowledge it in
@@ -48,16 +49,32 @@ pub(super) fn on_final(
         }
         _ => dialog,
     });
+    if wins && !only_rings {
+        refresh::on_success(call, cx.now, (leg, Side::Callee), msg);
+    }
     if wins && !only_rings && held::must_wait(call, leg) {
         held::hold(call, view, cx, leg, msg);
     } else if wins && !only_rings {
         take(call, view, cx, leg, msg, FarAck::Due);
     } else {
         // the race was lost: RFC 3261 16.7 step 10, 9.1; or the identity rings and no more (manual 5.2.1, `ring_only`)
-        pass::ack(call, view, cx, (leg, Side::Callee), super::opening::FIRST_CSEQ, None);
+        let (_, cseq) = call.legs[usize::from(leg)].invites[Side::Caller as usize];
+        pass::ack(call, view, cx, (leg, Side::Callee), cseq, None);
         let reason = "SIP;cause=487;text=\"the call was cancelled or taken elsewhere\"";
         release::bye(call, view, cx, leg, Side::Callee, reason, None);
         fork::on_failure(call, view, cx, leg, 480, None);
+    }
+}
+
+/// The phone of a leg has refused the call, or the INVITE as it was.
+fn on_refusal(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, leg: u8, msg: &Message<'_>) {
+    if refresh::may_ask_again(call, (leg, Side::Callee), msg) && setup::invite_again(call, view, cx, leg) {
+        return;
+    }
+    match msg.status() {
+        // a session timer that its phone does not take is no word to the caller, who has one of its own
+        422 => fork::on_failure(call, view, cx, leg, 500, None),
+        status => fork::on_failure(call, view, cx, leg, status, Some(msg)),
     }
 }
 
@@ -115,7 +132,6 @@ pub(super) fn take(
     call.idle_deadline = anchoring::idle_deadline(call, view, leg, cx.now);
     call.become_state(cx.now, State::Start);
     super::media::note(call, cx, msg, Side::Callee);
-    super::reinvite::note_session_timer(call, cx, msg);
     super::trace(cx, call, format_args!("{} answered", call.callee.uri));
 }
 

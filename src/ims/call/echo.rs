@@ -11,6 +11,7 @@ use super::echo_sdp::{self, Allowed, Origin};
 use super::forward;
 use super::media::description;
 use super::preconditions;
+use super::refresh;
 use super::release::{self, End};
 use super::rules::Rules;
 use super::session::{Call, Invite, Kind, ServerId};
@@ -381,6 +382,7 @@ pub(super) fn respond_success(
     method: Method,
     with_body: bool,
 ) {
+    let terms = refresh::accept(call, view, cx.now, tx, ((0, Side::Caller), 200));
     let Kind::Echo(echo) = &call.kind else { return };
     let Some(flow) = view.txs.server(tx).map(|s| s.flow()) else { return };
     let local = view.txs.local_addr(flow.local).expect("a flow is of one of our sockets");
@@ -393,6 +395,7 @@ pub(super) fn respond_success(
         if matches!(method, Method::Invite | Method::Update) {
             forward::contact(&mut w, local, flow.transport, None);
             w.header("Supported", "100rel, precondition, timer");
+            terms.write_grant(&mut w);
         }
         w.header("Allow", ALLOW);
         forward::own_response(&mut w, settings);
@@ -445,13 +448,8 @@ pub(super) fn on_idle(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>) {
         };
         return refuse(call, view, cx, status, text, None, None);
     }
-    // nobody would ever end the held call of a phone that has vanished
-    let is_gone = call.caller.binding.is_some_and(|id| view.registrar.binding(id).is_none());
     match echo.streams.last_heard(view.media) {
-        None if is_gone => {
-            release::end(call, view, cx, &End::new("the caller on hold is no longer registered", 480));
-        }
-        // on hold nothing is expected
+        // on hold nothing is expected: the session timer ends the call of a phone that has vanished
         None => call.idle_deadline = Some(cx.now + timeout),
         Some(heard) if heard + timeout > cx.now => call.idle_deadline = Some(heard + timeout),
         Some(_) => {

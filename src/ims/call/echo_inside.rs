@@ -4,6 +4,7 @@ use super::answer;
 use super::echo::{self, ALLOW, Pending, Stage};
 use super::forward;
 use super::media::{self, description};
+use super::refresh;
 use super::reinvite;
 use super::release::{self, End};
 use super::session::{Call, Kind, ServerId};
@@ -24,6 +25,9 @@ pub(super) fn on_request(
 ) {
     if call.state == State::Stop {
         return reinvite::refuse(view, cx, tx, 481);
+    }
+    if refresh::refuse_short(call, view, cx, tx, msg, (0, Side::Caller)) {
+        return;
     }
     if let Some(deadline) = &mut call.idle_deadline {
         *deadline = (*deadline).max(cx.now + view.config.call.dialog_timeout);
@@ -51,12 +55,13 @@ fn on_offer(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, tx: ServerId,
     let is_invite = msg.method() == Method::Invite;
     let unacknowledged = !call.accepted.is_empty();
     let open = call.invite.is_some();
+    let meets_ours = refresh::meets_ours(call, (0, Side::Caller), msg);
     let Some(echo) = call.echo_mut() else { return };
     // RFC 3261 14.2 and RFC 3311 5.2: an offer of theirs is being answered; RFC 3264 4: one of ours is
     if echo.pending.is_some() || (is_invite && open) {
         return reinvite::refuse(view, cx, tx, 500);
     }
-    if echo.has_offered || (is_invite && unacknowledged) {
+    if meets_ours || echo.has_offered || (is_invite && unacknowledged) {
         return reinvite::refuse(view, cx, tx, 491);
     }
     let offer = description(msg).map(<[u8]>::to_vec);
@@ -95,16 +100,30 @@ pub(super) fn on_ack(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, msg:
     if !std::mem::take(&mut echo.has_offered) {
         return;
     }
+    if !take_answer(call, view, cx, msg) {
+        // RFC 3261 13.2.1: the ACK must carry the answer
+        release::end(call, view, cx, &End::new("the ACK has no usable answer to the offer", 488));
+    }
+}
+
+/// The 2xx to our re-INVITE, which has offered what there was.
+pub(super) fn on_answer_to_refresh(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, msg: &Message<'_>) {
+    if !take_answer(call, view, cx, msg) {
+        super::trace(cx, call, format_args!("the answer to a refresh has no usable description"));
+    }
+}
+
+/// Takes the answer to an offer of ours. `false`: there is none that can be used.
+fn take_answer(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, msg: &Message<'_>) -> bool {
+    let Kind::Echo(echo) = &mut call.kind else { return false };
     let allowed = echo::allowed(echo::impu(view, echo));
     let answer = description(msg).and_then(|d| Sdp::parse(d).ok());
     let taken = answer.is_some_and(|a| echo.streams.take_answer(view.media, cx.out, &a, allowed));
     let held = media::is_held(&echo.streams.medias());
     if taken {
         media::set_held(call, cx, held);
-    } else {
-        // RFC 3261 13.2.1: the ACK must carry the answer
-        release::end(call, view, cx, &End::new("the ACK has no usable answer to the offer", 488));
     }
+    taken
 }
 
 /// Answers the UPDATE, PRACK or re-INVITE that has waited for its ports.

@@ -8,6 +8,7 @@
 use super::privacy::{ANONYMOUS, tells_of_sender};
 use super::rules::Rules;
 use super::tag::Side;
+use super::timer::{self, Terms};
 use crate::config::model::SipSettings;
 use crate::ims::identity;
 use crate::proto::flow::Transport;
@@ -20,7 +21,7 @@ use std::net::{IpAddr, SocketAddr};
 pub use super::privacy::Privacy;
 
 /// Option tags that are between a phone and us.
-const HOP_OPTIONS: &[&str] = &["sec-agree", "path", "gruu", "outbound"];
+const HOP_OPTIONS: &[&str] = &["sec-agree", "path", "gruu", "outbound", timer::TAG];
 
 /// What a forwarded message gets beside what is copied.
 #[derive(Clone, Copy, Debug)]
@@ -41,6 +42,8 @@ pub struct Additions<'a> {
     pub options: Option<Options<'a>>,
     /// RSeq is not what it came with.
     pub has_own_rseq: bool,
+    /// What it says of the session timer.
+    pub timer: Terms,
     /// What its sender wants hidden.
     pub privacy: Privacy,
     /// The body, where it is not as it came.
@@ -159,6 +162,7 @@ fn copy(w: &mut Writer<'_>, msg: &Message<'_>, with: &Additions<'_>, exempt: imp
     for id in [HeaderId::Require, HeaderId::ProxyRequire, HeaderId::Supported] {
         options(w, msg, id, with);
     }
+    with.timer.write(w);
     for identity in with.identities {
         w.header("P-Asserted-Identity", identity);
     }
@@ -175,7 +179,8 @@ fn options(w: &mut Writer<'_>, msg: &Message<'_>, id: HeaderId, with: &Additions
     };
     let mut parts: SmallVec<[&[u8]; 32]> = SmallVec::new();
     let added = ours.map(|o| o.of(id)).unwrap_or_default().iter().map(|tag| tag.as_bytes());
-    for tag in added.chain(msg.values(id).filter(|t| !ends_here(t))) {
+    let timer = with.timer.has_tag(id).then_some(timer::TAG.as_bytes());
+    for tag in added.chain(msg.values(id).filter(|t| !ends_here(t))).chain(timer) {
         if !parts.is_empty() {
             parts.push(b",");
         }
@@ -244,6 +249,8 @@ const fn is_ours(id: HeaderId) -> bool {
         | H::AuthenticationInfo
         // registration
         | H::Path | H::ServiceRoute
+        // the session timer, of which each side has its own
+        | H::SessionExpires | H::MinSe
         // filtered
         | H::Require | H::ProxyRequire | H::Supported
     )
@@ -351,6 +358,7 @@ mod tests {
             privacy,
             options: None,
             has_own_rseq: false,
+            timer: Terms::default(),
             body: None,
         }
     }
@@ -365,7 +373,7 @@ mod tests {
             Additions { identities: &identities, called_party: Some(b"tel:1"), ..additions(&settings) };
         let got = written(|w| end_request(w, &msg, &with));
         let want = "INVITE tel:1 SIP/2.0\r\nX-Odd: kept\r\nP-Early-Media: supported\r\nContent-Disposition: session\r\n\
-            Supported: 100rel,timer\r\nP-Asserted-Identity: <sip:b@h>\r\nP-Asserted-Identity: <tel:+2>\r\nUser-Agent: us\r\n\
+            Supported: 100rel\r\nP-Asserted-Identity: <sip:b@h>\r\nP-Asserted-Identity: <tel:+2>\r\nUser-Agent: us\r\n\
             P-Asserted-Service: urn:urn-7:3gpp-service.ims.icsi.mmtel\r\nP-Called-Party-ID: <tel:1>\r\n\
             Content-Type: application/sdp\r\nContent-Length: 5\r\n\r\nv=0\r\n";
         assert_eq!(got, want);

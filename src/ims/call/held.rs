@@ -7,7 +7,6 @@
 use super::answer;
 use super::fork;
 use super::media::description;
-use super::opening::FIRST_CSEQ;
 use super::pass;
 use super::reliable::{self, Ability};
 use super::session::{Call, LegState};
@@ -35,7 +34,8 @@ pub(super) fn hold(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, leg: u
     }
     entry.state = LegState::Answered;
     entry.held = Some(Stored::new(msg));
-    pass::ack(call, view, cx, (leg, Side::Callee), FIRST_CSEQ, None);
+    let (_, cseq) = entry.invites[Side::Caller as usize];
+    pass::ack(call, view, cx, (leg, Side::Callee), cseq, None);
     if let Some(bridge) = call.bridge_mut() {
         bridge.winner = Some(leg);
         bridge.waiting.clear();

@@ -18,6 +18,26 @@ pub const MAX_RELAYS: usize = 8;
 /// 180, 182 and 183 to say.
 pub const MAX_QUEUED_PROVISIONALS: usize = 4;
 
+/// The shortest session that anybody may ask for, seconds (RFC 4028 4).
+pub const MIN_SESSION_SECS: u32 = 90;
+
+/// The shortest session that a phone is believed to have granted, seconds: what is less would make us ask every few seconds.
+pub const MIN_GRANTED_SECS: u32 = 12;
+
+/// The longest session, seconds; longer ones that a phone grants or demands count as this. A day.
+pub const MAX_SESSION_SECS: u32 = 86_400;
+
+/// How often a session that a phone finds too short is offered to it again; beyond it the phone has refused. Each time it has
+/// asked for more than before, and one on the way may, too.
+pub const MAX_TOO_SHORT: u8 = 3;
+
+/// How long a refresh waits that cannot be sent while other requests are under way.
+pub const REFRESH_WAITS: Duration = Duration::from_secs(2);
+
+/// How long a refresh that was refused waits at least before it is tried again; it waits an eighth of the session if that is
+/// more.
+pub const REFRESH_PAUSE: Duration = Duration::from_secs(10);
+
 /// Events that a call leg remembers for its view; beyond it the oldest after the first [`FIRST_EVENTS`] goes, and is counted.
 pub const MAX_EVENTS: usize = 64;
 

@@ -31,6 +31,7 @@ mod passage;
 mod preconditions;
 mod preferences;
 mod privacy;
+mod refresh;
 mod reinvite;
 mod release;
 mod reliable;
@@ -39,6 +40,7 @@ mod session;
 mod setup;
 pub mod state;
 mod tag;
+mod timer;
 mod views;
 mod watch;
 
@@ -53,6 +55,7 @@ pub(in crate::ims) use rules::Rules;
 pub use session::{Call, Part};
 pub(in crate::ims) use session::{ClientId, Failure, Party, ServerId, Waiting};
 pub(in crate::ims) use tag::{Place, Side};
+pub(in crate::ims) use timer::Terms;
 
 use crate::base::arena::{Arena, Id};
 use crate::base::time::Instant;
@@ -64,7 +67,6 @@ use crate::ims::gate;
 use crate::ims::owner::Owner;
 use crate::ims::policy::{Outcome, SessionId};
 use crate::ims::registrar::{Gone, Removed};
-use crate::ims::subscriber::UserId;
 use crate::ims::view::{DialogView, LadderView};
 use crate::proto::cx::Cx;
 use crate::proto::flow::Flow;
@@ -220,7 +222,7 @@ impl Calls {
             TxEvent::ServerTimeout { .. } => return,
         };
         self.with(view, cx, part.call, |call, view, cx| match (part.role, event) {
-            (Role::Leg(_) | Role::Relay(_), TxEvent::ProceedingTimeout { id, .. }) => {
+            (Role::Leg(_) | Role::Relay(_) | Role::Own(_), TxEvent::ProceedingTimeout { id, .. }) => {
                 view.txs.cancel(cx, id, Some("SIP;cause=408;text=\"no answer\""));
             }
             (Role::Leg(leg), _) => fork::on_failure(call, view, cx, leg, status, None),
@@ -259,9 +261,9 @@ impl Calls {
             self.with(view, cx, id, |call, view, cx| {
                 answer::on_tick(call, view, cx);
                 reliable::on_tick(call, view, cx);
-                match call.kind {
-                    Kind::Echo(_) => echo::on_tick(call, view, cx),
-                    Kind::Bridge(_) => reinvite::on_tick(call, view, cx),
+                refresh::on_tick(call, view, cx);
+                if call.echo_mut().is_some() {
+                    echo::on_tick(call, view, cx);
                 }
                 if call.idle_deadline.is_some_and(|at| at <= cx.now) {
                     on_idle(call, view, cx);
@@ -277,51 +279,51 @@ impl Calls {
 
     /// Ends the call that this dialog index belongs to. The error says why it could not, in words.
     pub fn stop(&mut self, view: &mut View<'_>, cx: &mut Cx<'_>, index: u32) -> Result<(), String> {
-        let found =
-            self.calls.iter().find(|(_, c)| c.has_dialog(index)).map(|(id, c)| (id, c.has_ended(index)));
-        match found {
+        let id = self.running(index)?;
+        self.with(view, cx, id, |call, view, cx| {
+            release::end(call, view, cx, &End::new("ended by the operator", 480));
+        });
+        Ok(())
+    }
+
+    /// The call that a dialog index belongs to, if that has not ended.
+    fn running(&self, index: u32) -> Result<Id<Call>, String> {
+        let found = self.calls.iter().find(|(_, c)| c.has_dialog(index));
+        match found.map(|(id, call)| (id, call.has_ended(index))) {
             None => Err(format!("no dialog {index}")),
             Some((_, true)) => Err(format!("dialog {index} has ended already")),
-            Some((id, false)) => {
-                self.with(view, cx, id, |call, view, cx| {
-                    release::end(call, view, cx, &End::new("ended by the operator", 480));
-                });
-                Ok(())
-            }
+            Some((id, false)) => Ok(id),
         }
     }
 
+    /// On the side of the call that this dialog index belongs to, refreshes the session no more, and ends the call no more for
+    /// want of a refresh (`dialog_set`, `session-expires-stop`). The error says why it could not, in words.
+    pub fn stop_session_timer(
+        &mut self,
+        view: &mut View<'_>,
+        cx: &mut Cx<'_>,
+        index: u32,
+    ) -> Result<(), String> {
+        let id = self.running(index)?;
+        self.with(view, cx, id, |call, _, _| refresh::stop(call, index));
+        Ok(())
+    }
+
     /// A contact is no longer registered. Its calls end if that is somebody's will, the user's or the network's (TS 24.229
-    /// 5.4.1.5); a registration that merely ran out ends a call only when the other party's has too.
+    /// 5.4.1.5). A registration that merely ran out ends none: whether the phone is still there is the session timer's matter.
     pub fn on_binding_removed(&mut self, view: &mut View<'_>, cx: &mut Cx<'_>, removed: Removed) {
-        let is_registered = |user: UserId| !view.registrar.targets(user, cx.now).is_empty();
-        let text = match removed.why {
-            Gone::Expired if is_registered(removed.user) => return,
-            Gone::Expired => "neither party is registered any more",
-            _ => "a party is no longer registered",
-        };
+        if removed.why == Gone::Expired {
+            return;
+        }
         let uses = |c: &Call| {
             let winner = c.answered_leg().and_then(|l| c.legs.get(usize::from(l)));
             c.caller.binding == Some(removed.id) || winner.is_some_and(|l| l.contact() == Some(removed.id))
         };
-        // phones that have both vanished without a session timer would leave their call behind for ever
-        let lost = |c: &Call| {
-            let parties = [&c.caller, &c.callee].map(|p| p.user);
-            c.caller.binding.is_some()
-                && parties.contains(&Some(removed.user))
-                && parties.iter().flatten().all(|user| !is_registered(*user))
-                && c.state.is_answered()
-                && matches!(c.kind, Kind::Bridge(_))
-        };
-        let ends = |c: &Call| match removed.why {
-            Gone::Expired => lost(c),
-            _ => uses(c),
-        };
         let ids: SmallVec<[Id<Call>; 4]> =
-            self.calls.iter().filter(|(_, c)| c.state != State::Stop && ends(c)).map(|(id, _)| id).collect();
+            self.calls.iter().filter(|(_, c)| c.state != State::Stop && uses(c)).map(|(id, _)| id).collect();
         for id in ids {
             self.with(view, cx, id, |call, view, cx| {
-                release::end(call, view, cx, &End::new(text, 480));
+                release::end(call, view, cx, &End::new("a party is no longer registered", 480));
             });
         }
     }

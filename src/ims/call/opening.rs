@@ -6,6 +6,7 @@ use super::forward::{self, Additions, Charging, Options};
 use super::rules::Rules;
 use super::session::{ClientId, Party};
 use super::tag::Side;
+use super::timer::Terms;
 use crate::config::model::{Config, Impu};
 use crate::ims::identity::{self, Speaker};
 use crate::ims::owner::Owner;
@@ -27,6 +28,8 @@ pub(in crate::ims) struct Opening<'a> {
     pub(in crate::ims) call_id: Token,
     /// Names the call, or the text, for those who charge for it: all its legs have the same (RFC 7315 4.6).
     pub(in crate::ims) icid: Token,
+    /// CSeq number: [`FIRST_CSEQ`], or more when it is sent again because it was refused as it was.
+    pub(in crate::ims) cseq: u32,
     /// The tag of From.
     pub(in crate::ims) tag: &'a [u8],
     pub(in crate::ims) subs: &'a Subscribers,
@@ -36,6 +39,8 @@ pub(in crate::ims) struct Opening<'a> {
     pub(in crate::ims) rules: Rules,
     /// The option tags that are negotiated with the callee's phone alone.
     pub(in crate::ims) options: Option<Options<'a>>,
+    /// What it says of the session timer.
+    pub(in crate::ims) timer: Terms,
     /// The body, where it is not as it came.
     pub(in crate::ims) body: Option<&'a [u8]>,
 }
@@ -74,7 +79,7 @@ impl Opening<'_> {
             None => self.parties(&mut w, msg),
         }
         w.header("Call-ID", self.call_id);
-        w.header_fmt("CSeq", format_args!("{FIRST_CSEQ} {}", self.method.name()));
+        w.header_fmt("CSeq", format_args!("{} {}", self.cseq, self.method.name()));
         if !way.route.is_empty() {
             w.header("Route", way.route);
         }
@@ -97,6 +102,7 @@ impl Opening<'_> {
             to: Side::Callee,
             options: self.options,
             has_own_rseq: false,
+            timer: self.timer,
             privacy,
             body: self.body,
         };

@@ -5,8 +5,10 @@
 
 use super::forward;
 use super::pass;
+use super::refresh;
 use super::release::{self, End};
 use super::session::{Call, Role};
+use super::state::State;
 use super::tag::Side;
 use crate::ims::core::View;
 use crate::proto::cx::Cx;
@@ -32,6 +34,8 @@ pub(super) enum Purpose {
     Acknowledge,
     /// Re-INVITE: the streams that the phone knows as waiting run.
     Renew,
+    /// UPDATE or re-INVITE: its side's session goes on (RFC 4028 10).
+    Refresh,
 }
 
 /// What a request of our own says.
@@ -60,12 +64,14 @@ pub(super) fn send(
     let Some(dialog) = call.legs[usize::from(leg)].dialog(to) else { return false };
     let local = view.txs.local_addr(flow.local).expect("a flow is of one of our sockets");
     let (method, settings) = (request.method.name().as_bytes(), &view.config.protocol);
+    let terms = refresh::offer(call, (leg, to), request.method);
     let sent = view.txs.request(cx, flow, method, dialog.request_uri(), tcp_allowed, owner, |mut w| {
         dialog.write_head(&mut w, method, cseq);
         // RFC 3261 12.2.1.1, RFC 3311 5.1: requests that may change the target say where we are
         if matches!(request.method, Method::Invite | Method::Update) {
             forward::contact(&mut w, local, flow.transport, None);
         }
+        terms.write_all(&mut w);
         for (name, value) in request.headers {
             w.header(name, value);
         }
@@ -100,6 +106,9 @@ pub(super) fn on_answer(
     if let Some(dialog) = call.dialog_mut(own.leg, own.to) {
         dialog.on_response(msg);
     }
+    if (200..300).contains(&msg.status()) {
+        refresh::on_success(call, cx.now, (own.leg, own.to), msg);
+    }
     if own.method == Method::Invite && (200..300).contains(&msg.status()) {
         // RFC 3261 13.2.2.4
         pass::ack(call, view, cx, (own.leg, own.to), own.cseq, None);
@@ -113,6 +122,8 @@ pub(super) fn on_answer(
             passage.hear(own.to, msg);
             passage.settle(view.media, cx.out);
         }
+        Purpose::Refresh if call.state == State::Stop || matches!(msg.status(), 408 | 481) => {}
+        Purpose::Refresh => refresh::on_answer(call, view, cx, &own, msg),
     }
     if matches!(msg.status(), 408 | 481) {
         lost(call, view, cx, &own, msg.status());

@@ -3,9 +3,11 @@
 use super::forward::{self, Additions, Options, Privacy};
 use super::media::description;
 use super::preconditions;
+use super::refresh;
 use super::reliable::{self, Reliability};
 use super::session::{Call, ClientId, Role, ServerId};
 use super::tag::Side;
+use super::timer::Terms;
 use crate::config::model::SipSettings;
 use crate::ims::core::View;
 use crate::ims::identity::{self, Speaker};
@@ -55,6 +57,7 @@ pub(super) fn response(
         }
         _ => {}
     }
+    let timer = refresh::accept(call, view, cx.now, onward.tx, ((onward.leg, onward.to), onward.status));
     let leg = &call.legs[usize::from(onward.leg)];
     let Some(flow) = view.txs.server(onward.tx).map(|s| s.flow()) else { return };
     let local = view.txs.local_addr(flow.local).expect("a flow is of one of our sockets");
@@ -86,7 +89,7 @@ pub(super) fn response(
     let own = Options { negotiated: BOTH_TAGS, required, supported: &[] };
     let has_own_rseq = onward.reliability != Reliability::AsItCame;
     let options = if has_own_rseq { Some(own) } else { with.options };
-    let with = Additions { options, has_own_rseq, ..with };
+    let with = Additions { options, has_own_rseq, timer, ..with };
     let features = far(call, onward.to, msg);
     let refreshes = onward.status < 300 && msg.header(HeaderId::Contact).is_some();
     let phrase = (onward.status == msg.status()).then(|| forward::phrase(msg)).flatten();
@@ -118,7 +121,8 @@ pub(super) fn request(
     let owner = call.owner(role);
     let dialog = call.legs[usize::from(leg)].dialog(to)?;
     let local = view.txs.local_addr(flow.local).expect("a flow is of one of our sockets");
-    let with = Additions { body: body.as_deref(), ..additions(&view.config.protocol, call, leg, to) };
+    let timer = refresh::offer(call, (leg, to), msg.method());
+    let with = Additions { body: body.as_deref(), timer, ..additions(&view.config.protocol, call, leg, to) };
     let features = far(call, to, msg);
     let (method, target) = (msg.method_token(), dialog.request_uri());
     let sent = view.txs.request(cx, flow, method, target, upgrade, owner, |mut w| {
@@ -236,6 +240,7 @@ fn additions<'a>(settings: &'a SipSettings, call: &Call, leg: u8, to: Side) -> A
         privacy,
         options,
         has_own_rseq: false,
+        timer: Terms::default(),
         body: None,
     }
 }

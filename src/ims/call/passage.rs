@@ -169,6 +169,14 @@ impl Passage {
         Some(offer)
     }
 
+    /// The description that a side was told last, but for an offer that it has not taken yet.
+    pub(super) fn last_told(&self, side: Side) -> Option<&[u8]> {
+        match &self.open {
+            Some((from, (_, before))) if *from != side => before.as_deref(),
+            _ => self.told[side as usize].as_deref(),
+        }
+    }
+
     /// The caller has been told the last description in a reliable response.
     pub(super) fn on_reliable(&mut self) {
         self.has_answered = self.told[Side::Caller as usize].is_some();

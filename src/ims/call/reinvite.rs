@@ -1,7 +1,8 @@
 //! Requests inside a call between users, passed end to end: re-INVITE, UPDATE, PRACK, INFO, MESSAGE, REFER, NOTIFY and whatever
 //! else the phones agree on (RFC 3261 12.2, 14, RFC 3262, 3311, 6086).
 //!
-//! Each of the two dialogs counts its own CSeq. Offers, answers, glare (491) and session timers are the phones' business.
+//! Each of the two dialogs counts its own CSeq. Offers, answers and glare (491) are the phones' business, unless a re-INVITE of
+//! ours is under way; each side has its own session timer (`refresh`).
 
 use super::anchoring;
 use super::answer;
@@ -10,15 +11,15 @@ use super::forward;
 use super::held;
 use super::limits::{MAX_RELAYS, RETRY_AFTER_SECS};
 use super::pass::{self, Onward};
+use super::refresh;
 use super::release::{self, End};
 use super::reliable::{self, Acknowledged, Reliability};
 use super::session::{Call, ClientId, LegState, Relay, Role, ServerId};
 use super::state::State;
 use super::tag::Side;
-use crate::base::time::Duration;
 use crate::ims::core::View;
 use crate::proto::cx::Cx;
-use crate::wire::sip::{HeaderId, Message, Method, RAck, SessionExpires};
+use crate::wire::sip::{HeaderId, Message, Method, RAck, Stored};
 
 /// A request other than BYE in the dialog of `leg` that faces `from`; its CSeq has been checked.
 pub(super) fn on_request(
@@ -32,6 +33,11 @@ pub(super) fn on_request(
     let refusal = admit(call, msg, leg, from);
     if let Some(status) = refusal {
         refuse(view, cx, tx, status);
+        return;
+    }
+    if refresh::refuse_short(call, view, cx, tx, msg, (leg, from))
+        || refresh::take(call, view, cx, tx, msg, (leg, from))
+    {
         return;
     }
     if msg.method() == Method::Update && answer_for_other(call, view, cx, tx, msg, (leg, from)) {
@@ -88,6 +94,9 @@ fn admit(call: &mut Call, msg: &Message<'_>, leg: u8, from: Side) -> Option<u16>
     if msg.method() == Method::Invite && is_second {
         return Some(500);
     }
+    if refresh::meets_ours(call, (leg, from), msg) {
+        return Some(491);
+    }
     // RFC 3261 14.1: no re-INVITE while the first INVITE is open, or one of that side's waits for its ACK: the far phone has
     // no ACK either
     let unacknowledged = call.accepted.iter().any(|a| (a.leg, a.side) == (leg, from));
@@ -141,13 +150,15 @@ fn answer_for_other(
     let Call { legs, rules, .. } = call;
     let entry = &mut legs[usize::from(leg)];
     let Some(answer) = entry.passage.answer_for_other(rules, from, msg, early) else { return false };
+    let terms = refresh::accept(call, view, cx.now, tx, ((leg, from), 200));
     let Some(flow) = view.txs.server(tx).map(|s| s.flow()) else { return true };
     let local = view.txs.local_addr(flow.local).expect("a flow is of one of our sockets");
     let settings = &view.config.protocol;
-    view.txs.respond(cx, tx, 200, None, entry.tag(from), |mut w| {
+    view.txs.respond(cx, tx, 200, None, call.legs[usize::from(leg)].tag(from), |mut w| {
         if msg.method() == Method::Update {
             forward::contact(&mut w, local, flow.transport, None);
         }
+        terms.write_all(&mut w);
         forward::own_response(&mut w, settings);
         w.body(b"application/sdp", &answer);
     });
@@ -185,25 +196,27 @@ pub(super) fn on_answer(
     if msg.status() <= 100 {
         return;
     }
+    if refresh::may_ask_again(call, (relay.leg, far), msg) && pass_again(call, view, cx, number) {
+        return;
+    }
     if msg.status() >= 200 {
         remove(call, number);
-        if let Some(dialog) = call.dialog_mut(relay.leg, far) {
-            dialog.on_response(msg);
-        }
+        settle(call, cx, &relay, msg);
     }
     if call.party(far).is_trunk && matches!(msg.status(), 401 | 407) {
         return refuse(view, cx, relay.server, TRUNK_CHALLENGES);
     }
     let reliability = Reliability::AsItCame;
+    // a session timer that the far phone does not take is no word to this one, which has its own
+    let status = if msg.status() == 422 { 500 } else { msg.status() };
     let Relay { server: tx, leg, from: to, .. } = relay;
-    let onward = Onward { tx, leg, to, status: msg.status(), reliability, is_said: false };
+    let onward = Onward { tx, leg, to, status, reliability, is_said: false };
     pass::response(call, view, cx, onward, msg);
     if msg.status() >= 300 {
         call.legs[usize::from(leg)].passage.revert(to);
     }
     super::media::note(call, cx, msg, far);
     anchoring::touch(call, view, cx.now);
-    note_session_timer(call, cx, msg);
     match msg.status() {
         200..300 if relay.method == Method::Invite => {
             let at = (relay.leg, relay.from);
@@ -212,6 +225,37 @@ pub(super) fn on_answer(
         status @ (408 | 481) => lost(call, view, cx, &relay, status),
         _ => {}
     }
+}
+
+/// The final answer of the far phone to what was passed on has its effect on that side.
+fn settle(call: &mut Call, cx: &Cx<'_>, relay: &Relay, msg: &Message<'_>) {
+    let at = (relay.leg, relay.from.other());
+    if let Some(dialog) = call.dialog_mut(at.0, at.1) {
+        dialog.on_response(msg);
+    }
+    if (200..300).contains(&msg.status()) {
+        refresh::on_success(call, cx.now, at, msg);
+    }
+}
+
+/// Sends a request again that the far phone has refused for its session timer. `false`: it cannot be sent.
+fn pass_again(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, number: u16) -> bool {
+    let Some(relay) = find(call, number) else { return false };
+    let Some(request) = view.txs.server(relay.server).map(|s| Stored::new(&s.request())) else {
+        return false;
+    };
+    let (at, role) = ((relay.leg, relay.from.other()), Role::Relay(number));
+    let Some((client, far_cseq)) = pass::request(call, view, cx, at, role, &request.message(), None) else {
+        return false;
+    };
+    if relay.method == Method::Invite {
+        call.legs[usize::from(relay.leg)].invites[relay.from as usize] = (relay.cseq, far_cseq);
+    }
+    let relays = call.bridge_mut().map(|b| &mut b.relays);
+    if let Some(known) = relays.and_then(|r| r.iter_mut().find(|r| r.number == number)) {
+        (known.client, known.far_cseq) = (client, far_cseq);
+    }
+    true
 }
 
 /// No answer to a request that was passed on: our own finding, by timeout (408) or transport (503).
@@ -265,27 +309,6 @@ pub(super) fn on_cancel(
     let Some(relay) = find(call, number) else { return };
     let reason = msg.header(HeaderId::Reason).map(String::from_utf8_lossy);
     view.txs.cancel(cx, relay.client, reason.as_deref());
-}
-
-/// Takes note of the session timer in a 2xx (RFC 4028 7.2): the phones refresh it end to end, and when neither has, they have
-/// ended the call, or are gone.
-pub(super) fn note_session_timer(call: &mut Call, cx: &Cx<'_>, msg: &Message<'_>) {
-    let settles =
-        matches!(msg.method(), Method::Invite | Method::Update) && (200..300).contains(&msg.status());
-    let Some(bridge) = call.bridge_mut().filter(|_| settles) else { return };
-    let timer = msg.header(HeaderId::SessionExpires).and_then(SessionExpires::parse);
-    // a session that is over as it begins is no phone's wish
-    let interval = timer.map(|t| Duration::from_secs(u64::from(t.interval_secs))).filter(|i| !i.is_zero());
-    bridge.session_timer = interval.map(|interval| (interval, cx.now + interval));
-}
-
-/// Ends a call whose session timer has run out.
-pub(super) fn on_tick(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>) {
-    let timer = call.bridge_mut().and_then(|b| b.session_timer);
-    if let Some((interval, _)) = timer.filter(|(_, at)| *at <= cx.now) {
-        let text = format!("neither phone has refreshed the session for {} s", interval.as_secs());
-        release::end(call, view, cx, &End::new(&text, 408));
-    }
 }
 
 fn find(call: &mut Call, number: u16) -> Option<Relay> {

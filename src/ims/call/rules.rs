@@ -2,7 +2,7 @@
 //! on hold. Everything else passes as the phones have it.
 
 use super::tag::Side;
-use crate::config::model::{CallSettings, Impu, Precondition};
+use crate::config::model::{CallSettings, Impu, Precondition, SessionTimer};
 use crate::wire::sdp::{Direction, Sdp};
 use crate::wire::sip::{HeaderId, Message};
 
@@ -21,6 +21,8 @@ pub struct Rules {
     pub held_start: bool,
     /// The sides that are plain SIP peers, without the ways of an IMS: the trunk.
     pub plain: [bool; 2],
+    /// `session_expires`: the session timer, by side.
+    pub timers: [SessionTimer; 2],
 }
 
 impl Default for Rules {
@@ -33,6 +35,7 @@ impl Default for Rules {
             precondition: [Precondition::On; 2],
             held_start: true,
             plain: [false; 2],
+            timers: [SessionTimer::default(); 2],
         }
     }
 }
@@ -50,6 +53,8 @@ impl Rules {
             precondition: impus.map(|i| i.and_then(|i| i.precondition).unwrap_or(settings.precondition)),
             held_start: settings.allow_held_invite,
             plain: [false; 2],
+            // features of one's own side: the caller's for what it starts, the callee's for what reaches it
+            timers: impus.map(|i| i.and_then(|i| i.session_timer).unwrap_or(settings.session_timer)),
         }
     }
 

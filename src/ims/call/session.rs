@@ -12,10 +12,12 @@ use super::history::{History, Way};
 use super::limits::MAX_FORKS;
 use super::own::Own;
 use super::passage::Passage;
+use super::refresh;
 use super::reliable::Reliable;
 use super::rules::Rules;
 use super::state::State;
 use super::tag::{Place, Side, Tag};
+use super::timer::Timer;
 use crate::base::arena::Id;
 use crate::base::time::{Duration, Instant, UnixTime};
 use crate::base::timer::Alarm;
@@ -157,8 +159,6 @@ pub(super) struct Bridge {
     pub(super) best: Option<Failure>,
     pub(super) relays: SmallVec<[Relay; 2]>,
     pub(super) next_relay: u16,
-    /// The session timer that the phones agreed on, and when it runs out (RFC 4028).
-    pub(super) session_timer: Option<(Duration, Instant)>,
     /// What is wanted of its media.
     pub(super) policy: Policy,
     pub(super) waiting_for_ports: WaitingForPorts,
@@ -205,6 +205,8 @@ pub(super) struct Leg {
     /// Whom it reaches; nobody but us in an echo call.
     pub(super) to: Option<Destination>,
     pub(super) client: Option<ClientId>,
+    /// Call-ID towards the callee.
+    pub(super) call_id: Token,
     pub(super) tags: [Tag; 2],
     pub(super) up: Option<Dialog>,
     pub(super) down: Option<Dialog>,
@@ -222,6 +224,8 @@ pub(super) struct Leg {
     pub(super) bearers: [Bearers; 2],
     /// The 2xx that the caller may not have yet.
     pub(super) held: Option<Stored>,
+    /// The session timers of its two sides.
+    pub(super) timers: [Timer; 2],
     /// What happened on the callee's side.
     pub(super) history: History,
 }
@@ -409,9 +413,12 @@ impl Call {
         let accepted = self.accepted.iter().map(|a| a.next_at.min(a.give_up_at)).min();
         let inner = match &self.kind {
             Kind::Echo(echo) => echo.next_deadline(),
-            Kind::Bridge(bridge) => bridge.session_timer.map(|(_, at)| at).filter(|_| self.ended.is_none()),
+            Kind::Bridge(_) => None,
         };
         let reliable = self.legs.iter().filter_map(|l| l.reliable.next_deadline()).min();
-        [linger, accepted, inner, reliable, self.idle_deadline].into_iter().flatten().min()
+        [linger, accepted, inner, reliable, refresh::next_deadline(self), self.idle_deadline]
+            .into_iter()
+            .flatten()
+            .min()
     }
 }

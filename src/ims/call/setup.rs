@@ -10,9 +10,11 @@ use super::opening::{FIRST_CSEQ, Opening};
 use super::pass::BOTH_TAGS;
 use super::passage::Passage;
 use super::preconditions::{self, Mode};
+use super::refresh;
 use super::reliable::{self, Ability, Reliable};
 use super::session::{Call, Failure, Leg, LegState, Role};
 use super::tag::{self, Place, Side, Tag};
+use super::timer::Timer;
 use crate::config::model::Precondition;
 use crate::ims::core::View;
 use crate::proto::cx::Cx;
@@ -35,10 +37,64 @@ pub(super) fn start_leg(
     to: Destination,
     anchor: &mut Option<Box<Anchor>>,
 ) -> bool {
-    let (Some(way), Some(invite)) = (to.way(view, cx, &call.callee), &call.invite) else { return false };
+    if to.way(view, cx, &call.callee).is_none() || call.invite.is_none() {
+        return false;
+    }
     let number = u8::try_from(call.legs.len()).expect("legs are capped far below 256");
     let tags = [Side::Caller, Side::Callee].map(|side| new_tag(call.place(number, side), view));
+    let history = History::new(call.history.index + 1 + u32::from(number), view.txs.new_token());
+    call.legs.push(Leg {
+        state: LegState::Calling,
+        to: Some(to),
+        client: None,
+        call_id: view.txs.new_token(),
+        tags,
+        up: None,
+        down: None,
+        provisional: (0, 0),
+        invites: [(0, 0), (0, 0)],
+        acks: Default::default(),
+        passage: Passage::default(),
+        reliable: Reliable::default(),
+        bearers: <_>::default(),
+        held: None,
+        timers: call.rules.timers.map(Timer::new),
+        history,
+    });
+    let is_sent = invite(call, view, cx, (number, FIRST_CSEQ), anchor);
+    if !is_sent {
+        call.legs.pop();
+    }
+    is_sent
+}
+
+/// Sends the INVITE of a leg again, because its phone has refused it as it was; what changes is the session timer (RFC 4028 7.3).
+/// `false`: it cannot be sent.
+pub(super) fn invite_again(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, leg: u8) -> bool {
+    let entry = &mut call.legs[usize::from(leg)];
+    let (_, cseq) = entry.invites[Side::Caller as usize];
+    // no dialog outlives its INVITE's refusal (RFC 3261 12.3)
+    entry.down = None;
+    let mut anchor = entry.passage.anchor.take();
+    let is_sent = entry.state.is_open() && invite(call, view, cx, (leg, cseq + 1), &mut anchor);
+    if !is_sent {
+        call.legs[usize::from(leg)].passage.anchor = anchor;
+    }
+    is_sent
+}
+
+fn invite(
+    call: &mut Call,
+    view: &mut View<'_>,
+    cx: &mut Cx<'_>,
+    (leg, cseq): (u8, u32),
+    anchor: &mut Option<Box<Anchor>>,
+) -> bool {
+    let to = call.legs[usize::from(leg)].to;
+    let way = to.and_then(|to| to.way(view, cx, &call.callee));
+    let (Some(way), Some(invite)) = (way, &call.invite) else { return false };
     let msg = invite.request.message();
+    let entry = &call.legs[usize::from(leg)];
     let offer = description(&msg).and_then(|d| Sdp::parse(d).ok());
     let begin = preconditions::Begin { is_mmtel: way.is_mmtel, may_insert: may_insert(call, view) };
     let mode = Mode::begin(&call.rules, &msg, offer.as_ref(), begin);
@@ -48,53 +104,42 @@ pub(super) fn start_leg(
     let supported = supported(call, &way, &msg, mode);
     let opening = Opening {
         method: Method::Invite,
-        call_id: view.txs.new_token(),
+        call_id: entry.call_id,
         icid: call.icid,
-        tag: &tags[Side::Callee as usize],
+        cseq,
+        tag: entry.tag(Side::Callee),
         subs: view.subs,
         config: view.config,
         caller: &call.caller,
         callee: &call.callee,
         rules: call.rules,
         options: Some(Options { negotiated: BOTH_TAGS, supported, required: &[] }),
+        timer: refresh::offer(call, (leg, Side::Callee), Method::Invite),
         body: body.as_deref(),
     };
-    let owner = call.owner(Role::Leg(number));
-    let sent = opening.send(view.txs, cx, &way, owner, &msg);
-    let client = match sent {
-        Ok(client) => client,
+    let sent = opening.send(view.txs, cx, &way, call.owner(Role::Leg(leg)), &msg);
+    let caller_cseq = msg.cseq().map_or(0, |c| c.number);
+    let is_sent = sent.is_ok();
+    match sent {
+        Ok(client) => {
+            let entry = &mut call.legs[usize::from(leg)];
+            if let Some(anchor) = &mut passage.anchor {
+                anchor.name(view.media, Side::Callee, entry.history.index);
+            }
+            passage.settle(view.media, cx.out);
+            entry.client = Some(client);
+            entry.passage = passage;
+            entry.invites[Side::Caller as usize] = (caller_cseq, cseq);
+        }
         Err(overload) => {
             let failure = Failure { status: overload.status(), response: None };
             if let Some(bridge) = call.bridge_mut() {
                 bridge.best.get_or_insert(failure);
             }
             *anchor = passage.anchor;
-            return false;
         }
-    };
-    let history = History::new(call.history.index + 1 + u32::from(number), view.txs.new_token());
-    let cseq = msg.cseq().map_or(0, |c| c.number);
-    if let Some(anchor) = &mut passage.anchor {
-        anchor.name(view.media, Side::Callee, history.index);
     }
-    passage.settle(view.media, cx.out);
-    call.legs.push(Leg {
-        state: LegState::Calling,
-        to: Some(to),
-        client: Some(client),
-        tags,
-        up: None,
-        down: None,
-        provisional: (0, 0),
-        invites: [(cseq, FIRST_CSEQ), (0, 0)],
-        acks: Default::default(),
-        passage,
-        reliable: Reliable::default(),
-        bearers: <_>::default(),
-        held: None,
-        history,
-    });
-    true
+    is_sent
 }
 
 /// Whether preconditions may be put into an offer without them: only where bearers are set up, or where

@@ -9,7 +9,8 @@ use crate::base::timer::Alarm;
 use crate::base::trace::{Level, Subject};
 use crate::ims::call::forward::{self, Additions, Privacy};
 use crate::ims::call::{
-    ClientId, Destination, Failure, Opening, Party, Rules, ServerId, Side, Waiting, next_group, rank,
+    ClientId, Destination, FIRST_CSEQ, Failure, Opening, Party, Rules, ServerId, Side, Terms, Waiting,
+    next_group, rank,
 };
 use crate::ims::core::View;
 use crate::ims::owner::Owner;
@@ -189,6 +190,7 @@ impl Relay {
                     method: Method::Message,
                     call_id: self.call_id,
                     icid: self.call_id,
+                    cseq: FIRST_CSEQ,
                     tag: &self.tag,
                     subs: view.subs,
                     config: view.config,
@@ -196,6 +198,7 @@ impl Relay {
                     callee: &self.to,
                     rules: Rules::default(),
                     options: None,
+                    timer: Terms::default(),
                     body: None,
                 };
                 opening.send(view.txs, cx, &way, owner, &msg)
@@ -271,6 +274,7 @@ impl Relay {
             privacy: Privacy::default(),
             options: None,
             has_own_rseq: false,
+            timer: Terms::default(),
             body: None,
         };
         let phrase = (status == msg.status()).then(|| forward::phrase(msg)).flatten();

@@ -76,33 +76,6 @@ fn what_waits_for_ports_is_answered_when_the_call_ends() {
 }
 
 #[test]
-fn phones_that_have_both_vanished_leave_no_call() {
-    let mut w = World::registered();
-    let (alice, _) = w.call();
-    w.pass(Duration::from_secs(1800));
-    w.register(ALICE, "");
-    w.pass(Duration::from_secs(3600 - 60));
-    assert_eq!(w.states(), ["start", "start"], "one of them is still there");
-    w.pass(Duration::from_secs(1900));
-    assert_eq!(w.states(), [""; 0], "{alice:?}");
-    w.quiet();
-}
-
-#[test]
-fn a_session_timer_of_nothing_is_none() {
-    let mut w = World::registered();
-    let mut alice = w.invite(ALICE, "sip:bob@ims.test", "Supported: timer\r\n", SDP);
-    let invite = w.expect(BOB, "INVITE");
-    w.answer(BOB, &invite, 200, "Session-Expires: 0;refresher=uac\r\n", SDP);
-    alice.learn(&w.expect(ALICE, "SIP/2.0 200"));
-    w.ack(&alice, 1, "");
-    w.pass(Duration::from_secs(2));
-    assert_eq!(w.states(), ["start", "start"]);
-    w.request(&mut alice, "BYE", "", "");
-    w.quiet();
-}
-
-#[test]
 fn an_echo_that_may_ring_only_reliably_does_not_ring() {
     let mut w = World::with(|c| c.echo[0].answer_delay = Duration::from_secs(3));
     w.register(ALICE, "");

@@ -136,9 +136,9 @@ fn a_phone_that_has_lost_the_call_ends_it() {
     for (status, words) in [(481, "does not know the call any more"), (408, "does not answer any more")] {
         let mut w = World::registered();
         let (mut alice, _) = w.call();
-        w.request(&mut alice, "UPDATE", "", "");
-        let update = w.expect(BOB, "UPDATE");
-        w.answer(BOB, &update, status, "", "");
+        w.request(&mut alice, "INFO", "", "");
+        let info = w.expect(BOB, "INFO");
+        w.answer(BOB, &info, status, "", "");
         if status == 481 {
             w.expect(ALICE, "SIP/2.0 481");
         }

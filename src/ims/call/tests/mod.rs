@@ -19,6 +19,7 @@ mod settings;
 mod shared_sim;
 mod streams;
 mod survive;
+mod timers;
 mod trunk;
 mod trust;
 mod views;
@@ -292,6 +293,12 @@ impl World {
     pub fn ack(&mut self, side: &Side, cseq: u32, body: &str) {
         let branch = self.branch();
         let text = side.text("ACK", cseq, branch, "", body);
+        self.send(side.phone, &text);
+    }
+
+    /// A phone acknowledges the refusal of the request that it has sent last.
+    pub fn ack_failure(&mut self, side: &Side) {
+        let text = side.text("ACK", side.cseq, self.branch, "", "");
         self.send(side.phone, &text);
     }
 

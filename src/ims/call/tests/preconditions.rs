@@ -47,7 +47,7 @@ fn between_phones_that_both_use_them_everything_passes() {
     let invite = w.expect(BOB, "INVITE");
     assert_eq!(
         (header(&invite, HeaderId::Supported).as_str(), body(&invite)),
-        ("100rel,precondition", &offer[..])
+        ("100rel,precondition,timer", &offer[..])
     );
     let answer = sdp(1, "inactive", &qos("none", "none", BOTH, true));
     w.answer(BOB, &invite, 183, RELIABLE, &answer);
@@ -118,7 +118,7 @@ fn for_a_caller_alone_we_say_that_the_callees_resources_are_there() {
     let invite = w.expect(BOB, "INVITE");
     assert_eq!(
         (header(&invite, HeaderId::Supported).as_str(), body(&invite)),
-        ("100rel", &sdp(1, "sendrecv", "")[..])
+        ("100rel,timer", &sdp(1, "sendrecv", "")[..])
     );
     w.answer(BOB, &invite, 180, "", "");
     w.expect(ALICE, "SIP/2.0 180");
@@ -176,7 +176,7 @@ fn for_a_callee_alone_we_say_that_the_callers_resources_are_there() {
     let mut w = world(true, |c| c.users[1].impus[0].precondition = Some(Precondition::On));
     let mut alice = w.invite(ALICE, "sip:bob@ims.test", "", &sdp(1, "sendrecv", ""));
     let invite = w.expect(BOB, "INVITE");
-    assert_eq!(header(&invite, HeaderId::Supported), "100rel,precondition");
+    assert_eq!(header(&invite, HeaderId::Supported), "100rel,precondition,timer");
     assert_eq!(body(&invite), sdp(1, "sendrecv", &qos("sendrecv", "none", ["mandatory", "none"], false)));
     w.answer(BOB, &invite, 183, RELIABLE, &sdp(1, "inactive", &qos("none", "sendrecv", BOTH, false)));
     let prack = w.expect(BOB, "PRACK");
@@ -240,7 +240,7 @@ fn silently_no_phone_hears_of_them() {
     let invite = w.expect(BOB, "INVITE");
     assert_eq!(
         (header(&invite, HeaderId::Supported).as_str(), body(&invite)),
-        ("100rel", &sdp(1, "sendrecv", "")[..])
+        ("100rel,timer", &sdp(1, "sendrecv", "")[..])
     );
     w.answer(BOB, &invite, 180, "Require: 100rel\r\nRSeq: 1\r\n", "");
     alice.learn(&w.expect(ALICE, "SIP/2.0 180"));

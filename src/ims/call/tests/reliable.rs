@@ -17,7 +17,7 @@ fn calls(w: &mut World, headers: &str, sdp: &str) -> (Side, String) {
 fn for_a_caller_that_cannot_we_acknowledge() {
     let mut w = World::new();
     let (mut alice, invite) = calls(&mut w, "", SDP);
-    assert_eq!(header(&invite, HeaderId::Supported), "100rel");
+    assert_eq!(header(&invite, HeaderId::Supported), "100rel,timer");
     w.answer(BOB, &invite, 183, RELIABLE, SDP);
     let prack = w.expect(BOB, "PRACK sip:bob@192.0.2.2:5060");
     assert_eq!(header(&prack, HeaderId::RAck), "41 1 INVITE");
@@ -50,7 +50,7 @@ fn a_phone_that_may_not_is_spared_and_the_caller_that_demands_it_gets_it_from_us
     let mut w = World::with(|c| c.users[1].impus[0].reliable_provisional = false);
     let (mut alice, invite) = calls(&mut w, "Require: 100rel\r\n", SDP);
     let tags = [HeaderId::Supported, HeaderId::Require].map(|id| header(&invite, id));
-    assert_eq!(tags, ["", ""]);
+    assert_eq!(tags, ["timer", ""]);
     w.answer(BOB, &invite, 183, "", SDP);
     let early = w.expect(ALICE, "SIP/2.0 183");
     let reliability = |m: &str| (header(m, HeaderId::RSeq), header(m, HeaderId::Require));
@@ -172,6 +172,6 @@ fn a_caller_that_may_not_is_refused_when_it_demands_it() {
 fn without_an_offer_the_phone_is_offered_no_more_than_the_caller_can_answer() {
     let mut w = World::new();
     let (_, invite) = calls(&mut w, "", "");
-    assert_eq!(header(&invite, HeaderId::Supported), "");
+    assert_eq!(header(&invite, HeaderId::Supported), "timer");
     w.quiet();
 }

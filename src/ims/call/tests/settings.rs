@@ -30,7 +30,7 @@ fn reliable_answers_can_be_switched_off() {
     assert_eq!(header(&refused, HeaderId::Unsupported), "100rel");
     w.quiet();
     let mut w = registered(|c| c.users[0].impus[0].reliable_provisional = false);
-    assert_eq!(header(&invited(&mut w, "Supported: 100rel\r\n", SDP), HeaderId::Supported), "");
+    assert_eq!(header(&invited(&mut w, "Supported: 100rel\r\n", SDP), HeaderId::Supported), "timer");
 }
 
 #[test]
@@ -58,7 +58,7 @@ fn early_media_can_be_switched_off() {
 fn preconditions_can_be_switched_off() {
     let mut w = registered(|c| c.call.precondition = Precondition::Off);
     let invite = invited(&mut w, "Supported: 100rel, precondition\r\n", HELD);
-    assert_eq!(header(&invite, HeaderId::Supported), "100rel");
+    assert_eq!(header(&invite, HeaderId::Supported), "100rel,timer");
     assert!(!body(&invite).contains("qos") && !body(&invite).contains("inactive"), "{invite}");
     w.answer(BOB, &invite, 200, "", &SDP.replace("a=sendrecv", "a=curr:qos local none\r\na=sendrecv"));
     assert_eq!(body(&w.expect(ALICE, "SIP/2.0 200")), SDP);

@@ -530,7 +530,7 @@ fn what_is_an_ims_phones_alone_does_not_reach_the_trunk() {
         assert!(!invite.contains(gone), "{gone}: {invite}");
     }
     assert!(
-        invite.contains("\r\nSession-Expires: 1800\r\n") && invite.contains("\r\nX-Odd: 1\r\n"),
+        invite.contains("\r\nSession-Expires: 1800;refresher=uac\r\n") && invite.contains("\r\nX-Odd: 1\r\n"),
         "{invite}"
     );
     assert!(body(&invite).contains("a=sendrecv"), "{invite}");
@@ -547,7 +547,8 @@ fn what_is_an_ims_phones_alone_does_not_reach_the_trunk() {
     assert_eq!(header(&ok, HeaderId::SessionExpires), "1800;refresher=uac");
     w.ack(&alice, 1, "");
     w.expect_nothing();
-    w.request(&mut alice, "UPDATE", "Contact: <sip:alice@192.0.2.1>;+g.3gpp.icsi-ref=\"x\"\r\n", "");
+    let held = SDP.replace("sendrecv", "sendonly");
+    w.request(&mut alice, "UPDATE", "Contact: <sip:alice@192.0.2.1>;+g.3gpp.icsi-ref=\"x\"\r\n", &held);
     let update = w.expect(PBX, "UPDATE");
     assert_eq!(header(&update, HeaderId::Contact), "<sip:ims@198.51.100.1:5060>");
 }
