@@ -1,6 +1,7 @@
 //! The one command table: every message of the remote API (manual 6) and every command of the monitor (manual 7), with its
 //! arguments, help texts and handler.
 
+use crate::api::calls;
 use crate::api::cx::ApiCx;
 use crate::api::handlers;
 use serde_json::Value;
@@ -49,6 +50,10 @@ pub enum ArgKind {
     Rest,
     /// True when it is there: typed as `--` and its name, or as `-` and the first letter of that, in any place.
     Flag,
+    /// The same with the word that follows, or a text in quotes.
+    Option,
+    /// The same with a number that follows.
+    Number,
 }
 
 impl ArgKind {
@@ -59,6 +64,8 @@ impl ArgKind {
             ArgKind::Integer => "integer",
             ArgKind::Rest => "rest",
             ArgKind::Flag => "flag",
+            ArgKind::Option => "option",
+            ArgKind::Number => "number",
         }
     }
 }
@@ -74,6 +81,8 @@ pub enum Complete {
     Dialogs,
     /// The language of `log_options`.
     LogOptions,
+    /// These words.
+    Words(&'static [&'static str]),
 }
 
 impl Complete {
@@ -84,9 +93,29 @@ impl Complete {
             Complete::Commands => "commands",
             Complete::Dialogs => "dialogs",
             Complete::LogOptions => "log_options",
+            Complete::Words(_) => "words",
+        }
+    }
+
+    /// The words that it is completed from, where they are fixed.
+    pub const fn words(self) -> &'static [&'static str] {
+        match self {
+            Complete::Words(words) => words,
+            _ => &[],
         }
     }
 }
+
+const fn word(name: &'static str, optional: bool, complete: Complete) -> Arg {
+    Arg { name, kind: ArgKind::Word, optional, complete }
+}
+
+const fn option(name: &'static str, kind: ArgKind, complete: Complete) -> Arg {
+    Arg { name, kind, optional: true, complete }
+}
+
+const KINDS: Complete = Complete::Words(&["audio", "video", "text"]);
+const SWITCH: Complete = Complete::Words(&["on", "off"]);
 
 const fn flag(name: &'static str) -> Arg {
     Arg { name, kind: ArgKind::Flag, optional: true, complete: Complete::None }
@@ -156,12 +185,71 @@ pub const COMMANDS: &[Command] = &[
         handler: handlers::dialog_get,
     },
     Command {
+        message: "mt_call",
+        command: Some("mt_call"),
+        args: &[
+            word("callee", false, Complete::None),
+            word("sdp_file", true, Complete::None),
+            word("caller", true, Complete::None),
+            option("duration", ArgKind::Number, Complete::None),
+            flag("sos"),
+        ],
+        help: "Calls a user, and sends back what is heard",
+        details: "The callee is a private or public identity, or a contact as the command users shows it. The media offered are \
+                  those of sdp_file (- for none), else those of the property mt_call_sdp_file, the user's or the global one, \
+                  else voice. The caller is an identity; one of a user of ours is asserted.\n\
+                  \x20 --duration, -d N    hang up N seconds after the answer\n\
+                  \x20 --sos, -s           to the phone's emergency registration\n\
+                  The answer has the dialog's index and its session id.",
+        handler: calls::mt_call,
+    },
+    Command {
+        message: "dialog_set",
+        command: Some("dialog_set"),
+        args: &[
+            word("dialog", false, Complete::Dialogs),
+            word("action", false, Complete::Words(calls::ACTIONS)),
+            option("code", ArgKind::Number, Complete::None),
+            option("reason", ArgKind::Option, Complete::None),
+            option("reason_protocol", ArgKind::Option, Complete::Words(&["SIP", "Q.850"])),
+            option("media", ArgKind::Option, KINDS),
+            option("sdp_file", ArgKind::Option, Complete::None),
+            option("rtp", ArgKind::Option, SWITCH),
+            option("rtcp", ArgKind::Option, SWITCH),
+        ],
+        help: "Acts on a call",
+        details: "The dialog is its index, its session id, or last. The actions:\n\
+                  \x20 stop         ends the call; --code N, --reason TEXT and --reason_protocol say what Reason says\n\
+                  \x20 hold         holds the media on our side, or lets them run again; --media only that; echo and mt_call\n\
+                  \x20 reinvite     sends a re-INVITE; with the media of --sdp_file\n\
+                  \x20 downgrade    gives video up, or the --media named\n\
+                  \x20 media        lets --rtp and --rtcp pass (on) or not (off); --media only of that\n\
+                  \x20 answer       answers a call to an echo number with remote_control, with --code N (200).",
+        handler: calls::dialog_set,
+    },
+    Command {
         message: "dialog_stop",
         command: Some("dialog_stop"),
         args: &[Arg { name: "index", kind: ArgKind::Integer, optional: false, complete: Complete::Dialogs }],
         help: "Ends a call",
-        details: "The index is the first column of the command dialog.",
-        handler: handlers::dialog_stop,
+        details: "The index is the first column of the command dialog. The same as dialog_set with stop.",
+        handler: calls::dialog_stop,
+    },
+    Command {
+        message: "reinvite",
+        command: Some("reinvite"),
+        args: &[word("dialog", false, Complete::Dialogs), word("sdp_file", true, Complete::None)],
+        help: "Sends a re-INVITE in a call",
+        details: "The same as dialog_set with reinvite.",
+        handler: calls::reinvite,
+    },
+    Command {
+        message: "dialog_answer",
+        command: Some("dialog_answer"),
+        args: &[word("dialog", false, Complete::Dialogs), option("code", ArgKind::Number, Complete::None)],
+        help: "Answers a call to an echo number that waits for it",
+        details: "The same as dialog_set with answer.",
+        handler: calls::dialog_answer,
     },
     Command {
         message: "unregister",
@@ -258,7 +346,11 @@ mod tests {
             "users",
             "ipsec",
             "dialog",
+            "mt_call",
+            "dialog_set",
             "dialog_stop",
+            "reinvite",
+            "dialog_answer",
             "unregister",
             "reauthenticate",
             "quit",

@@ -4,6 +4,7 @@ use crate::api::log_options::{LogConfig, OptionError};
 use crate::base::rng::Rng;
 use crate::base::time::{Instant, UnixTime};
 use crate::base::trace::Sink;
+use crate::config::Files;
 use crate::ims::core::Core;
 use crate::proto::cx::Cx;
 use crate::proto::outbox::Outbox;
@@ -18,6 +19,8 @@ pub struct ApiCx<'a> {
     pub log: &'a mut dyn Logs,
     /// What the kernel counts of security associations.
     pub sas: &'a mut dyn SetReader,
+    /// The files that a command may name.
+    pub files: &'a dyn Files,
     /// The monotonic time of this turn.
     pub now: Instant,
     /// The wall-clock time of this turn.

@@ -95,21 +95,6 @@ pub fn dialog_get(cx: &mut ApiCx<'_>, request: &Value) -> Result<Value, String> 
     Ok(json!({ "dialogs": shown.into_iter().map(snapshot::dialog).collect::<Vec<_>>() }))
 }
 
-/// `dialog_stop`: ends the dialog with this `session_id` or `index`.
-pub fn dialog_stop(cx: &mut ApiCx<'_>, request: &Value) -> Result<Value, String> {
-    let index = match (text(request, "session_id")?, integer(request, "index")?) {
-        (Some(id), _) => {
-            let dialogs = cx.core.dialog_views(cx.now);
-            DialogView::named(&dialogs, id).ok_or_else(|| format!("no dialog {id}"))?.index
-        }
-        (None, Some(index)) => u32::try_from(index).map_err(|_| format!("no dialog {index}"))?,
-        (None, None) => return Err("session_id or index is missing".to_owned()),
-    };
-    let (core, mut core_cx) = cx.core_cx();
-    core.stop_dialog(&mut core_cx, index)?;
-    Ok(json!({}))
-}
-
 /// `unregister`: takes the binding with this contact `uri` away, or all of a user; `event` tells the phone why.
 pub fn unregister(cx: &mut ApiCx<'_>, request: &Value) -> Result<Value, String> {
     let uri = text(request, "uri")?.ok_or("uri is missing")?;
@@ -232,7 +217,7 @@ pub fn log_set(cx: &mut ApiCx<'_>, request: &Value) -> Result<Value, String> {
 }
 
 /// A string member, if it is there.
-fn text<'a>(request: &'a Value, name: &str) -> Result<Option<&'a str>, String> {
+pub(super) fn text<'a>(request: &'a Value, name: &str) -> Result<Option<&'a str>, String> {
     match request.get(name) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) => Ok(Some(text)),
@@ -253,7 +238,7 @@ fn flag(request: &Value, name: &str) -> Result<Option<bool>, String> {
 }
 
 /// A whole number, if it is there.
-fn integer(request: &Value, name: &str) -> Result<Option<i64>, String> {
+pub(super) fn integer(request: &Value, name: &str) -> Result<Option<i64>, String> {
     match request.get(name) {
         None | Some(Value::Null) => Ok(None),
         Some(value) => value.as_i64().map(Some).ok_or_else(|| format!("{name} must be a whole number")),

@@ -68,6 +68,7 @@ mod tests {
     use crate::base::rng::Rng;
     use crate::base::time::{Instant, UnixTime};
     use crate::base::trace::{Layer, Level, Record, Sink};
+    use crate::config::MemoryFiles;
     use crate::config::model::{AuthentType, Config, Impu, SipSocket, User};
     use crate::ims::core::Core;
     use crate::proto::cx::Cx;
@@ -116,6 +117,7 @@ mod tests {
         log: FakeLog,
         rng: Rng,
         out: Outbox,
+        files: MemoryFiles,
     }
 
     impl World {
@@ -133,6 +135,9 @@ mod tests {
                 log: FakeLog::default(),
                 rng: Rng::from_seed(1),
                 out: Outbox::new(),
+                files: MemoryFiles::default()
+                    .with("good.sdp", "m=audio 1 RTP/AVP 8\r\n")
+                    .with("bad.sdp", "hello"),
             }
         }
 
@@ -142,6 +147,7 @@ mod tests {
                 core: &mut self.core,
                 log: &mut self.log,
                 sas: &mut NoSets,
+                files: &self.files,
                 now: Instant::from_nanos(1_234_567_890),
                 wall: UnixTime::from_micros(1_608_093_067_123_456),
                 rng: &mut self.rng,
@@ -160,6 +166,76 @@ mod tests {
         fn error(&mut self, request: &str) -> String {
             self.one(request)["error"].as_str().expect("an error").to_owned()
         }
+    }
+
+    #[test]
+    fn a_call_is_ordered_and_acted_on() {
+        let mut w = World::new();
+        for (request, why) in [
+            ("", "impi, impu or contact is missing"),
+            (r#","callee":"7""#, "no contact and no user is 7"),
+            (r#","impi":"x@y""#, "no user has the private identity x@y"),
+            (r#","contact":"sip:x@y""#, "no contact is sip:x@y"),
+            (r#","impu":"tel:600""#, "the callee is not registered"),
+            (r#","impu":"tel:600","duration":0"#, "duration 0: seconds, above 0 and up to 86400"),
+            (r#","impu":"tel:600","duration":"long""#, "duration must be a number"),
+            (r#","impu":"tel:600","sos":"maybe""#, "sos must be a boolean: on or off"),
+            (r#","impu":"tel:600","sdp_file":"none.sdp""#, "cannot read none.sdp: no such file"),
+            (
+                r#","impu":"tel:600","sip_file":"bad.sdp""#,
+                "bad.sdp is no description of media: line 1: \"hello\" is not letter=value",
+            ),
+            (r#","impu":7"#, "impu must be a string"),
+        ] {
+            assert_eq!(w.error(&format!(r#"{{"message":"mt_call"{request}}}"#)), why);
+        }
+        let phone = Flow::udp(LocalId(0), "10.0.0.1:5060".parse().unwrap());
+        let register = "REGISTER sip:x SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.0.1:5060;branch=z9hG4bK1\r\nFrom: <tel:600>;tag=1\r\nTo: <tel:600>\r\n\
+            Call-ID: 1\r\nCSeq: 1 REGISTER\r\nContact: <sip:p@10.0.0.1>\r\nExpires: 3600\r\nContent-Length: 0\r\n\r\n";
+        let World { core, rng, out, log, .. } = &mut w;
+        let wall = UnixTime::from_micros(1_608_093_067_123_456);
+        let mut cx = Cx { now: Instant::from_nanos(1_234_567_890), wall, rng, out, sink: log };
+        core.on_sip(&mut cx, phone, register.as_bytes());
+        let made = w.one(r#"{"message":"mt_call","impu":"tel:600","sdp_file":"good.sdp","duration":5}"#);
+        assert!(made["session_id"].as_str().is_some_and(|id| id.len() > 10), "{made}");
+        let id = made["session_id"].clone();
+        assert_eq!(w.one(r#"{"message":"dialog_get"}"#)["dialogs"][0]["session_id"], id);
+        for (request, why) in [
+            (
+                r#""session_id":"last""#,
+                "action is missing: it is one of stop, hold, reinvite, downgrade, media, answer",
+            ),
+            (
+                r#""session_id":"*","action":"fly""#,
+                "action fly: it is one of stop, hold, reinvite, downgrade, media, answer",
+            ),
+            (r#""action":"stop""#, "session_id or index is missing"),
+            (r#""action":"stop","dialog":"7""#, "no dialog 7"),
+            (
+                r#""action":"hold","index":10"#,
+                "dialog 10: the call is in state init: it has to be answered first",
+            ),
+            (r#""action":"hold","index":10,"media":"smell""#, "media smell: audio, video or text"),
+            (r#""action":"media","index":10"#, "rtp or rtcp is missing: whether it passes"),
+            (r#""action":"answer","index":10"#, "dialog 10: only a call to an echo number is answered here"),
+            (r#""action":"stop","index":10,"code":1000"#, "code 1000: 0 to 999"),
+            (
+                r#""action":"stop","index":10,"reason_protocol":"a b""#,
+                "dialog 10: reason_protocol \"a b\" is no protocol: SIP, Q.850 and the like",
+            ),
+        ] {
+            assert_eq!(w.error(&format!(r#"{{"message":"dialog_set",{request}}}"#)), why);
+        }
+        let done = w.one(
+            r#"{"message":"dialog_set","session_id":"last","action":"stop","code":480,"reason":"enough"}"#,
+        );
+        assert_eq!(done.get("error"), None, "{done}");
+        assert_eq!(
+            w.one(r#"{"message":"dialog_get"}"#)["dialogs"][0]["reason"],
+            "ended by the operator: enough"
+        );
+        assert_eq!(w.error(r#"{"message":"reinvite","dialog":"last"}"#), "dialog 10 has ended already");
+        assert_eq!(w.error(r#"{"message":"dialog_answer","dialog":"last"}"#), "dialog 10 has ended already");
     }
 
     #[test]
@@ -206,9 +282,18 @@ mod tests {
         let reply = w.one(r#"{"message":"help"}"#);
         let messages: Vec<&str> =
             reply["messages"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
-        for name in
-            ["help", "config_get", "config_set", "log_set", "users_get", "dialog_get", "dialog_stop", "quit"]
-        {
+        for name in [
+            "help",
+            "config_get",
+            "config_set",
+            "log_set",
+            "users_get",
+            "dialog_get",
+            "mt_call",
+            "dialog_set",
+            "dialog_stop",
+            "quit",
+        ] {
             assert!(messages.contains(&name), "{name}");
         }
         assert!(reply["events"].is_array());

@@ -1,5 +1,6 @@
 //! The one command table behind JSON API and monitor, the snapshots it answers with, and the language and lines of the log.
 
+pub mod calls;
 pub mod command;
 pub mod cx;
 pub mod handlers;

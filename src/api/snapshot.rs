@@ -203,9 +203,13 @@ pub fn command(entry: &Command) -> Value {
         .args
         .iter()
         .map(|a| {
-            json!({
+            let mut arg = json!({
                 "name": a.name, "kind": a.kind.name(), "optional": a.optional, "complete": a.complete.name(),
-            })
+            });
+            if !a.complete.words().is_empty() {
+                arg["words"] = json!(a.complete.words());
+            }
+            arg
         })
         .collect();
     json!({

@@ -8,8 +8,10 @@ use super::schema::Scope;
 use super::section::Section;
 use super::source::{Origin, Sources};
 use super::value::{Data, Value};
+use crate::wire::sdp::Template;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A configuration being built.
@@ -58,6 +60,7 @@ pub(super) fn build(
         state_file: builder.file(&top, "ue_db_filename"),
         echo: Vec::new(),
         users: Vec::new(),
+        folder: folder.to_owned(),
     };
     config.trunk = builder.trunk(&top, &config.sip);
     builder.check_ports_beside(&top, &config.ipsec, &config.sip);
@@ -80,6 +83,18 @@ impl Builder<'_> {
     /// A file name, relative to the main file's folder.
     pub(super) fn file(&self, section: &Section<'_>, name: &str) -> Option<PathBuf> {
         section.text(name).map(|text| self.folder.join(text))
+    }
+
+    /// The media that a file describes.
+    pub(super) fn template(&mut self, section: &Section<'_>, name: &str) -> Option<Arc<Template>> {
+        let file = self.file(section, name)?;
+        match super::read_template(self.files, &file) {
+            Ok(template) => Some(template),
+            Err(why) => {
+                self.error(section.at(name), why);
+                None
+            }
+        }
     }
 
     fn sip_sockets(&mut self, top: &Section<'_>) -> Vec<SipSocket> {
@@ -209,6 +224,7 @@ impl Builder<'_> {
             precondition: precondition(top).unwrap_or_default(),
             p_called_party_id: top.bool("p_called_party_id"),
             media_relay: media_relay(top).unwrap_or_default(),
+            mt_call_sdp: self.template(top, "mt_call_sdp_file"),
         }
     }
 

@@ -53,6 +53,8 @@ impl Builder<'_> {
             code: self.answer_code(&section),
             content: self.answer_content(&section),
             answer_delay: section.seconds("answer_delay"),
+            remote_control: section.bool("remote_control"),
+            sdp: self.template(&section, "sdp_file"),
             phone: section.bool("phone"),
             verstat: section.string("verstat"),
             reauthenticate: section.bool("reauthenticate"),

@@ -85,6 +85,7 @@ impl Builder<'_> {
             ipsec: build_ipsec::policy(section).or(build_ipsec::policy(top)).unwrap_or_default(),
             force_sms_over_sg: section.bool("force_sms_over_sg"),
             msisdn: section.text("msisdn").map(|number| number.trim_start_matches('+').to_owned()),
+            mt_call_sdp: self.template(section, "mt_call_sdp_file"),
         };
         self.check_credentials(&user, top, section);
         Some(user)

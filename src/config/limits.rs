@@ -33,6 +33,10 @@ pub const MAX_USERS: usize = 100_000;
 /// Largest body of an answer (`content`), in octets: it must fit into one SIP message with its headers.
 pub const MAX_ANSWER_BODY: usize = 60_000;
 
+/// Longest file of media (`sdp_file`, `mt_call_sdp_file`), octets: a description of four media with a dozen codecs each is a
+/// third of that, and it goes into one SIP message.
+pub const MAX_SDP_FILE: usize = 16 << 10;
+
 /// Characters of a source line that are shown around the place of an error.
 pub const SHOWN_LINE: usize = 110;
 

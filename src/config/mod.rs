@@ -47,9 +47,11 @@ pub use report::{effective, properties};
 pub use source::{Origin, Place, Span};
 pub use value::{Data, Member, Object, Value};
 
+use crate::wire::sdp::Template;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Where configuration texts come from.
 pub trait Files {
@@ -74,6 +76,16 @@ impl Files for MemoryFiles {
     fn read(&self, path: &Path) -> Result<Vec<u8>, String> {
         self.0.get(path).cloned().ok_or_else(|| "no such file".to_owned())
     }
+}
+
+/// Reads a file of media: `sdp_file`, `mt_call_sdp_file`. The error names the file and says what is wrong, in words.
+pub fn read_template(files: &dyn Files, path: &Path) -> Result<Arc<Template>, String> {
+    let name = path.display();
+    let octets = files.read(path).map_err(|why| format!("cannot read {name}: {why}"))?;
+    if octets.len() > limits::MAX_SDP_FILE {
+        return Err(format!("{name} is longer than {} octets", limits::MAX_SDP_FILE));
+    }
+    Template::parse(&octets).map(Arc::new).map_err(|why| format!("{name} is no description of media: {why}"))
 }
 
 /// What a configuration file gave.

@@ -5,9 +5,11 @@
 use crate::proto::flow::LocalId;
 use crate::proto::media::table::Treatment;
 use crate::proto::sip::sec_agree::{Encryption, Integrity, Policy};
+use crate::wire::sdp::Template;
 pub use crate::wire::sip::CustomHeader;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Everything that a configuration file says.
@@ -37,6 +39,8 @@ pub struct Config {
     pub echo: Vec<Impu>,
     /// The users (`ue_db`), `count` expanded.
     pub users: Vec<User>,
+    /// The folder that file names are relative to: the configuration file's.
+    pub folder: PathBuf,
 }
 
 /// One SIP server socket: UDP and TCP on the same address and port.
@@ -249,6 +253,8 @@ pub struct CallSettings {
     pub p_called_party_id: bool,
     /// `media_relay`.
     pub media_relay: MediaRelay,
+    /// `mt_call_sdp_file`: the media offered in calls that the network makes, when given.
+    pub mt_call_sdp: Option<Arc<Template>>,
 }
 
 impl Default for CallSettings {
@@ -263,6 +269,7 @@ impl Default for CallSettings {
             precondition: Precondition::On,
             p_called_party_id: false,
             media_relay: MediaRelay::Auto,
+            mt_call_sdp: None,
         }
     }
 }
@@ -387,6 +394,8 @@ pub struct User {
     pub force_sms_over_sg: bool,
     /// `msisdn` digits, when given.
     pub msisdn: Option<String>,
+    /// `mt_call_sdp_file` of this user, when given.
+    pub mt_call_sdp: Option<Arc<Template>>,
 }
 
 /// One public identity (IMPU), of a user or of the echo service.
@@ -422,6 +431,10 @@ pub struct Impu {
     pub content: Option<AnswerBody>,
     /// Echo: delay of the 200.
     pub answer_delay: Duration,
+    /// Echo: the operator answers (`remote_control`).
+    pub remote_control: bool,
+    /// Echo: the media that are answered and offered (`sdp_file`), when given.
+    pub sdp: Option<Arc<Template>>,
     /// `;user=phone` is added.
     pub phone: bool,
     /// `verstat` parameter of P-Asserted-Identity.
@@ -482,6 +495,8 @@ impl Impu {
             code: None,
             content: None,
             answer_delay: Duration::ZERO,
+            remote_control: false,
+            sdp: None,
             phone: false,
             verstat: None,
             reauthenticate: false,

@@ -306,8 +306,6 @@ pub mod feature {
     pub const API: &str = "the remote API";
     /// Callflow modifiers.
     pub const MODIFIER: &str = "the callflow modifier";
-    /// Calls that the network starts.
-    pub const MT_CALL: &str = "network-started calls";
     /// Emergency calls.
     pub const EMERGENCY: &str = "emergency calls";
     /// Media control in calls.

@@ -202,8 +202,7 @@ pub const GLOBAL: &[Property] = &[
     property("trunk", Kind::Object(Scope::Trunk), Nothing, "The SIP trunk: an outside SIP server to which unknown callees go, and whose calls are taken."),
     property("subscribe_expires", Kind::Int(0, 864_000), Number(0.0), "Longest duration of subscriptions; 0 takes the phone's.")
         .unit(Unit::Seconds),
-    property("mt_call_sdp_file", Kind::File, Nothing, "SDP offered in calls that the network starts.")
-        .pending(feature::MT_CALL),
+    property("mt_call_sdp_file", Kind::File, Nothing, "Media offered in calls that the network makes (mt_call): a file of m=, b= and a= lines; addresses and ports are ours."),
     property("com_addr", Kind::Address(9003), Nothing, "Where the remote API (WebSocket) listens.")
         .pending(feature::API),
     property("com_name", Kind::Text, Text("IMS"), "Name of this server in the remote API.").pending(feature::API),

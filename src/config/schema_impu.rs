@@ -120,11 +120,19 @@ pub const IMPU: &[Property] = &[
         Said("the global one"),
         "Media of this identity's calls through imsbox: auto, on, off; of two, on goes before off before auto.",
     ),
-    property("sdp_file", Kind::File, Nothing, "Echo: file that forces the media offered and answered.")
-        .pending(feature::MEDIA)
-        .aliases(&["sip_file"]),
-    property("remote_control", Kind::Bool, Bool(false), "Echo: the remote API answers the call.")
-        .pending(feature::API),
+    property(
+        "sdp_file",
+        Kind::File,
+        Nothing,
+        "Echo: file of the media that are answered and offered; addresses and ports are ours.",
+    )
+    .aliases(&["sip_file"]),
+    property(
+        "remote_control",
+        Kind::Bool,
+        Bool(false),
+        "Echo: the call rings until dialog_set answers it, for dialog_timeout.",
+    ),
     property(
         "bitrate_factor",
         Kind::Number(0.0, 1000.0),

@@ -104,9 +104,8 @@ pub const USER: &[Property] = &[
         "mt_call_sdp_file",
         Kind::File,
         Said("the global one"),
-        "SDP offered in calls that the network starts.",
-    )
-    .pending(feature::MT_CALL),
+        "Media offered in calls that the network makes to this user.",
+    ),
     SIM_ALGO,
     K,
     OP,

@@ -10,9 +10,10 @@ use crate::base::trace::{Level, Subject};
 use crate::config::model::Config;
 use crate::ims::attempt::{Attempt, Attempts};
 use crate::ims::auth::{Auth, AuthCx};
-use crate::ims::call::Calls;
 use crate::ims::call::state::State;
+use crate::ims::call::{Action, Calls, Order, Why};
 use crate::ims::dispatch;
+use crate::ims::event::Event;
 pub use crate::ims::limits::MAX_MEDIA_SESSIONS;
 use crate::ims::limits::{
     MAX_CLIENT_TRANSACTIONS, MAX_SERVER_TRANSACTIONS, MAX_SETTLE_STEPS, SHUTDOWN_PATIENCE,
@@ -544,12 +545,30 @@ impl Core {
         self.service.security.lack()
     }
 
+    /// Makes a call to a user. Gives its dialog's index and session id; the error says in words why it cannot be made.
+    pub fn call(&mut self, cx: &mut Cx<'_>, order: Order) -> Result<(u32, String), String> {
+        let (calls, mut view) = self.service.calls();
+        let made = calls.call(&mut view, cx, order);
+        self.settle(cx);
+        made
+    }
+
+    /// The next thing that clients of the remote API are to be told.
+    pub fn pop_event(&mut self) -> Option<Event> {
+        self.service.calls.pop_event()
+    }
+
     /// Ends the call with this dialog index. The error says, in words, why it could not.
     pub fn stop_dialog(&mut self, cx: &mut Cx<'_>, index: u32) -> Result<(), String> {
+        self.set_dialog(cx, index, Action::Stop(Why::default()))
+    }
+
+    /// Does what the operator wants with the call that has this dialog index. The error says, in words, why it cannot be done.
+    pub fn set_dialog(&mut self, cx: &mut Cx<'_>, index: u32, action: Action) -> Result<(), String> {
         let (calls, mut view) = self.service.calls();
-        let stopped = calls.stop(&mut view, cx, index);
+        let done = calls.act(&mut view, cx, index, action);
         self.settle(cx);
-        stopped
+        done
     }
 
     /// Refreshes the session of the dialog with this index no more, and ends its call no more for want of a refresh. The error

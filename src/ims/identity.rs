@@ -83,6 +83,22 @@ pub fn uri_of(impu: &Impu) -> String {
     }
 }
 
+/// Header values for P-Asserted-Identity of one identity of a user: its SIP and its tel form, with the user's number where it has
+/// none; empty when it is barred.
+pub fn forms_of(subscribers: &Subscribers, user: UserId, impu: usize) -> SmallVec<[String; 2]> {
+    let profile = subscribers.user(user);
+    if !is_shown(&profile.impus[impu]) {
+        return SmallVec::new();
+    }
+    let mut forms = asserted_forms(&profile.impus[impu], Some(&profile.domain));
+    // TS 24.229 5.4.3.2: a name is accompanied by the user's number, which is what a phone shows of a caller
+    if !forms.iter().any(|form| form.contains("<tel:")) {
+        let number = associated(profile, None).into_iter().find(|uri| uri.starts_with("tel:"));
+        forms.extend(number.map(|uri| format!("<{uri}>")));
+    }
+    forms
+}
+
 /// The identity that stands first in P-Associated-URI and is asserted when the user prefers none: the one marked `asserted`,
 /// else `preferred`, else the first that is not barred. An index into [`User::impus`].
 pub fn default_impu(user: &User) -> Option<usize> {

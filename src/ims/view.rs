@@ -138,7 +138,7 @@ impl DialogView {
 
     /// The identity of the party whose side this is: the callee on the client side of a call between users, else the caller.
     pub fn party(&self) -> &str {
-        if self.kind == "client" { &self.to } else { &self.from }
+        if matches!(self.kind, "client" | "mt_call") { &self.to } else { &self.from }
     }
 }
 

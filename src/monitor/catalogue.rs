@@ -33,12 +33,14 @@ pub struct Entry {
 pub struct ArgEntry {
     /// Its name, and that of its member in the request.
     pub name: String,
-    /// `word`, `integer`, `rest` or `flag`.
+    /// `word`, `integer` or `rest`; `flag`, `option` or `number` for what is named with `-`.
     pub kind: String,
     /// Whether it may be left out.
     pub optional: bool,
     /// Where completions come from.
     pub complete: String,
+    /// The completions, when they are always the same.
+    pub words: Vec<String>,
 }
 
 impl Catalogue {
@@ -67,7 +69,7 @@ impl Catalogue {
         let mut request = json!({ "message": entry.message });
         let without_flags = entry.take_flags(rest, &mut request)?;
         rest = without_flags.as_deref().unwrap_or(rest);
-        for arg in entry.args.iter().filter(|arg| arg.kind != "flag") {
+        for arg in entry.args.iter().filter(|arg| !arg.is_named()) {
             let (word, after) = if arg.kind == "rest" { (rest, "") } else { split_word(rest) };
             rest = after;
             match word {
@@ -105,19 +107,39 @@ impl Entry {
         }
     }
 
-    /// Takes the flags out of a line, and into the request; the rest of the line, when there may be flags in it.
+    /// Takes what is named with `-` out of a line, and into the request; the rest of the line, when there may be such words in it.
     fn take_flags(&self, line: &str, request: &mut Value) -> Result<Option<String>, String> {
-        if !self.args.iter().any(|arg| arg.kind == "flag") {
+        if !self.args.iter().any(ArgEntry::is_named) {
             return Ok(None);
         }
-        let (flags, others): (Vec<&str>, Vec<&str>) =
-            line.split_whitespace().partition(|word| word.starts_with('-'));
-        for word in flags {
-            let known = self.args.iter().find(|arg| arg.kind == "flag" && arg.is_flag(word));
+        let mut others = Vec::new();
+        let mut rest = line;
+        while !rest.is_empty() {
+            let (word, after) = split_quoted(rest);
+            rest = after;
+            if word == "-" || !word.starts_with('-') {
+                others.push(word);
+                continue;
+            }
+            let known = self.args.iter().find(|arg| arg.is_named() && arg.is_flag(word));
             let known = known.ok_or_else(|| format!("unknown option {word}: {}", self.usage()))?;
-            request[&known.name] = json!(true);
+            request[&known.name] = if known.kind == "flag" {
+                json!(true)
+            } else {
+                let (value, after) = split_quoted(rest);
+                rest = after;
+                known.value(value).ok_or_else(|| self.lacking(known, value))?
+            };
         }
         Ok(Some(others.join(" ")))
+    }
+
+    /// What is wrong with the value of a named argument.
+    fn lacking(&self, arg: &ArgEntry, value: &str) -> String {
+        match value {
+            "" => format!("the value of --{} is missing: {}", arg.name, self.usage()),
+            _ => format!("{} must be a number: {}", arg.name, self.usage()),
+        }
     }
 
     /// The command with its arguments, optional ones in brackets.
@@ -126,6 +148,8 @@ impl Entry {
         for arg in &self.args {
             out += &match arg.kind.as_str() {
                 "flag" => format!(" [--{}]", arg.name),
+                "option" => format!(" [--{} X]", arg.name),
+                "number" => format!(" [--{} N]", arg.name),
                 _ if arg.optional => format!(" [{}]", arg.name),
                 _ => format!(" <{}>", arg.name),
             };
@@ -135,8 +159,26 @@ impl Entry {
 }
 
 impl ArgEntry {
+    /// Whether it is named with `-` where it is typed, in any place.
+    pub fn is_named(&self) -> bool {
+        matches!(self.kind.as_str(), "flag" | "option" | "number")
+    }
+
+    /// The value that follows its name; none when it is not there, or no number where one belongs.
+    fn value(&self, word: &str) -> Option<Value> {
+        let unquoted = word.strip_prefix('"').and_then(|w| w.strip_suffix('"')).unwrap_or(word);
+        match self.kind.as_str() {
+            _ if word.is_empty() => None,
+            "number" => match word.parse::<i64>() {
+                Ok(whole) => Some(json!(whole)),
+                Err(_) => word.parse::<f64>().ok().filter(|n| n.is_finite()).map(|n| json!(n)),
+            },
+            _ => Some(json!(unquoted)),
+        }
+    }
+
     /// Whether a word is this flag: `--keys`, `-k`.
-    fn is_flag(&self, word: &str) -> bool {
+    pub(super) fn is_flag(&self, word: &str) -> bool {
         match word.strip_prefix("--") {
             Some(name) => name == self.name,
             None => word.strip_prefix('-').is_some_and(|short| self.name.get(..1) == Some(short)),
@@ -149,6 +191,7 @@ impl ArgEntry {
             kind: text(&value["kind"]),
             optional: value["optional"].as_bool().unwrap_or(false),
             complete: text(&value["complete"]),
+            words: value["words"].as_array().into_iter().flatten().map(text).collect(),
         }
     }
 }
@@ -162,6 +205,15 @@ pub fn split_word(line: &str) -> (&str, &str) {
     let line = line.trim();
     let (word, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
     (word, rest.trim_start())
+}
+
+/// The first word of a line, or a text in quotes, with them; and what follows it.
+fn split_quoted(line: &str) -> (&str, &str) {
+    let line = line.trim();
+    match line.strip_prefix('"').and_then(|text| text.find('"')) {
+        Some(end) => (&line[..end + 2], line[end + 2..].trim_start()),
+        None => split_word(line),
+    }
 }
 
 #[cfg(test)]
@@ -183,7 +235,11 @@ mod tests {
             "users",
             "ipsec",
             "dialog",
+            "mt_call",
+            "dialog_set",
             "dialog_stop",
+            "reinvite",
+            "dialog_answer",
             "unregister",
             "reauthenticate",
             "quit",
@@ -205,6 +261,14 @@ mod tests {
             ("users 600 --verbose", json!({"message": "users_get", "verbose": true, "user": "600"})),
             ("ipsec -k -w", json!({"message": "ipsec", "keys": true, "wireshark": true})),
             ("  dialog_stop   12 ", json!({"message": "dialog_stop", "index": 12})),
+            (
+                "mt_call -d 2.5 600 - 601 --sos",
+                json!({"message": "mt_call", "callee": "600", "sdp_file": "-", "caller": "601", "duration": 2.5, "sos": true}),
+            ),
+            (
+                "dialog_set last stop --reason \"too late\" -c 480",
+                json!({"message": "dialog_set", "dialog": "last", "action": "stop", "reason": "too late", "code": 480}),
+            ),
             ("log", json!({"message": "log"})),
             (
                 "log sip.level=debug, time=full ",
@@ -225,6 +289,8 @@ mod tests {
             ("dialog_stop", "index is missing: dialog_stop <index>"),
             ("dialog_stop x", "index must be a number: dialog_stop <index>"),
             ("users now then", "too many arguments: users [user] [--verbose]"),
+            ("dialog_answer 1 -c", "the value of --code is missing: dialog_answer <dialog> [--code N]"),
+            ("dialog_answer 1 -c busy", "code must be a number: dialog_answer <dialog> [--code N]"),
             ("users -x", "unknown option -x: users [user] [--verbose]"),
             ("ipsec --k", "unknown option --k: ipsec [--keys] [--wireshark]"),
         ] {

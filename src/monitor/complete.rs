@@ -26,18 +26,26 @@ pub fn complete(
         return (start, matching(catalogue.commands.iter().map(|c| c.name.as_str()), word, " "));
     };
     let entry = catalogue.find(command);
-    let flags = || entry.into_iter().flat_map(|entry| &entry.args).filter(|arg| arg.kind == "flag");
+    let flags = || entry.into_iter().flat_map(|entry| &entry.args).filter(|arg| arg.is_named());
+    // the value of what was just named
+    let named = given.last().and_then(|last| flags().find(|arg| arg.kind != "flag" && arg.is_flag(last)));
+    if let Some(arg) = named {
+        return (start, matching(arg.words.iter().map(String::as_str), word, ""));
+    }
     if word.starts_with('-') {
         let flags: Vec<String> = flags().map(|arg| format!("--{}", arg.name)).collect();
         return (start, matching(flags.iter().map(String::as_str), word, ""));
     }
     let has_flags = flags().next().is_some();
-    let position = given.iter().filter(|word| !has_flags || !word.starts_with('-')).count();
+    let takes_value = |word: &&str| flags().any(|arg| arg.kind != "flag" && arg.is_flag(word));
+    let values = given.iter().filter(|word| takes_value(word)).count();
+    let position = given.iter().filter(|word| !has_flags || !word.starts_with('-')).count() - values;
     let Some(arg) = entry.and_then(|entry| argument(&entry.args, position)) else {
         return (start, Vec::new());
     };
     match arg.complete.as_str() {
         "commands" => (start, matching(catalogue.commands.iter().map(|c| c.name.as_str()), word, "")),
+        "words" => (start, matching(arg.words.iter().map(String::as_str), word, " ")),
         "dialogs" => (start, matching(dialogs().iter().map(String::as_str), word, "")),
         "log_options" => {
             let item = word.rfind(',').map_or(0, |at| at + 1);
@@ -95,7 +103,15 @@ mod tests {
 
     #[test]
     fn commands_and_their_arguments_are_completed() {
-        assert_eq!(candidates("di"), (0, vec!["dialog ".to_owned(), "dialog_stop ".to_owned()]));
+        assert_eq!(candidates("dialog_st"), (0, vec!["dialog_stop ".to_owned()]));
+        assert_eq!(
+            words("dialog_set 3 "),
+            ["stop ", "hold ", "reinvite ", "downgrade ", "media ", "answer "]
+        );
+        assert_eq!(candidates("dialog_set 3 ho"), (13, vec!["hold ".to_owned()]));
+        assert_eq!(words("dialog_set 3 hold --media "), ["audio", "video", "text"]);
+        assert_eq!(words("dialog_set --media video 4"), ["4"]);
+        assert_eq!(words("dialog_set 3 media --rt"), ["--rtp", "--rtcp"]);
         assert_eq!(words("").len(), COMMANDS.iter().filter(|c| c.command.is_some()).count());
         assert_eq!(candidates("help us"), (5, vec!["users".to_owned()]));
         assert_eq!(candidates("dialog_stop 3"), (12, vec!["3".to_owned(), "31".to_owned()]));

@@ -4,6 +4,7 @@
 
 pub mod control;
 pub mod event_loop;
+pub mod files;
 mod flush;
 pub mod hooks;
 pub mod ipsec;

@@ -5,6 +5,7 @@ use crate::base::rng::Rng;
 use crate::base::time::{Duration, Instant, UnixTime};
 use crate::base::trace::{Dir, Layer, Level, Subject};
 use crate::ims::core::Core;
+use crate::node::files::Disk;
 use crate::proto::cx::Cx;
 use crate::proto::outbox::Outbox;
 use std::fmt;
@@ -64,6 +65,7 @@ impl World {
             core,
             log: &mut *self.log,
             sas,
+            files: &Disk,
             now: self.now,
             wall: self.wall,
             rng: &mut self.rng,

@@ -1,19 +1,16 @@
 //! What an INVITE is to become: a call to a user, an echo call, or a refusal, before anything is kept of it.
 
+use super::agent::{self, Origin};
 use super::anchoring::Policy;
 use super::destination::Destination;
 use super::echo::Echo;
-use super::echo_media;
-use super::echo_sdp::Origin;
 use super::forward::{self, Privacy};
 use super::history::History;
 use super::limits::{MAX_FORKS, RETRY_AFTER_SECS};
 use super::media::description;
-use super::passage::Passage;
 use super::preferences::{Preferences, Rating};
-use super::reliable::Reliable;
 use super::rules::Rules;
-use super::session::{Bridge, Call, Kind, Leg, LegState, Party, ServerId, Waiting};
+use super::session::{Bridge, Call, Kind, Leg, Party, ServerId, Waiting};
 use super::setup::new_tag;
 use super::state::State;
 use super::tag::Side;
@@ -109,10 +106,10 @@ impl Refusal {
 /// A call that can be made.
 #[derive(Debug)]
 pub(super) struct Draft {
-    kind: Kind,
-    caller: Party,
-    callee: Party,
-    rules: Rules,
+    pub(super) kind: Kind,
+    pub(super) caller: Party,
+    pub(super) callee: Party,
+    pub(super) rules: Rules,
 }
 
 impl Draft {
@@ -186,6 +183,7 @@ impl Draft {
             accepted: SmallVec::new(),
             own: SmallVec::new(),
             next_own: 0,
+            news: SmallVec::new(),
             alarm: Alarm::default(),
             idle_deadline: None,
         }
@@ -238,7 +236,17 @@ pub(in crate::ims) fn contacts(
     caller: Option<Id<Binding>>,
     msg: &Message<'_>,
 ) -> Result<Waiting, Refusal> {
-    let preferences = Preferences::of(msg);
+    contacts_for(view, cx, (user, impu), caller, &Preferences::of(msg))
+}
+
+/// The same, for a caller with these preferences.
+pub(super) fn contacts_for(
+    view: &View<'_>,
+    cx: &Cx<'_>,
+    (user, impu): (UserId, usize),
+    caller: Option<Id<Binding>>,
+    preferences: &Preferences<'_>,
+) -> Result<Waiting, Refusal> {
     let all = view.registrar.targets(user, cx.now);
     let profile = view.subs.user(user);
     // an identity may be there several times, tied to the IMEIs of several phones; without multi_sim that means nothing (manual
@@ -288,7 +296,7 @@ fn echo(
 ) -> Result<Kind, Refusal> {
     let offer = description(msg).and_then(|d| Sdp::parse(d).ok());
     let Some(local) =
-        echo_media::local_for(view.config, view.security.locals().clear_of(flow.local), offer.as_ref())
+        agent::local_for(view.config, view.security.locals().clear_of(flow.local), offer.as_ref())
     else {
         let text = "no media address of the offer's family";
         return Err(Refusal { warning: Some(301), ..Refusal::new(488, text) });
@@ -296,7 +304,8 @@ fn echo(
     // RFC 8866 5.2: session id and version of the o= line follow the clock
     let id = cx.wall.as_micros().unsigned_abs();
     let address = view.config.sip[usize::from(local.0)].addr.ip();
-    Ok(Kind::Echo(Box::new(Echo::new(number, local, Origin { id, version: 0, address }))))
+    let origin = Origin { id, version: 0, address };
+    Ok(Kind::Echo(Box::new(Echo::new(number, &view.config.echo[number], local, origin))))
 }
 
 /// The caller as views show it: the identity it is known by, with its settings, else what From says.
@@ -367,22 +376,6 @@ fn is_registered_at(view: &View<'_>, id: Id<Binding>, msg: &Message<'_>, flow: F
 /// The one leg of an echo call.
 pub(super) fn echo_leg(call: &Call, view: &mut View<'_>) -> Leg {
     let tags = [Side::Caller, Side::Callee].map(|side| new_tag(call.place(0, side), view));
-    Leg {
-        state: LegState::Answered,
-        to: None,
-        client: None,
-        call_id: view.txs.new_token(),
-        tags,
-        up: None,
-        down: None,
-        provisional: (0, 0),
-        invites: [(0, 0), (0, 0)],
-        acks: Default::default(),
-        passage: Passage::default(),
-        reliable: Reliable::default(),
-        bearers: <_>::default(),
-        held: None,
-        timers: call.rules.timers.map(Timer::new),
-        history: History::new(call.history.index, view.txs.new_token()),
-    }
+    let history = History::new(call.history.index, view.txs.new_token());
+    Leg::new(tags, history, view.txs.new_token(), &call.rules)
 }

@@ -1,9 +1,9 @@
 //! Which legs have their media pass through us (`media_relay`), and what waits while ports are being opened: the INVITE to a
 //! destination, and requests inside the call that offer a new stream.
 
+use super::agent::local_for;
 use super::anchor::{Anchor, Facing, Prepared};
 use super::destination::Destination;
-use super::echo_media::local_for;
 use super::fork;
 use super::forward;
 use super::limits::RETRY_AFTER_SECS;
@@ -316,7 +316,7 @@ fn proceed(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, leg: u8, is_op
 pub(super) fn opening(call: &Call) -> impl Iterator<Item = u64> + '_ {
     let waiting = match &call.kind {
         Kind::Bridge(bridge) => Some(bridge.waiting_for_ports.anchors()),
-        Kind::Echo(_) => None,
+        Kind::Echo(_) | Kind::Mt(_) => None,
     };
     let legs = call.legs.iter().filter_map(|leg| leg.passage.anchor.as_deref());
     waiting.into_iter().flatten().chain(legs).flat_map(Anchor::opening)

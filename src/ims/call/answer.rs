@@ -79,7 +79,7 @@ fn on_refusal(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, leg: u8, ms
 }
 
 /// The dialog that a 2xx confirms, made anew from it.
-fn confirmed(view: &View<'_>, client: ClientId, msg: &Message<'_>) -> Option<Dialog> {
+pub(super) fn confirmed(view: &View<'_>, client: ClientId, msg: &Message<'_>) -> Option<Dialog> {
     let sent = view.txs.client(client)?;
     Dialog::uac(&sent.request(), msg, sent.flow())
 }
@@ -206,7 +206,7 @@ pub(super) fn on_ack(
         }
         renew(call, view, cx, leg);
     } else {
-        super::echo_inside::on_ack(call, view, cx, msg);
+        super::agent::on_ack(call, view, cx, msg);
     }
 }
 

@@ -310,6 +310,12 @@ pub fn contact(w: &mut Writer<'_>, local: SocketAddr, transport: Transport, far:
     w.header_parts("Contact", &[head.as_bytes(), &text]);
 }
 
+/// Writes our Contact where nobody's features but our own show in it: `features` are parameters with their semicolons.
+pub fn own_contact(w: &mut Writer<'_>, local: SocketAddr, transport: Transport, features: &str) {
+    let uri = ContactUri { local, transport };
+    w.header_fmt("Contact", format_args!("<{uri}>{features}"));
+}
+
 struct ContactUri {
     local: SocketAddr,
     transport: Transport,

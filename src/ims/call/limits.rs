@@ -50,18 +50,26 @@ pub const MAX_TARGET: usize = 160;
 /// Streams whose codecs a leg remembers for its view; further ones are shown without.
 pub const MAX_CODECS: usize = 8;
 
+/// Events that wait for a client who asks for them; beyond it the oldest goes.
+pub const MAX_NEWS: usize = 256;
+
 /// How long an ended call can be seen (manual 6.6, `dialog_get`).
 pub const LINGER: Duration = Duration::from_secs(30);
 
 /// Retry-After of a 503 or 500 for lack of room, seconds.
 pub const RETRY_AFTER_SECS: u32 = 5;
 
-/// Streams that one echo call takes; further ones of an offer are refused with port 0. Audio, video, text and one more.
-pub const MAX_ECHO_STREAMS: usize = 4;
+/// Streams that our own user agent takes in one call; further ones of an offer are refused with port 0. Audio, video, text and
+/// one more.
+pub const MAX_STREAMS: usize = 4;
 
-/// Streams of one leg that pass through us; further ones of an offer are refused with port 0. As for an echo call.
+/// Streams of one leg that pass through us; further ones of an offer are refused with port 0. As for our own user agent.
 pub const MAX_ANCHORED_STREAMS: usize = 4;
 
 /// Values of Accept-Contact, and of Reject-Contact, that a request is looked at for; those beyond are passed over. Phones send one
 /// or two.
 pub const MAX_PREFERENCES: usize = 8;
+
+/// How often an offer of ours inside a call is made again after a 491 before it is given up: two sides that draw their waits
+/// (RFC 3261 14.1) meet again and again less often than once in a thousand times.
+pub const MAX_GLARES: u8 = 5;

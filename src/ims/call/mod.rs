@@ -7,16 +7,15 @@
 //! Not here: who may call (dispatch), where contacts are (registrar), retransmission (transaction layer), packets (media table).
 
 mod admit;
+mod agent;
 mod anchor;
 mod anchoring;
 mod answer;
 mod bearers;
+mod control;
 mod destination;
 mod early;
 mod echo;
-mod echo_inside;
-mod echo_media;
-mod echo_sdp;
 mod fork;
 pub mod forward;
 mod held;
@@ -24,6 +23,7 @@ mod history;
 mod ladder;
 pub mod limits;
 mod media;
+mod mt;
 mod opening;
 mod own;
 mod pass;
@@ -48,8 +48,10 @@ mod watch;
 mod tests;
 
 pub(in crate::ims) use admit::{Refusal, calling_party, contacts};
+pub use control::{Action, Why};
 pub(in crate::ims) use destination::{Destination, next_group};
 pub(in crate::ims) use fork::rank;
+pub use mt::{Callee, Order};
 pub(in crate::ims) use opening::{FIRST_CSEQ, Opening};
 pub(in crate::ims) use rules::Rules;
 pub use session::{Call, Part};
@@ -63,6 +65,7 @@ use crate::base::timer::AlarmQueue;
 use crate::base::trace::Level;
 use crate::ims::core::View;
 use crate::ims::dispatch::Caller;
+use crate::ims::event::Event;
 use crate::ims::gate;
 use crate::ims::owner::Owner;
 use crate::ims::policy::{Outcome, SessionId};
@@ -76,7 +79,7 @@ use crate::proto::sip::transaction::{Answer, TxEvent};
 use crate::wire::sip::{Message, Method, Stored};
 use admit::Draft;
 use history::Way;
-use limits::{LINGER, MAX_CALLS};
+use limits::{LINGER, MAX_CALLS, MAX_NEWS};
 use release::End;
 use session::{Invite, Kind, Role};
 use smallvec::SmallVec;
@@ -98,6 +101,8 @@ pub struct Calls {
     opening: BTreeMap<u64, Id<Call>>,
     next_index: u32,
     watch: watch::Watch,
+    /// What clients are to be told.
+    news: VecDeque<Event>,
 }
 
 impl Default for Calls {
@@ -116,7 +121,29 @@ impl Calls {
             opening: BTreeMap::new(),
             next_index: INDEXES,
             watch: watch::Watch::default(),
+            news: VecDeque::new(),
         }
+    }
+
+    /// Makes a call to a user. Gives its dialog's index and session id; the error says in words why it cannot be made.
+    pub fn call(
+        &mut self,
+        view: &mut View<'_>,
+        cx: &mut Cx<'_>,
+        order: Order,
+    ) -> Result<(u32, String), String> {
+        let found = mt::read(view, cx, &order)?;
+        let draft = mt::draft(view, cx, order, found)?;
+        let id = self.insert(view, cx, draft).ok_or("there is no room for another call")?;
+        self.watch.is_touched = true;
+        self.with(view, cx, id, mt::start);
+        let call = self.calls.get(id).ok_or("the call has ended")?;
+        Ok((call.history.index, call.history.session_id()))
+    }
+
+    /// The next thing that clients are to be told.
+    pub fn pop_event(&mut self) -> Option<Event> {
+        self.news.pop_front()
     }
 
     /// An INVITE outside of any dialog, from `caller` if that is known. Whether the caller may call has been decided.
@@ -158,7 +185,7 @@ impl Calls {
             match (order, msg.method()) {
                 (Err(status), _) => reinvite::refuse(view, cx, tx, status),
                 (Ok(()), Method::Bye) => release::on_bye(call, view, cx, tx, msg, at),
-                (Ok(()), _) if call.echo_mut().is_some() => echo_inside::on_request(call, view, cx, tx, msg),
+                (Ok(()), _) if call.agent().is_some() => agent::on_request(call, view, cx, tx, msg, at),
                 (Ok(()), _) => reinvite::on_request(call, view, cx, tx, msg, at),
             }
         });
@@ -206,6 +233,10 @@ impl Calls {
         }
         self.with(view, cx, part.call, |call, view, cx| match part.role {
             _ if is_repeated => answer::on_repeated(call, view, cx, client, msg),
+            Role::Leg(leg) if matches!(call.kind, Kind::Mt(_)) => match msg.status() {
+                ..200 => mt::on_provisional(call, view, cx, leg, msg),
+                _ => mt::on_final(call, view, cx, leg, client, msg),
+            },
             Role::Leg(leg) if msg.status() < 200 => early::on_provisional(call, view, cx, leg, msg),
             Role::Leg(leg) => answer::on_final(call, view, cx, leg, client, msg),
             Role::Relay(number) => reinvite::on_answer(call, view, cx, number, client, msg),
@@ -224,6 +255,9 @@ impl Calls {
         self.with(view, cx, part.call, |call, view, cx| match (part.role, event) {
             (Role::Leg(_) | Role::Relay(_) | Role::Own(_), TxEvent::ProceedingTimeout { id, .. }) => {
                 view.txs.cancel(cx, id, Some("SIP;cause=408;text=\"no answer\""));
+            }
+            (Role::Leg(leg), _) if matches!(call.kind, Kind::Mt(_)) => {
+                mt::on_failure(call, view, cx, leg, status, "the callee's phone does not answer");
             }
             (Role::Leg(leg), _) => fork::on_failure(call, view, cx, leg, status, None),
             (Role::Relay(number), _) => reinvite::on_no_answer(call, view, cx, number, status),
@@ -248,7 +282,7 @@ impl Calls {
     pub fn on_media_opened(&mut self, view: &mut View<'_>, cx: &mut Cx<'_>, session: u64, ok: bool) {
         let Some(id) = self.opening.remove(&session) else { return };
         self.with(view, cx, id, |call, view, cx| match call.kind {
-            Kind::Echo(_) => echo::on_media_opened(call, view, cx, session, ok),
+            Kind::Echo(_) | Kind::Mt(_) => agent::on_media_opened(call, view, cx, session, ok),
             Kind::Bridge(_) => anchoring::on_media_opened(call, view, cx, session, ok),
         });
     }
@@ -262,9 +296,12 @@ impl Calls {
                 answer::on_tick(call, view, cx);
                 reliable::on_tick(call, view, cx);
                 refresh::on_tick(call, view, cx);
-                if call.echo_mut().is_some() {
-                    echo::on_tick(call, view, cx);
+                match call.kind {
+                    Kind::Echo(_) => echo::on_tick(call, view, cx),
+                    Kind::Mt(_) => mt::on_tick(call, view, cx),
+                    Kind::Bridge(_) => {}
                 }
+                agent::offer::on_tick(call, view, cx);
                 if call.idle_deadline.is_some_and(|at| at <= cx.now) {
                     on_idle(call, view, cx);
                 }
@@ -277,15 +314,6 @@ impl Calls {
         self.alarms.next_deadline()
     }
 
-    /// Ends the call that this dialog index belongs to. The error says why it could not, in words.
-    pub fn stop(&mut self, view: &mut View<'_>, cx: &mut Cx<'_>, index: u32) -> Result<(), String> {
-        let id = self.running(index)?;
-        self.with(view, cx, id, |call, view, cx| {
-            release::end(call, view, cx, &End::new("ended by the operator", 480));
-        });
-        Ok(())
-    }
-
     /// The call that a dialog index belongs to, if that has not ended.
     fn running(&self, index: u32) -> Result<Id<Call>, String> {
         let found = self.calls.iter().find(|(_, c)| c.has_dialog(index));
@@ -294,6 +322,22 @@ impl Calls {
             Some((_, true)) => Err(format!("dialog {index} has ended already")),
             Some((id, false)) => Ok(id),
         }
+    }
+
+    /// Does what the operator wants with the call that this dialog index belongs to. The error says why it cannot be done, in
+    /// words.
+    pub fn act(
+        &mut self,
+        view: &mut View<'_>,
+        cx: &mut Cx<'_>,
+        index: u32,
+        action: Action,
+    ) -> Result<(), String> {
+        let id = self.running(index)?;
+        self.watch.is_touched = true;
+        let mut outcome = Ok(());
+        self.with(view, cx, id, |call, view, cx| outcome = control::act(call, view, cx, action));
+        outcome.map_err(|why| format!("dialog {index}: {why}"))
     }
 
     /// On the side of the call that this dialog index belongs to, refreshes the session no more, and ends the call no more for
@@ -387,9 +431,15 @@ impl Calls {
         if was_running && call.ended.is_some() {
             self.ended.push_back(id);
         }
-        match &call.kind {
-            Kind::Echo(echo) => self.opening.extend(echo.streams.opening().map(|session| (session, id))),
-            Kind::Bridge(_) => self.opening.extend(anchoring::opening(call).map(|session| (session, id))),
+        match call.agent() {
+            Some(agent) => self.opening.extend(agent.streams.opening().map(|session| (session, id))),
+            None => self.opening.extend(anchoring::opening(call).map(|session| (session, id))),
+        }
+        for event in call.news.drain(..) {
+            if self.news.len() == MAX_NEWS {
+                self.news.pop_front();
+            }
+            self.news.push_back(event);
         }
         let is_over =
             call.ended.as_ref().is_some_and(|e| e.at + LINGER <= cx.now) && call.accepted.is_empty();
@@ -451,6 +501,8 @@ fn begin(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, tx: ServerId, ms
     match call.kind {
         Kind::Bridge(_) => setup::start(call, view, cx),
         Kind::Echo(_) => echo::start(call, view, cx, msg),
+        // nobody calls us into a call that we make
+        Kind::Mt(_) => {}
     }
 }
 
@@ -487,8 +539,11 @@ fn is_from_party(call: &Call, view: &View<'_>, at: (u8, Side), msg: &Message<'_>
 /// Nothing has happened for `dialog_timeout`.
 fn on_idle(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>) {
     call.idle_deadline = None;
-    if call.echo_mut().is_some() {
-        return echo::on_idle(call, view, cx);
+    match &call.kind {
+        Kind::Echo(_) | Kind::Mt(_) if call.state.is_answered() => return agent::on_idle(call, view, cx),
+        Kind::Echo(_) => return echo::on_silence(call, view, cx),
+        Kind::Mt(_) => return mt::on_silence(call, view, cx),
+        Kind::Bridge(_) => {}
     }
     if (0..call.legs.len()).any(|leg| held::is_held(call, leg as u8)) {
         let end = End::new("the caller's phone was not ready for the answer in time", 480);

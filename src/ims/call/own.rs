@@ -3,11 +3,12 @@
 //! What an answer means is its purpose's business; here is how they are sent, matched and forgotten. BYE is not among them: its
 //! answer changes nothing.
 
+use super::agent::offer;
 use super::forward;
 use super::pass;
 use super::refresh;
 use super::release::{self, End};
-use super::session::{Call, Role};
+use super::session::{Call, ClientId, Role};
 use super::state::State;
 use super::tag::Side;
 use crate::ims::core::View;
@@ -18,6 +19,7 @@ use crate::wire::sip::{Message, Method};
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Own {
     number: u16,
+    client: ClientId,
     pub(super) leg: u8,
     /// The side that was asked.
     pub(super) to: Side,
@@ -36,6 +38,8 @@ pub(super) enum Purpose {
     Renew,
     /// UPDATE or re-INVITE: its side's session goes on (RFC 4028 10).
     Refresh,
+    /// A re-INVITE with an offer of our user agent's.
+    Offer,
 }
 
 /// What a request of our own says.
@@ -81,11 +85,9 @@ pub(super) fn send(
             None => w.finish(),
         }
     });
-    if sent.is_err() {
-        return false;
-    }
+    let Ok(client) = sent else { return false };
     call.next_own = number.wrapping_add(1);
-    call.own.push(Own { number, leg, to, method: request.method, cseq, purpose: request.purpose });
+    call.own.push(Own { number, client, leg, to, method: request.method, cseq, purpose: request.purpose });
     true
 }
 
@@ -124,9 +126,17 @@ pub(super) fn on_answer(
         }
         Purpose::Refresh if call.state == State::Stop || matches!(msg.status(), 408 | 481) => {}
         Purpose::Refresh => refresh::on_answer(call, view, cx, &own, msg),
+        Purpose::Offer => offer::on_answer(call, view, cx, &own, msg),
     }
     if matches!(msg.status(), 408 | 481) {
         lost(call, view, cx, &own, msg.status());
+    }
+}
+
+/// Cancels the INVITEs of our own that wait for their answers: the call ends (RFC 3261 15.1.1).
+pub(super) fn cancel(call: &Call, view: &mut View<'_>, cx: &mut Cx<'_>, reason: &str) {
+    for own in call.own.iter().filter(|o| o.method == Method::Invite) {
+        view.txs.cancel(cx, own.client, Some(reason));
     }
 }
 

@@ -3,7 +3,7 @@
 //!
 //! What is agreed stands in `timer`. A request with an offer passes and refreshes both sides, whoever sent it.
 
-use super::echo_inside;
+use super::agent;
 use super::forward;
 use super::limits::REFRESH_WAITS;
 use super::media::description;
@@ -173,8 +173,8 @@ fn retry_after(call: &mut Call, now: Instant, at: (u8, Side), pause: Duration) {
 
 /// What a side was told last.
 fn last_description(call: &mut Call, leg: u8, side: Side) -> Option<Vec<u8>> {
-    match call.echo_mut() {
-        Some(echo) => Some(echo.streams.description().to_vec()).filter(|d| !d.is_empty()),
+    match call.agent() {
+        Some(agent) => Some(agent.streams.description().to_vec()).filter(|d| !d.is_empty()),
         None => call.legs[usize::from(leg)].passage.last_told(side).map(<[u8]>::to_vec),
     }
 }
@@ -184,11 +184,11 @@ fn last_description(call: &mut Call, leg: u8, side: Side) -> Option<Vec<u8>> {
 fn is_busy(call: &mut Call, (leg, side): (u8, Side), offers: bool) -> bool {
     let owns = call.own.iter().any(|o| (o.leg, o.to) == (leg, side));
     let unacknowledged = call.accepted.iter().any(|a| a.leg == leg);
-    let echoes = call.echo_mut().is_some_and(|e| e.pending.is_some() || e.has_offered);
+    let agrees = call.agent().is_some_and(|a| a.pending.is_some() || a.has_offered || a.offer.is_some());
     let relays = call.bridge_mut().map_or(&[][..], |b| &b.relays);
     // RFC 3311 5.2: one UPDATE at a time
     let meets = |r: &Relay| r.leg == leg && (offers || (r.method == Method::Update && r.from != side));
-    owns || relays.iter().any(meets) || (offers && (unacknowledged || echoes))
+    owns || relays.iter().any(meets) || (offers && (unacknowledged || agrees))
 }
 
 /// Whether a request of a side's has to wait for one of ours on its leg: an offer, or a re-INVITE, for a re-INVITE (RFC 3261 14.1,
@@ -209,7 +209,7 @@ pub(super) fn on_answer(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, o
     let at = (own.leg, own.to);
     match msg.status() {
         200..300 if own.method != Method::Invite => {}
-        200..300 if call.echo_mut().is_some() => echo_inside::on_answer_to_refresh(call, view, cx, msg),
+        200..300 if call.agent().is_some() => agent::on_answer_to_refresh(call, view, cx, msg),
         200..300 => {
             let passage = &mut call.legs[usize::from(own.leg)].passage;
             passage.hear(own.to, msg);

@@ -3,6 +3,7 @@
 use super::fork;
 use super::forward;
 use super::limits::RETRY_AFTER_SECS;
+use super::own;
 use super::pass::{self, Onward};
 use super::reliable::Reliability;
 use super::session::{Call, Ended, Kind, LegState, Role, ServerId};
@@ -22,23 +23,33 @@ pub(super) struct End<'a> {
     status: u16,
     /// The request that ended it, whose headers pass on, and the dialog that it came in.
     by: Option<(&'a Message<'a>, u8, Side)>,
+    /// The value of Reason, where it is not what was found here.
+    reason: Option<&'a str>,
 }
 
 impl<'a> End<'a> {
     /// An end that nobody asked for; `status` answers an INVITE that is still open, and stands in Reason.
     pub(super) fn new(text: &'a str, status: u16) -> Self {
-        End { text, status, by: None }
+        End { text, status, by: None, reason: None }
     }
 
     /// The end that a party asked for by BYE or CANCEL.
     pub(super) fn by(text: &'a str, msg: &'a Message<'a>, leg: u8, side: Side) -> Self {
         // the callee that leaves before the caller has its 2xx has not taken the call
         let status = if side == Side::Callee { 480 } else { 487 };
-        End { text, status, by: Some((msg, leg, side)) }
+        End { text, status, by: Some((msg, leg, side)), reason: None }
+    }
+
+    /// The same, with this value of Reason.
+    pub(super) fn with_reason(self, reason: &'a str) -> Self {
+        End { reason: Some(reason), ..self }
     }
 
     /// The Reason header of what we send (RFC 3326): the ending party's own, else what we found.
     fn reason(&self) -> String {
+        if let Some(reason) = self.reason {
+            return reason.to_owned();
+        }
         match self.by.and_then(|(msg, ..)| msg.header(HeaderId::Reason)) {
             Some(reason) => String::from_utf8_lossy(reason).into_owned(),
             None => format!("SIP;cause={};text=\"{}\"", self.status, self.text.replace(['"', '\\'], "'")),
@@ -56,6 +67,7 @@ pub(super) fn end(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, end: &E
     call.legs.iter_mut().for_each(|l| l.reliable.stop());
     fork::cancel_open(call, view, cx, None, &reason);
     finish_relays(call, view, cx, &reason);
+    own::cancel(call, view, cx, &reason);
     if let Some(leg) = call.answered_leg() {
         for side in [Side::Caller, Side::Callee] {
             let ended_by_it = end.by.is_some_and(|(_, l, s)| (l, s) == (leg, side));
@@ -66,9 +78,14 @@ pub(super) fn end(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, end: &E
             }
         }
     }
-    if let Kind::Echo(echo) = &mut call.kind {
-        echo.close_media(view, cx);
-        if let Some(pending) = echo.take_unanswered(view) {
+    match &mut call.kind {
+        Kind::Echo(echo) => echo.stop(),
+        Kind::Mt(mt) => mt.stop(),
+        Kind::Bridge(_) => {}
+    }
+    if let Some(agent) = call.agent_mut() {
+        agent.close(view, cx);
+        if let Some(pending) = agent.take_unanswered(view) {
             answer_pending(view, cx, pending.tx);
         }
     }

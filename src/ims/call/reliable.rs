@@ -189,7 +189,13 @@ pub(super) fn pass_on(
 }
 
 /// Acknowledges a reliable answer that the caller cannot (RFC 3262 4). `false`: it is an old one that came again.
-fn acknowledge(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, leg: u8, msg: &Message<'_>) -> bool {
+pub(super) fn acknowledge(
+    call: &mut Call,
+    view: &mut View<'_>,
+    cx: &mut Cx<'_>,
+    leg: u8,
+    msg: &Message<'_>,
+) -> bool {
     let Some(rseq) = rseq_of(msg) else { return true };
     let reliable = &mut call.legs[usize::from(leg)].reliable;
     if rseq <= reliable.far_last {

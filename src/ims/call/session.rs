@@ -10,6 +10,7 @@ use super::echo::Echo;
 use super::forward::Privacy;
 use super::history::{History, Way};
 use super::limits::MAX_FORKS;
+use super::mt::Mt;
 use super::own::Own;
 use super::passage::Passage;
 use super::refresh;
@@ -24,6 +25,7 @@ use crate::base::timer::Alarm;
 use crate::base::trace::Subject;
 use crate::config::model::Impu;
 use crate::ims::core::View;
+use crate::ims::event::Event;
 use crate::ims::owner::Owner;
 use crate::ims::registrar::binding::Binding;
 use crate::ims::subscriber::{Subscribers, UserId};
@@ -88,6 +90,8 @@ pub struct Call {
     /// Requests of our own that wait for their answers.
     pub(super) own: SmallVec<[Own; 1]>,
     pub(super) next_own: u16,
+    /// What clients are to be told, until the call is put back.
+    pub(super) news: SmallVec<[Event; 1]>,
     pub(super) alarm: Alarm,
     /// When the call ends unless something happens: no final answer, or no media.
     pub(super) idle_deadline: Option<Instant>,
@@ -143,6 +147,8 @@ pub(super) enum Kind {
     Bridge(Box<Bridge>),
     /// The echo service.
     Echo(Box<Echo>),
+    /// A user whom we call.
+    Mt(Box<Mt>),
 }
 
 /// Destinations with their q in thousandths, best first.
@@ -231,6 +237,28 @@ pub(super) struct Leg {
 }
 
 impl Leg {
+    /// A leg that leads nowhere yet.
+    pub(super) fn new(tags: [Tag; 2], history: History, call_id: Token, rules: &Rules) -> Leg {
+        Leg {
+            state: LegState::Answered,
+            to: None,
+            client: None,
+            call_id,
+            tags,
+            up: None,
+            down: None,
+            provisional: (0, 0),
+            invites: [(0, 0), (0, 0)],
+            acks: Default::default(),
+            passage: Passage::default(),
+            reliable: Reliable::default(),
+            bearers: <_>::default(),
+            held: None,
+            timers: rules.timers.map(Timer::new),
+            history,
+        }
+    }
+
     /// The dialog that faces a side.
     pub(super) fn dialog(&self, side: Side) -> Option<&Dialog> {
         match side {
@@ -333,7 +361,7 @@ impl Call {
     pub(super) fn bridge_mut(&mut self) -> Option<&mut Bridge> {
         match &mut self.kind {
             Kind::Bridge(bridge) => Some(bridge),
-            Kind::Echo(_) => None,
+            Kind::Echo(_) | Kind::Mt(_) => None,
         }
     }
 
@@ -341,7 +369,7 @@ impl Call {
     pub(super) fn echo_mut(&mut self) -> Option<&mut Echo> {
         match &mut self.kind {
             Kind::Echo(echo) => Some(echo),
-            Kind::Bridge(_) => None,
+            Kind::Bridge(_) | Kind::Mt(_) => None,
         }
     }
 
@@ -362,6 +390,7 @@ impl Call {
     pub(super) fn answered_leg(&self) -> Option<u8> {
         match &self.kind {
             Kind::Bridge(bridge) => bridge.winner,
+            Kind::Mt(mt) => mt.winner,
             Kind::Echo(_) => self.state.is_answered().then_some(0),
         }
     }
@@ -413,6 +442,7 @@ impl Call {
         let accepted = self.accepted.iter().map(|a| a.next_at.min(a.give_up_at)).min();
         let inner = match &self.kind {
             Kind::Echo(echo) => echo.next_deadline(),
+            Kind::Mt(mt) => mt.next_deadline(),
             Kind::Bridge(_) => None,
         };
         let reliable = self.legs.iter().filter_map(|l| l.reliable.next_deadline()).min();

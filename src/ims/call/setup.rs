@@ -11,10 +11,9 @@ use super::pass::BOTH_TAGS;
 use super::passage::Passage;
 use super::preconditions::{self, Mode};
 use super::refresh;
-use super::reliable::{self, Ability, Reliable};
+use super::reliable::{self, Ability};
 use super::session::{Call, Failure, Leg, LegState, Role};
 use super::tag::{self, Place, Side, Tag};
-use super::timer::Timer;
 use crate::config::model::Precondition;
 use crate::ims::core::View;
 use crate::proto::cx::Cx;
@@ -43,24 +42,8 @@ pub(super) fn start_leg(
     let number = u8::try_from(call.legs.len()).expect("legs are capped far below 256");
     let tags = [Side::Caller, Side::Callee].map(|side| new_tag(call.place(number, side), view));
     let history = History::new(call.history.index + 1 + u32::from(number), view.txs.new_token());
-    call.legs.push(Leg {
-        state: LegState::Calling,
-        to: Some(to),
-        client: None,
-        call_id: view.txs.new_token(),
-        tags,
-        up: None,
-        down: None,
-        provisional: (0, 0),
-        invites: [(0, 0), (0, 0)],
-        acks: Default::default(),
-        passage: Passage::default(),
-        reliable: Reliable::default(),
-        bearers: <_>::default(),
-        held: None,
-        timers: call.rules.timers.map(Timer::new),
-        history,
-    });
+    let leg = Leg::new(tags, history, view.txs.new_token(), &call.rules);
+    call.legs.push(Leg { state: LegState::Calling, to: Some(to), ..leg });
     let is_sent = invite(call, view, cx, (number, FIRST_CSEQ), anchor);
     if !is_sent {
         call.legs.pop();

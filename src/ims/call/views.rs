@@ -12,10 +12,18 @@ use crate::wire::sdp::{Direction, MediaKind};
 
 /// The dialogs of a call.
 pub(super) fn of(call: &Call, now: Instant, media: &MediaTable) -> Vec<DialogView> {
-    if let Kind::Echo(echo) = &call.kind {
-        let mut medias = with_codecs(echo.streams.views(media), &call.history);
-        medias.iter_mut().for_each(|m| m.qos = qos(call.legs.first(), Side::Caller));
-        return vec![DialogView { medias, ..dialog(call, &call.history, now, "echo") }];
+    if let Some(agent) = call.agent() {
+        let (kind, history) = match &call.kind {
+            Kind::Mt(_) => ("mt_call", shown_leg(call).map_or(&call.history, |l| &l.history)),
+            _ => ("echo", &call.history),
+        };
+        let mut medias = with_codecs(agent.streams.views(media), history);
+        medias.iter_mut().for_each(|m| m.qos = qos(shown_leg(call), agent.at.1));
+        return vec![DialogView {
+            medias,
+            events: history.views(),
+            ..dialog(call, &call.history, now, kind)
+        }];
     }
     let caller = DialogView {
         peer_session_id: shown_leg(call).map(|l| l.history.session_id()),

@@ -66,7 +66,7 @@ pub struct Contact {
 }
 
 /// Multimedia telephony (TS 24.173 4.1).
-const MMTEL: &str = "urn:urn-7:3gpp-service.ims.icsi.mmtel";
+pub const MMTEL: &str = "urn:urn-7:3gpp-service.ims.icsi.mmtel";
 
 /// Where a binding comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -144,7 +144,7 @@ impl MediaEdit {
 }
 
 /// Attributes that say where a stream is received: RFC 3605, RFC 8839.
-fn tells_of_addresses(attribute: &[u8]) -> bool {
+pub(super) fn tells_of_addresses(attribute: &[u8]) -> bool {
     const NAMES: [&str; 6] =
         ["rtcp", "candidate", "remote-candidates", "ice-ufrag", "ice-pwd", "end-of-candidates"];
     NAMES.iter().any(|name| attribute_value(trim(attribute), name).is_some())

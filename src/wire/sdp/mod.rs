@@ -8,9 +8,11 @@ pub mod edit;
 pub mod media;
 pub mod precondition;
 pub mod session;
+pub mod template;
 pub mod writer;
 
 pub use attribute::{Direction, Fmtp, RtpMap};
 pub use media::{Media, MediaKind};
 pub use session::{Sdp, SdpError};
+pub use template::Template;
 pub use writer::SdpWriter;

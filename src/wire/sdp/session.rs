@@ -177,7 +177,7 @@ impl<'a> Sdp<'a> {
     }
 
     /// The media, in order.
-    pub fn medias(&self) -> impl Iterator<Item = Media<'a>> + 'a {
+    pub fn medias(&self) -> impl Iterator<Item = Media<'a>> + use<'a> {
         let sdp = *self;
         let mut rest = &self.octets[self.session_len..];
         std::iter::from_fn(move || {

@@ -6,10 +6,12 @@ mod bridge;
 mod chaos;
 mod crossing;
 mod echo;
+mod echo_control;
 mod faults;
 mod forks;
 mod identities;
 mod inside;
+mod mt;
 mod numbers;
 mod preconditions;
 mod preferences;
@@ -29,6 +31,7 @@ use crate::base::rng::Rng;
 use crate::base::time::{Duration, Instant, UnixTime};
 use crate::base::trace::{Layer, Level, Record, Sink};
 use crate::config::model::{AuthentType, Config, Impu, SipSocket, User};
+use crate::ims::call::Action;
 use crate::ims::core::Core;
 use crate::ims::view::LadderStep;
 use crate::proto::cx::Cx;
@@ -180,6 +183,16 @@ impl World {
             }
         }
         (result, opened)
+    }
+
+    /// The operator does something to a call.
+    pub fn set(&mut self, index: u32, action: Action) -> Result<(), String> {
+        self.input(|core, cx| core.set_dialog(cx, index, action))
+    }
+
+    /// The operator ends a call.
+    pub fn core_stop(&mut self, index: u32) -> Result<(), String> {
+        self.input(|core, cx| core.stop_dialog(cx, index))
     }
 
     /// A phone sends octets.

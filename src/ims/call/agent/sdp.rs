@@ -1,16 +1,20 @@
-//! The echo service's session descriptions: which offered media it takes, and what it answers (RFC 3264, RFC 3312, TS 26.114).
+//! The session descriptions of our user agent: which offered media it takes, and what it answers and offers (RFC 3264, RFC 3312,
+//! TS 26.114).
 //!
-//! What comes back is what came, so every codec fits: payload types, `rtpmap`, `fmtp`, header extensions and feedback lines are
-//! repeated as offered. What would promise something an echo has not (keys, candidates, bundles, sources) is left out. Nothing
-//! is remembered here: [`decide`] and the writers are functions of an offer.
+//! What goes back is what came, so every codec fits: payload types, `rtpmap`, `fmtp`, header extensions and feedback lines are
+//! repeated as offered, unless a file says what is answered. What would promise something an echo has not (keys, candidates,
+//! bundles, sources) is left out. Nothing is remembered here: [`decide`] and the writers are functions of a description.
 
 use crate::proto::media::table::{Direction as Flow, Remote};
 use crate::wire::sdp::attribute::attribute_value;
+use crate::wire::sdp::edit::{Edit, MediaEdit, QosEdit, Segments};
 use crate::wire::sdp::precondition::{Directions, QosLine, Status, Strength};
-use crate::wire::sdp::{Direction, Media, MediaKind, Sdp, SdpWriter};
+use crate::wire::sdp::template::{about_format, own_direction};
+use crate::wire::sdp::{Direction, Media, MediaKind, Sdp, SdpWriter, Template};
+use smallvec::SmallVec;
 use std::net::IpAddr;
 
-/// The kinds of media that an echo number takes.
+/// The kinds of media that are taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Allowed {
     /// Audio.
@@ -19,6 +23,11 @@ pub struct Allowed {
     pub video: bool,
     /// Real-time text (T.140).
     pub text: bool,
+}
+
+impl Allowed {
+    /// Every kind.
+    pub const ALL: Allowed = Allowed { audio: true, video: true, text: true };
 }
 
 /// What is done with one offered `m=` line.
@@ -99,23 +108,85 @@ fn local_current(media: &Media<'_>) -> Directions {
         .unwrap_or(Directions::NONE)
 }
 
-/// Writes the answer to `offer`, one slot for each of its `m=` lines; `with_qos` answers precondition lines.
-pub fn write_answer(out: &mut Vec<u8>, offer: &Sdp<'_>, origin: Origin, slots: &[Slot], with_qos: bool) {
+/// The media of a template that answer the offered media at a place, and their direction: the first of a kind answers the first of
+/// that kind, and so on. `None`: the template has none for it, or has put port 0 there.
+pub fn counterpart<'t>(
+    template: &'t Template,
+    offer: &Sdp<'_>,
+    index: usize,
+) -> Option<(Media<'t>, Direction)> {
+    let kind = offer.medias().nth(index)?.kind;
+    let before = offer.medias().take(index).filter(|m| m.kind == kind).count();
+    let media = template.medias().filter(|m| m.kind == kind).nth(before).filter(|m| m.port != 0)?;
+    Some((media, own_direction(&media).unwrap_or_default()))
+}
+
+/// Writes the answer to `offer`, one slot for each of its `m=` lines, in the words of a template if one is `forced`; `with_qos`
+/// answers precondition lines.
+pub fn write_answer(
+    out: &mut Vec<u8>,
+    offer: &Sdp<'_>,
+    origin: Origin,
+    slots: &[Slot],
+    forced: Option<&Template>,
+    with_qos: bool,
+) {
     let mut w = SdpWriter::new(out, origin.id, origin.version, origin.address);
     for (index, media) in offer.medias().enumerate() {
-        let formats: smallvec::SmallVec<[&[u8]; 16]> = media.formats().collect();
+        let formats: SmallVec<[&[u8]; 16]> = media.formats().collect();
         let Some((port, direction)) = slots.get(index).copied().flatten() else {
             // RFC 3264 6: a refused stream has port 0, its formats do not matter, but one must stand there
             w.media_like(&media, 0, &formats[..formats.len().min(1)]);
             continue;
         };
-        w.media_like(&media, port, &formats);
-        media.bandwidths().for_each(|b| _ = w.raw_line(b'b', b));
-        media.attributes().filter(|a| is_repeated(&media, a)).for_each(|a| _ = w.raw_line(b'a', a));
+        match forced.and_then(|template| counterpart(template, offer, index)) {
+            Some((ours, _)) => write_forced(&mut w, &ours, &media, port),
+            None => {
+                w.media_like(&media, port, &formats);
+                media.bandwidths().for_each(|b| _ = w.raw_line(b'b', b));
+                media.attributes().filter(|a| is_repeated(&media, a)).for_each(|a| _ = w.raw_line(b'a', a));
+            }
+        }
         w.line('a', format_args!("{}", direction.name()));
         if with_qos && media.qos_lines().next().is_some() {
             write_qos(&mut w, &media);
         }
+    }
+}
+
+/// Writes media of a template as the answer to offered ones: with the offer's profile, and its payload types for the codecs that
+/// both have (RFC 3264 6.1); others as the file has them.
+fn write_forced(w: &mut SdpWriter<'_>, ours: &Media<'_>, offered: &Media<'_>, port: u16) {
+    let as_offered = |format| offered.formats().find(|f| is_same_codec((ours, format), (offered, f)));
+    let formats: SmallVec<[&[u8]; 16]> = ours.formats().map(|f| as_offered(f).unwrap_or(f)).collect();
+    w.media_like(offered, port, &formats);
+    ours.bandwidths().for_each(|b| _ = w.raw_line(b'b', b));
+    for attribute in ours.attributes().filter(|a| Direction::parse(a).is_none()) {
+        match about_format(attribute) {
+            Some((name, format, rest)) => {
+                let format = as_offered(format).unwrap_or(format);
+                w.raw_line(b'a', &[name.as_bytes(), b":", format, rest].concat());
+            }
+            None => _ = w.raw_line(b'a', attribute),
+        }
+    }
+}
+
+/// Whether two payload types are the same codec in the same payload format (RFC 4867 8.1: octet-align is another one).
+fn is_same_codec((a, x): (&Media<'_>, &[u8]), (b, y): (&Media<'_>, &[u8])) -> bool {
+    let aligned = |media: &Media<'_>, format: &[u8]| {
+        media.fmtp(format).and_then(|f| f.get("octet-align")).is_some_and(|v| v == b"1")
+    };
+    match (a.rtpmap(x), b.rtpmap(y)) {
+        (Some(p), Some(q)) => {
+            let mono = |parameters: Option<&[u8]>| parameters.is_none_or(|p| p == b"1");
+            p.name.eq_ignore_ascii_case(q.name)
+                && p.clock_rate == q.clock_rate
+                && (p.parameters == q.parameters || mono(p.parameters) && mono(q.parameters))
+                && aligned(a, x) == aligned(b, y)
+        }
+        // RFC 3551 6: a static number says it all
+        _ => x == y && x.len() < 3 && x < b"96".as_slice(),
     }
 }
 
@@ -150,40 +221,56 @@ fn write_qos(w: &mut SdpWriter<'_>, media: &Media<'_>) {
     }
 }
 
-/// Writes an offer of ours, for an INVITE without one: the audio codecs that every phone has one of.
-pub fn write_offer(out: &mut Vec<u8>, origin: Origin, port: u16) {
+/// Writes an offer of ours: each media with our port, or port 0 where there is none.
+pub fn write_media(out: &mut Vec<u8>, origin: Origin, lines: &[(Media<'_>, Option<u16>)]) {
     let mut w = SdpWriter::new(out, origin.id, origin.version, origin.address);
-    w.line('m', format_args!("audio {port} RTP/AVP 104 105 8 0 101 102"));
-    for map in [
-        "104 AMR-WB/16000/1",
-        "105 AMR/8000/1",
-        "8 PCMA/8000",
-        "0 PCMU/8000",
-        "101 telephone-event/16000",
-        "102 telephone-event/8000",
-    ] {
-        w.line('a', format_args!("rtpmap:{map}"));
+    for (media, port) in lines {
+        let formats: SmallVec<[&[u8]; 16]> = media.formats().collect();
+        let Some(port) = *port else {
+            w.media_like(media, 0, &formats[..formats.len().min(1)]);
+            continue;
+        };
+        w.media_like(media, port, &formats);
+        media.bandwidths().for_each(|b| _ = w.raw_line(b'b', b));
+        media.attributes().filter(|a| Direction::parse(a).is_none()).for_each(|a| _ = w.raw_line(b'a', a));
+        w.line('a', format_args!("{}", own_direction(media).unwrap_or_default().name()));
     }
-    w.line('a', format_args!("fmtp:104 mode-change-capability=2;max-red=0"));
-    w.line('a', format_args!("fmtp:105 mode-change-capability=2;max-red=0"));
-    w.line('a', format_args!("fmtp:101 0-15")).line('a', format_args!("fmtp:102 0-15"));
-    w.line('a', format_args!("ptime:20")).line('a', format_args!("maxptime:240"));
-    w.line('a', format_args!("sendrecv"));
 }
 
-/// Writes our last description again as a new offer (RFC 3264 8: same media, the next version), all streams in use running.
-pub fn write_again(out: &mut Vec<u8>, last: &Sdp<'_>, origin: Origin) {
-    let mut w = SdpWriter::new(out, origin.id, origin.version, origin.address);
-    for media in last.medias() {
-        for line in media.lines() {
-            let is_direction = line.letter == b'a' && Direction::parse(line.value).is_some();
-            if !is_direction {
-                w.raw_line(line.letter, line.value);
-            }
+/// Our last description as a new offer (RFC 3264 8: the same media, the next version), its streams in these directions; a stream
+/// without one has port 0. Preconditions stay and are met.
+pub fn again(last: &Sdp<'_>, version: u64, directions: &[Option<Direction>]) -> Vec<u8> {
+    let one = |(index, media): (usize, Media<'_>)| {
+        let direction = directions.get(index).copied().flatten();
+        let has_qos = direction.is_some() && media.qos_lines().next().is_some();
+        MediaEdit {
+            refused: direction.is_none(),
+            direction,
+            qos: if has_qos { QosEdit::Set(met()) } else { QosEdit::Drop },
+            ..MediaEdit::default()
         }
-        if media.port != 0 {
-            w.line('a', format_args!("sendrecv"));
-        }
+    };
+    let medias = last.medias().enumerate().map(one).collect();
+    Edit { version: Some(version), medias, ..Edit::default() }.apply(last)
+}
+
+/// A description with precondition lines for each stream in use.
+pub fn with_qos(sdp: &Sdp<'_>, qos: QosEdit) -> Vec<u8> {
+    let one = |media: Media<'_>| MediaEdit {
+        qos: if media.port == 0 { QosEdit::Keep } else { qos },
+        ..MediaEdit::default()
+    };
+    Edit { medias: sdp.medias().map(one).collect(), ..Edit::default() }.apply(sdp)
+}
+
+/// Preconditions in a session that runs (RFC 3312 5.1): everything is there.
+const fn met() -> Segments {
+    Segments {
+        local: Directions::BOTH,
+        remote: Directions::BOTH,
+        local_strength: Strength::Mandatory,
+        remote_strength: Strength::Mandatory,
+        confirm: false,
     }
 }
 
@@ -191,7 +278,7 @@ pub fn write_again(out: &mut Vec<u8>, last: &Sdp<'_>, origin: Origin) {
 mod tests {
     use super::*;
 
-    const ALL: Allowed = Allowed { audio: true, video: true, text: true };
+    const ALL: Allowed = Allowed::ALL;
     const ORIGIN: Origin = Origin { id: 9, version: 1, address: IpAddr::V4(std::net::Ipv4Addr::LOCALHOST) };
     const PHONE: &str = "v=0\r\no=rue 1 1 IN IP4 10.0.0.1\r\ns=-\r\nc=IN IP4 10.0.0.1\r\nt=0 0\r\n\
         m=audio 5000 RTP/AVP 107 101\r\nb=AS:41\r\na=rtpmap:107 AMR-WB/16000/1\r\na=fmtp:107 octet-align=1; max-red=0\r\n\
@@ -203,7 +290,7 @@ mod tests {
 
     fn answer(offer: &str, slots: &[Slot], qos: bool) -> String {
         let mut out = Vec::new();
-        write_answer(&mut out, &Sdp::parse(offer.as_bytes()).unwrap(), ORIGIN, slots, qos);
+        write_answer(&mut out, &Sdp::parse(offer.as_bytes()).unwrap(), ORIGIN, slots, None, qos);
         String::from_utf8(out).unwrap()
     }
 
@@ -300,16 +387,44 @@ mod tests {
 
     #[test]
     fn our_offer_and_its_repetition_parse() {
-        let (mut first, mut again) = (Vec::new(), Vec::new());
-        write_offer(&mut first, ORIGIN, 10_000);
-        let held =
-            String::from_utf8(first).unwrap().replace("sendrecv", "recvonly") + "m=video 0 RTP/AVP 99\r\n";
-        write_again(&mut again, &Sdp::parse(held.as_bytes()).unwrap(), Origin { version: 2, ..ORIGIN });
-        let sdp = Sdp::parse(&again).unwrap();
+        let template = Template::voice();
+        let voice = template.medias().next().unwrap();
+        let video = Sdp::parse(b"v=0\r\nm=video 9 RTP/AVP 99 98\r\n").unwrap();
+        let mut first = Vec::new();
+        write_media(&mut first, ORIGIN, &[(voice, Some(10_000)), (video.medias().next().unwrap(), None)]);
+        let sdp = Sdp::parse(&first).unwrap();
+        let held = again(&sdp, 2, &[Some(Direction::SendOnly), None]);
+        let sdp = Sdp::parse(&held).unwrap();
         let medias: Vec<_> = sdp.medias().collect();
         assert_eq!(sdp.origin().unwrap().version, b"2");
-        assert_eq!((medias.len(), medias[0].port, medias[0].direction()), (2, 10_000, Direction::SendRecv));
+        assert_eq!((medias.len(), medias[0].port, medias[0].direction()), (2, 10_000, Direction::SendOnly));
         assert_eq!((medias[1].port, medias[1].formats_text()), (0, &b"99"[..]));
         assert_eq!(medias[0].rtpmap(b"104").unwrap().name, b"AMR-WB");
+        assert_eq!(sdp.connection(), Some(ORIGIN.address));
+    }
+
+    #[test]
+    fn a_forced_answer_has_the_files_media_and_the_offers_numbers() {
+        let file = "m=audio 9 RTP/AVP 97 98 18 0\r\nb=AS:30\r\na=rtpmap:97 amr-wb/16000\r\na=rtpmap:98 AMR-WB/16000/1\r\n\
+            a=fmtp:98 octet-align=1;mode-set=2\r\na=rtcp-fb:98 nack\r\na=ptime:40\r\na=recvonly\r\nm=video 0 RTP/AVP 31\r\n";
+        let template = Template::parse(file.as_bytes()).unwrap();
+        let offer = format!("{PHONE}{VIDEO}");
+        let sdp = Sdp::parse(offer.as_bytes()).unwrap();
+        assert_eq!(counterpart(&template, &sdp, 0).unwrap().1, Direction::RecvOnly);
+        assert!(counterpart(&template, &sdp, 1).is_none(), "the file has taken video away");
+        let mut out = Vec::new();
+        let slots = [Some((10_000, Direction::RecvOnly)), None];
+        write_answer(&mut out, &sdp, ORIGIN, &slots, Some(&template), true);
+        let got = String::from_utf8(out).unwrap();
+        let media = got.split_once("m=").unwrap().1;
+        assert!(
+            media.starts_with(
+                "audio 10000 RTP/AVP 97 107 18 0\r\nb=AS:30\r\na=rtpmap:97 amr-wb/16000\r\na=rtpmap:107 AMR-WB/16000/1\r\n\
+                 a=fmtp:107 octet-align=1;mode-set=2\r\na=rtcp-fb:107 nack\r\na=ptime:40\r\na=recvonly\r\n\
+                 a=curr:qos local sendrecv\r\n"
+            ),
+            "{got}"
+        );
+        assert!(got.ends_with("m=video 0 RTP/AVP 120\r\n"), "{got}");
     }
 }
