@@ -4,6 +4,8 @@
 mod auth;
 #[path = "ue/calls.rs"]
 mod calls;
+#[path = "ue/mt_call.rs"]
+mod mt_call;
 #[path = "ue/reg_event.rs"]
 mod reg_event;
 #[path = "ue/sound.rs"]
@@ -146,6 +148,11 @@ impl Ims {
     }
 
     fn with(name: &str, users: &str) -> Ims {
+        Ims::with_files(name, users, &[])
+    }
+
+    /// The same, with files beside the configuration.
+    fn with_files(name: &str, users: &str, files: &[(&str, &str)]) -> Ims {
         let folder = std::env::temp_dir().join(format!("imsbox-ue-{name}-{}", std::process::id()));
         let _ = fs::remove_dir_all(&folder);
         fs::create_dir_all(&folder).unwrap();
@@ -154,6 +161,7 @@ impl Ims {
             log_options: "all.level=info", timer_t1: 0.5, timer_t2: 4, timer_t4: 5, {users}"#
         );
         fs::write(folder.join("ims.cfg"), text).unwrap();
+        files.iter().for_each(|(name, text)| fs::write(folder.join(name), text).unwrap());
         let mut ims = Ims { program: None, folder };
         ims.run();
         ims

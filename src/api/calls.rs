@@ -11,7 +11,8 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 
 /// The actions of `dialog_set`.
-pub const ACTIONS: &[&str] = &["stop", "hold", "reinvite", "downgrade", "media", "answer"];
+pub const ACTIONS: &[&str] =
+    &["stop", "hold", "reinvite", "downgrade", "media", "answer", "session-expires-stop"];
 
 /// Longest duration of a call that the network makes: a day.
 const MAX_DURATION: Duration = Duration::from_secs(86_400);
@@ -61,6 +62,7 @@ pub fn dialog_set(cx: &mut ApiCx<'_>, request: &Value) -> Result<Value, String> 
         "downgrade" => Action::Downgrade(media(request)?.unwrap_or(MediaKind::Video)),
         "media" => block(request)?,
         "answer" => answer(request)?,
+        "session-expires-stop" => Action::StopSessionTimer,
         other => return Err(format!("action {other}: it is one of {}", ACTIONS.join(", "))),
     };
     act(cx, request, action)

@@ -203,11 +203,11 @@ mod tests {
         for (request, why) in [
             (
                 r#""session_id":"last""#,
-                "action is missing: it is one of stop, hold, reinvite, downgrade, media, answer",
+                "action is missing: it is one of stop, hold, reinvite, downgrade, media, answer, session-expires-stop",
             ),
             (
                 r#""session_id":"*","action":"fly""#,
-                "action fly: it is one of stop, hold, reinvite, downgrade, media, answer",
+                "action fly: it is one of stop, hold, reinvite, downgrade, media, answer, session-expires-stop",
             ),
             (r#""action":"stop""#, "session_id or index is missing"),
             (r#""action":"stop","dialog":"7""#, "no dialog 7"),

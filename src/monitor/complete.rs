@@ -106,7 +106,7 @@ mod tests {
         assert_eq!(candidates("dialog_st"), (0, vec!["dialog_stop ".to_owned()]));
         assert_eq!(
             words("dialog_set 3 "),
-            ["stop ", "hold ", "reinvite ", "downgrade ", "media ", "answer "]
+            ["stop ", "hold ", "reinvite ", "downgrade ", "media ", "answer ", "session-expires-stop "]
         );
         assert_eq!(candidates("dialog_set 3 ho"), (13, vec!["hold ".to_owned()]));
         assert_eq!(words("dialog_set 3 hold --media "), ["audio", "video", "text"]);

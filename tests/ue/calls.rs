@@ -95,7 +95,7 @@ fn the_echo_sends_pictures_back() {
 }
 
 /// What a monitor command prints.
-fn monitor(ims: &Ims, args: &[&str]) -> String {
+pub(super) fn monitor(ims: &Ims, args: &[&str]) -> String {
     let mut command = Command::new(env!("CARGO_BIN_EXE_imsbox"));
     command.arg("monitor").arg("--socket").arg(ims.folder.join("monitor.sock")).args(args);
     let output = command.output().unwrap();

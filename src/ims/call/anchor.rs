@@ -292,6 +292,12 @@ impl Anchor {
         ends.filter_map(|end| Some(media.view(end.session)?.last_activity)).max()
     }
 
+    /// The sessions that face a side, of the streams of a kind or of all.
+    pub(super) fn facing(&self, side: Side, kind: Option<MediaKind>) -> impl Iterator<Item = u64> + '_ {
+        let lines = self.lines.iter().flatten().filter(move |line| kind.is_none_or(|k| line.kind == k));
+        lines.map(move |line| line.ends[side as usize].session)
+    }
+
     /// What can be seen of the packets on a side: of the `index`-th stream of that kind.
     pub(super) fn view(
         &self,

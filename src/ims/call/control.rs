@@ -1,13 +1,18 @@
 //! What the operator does to a call that is there (manual 6.6, `dialog_set`).
 
+use super::again;
 use super::agent::{Change, offer};
 use super::echo;
+use super::limits::MAX_STREAMS;
+use super::refresh;
 use super::release::{self, End};
 use super::session::Call;
 use super::state::State;
+use super::tag::Side;
 use crate::ims::core::View;
 use crate::proto::cx::Cx;
 use crate::wire::sdp::{MediaKind, Template};
+use smallvec::SmallVec;
 use std::sync::Arc;
 
 /// What is done.
@@ -32,6 +37,8 @@ pub enum Action {
     },
     /// A call to an echo number that waits for it is answered with this status.
     Answer(u16),
+    /// The session of the dialog is refreshed no more, and the call ends no more for want of a refresh (RFC 4028).
+    StopSessionTimer,
 }
 
 /// Why a call is ended: what Reason says (RFC 3326).
@@ -67,11 +74,12 @@ impl Why {
     }
 }
 
-/// Does it. The error says in words why it cannot be done.
+/// Does it to the dialog with this index. The error says in words why it cannot be done.
 pub(super) fn act(
     call: &mut Call,
     view: &mut View<'_>,
     cx: &mut Cx<'_>,
+    index: u32,
     action: Action,
 ) -> Result<(), String> {
     if call.state == State::Stop {
@@ -80,6 +88,10 @@ pub(super) fn act(
     match action {
         Action::Stop(why) => stop(call, view, cx, &why),
         Action::Answer(code) => echo::on_operator(call, view, cx, code),
+        Action::StopSessionTimer => {
+            refresh::stop(call, index);
+            Ok(())
+        }
         Action::Hold(kind) => {
             let agent = call
                 .agent()
@@ -87,16 +99,43 @@ pub(super) fn act(
             let on = !agent.streams.are_held(kind);
             offer::start(call, view, cx, Change::Hold { kind, on })
         }
+        Action::Reinvite(None) if call.agent().is_none() => again::start(call, view, cx, None),
+        Action::Downgrade(kind) if call.agent().is_none() => again::start(call, view, cx, Some(kind)),
         Action::Reinvite(media) => {
             let change = media.map_or(Change::Nothing, Change::Media);
             offer::start(call, view, cx, change)
         }
         Action::Downgrade(kind) => offer::start(call, view, cx, Change::Drop(kind)),
         Action::Media { media, rtp, rtcp } => {
-            let agent = call.agent_mut().ok_or("the media of this call do not pass here")?;
-            agent.streams.block(view.media, media, (rtp, rtcp))
+            let side = if call.history.index == index { Side::Caller } else { Side::Callee };
+            block(call, view, (side, media), (rtp, rtcp))
         }
     }
+}
+
+/// Lets RTP and RTCP that come from a side pass or not, of the streams of a kind or of all.
+fn block(
+    call: &Call,
+    view: &mut View<'_>,
+    (side, kind): (Side, Option<MediaKind>),
+    (rtp, rtcp): (Option<bool>, Option<bool>),
+) -> Result<(), String> {
+    let anchor = call.answered_leg().and_then(|leg| call.legs[usize::from(leg)].passage.anchor.as_deref());
+    let sessions: SmallVec<[u64; MAX_STREAMS]> = match (call.agent(), anchor) {
+        (Some(agent), _) => agent.streams.sessions(kind).collect(),
+        (None, Some(anchor)) => anchor.facing(side, kind).collect(),
+        (None, None) => return Err("the media of this call do not pass here".to_owned()),
+    };
+    if sessions.is_empty() {
+        return Err(format!("the call has no {}", kind.map_or("media", MediaKind::name)));
+    }
+    for session in sessions {
+        let Some(mut treatment) = view.media.view(session).map(|v| v.treatment) else { continue };
+        treatment.rtp_block = rtp.map_or(treatment.rtp_block, |passes| !passes);
+        treatment.rtcp_block = rtcp.map_or(treatment.rtcp_block, |passes| !passes);
+        view.media.set_treatment(session, treatment);
+    }
+    Ok(())
 }
 
 /// Ends the call.

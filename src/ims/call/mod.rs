@@ -7,6 +7,7 @@
 //! Not here: who may call (dispatch), where contacts are (registrar), retransmission (transaction layer), packets (media table).
 
 mod admit;
+mod again;
 mod agent;
 mod anchor;
 mod anchoring;
@@ -336,7 +337,7 @@ impl Calls {
         let id = self.running(index)?;
         self.watch.is_touched = true;
         let mut outcome = Ok(());
-        self.with(view, cx, id, |call, view, cx| outcome = control::act(call, view, cx, action));
+        self.with(view, cx, id, |call, view, cx| outcome = control::act(call, view, cx, index, action));
         outcome.map_err(|why| format!("dialog {index}: {why}"))
     }
 

@@ -3,6 +3,7 @@
 //! What an answer means is its purpose's business; here is how they are sent, matched and forgotten. BYE is not among them: its
 //! answer changes nothing.
 
+use super::again;
 use super::agent::offer;
 use super::forward;
 use super::pass;
@@ -40,6 +41,8 @@ pub(super) enum Purpose {
     Refresh,
     /// A re-INVITE with an offer of our user agent's.
     Offer,
+    /// A re-INVITE that tells a phone in a call between users what it was told before.
+    Again,
 }
 
 /// What a request of our own says.
@@ -126,6 +129,7 @@ pub(super) fn on_answer(
         }
         Purpose::Refresh if call.state == State::Stop || matches!(msg.status(), 408 | 481) => {}
         Purpose::Refresh => refresh::on_answer(call, view, cx, &own, msg),
+        Purpose::Again => again::on_answer(call, view, cx, &own, msg),
         Purpose::Offer => offer::on_answer(call, view, cx, &own, msg),
     }
     if matches!(msg.status(), 408 | 481) {

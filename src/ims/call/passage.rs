@@ -14,7 +14,7 @@ use crate::proto::outbox::Outbox;
 use crate::wire::sdp::edit::{Edit, MediaEdit};
 use crate::wire::sdp::precondition::QosLine;
 use crate::wire::sdp::session::Line;
-use crate::wire::sdp::{Direction, Sdp};
+use crate::wire::sdp::{Direction, Media, MediaKind, Sdp};
 use crate::wire::sip::{Message, Method};
 use std::sync::Arc;
 
@@ -39,6 +39,8 @@ pub(super) struct Passage {
     open: Option<(Side, Pair)>,
     /// The caller has got the answer to its offer in a reliable response.
     has_answered: bool,
+    /// A side has been told something of ours: what passes bears our numbers from then on.
+    renumbers: bool,
 }
 
 impl Passage {
@@ -67,7 +69,7 @@ impl Passage {
         self.open_or_close(from, msg);
         self.said[from as usize] = Some(Arc::clone(&said));
         let edit = self.edit(rules, from, &sdp, begins);
-        if edit.is_nothing() {
+        if edit.is_nothing() && !self.renumbers {
             self.told[from.other() as usize] = Some(said);
             return None;
         }
@@ -177,6 +179,23 @@ impl Passage {
         }
     }
 
+    /// What a side was told last, for an offer of ours: the same, or without the streams of a kind. `None`: it was told nothing, or
+    /// has no such stream.
+    pub(super) fn again(&mut self, to: Side, without: Option<MediaKind>) -> Option<Vec<u8>> {
+        let told = self.last_told(to)?.to_vec();
+        let Some(kind) = without else { return Some(told) };
+        let told = Sdp::parse(&told).ok()?;
+        if !told.medias().any(|m| m.kind == kind && m.port != 0) {
+            return None;
+        }
+        let one = |m: Media<'_>| MediaEdit { refused: m.kind == kind, ..MediaEdit::default() };
+        self.renumbers = true;
+        let edit = Edit { medias: told.medias().map(one).collect(), ..Edit::default() };
+        let new = self.apply(edit, &told, to);
+        self.told[to as usize] = Some(Arc::from(&new[..]));
+        Some(new)
+    }
+
     /// The caller has been told the last description in a reliable response.
     pub(super) fn on_reliable(&mut self) {
         self.has_answered = self.told[Side::Caller as usize].is_some();
@@ -229,7 +248,10 @@ impl Passage {
     /// Makes the description that a side is told. Its version follows from what the side was told before (RFC 3264 8).
     fn apply(&self, mut edit: Edit, sdp: &Sdp<'_>, to: Side) -> Vec<u8> {
         let new = edit.apply(sdp);
-        let Some(before) = self.told(to).filter(|_| matches!(self.mode, Mode::Only(_))) else { return new };
+        let Some(before) = self.told(to).filter(|_| self.renumbers || matches!(self.mode, Mode::Only(_)))
+        else {
+            return new;
+        };
         let version = before.origin().and_then(|o| std::str::from_utf8(o.version).ok()?.parse::<u64>().ok());
         let is_same = Sdp::parse(&new).is_ok_and(|new| without_origin(&new).eq(without_origin(&before)));
         edit.version = version.map(|v| v + u64::from(!is_same));

@@ -242,10 +242,15 @@ pub(super) fn on_answer(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, o
 
 /// On the side that a dialog index belongs to, refreshes nothing any more, and does not end the call for want of a refresh.
 pub(super) fn stop(call: &mut Call, index: u32) {
+    // a call that we make has one dialog to be seen, and the callee's side alone
     let is_caller = call.history.index == index;
+    let is_ours = is_caller && call.agent().is_some();
     for leg in &mut call.legs {
         if is_caller {
             leg.timers[Side::Caller as usize].stop();
+            if is_ours {
+                leg.timers[Side::Callee as usize].stop();
+            }
         } else if leg.history.index == index {
             leg.timers[Side::Callee as usize].stop();
         }

@@ -473,22 +473,9 @@ impl Streams {
         }
     }
 
-    /// Lets RTP and RTCP of the streams of a kind, or of all, pass or not. The error says in words what is not there.
-    pub(in crate::ims::call) fn block(
-        &mut self,
-        media: &mut MediaTable,
-        kind: Option<MediaKind>,
-        (rtp, rtcp): (Option<bool>, Option<bool>),
-    ) -> Result<(), String> {
-        let mut found = false;
-        for stream in self.lines.iter().flatten().filter(|s| kind.is_none_or(|k| s.kind == k)) {
-            let Some(mut treatment) = media.view(stream.session).map(|v| v.treatment) else { continue };
-            treatment.rtp_block = rtp.map_or(treatment.rtp_block, |passes| !passes);
-            treatment.rtcp_block = rtcp.map_or(treatment.rtcp_block, |passes| !passes);
-            media.set_treatment(stream.session, treatment);
-            found = true;
-        }
-        if found { Ok(()) } else { Err(format!("the call has no {}", kind.map_or("media", MediaKind::name))) }
+    /// The media sessions of the streams of a kind, or of all.
+    pub(in crate::ims::call) fn sessions(&self, kind: Option<MediaKind>) -> impl Iterator<Item = u64> + '_ {
+        self.lines.iter().flatten().filter(move |s| kind.is_none_or(|k| s.kind == k)).map(|s| s.session)
     }
 
     /// Closes every stream.

@@ -67,9 +67,10 @@ fn ask(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, (leg, cseq): (u8, 
     let qos = if has_preconditions { QosEdit::Set(OURS_ARE_THERE) } else { QosEdit::Keep };
     let sdp = mt.agent.streams.with_preconditions(qos);
     let local = view.txs.local_addr(way.flow.local).expect("a flow is of one of our sockets");
-    let named = call.callee.user.and_then(|user| {
-        identity::request_uri(view.subs.user(user), call.callee.impu_index, way.imei)
-    });
+    let named = call
+        .callee
+        .user
+        .and_then(|user| identity::request_uri(view.subs.user(user), call.callee.impu_index, way.imei));
     let (flow, upgrade) = (way.flow, way.upgrade);
     let uri = named.as_deref().map_or(way.uri, str::as_bytes);
     let terms = refresh::offer(call, (leg, Side::Callee), Method::Invite);

@@ -299,10 +299,10 @@ fn hear_nobody_else(call: &mut Call, leg: u8, msg: &Message<'_>) {
     mt.winner = Some(leg);
     mt.agent.at = (leg, Side::Callee);
     mt.waiting.clear();
-    if let (Some(sdp), Some(said)) = (description(msg), mt.said.get_mut(usize::from(leg))) {
-        if !said.is_settled {
-            said.theirs = Some(sdp.to_vec());
-        }
+    if let (Some(sdp), Some(said)) = (description(msg), mt.said.get_mut(usize::from(leg)))
+        && !said.is_settled
+    {
+        said.theirs = Some(sdp.to_vec());
     }
 }
 

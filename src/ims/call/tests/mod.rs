@@ -1,5 +1,6 @@
 //! Calls from outside: phones speak SIP text to the core, the clock is virtual, nothing is looked up inside.
 
+mod again;
 mod anchored;
 mod bearers;
 mod bridge;
