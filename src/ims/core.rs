@@ -574,10 +574,7 @@ impl Core {
     /// Refreshes the session of the dialog with this index no more, and ends its call no more for want of a refresh. The error
     /// says, in words, why it could not.
     pub fn stop_session_timer(&mut self, cx: &mut Cx<'_>, index: u32) -> Result<(), String> {
-        let (calls, mut view) = self.service.calls();
-        let stopped = calls.stop_session_timer(&mut view, cx, index);
-        self.settle(cx);
-        stopped
+        self.set_dialog(cx, index, Action::StopSessionTimer)
     }
 
     /// Takes away the binding whose contact this URI is, or all bindings of the user whose identity it is, and tells the phones

@@ -341,19 +341,6 @@ impl Calls {
         outcome.map_err(|why| format!("dialog {index}: {why}"))
     }
 
-    /// On the side of the call that this dialog index belongs to, refreshes the session no more, and ends the call no more for
-    /// want of a refresh (`dialog_set`, `session-expires-stop`). The error says why it could not, in words.
-    pub fn stop_session_timer(
-        &mut self,
-        view: &mut View<'_>,
-        cx: &mut Cx<'_>,
-        index: u32,
-    ) -> Result<(), String> {
-        let id = self.running(index)?;
-        self.with(view, cx, id, |call, _, _| refresh::stop(call, index));
-        Ok(())
-    }
-
     /// A contact is no longer registered. Its calls end if that is somebody's will, the user's or the network's (TS 24.229
     /// 5.4.1.5). A registration that merely ran out ends none: whether the phone is still there is the session timer's matter.
     pub fn on_binding_removed(&mut self, view: &mut View<'_>, cx: &mut Cx<'_>, removed: Removed) {

@@ -533,3 +533,29 @@ fn media_are_added_blocked_and_given_up() {
     w.core_stop(index).unwrap();
     w.quiet();
 }
+
+#[test]
+fn a_phone_chooses_the_length_of_its_session_and_we_refresh_it() {
+    let mut w = world(|c| c.call.dialog_timeout = Duration::from_secs(4000));
+    let index = make(&mut w, order("bob")).unwrap();
+    let invite = w.expect(BOB, "INVITE");
+    assert!(invite.contains("Supported: timer\r\n") && invite.contains("Session-Expires: 1800"), "{invite}");
+    w.answer(BOB, &invite, 422, "Min-SE: 2400\r\n", "");
+    w.expect(BOB, "ACK");
+    let longer = w.expect(BOB, "INVITE");
+    assert!(longer.contains("Session-Expires: 2400") && longer.contains("Min-SE: 2400"), "{longer}");
+    assert_eq!(header(&longer, HeaderId::CSeq), "2 INVITE");
+    let grant = "Supported: timer\r\nRequire: timer\r\nAllow: UPDATE, INVITE\r\nSession-Expires: 2400;refresher=uac\r\n";
+    w.answer(BOB, &longer, 200, grant, ANSWER);
+    assert_eq!(header(&w.expect(BOB, "ACK"), HeaderId::CSeq), "2 ACK");
+    assert_eq!(w.states(), ["start"]);
+    w.pass(Duration::from_secs(1200));
+    let refresh = w.expect(BOB, "UPDATE");
+    w.answer(BOB, &refresh, 200, grant, "");
+    w.set(index, Action::StopSessionTimer).unwrap();
+    w.pass(Duration::from_secs(2500));
+    w.expect_nothing();
+    assert_eq!(w.states(), ["start"], "nothing is refreshed, and nothing ended for it");
+    w.core_stop(index).unwrap();
+    w.quiet();
+}
