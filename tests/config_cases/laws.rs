@@ -2,7 +2,7 @@
 
 use crate::{Repository, SAMPLES, load_text, root};
 use imsbox::config::{
-    Data, Loaded, Member, MemoryFiles, Object, Origin, Value, effective, load, to_config, to_json,
+    Data, Files, Loaded, Member, MemoryFiles, Object, Origin, Value, effective, load, to_config, to_json,
 };
 use std::path::Path;
 
@@ -161,10 +161,15 @@ fn the_effective_configuration_gives_the_same_result() {
     for path in SAMPLES {
         let loaded = load(Path::new(path), &Repository);
         let text = effective(&loaded);
-        let again = load(Path::new(path), &MemoryFiles::default().with(path, text.clone()));
+        let alone = |text: String| {
+            let media = Repository.read(Path::new("config/sdp/amr-wb.sdp")).unwrap();
+            let files = MemoryFiles::default().with(path, text).with("config/sdp/amr-wb.sdp", media);
+            load(Path::new(path), &files)
+        };
+        let again = alone(text.clone());
         assert_eq!(typed(&again), typed(&loaded), "{text}");
         let plain = to_config(loaded.document.as_ref().unwrap());
-        assert_eq!(typed(&load(Path::new(path), &MemoryFiles::default().with(path, plain))), typed(&loaded));
+        assert_eq!(typed(&alone(plain)), typed(&loaded));
     }
 }
 
@@ -191,9 +196,13 @@ fn the_effective_configuration_keeps_what_the_samples_do_not_use() {
 /// The files of the samples, in memory.
 fn sample_files() -> MemoryFiles {
     let mut files = MemoryFiles::default();
-    for path in
-        ["config/ims.cfg", "config/ue_db-ims.cfg", "config/cohost/ims.cfg", "config/cohost/ue_db-ims.cfg"]
-    {
+    for path in [
+        "config/ims.cfg",
+        "config/sdp/amr-wb.sdp",
+        "config/ue_db-ims.cfg",
+        "config/cohost/ims.cfg",
+        "config/cohost/ue_db-ims.cfg",
+    ] {
         files = files.with(path, std::fs::read(root().join(path)).unwrap());
     }
     files
