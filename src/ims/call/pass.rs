@@ -80,7 +80,12 @@ pub(super) fn response(
         privacy,
         ..additions(&view.config.protocol, call, onward.leg, onward.to)
     };
-    let has_lines = leg.passage.mode.uses(onward.to) && description(msg).is_some();
+    // RFC 3312 11: the tag goes with the lines, which a caller that can may still have done without, or is the callee's own
+    let told = leg.passage.told(onward.to).filter(|_| description(msg).is_some());
+    let has_lines = leg.passage.mode.uses(onward.to)
+        && told.is_some_and(|t| {
+            preconditions::has_lines(&t) || msg.lists(HeaderId::Require, preconditions::TAG)
+        });
     let required: &[&str] = match onward.reliability {
         Reliability::With(_) if has_lines => &[reliable::TAG, preconditions::TAG],
         Reliability::With(_) => &[reliable::TAG],

@@ -9,6 +9,7 @@ mod crossing;
 mod echo;
 mod echo_control;
 mod faults;
+mod flows;
 mod forks;
 mod identities;
 mod inside;
