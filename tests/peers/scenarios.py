@@ -23,17 +23,22 @@ def alone(case, name, kind="md5", **how):
     return phone
 
 
-def call(case, caller_does, callee_does, kind="md5", target=None, callee=None, **values):
+def call(case, caller_does, callee_does, kind="md5", target=None, callee=None, more=None, prepare=None, **values):
     """B registers and waits for calls, A registers and calls B; both must come to the end of their scenarios.
 
-    `target` gives the Request-URI for a user (its SIP identity if absent), `callee` what is special about B's phone.
+    `target` gives the Request-URI for a user (its SIP identity if absent), `callee` what is special about B's phone, `values` what
+    both phones say. `more` has lines that are added to values, `prepare` changes what a phone says.
     """
-    a, b = case.phone("caller", kind), case.phone("callee", kind, **(callee or {}))
+    a, b = case.phone("caller", kind), case.phone("callee", **{"kind": kind, **(callee or {})})
     a.knows(b)
     b.knows(a)
     a.values["target"] = target(b.user) if target else b.user.impu
     for phone in (a, b):
         phone.values.update(values)
+        for name, lines in (more or {}).items():
+            phone.values[name] += "\n" + lines
+        if prepare:
+            prepare(phone)
     b.start("callee_waits", out_of_call=callee_does)
     b.wait_done(1)
     a.start(caller_does)
@@ -220,8 +225,9 @@ def call_between_transports(case):
 
 @scenario
 def call_between_ip_versions(case):
-    """One phone on IPv4, the other on IPv6; the session descriptions go through as they are."""
-    call(case, "caller_is_hung_up", "callee_hangs_up", callee={"ip": "::1" if "." in case.ip else "127.0.0.1"})
+    """One phone on IPv4, the other on IPv6: to each the media are at a port of the server's, of its own version."""
+    ports = "|".join(str(port) for port in range(case.server.media_min, case.server.media_max, 2))
+    call(case, "caller_is_hung_up", "callee_hangs_up", callee={"ip": "::1" if "." in case.ip else "127.0.0.1"}, peer_audio_port=f"({ports})")
 
 
 @scenario

@@ -158,3 +158,52 @@ def baresip_cancels_a_call_to_baresip(case):
     a.command("hangup")
     b.wait_event("CALL_CLOSED")
     unregister(case, a, b)
+
+
+def sim_user(case, name, *script):
+    """A phone with a SIM that registers with AKA, as the server says, and then does what the script says."""
+    ue = case.soft_ue(name)
+    ue.start(["register", *script])
+    deadline = time.monotonic() + DEADLINE_SECS
+    while not (bindings := bindings_of(case, ue)):
+        ue.check_running()
+        assert time.monotonic() < deadline, f"{name} does not come to register: {ue.last_words()}"
+        time.sleep(0.05)
+    assert bindings[0]["auth"] == "AKAv1-MD5", f"the binding is {bindings[0]}"
+    return ue
+
+
+# What a soft UE must have said and heard in a call of TALK_SECS: its statistics count what is missing between the first packet
+# and the last.
+SPOKE = ("wait ended", f"expect rtp-sent >= {HEARD}", f"expect rtp-received >= {HEARD}", "expect rtp-lost = 0", "deregister")
+
+
+@scenario
+def baresip_calls_a_sim_user(case):
+    """A client with a password calls a phone with a SIM: each hears the other, and the caller hangs up."""
+    phone, ue = registered(case, "caller"), sim_user(case, "callee", "auto-answer on", "wait answered", *SPOKE)
+    phone.command("dial", f"sip:+{ue.user.msisdn}@{DOMAIN}")
+    phone.wait_event("CALL_ESTABLISHED")
+    phone.wait_event("CALL_RTPESTAB")
+    time.sleep(TALK_SECS)
+    phone.command("hangup")
+    ue.wait()
+    phone.check_heard(ue, HEARD, MISSED)
+    unregister(case, phone)
+
+
+@scenario
+def sim_user_calls_baresip(case):
+    """The other way round, and the callee hangs up."""
+    phone = registered(case, "callee")
+    ue = sim_user(case, "caller", f"call tel:+{phone.user.msisdn}", *SPOKE)
+    peer = phone.wait_event("CALL_INCOMING")
+    assert ue.user.imsi in peer or ue.user.msisdn in peer, f"the callee is called by {peer}"
+    phone.command("accept")
+    phone.wait_event("CALL_ESTABLISHED")
+    phone.wait_event("CALL_RTPESTAB")
+    time.sleep(TALK_SECS)
+    phone.command("hangup")
+    ue.wait()
+    phone.check_heard(ue, HEARD, MISSED)
+    unregister(case, phone)

@@ -11,8 +11,9 @@ AMF = "725c"
 # Keys of the crowd, 16 letters each, and two of AMF: SIPp 3.6 takes no others for users that come from a file.
 CROWD_K, CROWD_OP, CROWD_AMF = "imsbox-crowd-key", "imsbox-crowd-op!", "00"
 # Kinds of subscriber, and how many of each there are. `opc` has its OP configured as OPc; Those of a crowd
-# register all at a time.
-KINDS = {"md5": 400, "aka": 200, "challenged": 40, "md5-qop": 40, "aka-qop": 100, "opc": 20, "crowd": 2000, "crowd-md5": 2000}
+# register all at a time. `unreliable` may not have reliable responses, `waiting` has preconditions.
+KINDS = {"md5": 400, "aka": 200, "challenged": 40, "md5-qop": 40, "aka-qop": 100, "opc": 20, "crowd": 2000, "crowd-md5": 2000,
+         "unreliable": 20, "waiting": 20}
 # Those that a server's configuration has unless a scenario wants others.
 EVERYDAY = tuple(kind for kind in KINDS if not kind.startswith("crowd"))
 
@@ -51,6 +52,10 @@ class User:
     def config(self):
         """The subscriber's entry in `ue_db`."""
         common = f'imsi: "{self.imsi}", impi: "{self.impi}", impu: ["sip:{self.imsi}", "tel:+{self.msisdn}"]'
+        own = {"unreliable": '"100rel": false', "waiting": 'precondition: "on"'}.get(self.kind)
+        if own:
+            identities = ", ".join(f'{{ impu: "{uri}", {own} }}' for uri in (f"sip:{self.imsi}", f"tel:+{self.msisdn}"))
+            common = f'imsi: "{self.imsi}", impi: "{self.impi}", impu: [{identities}]'
         if self.kind.endswith("-qop"):
             common += ', authent_qop: "auth"'
         if self.is_aka:
