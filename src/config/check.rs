@@ -118,12 +118,6 @@ impl Checker<'_> {
                 }
                 true
             }
-            Status::PendingOff(feature) => {
-                if is_off {
-                    self.pending(feature, member.at, format!("`{}: false`", property.name));
-                }
-                false
-            }
             Status::Built | Status::Mme => false,
         }
     }

@@ -59,9 +59,6 @@ fn describe(out: &mut String, property: &Property) {
         Status::Pending(feature) => {
             let _ = write!(doc, " Not built yet{whose}: {feature}.");
         }
-        Status::PendingOff(feature) => {
-            let _ = write!(doc, " False is not built yet{whose}: {feature}.");
-        }
         Status::Needless(why) => {
             let _ = write!(doc, " No effect: {why}.");
         }
@@ -235,7 +232,7 @@ fn status(property: &Property) -> &'static str {
         Status::Pending(_) if !property.echo_built => "not built yet",
         Status::Needless(_) => "no effect",
         Status::Mme => "the MME's",
-        Status::Built | Status::Pending(_) | Status::PendingOff(_) => "",
+        Status::Built | Status::Pending(_) => "",
     }
 }
 

@@ -221,8 +221,6 @@ pub enum Status {
     Built,
     /// It is taken and will do something with this feature, which is said once.
     Pending(&'static str),
-    /// What it is when true is done always; turning it off will come with this feature, which is said once.
-    PendingOff(&'static str),
     /// It will never do anything, which is said with this reason.
     Needless(&'static str),
     /// It belongs to the MME, which may share the file; nothing is said.
@@ -245,12 +243,6 @@ impl Property {
     /// The same, waiting for a feature.
     pub const fn pending(mut self, feature: &'static str) -> Self {
         self.status = Status::Pending(feature);
-        self
-    }
-
-    /// The same, of which being off waits for a feature.
-    pub const fn pending_off(mut self, feature: &'static str) -> Self {
-        self.status = Status::PendingOff(feature);
         self
     }
 
@@ -308,8 +300,6 @@ pub mod feature {
     pub const MODIFIER: &str = "the callflow modifier";
     /// Emergency calls.
     pub const EMERGENCY: &str = "emergency calls";
-    /// Media control in calls.
-    pub const MEDIA: &str = "media control";
     /// Bearers whatever the SDP says.
     pub const QOS: &str = "dedicated bearers";
 }

@@ -84,11 +84,9 @@ pub const IMPU: &[Property] = &[
         "Session timer of this identity's side of its calls.",
     )
     .unit(Unit::Seconds),
-    property("audio", Kind::Bool, Bool(true), "False rejects audio.").pending_off(feature::MEDIA).but_echo(),
-    property("video", Kind::Bool, Bool(true), "False rejects video.").pending_off(feature::MEDIA).but_echo(),
-    property("text", Kind::Bool, Bool(true), "False rejects real-time text.")
-        .pending_off(feature::MEDIA)
-        .but_echo(),
+    property("audio", Kind::Bool, Bool(true), "False rejects audio."),
+    property("video", Kind::Bool, Bool(true), "False rejects video."),
+    property("text", Kind::Bool, Bool(true), "False rejects real-time text."),
     property("code", Kind::Int(-2, 699), Nothing, "Echo: answer with this code instead of 200.")
         .pending(feature::MODIFIER)
         .but_echo(),

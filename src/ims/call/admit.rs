@@ -152,6 +152,11 @@ impl Draft {
         if let Kind::Bridge(bridge) = &mut kind {
             bridge.policy = Policy::of(&view.config.call, [from, called]);
         }
+        let offer = description(msg).and_then(|d| Sdp::parse(d).ok());
+        if matches!(kind, Kind::Bridge(_)) && offer.is_some_and(|o| rules.refuses_all(&o)) {
+            let text = "no media of the offer may be used in this call";
+            return Err(Refusal { warning: Some(304), ..Refusal::new(488, text) });
+        }
         if let Some(option) = rules.refused_option(msg) {
             return Err(Refusal::extension(option));
         }

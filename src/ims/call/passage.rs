@@ -240,7 +240,13 @@ impl Passage {
                 Mode::EndToEnd => MediaEdit::default(),
                 _ => preconditions::take_out(&media, theirs.as_ref()),
             };
-            MediaEdit { direction: edit.direction.or(unholds.then_some(Direction::SendRecv)), ..edit }
+            // RFC 3264 6: a stream that the call may not have is not offered, and not taken
+            let refused = media.port != 0 && !rules.media.takes(media.kind);
+            MediaEdit {
+                refused,
+                direction: edit.direction.or(unholds.then_some(Direction::SendRecv)),
+                ..edit
+            }
         });
         Edit { medias: medias.collect(), ..Edit::default() }
     }

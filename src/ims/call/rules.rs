@@ -1,6 +1,7 @@
 //! What the configuration changes in the calls of its users: reliable answers, 183, early media, preconditions, calls that begin
 //! on hold. Everything else passes as the phones have it.
 
+use super::agent::Allowed;
 use super::tag::Side;
 use crate::config::model::{CallSettings, Impu, Precondition, SessionTimer};
 use crate::wire::sdp::{Direction, Sdp};
@@ -19,6 +20,8 @@ pub struct Rules {
     pub precondition: [Precondition; 2],
     /// `allow_held_invite`: a call may begin on hold.
     pub held_start: bool,
+    /// `audio`, `video`, `text`: the kinds of media that a call may have.
+    pub media: Allowed,
     /// The sides that are plain SIP peers, without the ways of an IMS: the trunk.
     pub plain: [bool; 2],
     /// `session_expires`: the session timer, by side.
@@ -34,6 +37,7 @@ impl Default for Rules {
             early_media: true,
             precondition: [Precondition::On; 2],
             held_start: true,
+            media: Allowed::ALL,
             plain: [false; 2],
             timers: [SessionTimer::default(); 2],
         }
@@ -52,6 +56,7 @@ impl Rules {
             early_media: settings.early_media && all(|i| i.early_media),
             precondition: impus.map(|i| i.and_then(|i| i.precondition).unwrap_or(settings.precondition)),
             held_start: settings.allow_held_invite,
+            media: Allowed { audio: all(|i| i.audio), video: all(|i| i.video), text: all(|i| i.text) },
             plain: [false; 2],
             // features of one's own side: the caller's for what it starts, the callee's for what reaches it
             timers: impus.map(|i| i.and_then(|i| i.session_timer).unwrap_or(settings.session_timer)),
@@ -93,6 +98,12 @@ impl Rules {
     /// An option tag that the INVITE requires and the caller may not have: 420 (RFC 3261 8.2.2.3).
     pub fn refused_option<'m>(&self, invite: &Message<'m>) -> Option<&'m [u8]> {
         invite.values(HeaderId::Require).find(|tag| self.removes_option(Side::Caller, tag))
+    }
+
+    /// Whether a description has streams, and none of a kind that the call may have.
+    pub fn refuses_all(&self, sdp: &Sdp<'_>) -> bool {
+        let mut streams = sdp.medias().filter(|m| m.port != 0).peekable();
+        streams.peek().is_some() && streams.all(|m| !self.media.takes(m.kind))
     }
 
     /// Whether a call that begins with this offer, on hold, is made to run.

@@ -28,6 +28,16 @@ pub struct Allowed {
 impl Allowed {
     /// Every kind.
     pub const ALL: Allowed = Allowed { audio: true, video: true, text: true };
+
+    /// Whether a call may have media of a kind; nothing is said of other kinds.
+    pub const fn takes(self, kind: MediaKind) -> bool {
+        match kind {
+            MediaKind::Audio => self.audio,
+            MediaKind::Video => self.video,
+            MediaKind::Text => self.text,
+            _ => true,
+        }
+    }
 }
 
 /// What is done with one offered `m=` line.
@@ -55,12 +65,8 @@ pub type Slot = Option<(u16, Direction)>;
 
 /// Whether, and how, an offered stream is taken: RTP without keys, to an address, of a kind that is allowed.
 pub fn decide(media: &Media<'_>, allowed: Allowed) -> Decision {
-    let kind_fits = match media.kind {
-        MediaKind::Audio => allowed.audio,
-        MediaKind::Video => allowed.video,
-        MediaKind::Text => allowed.text,
-        _ => false,
-    };
+    let is_known = matches!(media.kind, MediaKind::Audio | MediaKind::Video | MediaKind::Text);
+    let kind_fits = is_known && allowed.takes(media.kind);
     let profile_fits = [&b"RTP/AVP"[..], b"RTP/AVPF"].iter().any(|p| media.proto.eq_ignore_ascii_case(p));
     let usable = media.rtp_addr().is_some() && media.formats().next().is_some();
     if kind_fits && profile_fits && usable {

@@ -211,3 +211,34 @@ fn the_far_phones_user_agent_passes_when_it_may() {
     assert_eq!(header(&w.expect(ALICE, "SIP/2.0 180"), HeaderId::Server), "bob's phone");
     w.quiet();
 }
+
+#[test]
+fn a_kind_of_media_can_be_kept_out_of_calls() {
+    let video = format!("{SDP}m=video 4002 RTP/AVP 99\r\na=sendrecv\r\n");
+    let mut w = registered(|c| c.users[1].impus[0].video = false);
+    let invite = invited(&mut w, "", &video);
+    let without = video.replace("m=video 4002", "m=video 0");
+    assert_eq!(body(&invite), without);
+    w.answer(BOB, &invite, 200, "", &without);
+    assert_eq!(body(&w.expect(ALICE, "SIP/2.0 200")), without);
+    w.drop_all();
+    w.invite(ALICE, "sip:bob@ims.test", "", &SDP.replace("m=audio", "m=video"));
+    let refused = w.expect(ALICE, "SIP/2.0 488");
+    assert!(header(&refused, HeaderId::Warning).starts_with("304 "), "{refused}");
+}
+
+#[test]
+fn video_that_is_added_later_stays_out_too() {
+    let mut w = registered(|c| c.users[0].impus[0].video = false);
+    let (mut alice, mut bob) = w.call();
+    let video = format!("{SDP}m=video 4002 RTP/AVP 99\r\na=sendrecv\r\n");
+    w.request(&mut bob, "INVITE", "", &video);
+    w.expect(BOB, "SIP/2.0 100");
+    let invite = w.expect(ALICE, "INVITE");
+    assert!(body(&invite).contains("m=video 0 "), "{invite}");
+    w.answer(ALICE, &invite, 200, "", &video.replace("m=video 4002", "m=video 0"));
+    w.expect(BOB, "SIP/2.0 200");
+    w.ack(&bob, 101, "");
+    w.request(&mut alice, "BYE", "", "");
+    w.quiet();
+}
