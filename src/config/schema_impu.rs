@@ -81,7 +81,7 @@ pub const IMPU: &[Property] = &[
         "session_expires",
         Kind::Any(&[Kind::Int(90, 86_400), Kind::Object(Scope::SessionExpires)]),
         Said("the global one"),
-        "Session timer of this identity's side of its calls.",
+        "Session timer of this identity's side of its calls; of an echo number: for callers without one of their own.",
     )
     .unit(Unit::Seconds),
     property("audio", Kind::Bool, Bool(true), "False rejects audio."),

@@ -50,6 +50,8 @@ fn invariants_hold_on_a_lossy_network() {
         assert!(total.missed * 100 < total.notified, "what is repeated for 128 s arrives: {total:?}");
         assert!(total.pracked > 100 && total.told > 100, "inside calls: {total:?}");
         assert!(total.crashed > 30 && total.stopped > 30, "crashed phones and stopped calls: {total:?}");
+        let refreshed = (total.refreshed > 30, total.was_refreshed > 100);
+        assert_eq!(refreshed, (true, true), "sessions refreshed by phones and by the server: {total:?}");
         assert!(total.texted > 300 && total.echoed > 30, "texts: {total:?}");
         assert!(total.shielded > 300 && total.renewed > 100, "registrations through IPsec: {total:?}");
         assert!(total.late > 100 && total.denied > 100 && total.lost_sets > 30, "the kernel: {total:?}");
@@ -66,6 +68,10 @@ fn without_faults_every_phone_registers_and_every_call_ends_as_its_callee_wants(
         assert_eq!(outcome.timed_out, 0, "seed {seed}: requests without an answer: {outcome:?}");
         assert_eq!(outcome.unacknowledged, 0, "seed {seed}: 2xx without ACK: {outcome:?}");
         assert_eq!(outcome.failed, 0, "seed {seed}: calls that the server broke: {outcome:?}");
+        assert_eq!(
+            outcome.expired, 0,
+            "seed {seed}: sessions that the server has not refreshed: {outcome:?}"
+        );
         let late = (outcome.unnotified, outcome.missed);
         assert_eq!(late, (0, 0), "seed {seed}: registration documents: {outcome:?}");
         let ipsec = (outcome.guarded, outcome.refusals);

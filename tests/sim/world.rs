@@ -53,6 +53,10 @@ pub struct Outcome {
     pub stopped: u64,
     /// 2xx of phones whose ACK never came.
     pub unacknowledged: u64,
+    /// Sessions that phones have refreshed, that the server has, and that it has not though it had to.
+    pub refreshed: u64,
+    pub was_refreshed: u64,
+    pub expired: u64,
     pub texted: u64,
     pub echoed: u64,
     /// Registrations through IPsec, and those that renewed the associations.
@@ -92,6 +96,9 @@ impl Outcome {
         self.crashed += other.crashed;
         self.stopped += other.stopped;
         self.unacknowledged += other.unacknowledged;
+        self.refreshed += other.refreshed;
+        self.was_refreshed += other.was_refreshed;
+        self.expired += other.expired;
         self.texted += other.texted;
         self.echoed += other.echoed;
         self.shielded += other.shielded;
@@ -179,7 +186,7 @@ impl World {
             verbose,
             now: Instant::ZERO,
             rng: Rng::from_seed(seed),
-            core: Core::with_ability(cast::config(&phones), ability, &mut core_rng),
+            core: Core::with_ability(cast::config(seed, &phones), ability, &mut core_rng),
             core_rng,
             out: Outbox::new(),
             tail: Tail::default(),
@@ -229,6 +236,9 @@ impl World {
             outcome.told += phone.seen.told;
             outcome.crashed += phone.seen.crashed;
             outcome.unacknowledged += phone.seen.unacknowledged;
+            outcome.refreshed += phone.seen.refreshed;
+            outcome.was_refreshed += phone.seen.was_refreshed;
+            outcome.expired += phone.seen.expired;
             outcome.texted += phone.seen.texted;
             outcome.echoed += phone.seen.echoed;
             outcome.shielded += phone.seen.shielded;
@@ -364,7 +374,9 @@ impl World {
             Plan::Reject(_) => false,
         };
         let cancel = cancels.then(|| Duration::from_millis(self.rng.below(9000)));
-        let talk = Duration::from_secs(2 + self.rng.below(60));
+        // some talk for longer than a session lasts without a refresh
+        let longest = if self.rng.below(2) == 0 { 240 } else { 60 };
+        let talk = Duration::from_secs(2 + self.rng.below(longest));
         let hold = self.rng.below(3) == 0;
         let question = |rng: &mut Rng| ["", "INFO", "UPDATE", "INVITE"][rng.below(4) as usize];
         let habits = Habits {

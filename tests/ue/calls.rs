@@ -46,17 +46,57 @@ fn the_echo_waits_for_the_resources_of_a_phone() {
 }
 
 #[test]
-fn session_timers_pass_between_phones() {
+fn each_phone_has_a_session_timer_of_its_own() {
     let ims = Ims::start("timer");
     let script = "register; auto-answer on; wait answered 60; status; wait ended 60";
-    let mut callee = ims.phone_on(WAYS[3], &[BOB, &["--min-se", "600"]].concat(), script);
+    let who = [BOB, &["--min-se", "2400", "--session-expires", "2400", "-v"]].concat();
+    let mut callee = ims.phone_on(WAYS[3], &who, script);
     callee.until("registered as");
     let who = [ALICE, &["--session-expires", "300", "--refresher", "uas", "-v"]].concat();
     let caller = ims.phone(&who, "register; call bob; wait answered; status; hangup").succeeds();
-    assert!(caller.contains("    SIP/2.0 422 ") && caller.contains("    Min-SE: 600"), "{caller}");
-    assert!(caller.contains("session of 600 s that the other side refreshes"), "{caller}");
+    assert!(caller.contains("session of 300 s that the other side refreshes"), "{caller}");
+    assert!(
+        !caller.contains("    SIP/2.0 422 "),
+        "what the callee wants is no matter of the caller's: {caller}"
+    );
     let callee = callee.succeeds();
-    assert!(callee.contains("session of 600 s that we refresh"), "{callee}");
+    for part in ["    SIP/2.0 422 ", "    Min-SE: 2400", "session of 2400 s that the other side refreshes"] {
+        assert!(callee.contains(part), "{part}: {callee}");
+    }
+    // a session that is too short for the server, asked for again
+    let ims = Ims::with("timer-min", &format!("session_expires: {{ duration: 900, min: 600 }}, {USERS}"));
+    let who = [ALICE, &["--session-expires", "300", "-v"]].concat();
+    let text = ims.phone(&who, "register; call 666; wait answered; status; hangup").succeeds();
+    for part in ["    SIP/2.0 422 ", "    Min-SE: 600", "session of 600 s that we refresh"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+}
+
+#[test]
+fn the_server_refreshes_a_phone_and_a_phone_the_server() {
+    let ims = Ims::with("refresh", &format!("session_expires: 90, {USERS}"));
+    let script = "register; auto-answer on; wait answered 60; status; wait ended 90; expect code 200";
+    let mut callee = ims.phone_on(WAYS[1], &[BOB, &["-v"]].concat(), script);
+    callee.until("registered as");
+    let who = [ALICE, &["--session-expires", "90", "--refresher", "uac", "-v"]].concat();
+    // the refreshes come when half of the shortest session has passed
+    let mut caller = ims.phone(&who, "register; call bob 50; expect code 200");
+    callee.until("session of 90 s that the other side refreshes");
+    caller
+        .until("    UPDATE sip:ims@")
+        .until("    SIP/2.0 200 OK")
+        .until("    Session-Expires: 90;refresher=uac");
+    callee
+        .until("    UPDATE sip:bob@")
+        .until("    SIP/2.0 200 OK")
+        .until("    Session-Expires: 90;refresher=uac");
+    for text in [caller.succeeds(), callee.succeeds()] {
+        assert_eq!(
+            text.matches("    UPDATE sip:").count(),
+            1,
+            "neither hears of the other's refresh: {text}"
+        );
+    }
 }
 
 #[test]

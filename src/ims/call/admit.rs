@@ -145,6 +145,10 @@ impl Draft {
         };
         let plain = [calling.is_trunk, callee.is_trunk];
         let mut rules = Rules::of(&view.config.call, [from, called]).with_plain(plain);
+        if let (Target::Echo(_), Some(own)) = (target, called.and_then(|i| i.session_timer)) {
+            // the caller's own comes first
+            rules.timers[Side::Caller as usize] = from.and_then(|i| i.session_timer).unwrap_or(own);
+        }
         if let (Target::Echo(_), Some(own)) = (target, called.and_then(|i| i.precondition)) {
             // an echo number is the caller's partner
             rules.precondition[Side::Caller as usize] = own;

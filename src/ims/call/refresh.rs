@@ -49,7 +49,9 @@ pub(super) fn accept(
     (at, status): ((u8, Side), u16),
 ) -> Terms {
     let Some(request) = view.txs.server(tx).map(|s| s.request()) else { return Terms::default() };
-    if !(200..300).contains(&status) || !is_of_session(call, at, request.method()) {
+    // a callee whose 2xx is still on its way refreshes what is an early dialog to us
+    let asks = request.method() == Method::Update && request.session_expires().is_some();
+    if !(200..300).contains(&status) || !(asks || is_of_session(call, at, request.method())) {
         return Terms::default();
     }
     timer_mut(call, at).map_or(Terms::default(), |timer| timer.accept(now, &Ask::of(&request)))

@@ -38,7 +38,7 @@ impl Phone {
                 self.end(leg);
             }
             ("PRACK", Some(leg)) => self.on_prack(leg, text, want),
-            (_, Some(leg)) => self.on_question(leg, text, want),
+            (_, Some(leg)) => self.on_question(now, leg, text, want),
         }
     }
 
@@ -58,7 +58,7 @@ impl Phone {
         let tag = self.fresh("t");
         let local = format!("{};tag={tag}", text.get("To"));
         let target = bracketed(text.get("Contact")).to_owned();
-        let talk = Duration::from_secs(5 + self.counter % 60);
+        let talk = Duration::from_secs(5 + self.counter * 37 % 200);
         let mut leg = self.new_leg(
             text.get("Call-ID").to_owned(),
             local,
@@ -100,7 +100,10 @@ impl Phone {
         }
         let invite = self.legs[leg].invite.clone().expect("a ringing leg has its INVITE");
         let tag = self.legs[leg].local_tag.clone();
-        let octets = self.respond_tagged(&invite, 200, &tag, &self.sdp("sendrecv"), want);
+        let granted = self.grant_session(now, leg, &invite);
+        let octets = self.response_text(&invite, 200, &tag, &granted, &self.sdp("sendrecv"));
+        self.served.insert((invite.branch().to_owned(), "INVITE".to_owned()), octets.clone());
+        want.messages.push(octets.clone());
         self.legs[leg].state = State::Up;
         self.repeat(now, leg, &invite, true, octets);
         let talk = self.legs[leg].talk;
@@ -125,7 +128,10 @@ impl Phone {
             let octets = self.respond(text, code, "", "", want);
             return self.repeat(now, leg, text, false, octets);
         }
-        let octets = self.respond(text, 200, "", &self.sdp("recvonly"), want);
+        let granted = self.grant_session(now, leg, text);
+        let octets = self.response_text(text, 200, "", &granted, &self.sdp("recvonly"));
+        self.served.insert((text.branch().to_owned(), "INVITE".to_owned()), octets.clone());
+        want.messages.push(octets.clone());
         self.repeat(now, leg, text, true, octets);
     }
 
@@ -177,8 +183,9 @@ impl Phone {
         match purpose {
             Purpose::Register if first => self.on_register_answer(now, code, text, want),
             Purpose::Invite(leg) => self.on_invite_answer(now, leg, code, first, text, want),
-            Purpose::Reinvite(leg) => self.on_reinvite_answer(leg, code, first, text, want),
-            Purpose::Question(leg) if first => self.on_question_answer(leg, code, text),
+            Purpose::Reinvite(leg) => self.on_reinvite_answer(now, leg, code, first, text, want),
+            Purpose::Refresh(leg) if first => self.on_refresh_answer(now, leg, code, text),
+            Purpose::Question(leg) if first => self.on_question_answer(now, leg, code, text),
             Purpose::Bye(leg) if first => self.end(leg),
             Purpose::Text(at) if first => self.on_text_answer(at, code),
             Purpose::Subscribe(at) if first => self.on_subscribe_answer(now, at, code, text),
@@ -216,6 +223,7 @@ impl Phone {
         one.state = State::Up;
         one.invite = Some(text.clone());
         self.ack_success(leg, text, want);
+        self.on_granted(now, leg, text);
         let (talk, hold, echo) = (self.legs[leg].talk, self.legs[leg].hold, self.legs[leg].echo);
         let cancelled = self.legs[leg].cancel_at.is_some_and(|at| at <= now);
         self.timers.push((if cancelled { now } else { now + talk }, Timer::HangUp(leg)));
@@ -231,6 +239,7 @@ impl Phone {
 
     pub(super) fn on_reinvite_answer(
         &mut self,
+        now: Instant,
         leg: usize,
         code: u16,
         first: bool,
@@ -238,7 +247,10 @@ impl Phone {
         want: &mut Wants,
     ) {
         match (code < 300, first) {
-            (true, true) => self.ack_success(leg, text, want),
+            (true, true) => {
+                self.ack_success(leg, text, want);
+                self.on_granted(now, leg, text);
+            }
             (true, false) => want.messages.extend(self.legs[leg].last_ack.clone()),
             (false, _) => self.ack_failure(leg, text, want),
         }

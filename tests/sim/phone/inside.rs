@@ -82,9 +82,10 @@ impl Phone {
 
     pub(super) fn ask(&mut self, now: Instant, leg: usize, method: &'static str, want: &mut Wants) {
         let sdp = self.sdp("sendrecv");
+        let terms = self.timer_terms(leg);
         match method {
-            "INVITE" => self.in_call(now, leg, method, "", &sdp, Purpose::Reinvite(leg), want),
-            "UPDATE" => self.in_call(now, leg, method, "", &sdp, Purpose::Question(leg), want),
+            "INVITE" => self.in_call(now, leg, method, &terms, &sdp, Purpose::Reinvite(leg), want),
+            "UPDATE" => self.in_call(now, leg, method, &terms, &sdp, Purpose::Question(leg), want),
             _ => {
                 let question = format!("X-Question: {} {leg}\r\n", self.name);
                 self.in_call(now, leg, method, &question, "", Purpose::Question(leg), want)
@@ -93,15 +94,20 @@ impl Phone {
     }
 
     /// A question of the other phone: an offer is refused while one of ours is under way (RFC 3311 5.2), all else is taken.
-    pub(super) fn on_question(&mut self, leg: usize, text: &Text, want: &mut Wants) {
+    pub(super) fn on_question(&mut self, now: Instant, leg: usize, text: &Text, want: &mut Wants) {
         self.check_cseq(leg, text);
         let is_pending = self.is_offering(leg);
         let body = if text.body.is_empty() { String::new() } else { self.sdp("sendrecv") };
         match self.legs[leg].state {
             State::Done => self.respond(text, 481, "", "", want),
-            _ if is_pending && text.method() == "UPDATE" => self.respond(text, 491, "", "", want),
+            _ if is_pending && !text.body.is_empty() && text.method() == "UPDATE" => {
+                self.respond(text, 491, "", "", want)
+            }
             _ => {
-                let answer = format!("X-Answer: {}\r\n", text.get("X-Question"));
+                let mut answer = format!("X-Answer: {}\r\n", text.get("X-Question"));
+                if text.method() == "UPDATE" && self.legs[leg].state == State::Up {
+                    answer += &self.grant_session(now, leg, text);
+                }
                 let octets = self.response_text(text, 200, "", &answer, &body);
                 self.served.insert((text.branch().to_owned(), text.method().to_owned()), octets.clone());
                 want.messages.push(octets.clone());
@@ -110,7 +116,10 @@ impl Phone {
         };
     }
 
-    pub(super) fn on_question_answer(&mut self, leg: usize, code: u16, text: &Text) {
+    pub(super) fn on_question_answer(&mut self, now: Instant, leg: usize, code: u16, text: &Text) {
+        if code == 200 && text.method() == "UPDATE" && self.legs[leg].state == State::Up {
+            self.on_granted(now, leg, text);
+        }
         if code == 200 && text.method() == "INFO" && !self.legs[leg].echo {
             self.seen.told += 1;
             assert_eq!(text.get("X-Answer"), format!("{} {leg}", self.name), "an answer to another question");

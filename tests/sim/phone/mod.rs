@@ -7,6 +7,7 @@ mod outgoing;
 mod register;
 mod shield;
 mod subscribe;
+mod timer;
 
 use crate::text::{Text, bracketed, challenge_parameter, parameter};
 use imsbox::base::time::{Duration, Instant};
@@ -88,6 +89,8 @@ enum Purpose {
     Reinvite(usize),
     /// PRACK, UPDATE, INFO.
     Question(usize),
+    /// UPDATE without an offer: the session goes on.
+    Refresh(usize),
     Bye(usize),
     Cancel,
     Subscribe(usize),
@@ -148,6 +151,7 @@ struct Leg {
     /// To tags of the early dialogs whose reliable answer was acknowledged.
     pracked: HashSet<String>,
     asks: &'static str,
+    session: Option<timer::Session>,
     result: Option<u16>,
     expected: Option<u16>,
 }
@@ -162,6 +166,8 @@ enum Timer {
     Ask(usize, &'static str),
     Reliable(usize, Duration),
     Cancel(usize),
+    Refresh(usize),
+    Expire(usize),
     Rtp(usize, u8),
     Subscribe,
     Unsubscribe,
@@ -191,6 +197,10 @@ pub struct Seen {
     pub told: u64,
     pub crashed: u64,
     pub unacknowledged: u64,
+    /// Sessions that it has refreshed, that the server has, and that the server has not though it had to.
+    pub refreshed: u64,
+    pub was_refreshed: u64,
+    pub expired: u64,
     /// Texts that were delivered, and that came back from the echo number.
     pub texted: u64,
     pub echoed: u64,
@@ -232,6 +242,7 @@ pub struct Phone {
     shield: Option<shield::Shield>,
     /// It is told to end everything.
     has_left: bool,
+    has_timers: bool,
 }
 
 impl Phone {
@@ -263,6 +274,7 @@ impl Phone {
             forgotten: HashSet::new(),
             shield: None,
             has_left: false,
+            has_timers: false,
         }
     }
 
@@ -379,9 +391,11 @@ impl Phone {
         let index = self.legs.len();
         self.legs.push(leg);
         let extra = format!(
-            "X-Plan: {}\r\n{}Supported: 100rel\r\nP-Preferred-Identity: <sip:{}@{DOMAIN}>\r\n",
+            "X-Plan: {}\r\n{}Supported: 100rel{}\r\n{}P-Preferred-Identity: <sip:{}@{DOMAIN}>\r\n",
             plan.header(),
             habits.header(),
+            if self.has_timers { ", timer" } else { "" },
+            self.timer_offer(),
             self.name
         );
         let branch =
@@ -431,11 +445,14 @@ impl Phone {
             Timer::HangUp(leg) if self.legs[leg].state == State::Up => self.hang_up(now, leg, want),
             Timer::Hold(leg) if self.legs[leg].state == State::Up => {
                 let sdp = self.sdp("sendonly");
-                self.in_call(now, leg, "INVITE", "", &sdp, Purpose::Reinvite(leg), want);
+                let terms = self.timer_terms(leg);
+                self.in_call(now, leg, "INVITE", &terms, &sdp, Purpose::Reinvite(leg), want);
             }
             Timer::Ask(leg, method) if self.legs[leg].state == State::Up => self.ask(now, leg, method, want),
             Timer::Reliable(leg, interval) => self.send_reliable(now, leg, interval, want),
             Timer::Cancel(leg) => self.cancel(now, leg, want),
+            Timer::Refresh(leg) if self.legs[leg].state == State::Up => self.refresh(now, leg, want),
+            Timer::Expire(leg) if self.legs[leg].state == State::Up => self.on_expire_timer(now, leg, want),
             Timer::Rtp(leg, left) if self.legs[leg].state == State::Up => {
                 let to = self.legs[leg].invite.as_ref().and_then(media_address);
                 want.packets.extend(to);
@@ -487,6 +504,7 @@ impl Phone {
             unacknowledged: None,
             pracked: HashSet::new(),
             asks: "",
+            session: None,
             result: None,
             expected: None,
         }

@@ -147,6 +147,7 @@ impl Phone {
                 Purpose::Register => self.timers.push((now + Duration::from_secs(10), Timer::Register)),
                 Purpose::Invite(leg) | Purpose::Bye(leg) => self.end(leg),
                 Purpose::Subscribe(at) => self.on_subscribe_failure(now, at, 408),
+                Purpose::Refresh(leg) => self.timers.push((now, Timer::Refresh(leg))),
                 Purpose::Reinvite(_) | Purpose::Question(_) | Purpose::Cancel | Purpose::Text(_) => {}
             }
         }

@@ -1,7 +1,9 @@
 //! Who takes part: in every other run without IPsec, in the others most of them with it.
 
 use crate::phone::{DOMAIN, Phone, Secret, Style};
-use imsbox::config::model::{AuthentType, Config, Impu, OperatorCode, Sim, SimAlgo, SipSocket, User};
+use imsbox::config::model::{
+    AuthentType, CallSettings, Config, Impu, OperatorCode, SessionTimer, Sim, SimAlgo, SipSocket, User,
+};
 use std::net::SocketAddr;
 
 const K: [u8; 16] =
@@ -24,8 +26,8 @@ pub fn phones(seed: u64) -> Vec<Phone> {
             Phone::new("u0", addr("10.0.0.10:5060"), false, password.clone()),
             Phone::new("u1", addr("10.0.0.11:5061"), false, milenage.clone()).watching(),
             Phone::new("u2", addr("[2001:db8::12]:5060"), false, xor.clone()).watching(),
-            Phone::new("u3", addr("10.0.0.13:5060"), true, password.clone()).watching(),
-            Phone::new("u4", addr("10.0.0.14:6000"), false, xor),
+            Phone::new("u3", addr("10.0.0.13:5060"), true, password.clone()).watching().timed(),
+            Phone::new("u4", addr("10.0.0.14:6000"), false, xor).timed(),
             Phone::new("u5", addr("[2001:db8::15]:5060"), true, milenage.clone()).watching(),
         ],
         _ => shielded(&milenage, &xor),
@@ -47,23 +49,31 @@ fn shielded(milenage: &Secret, xor: &Secret) -> Vec<Phone> {
     let style = Style::default();
     let renewing = Style { reauthenticates: true, ..style };
     vec![
-        Phone::new("u0", addr("10.0.0.10:5060"), false, Secret::Password("secret")),
+        Phone::new("u0", addr("10.0.0.10:5060"), false, Secret::Password("secret")).timed(),
         Phone::new("u1", addr("[2001:db8::11]:5060"), true, milenage.clone()).watching(),
         Phone::new("u2", addr("10.0.0.12:5060"), false, milenage.clone())
             .shielded(Style { repeats: true, ..style })
             .watching(),
-        Phone::new("u3", addr("10.0.0.13:5060"), true, xor.clone()).shielded(renewing).watching(),
+        Phone::new("u3", addr("10.0.0.13:5060"), true, xor.clone()).shielded(renewing).watching().timed(),
         Phone::new("u4", addr("[2001:db8::14]:5060"), false, milenage.clone()).shielded(renewing).watching(),
         Phone::new("u5", addr("10.0.0.15:5060"), false, xor.clone())
             .shielded(Style { moves: true, ..renewing }),
     ]
 }
 
-pub fn config(phones: &[Phone]) -> Config {
+pub fn config(seed: u64, phones: &[Phone]) -> Config {
     let socket = |text: &str| SipSocket::new(text.parse().expect("an address"), 5060);
     Config {
         sip: vec![socket("10.0.0.1"), socket("2001:db8::1")],
         echo: vec![Impu::new("tel:666"), Impu::new("tel:+666")],
+        call: CallSettings {
+            session_timer: SessionTimer {
+                duration: SessionTimer::default().min,
+                refresher_is_uac: seed.is_multiple_of(3),
+                ..SessionTimer::default()
+            },
+            ..CallSettings::default()
+        },
         users: phones.iter().enumerate().filter(|(_, p)| p.name != "pad").map(|(i, p)| user(i, p)).collect(),
         ..Config::default()
     }

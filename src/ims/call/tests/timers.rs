@@ -200,6 +200,15 @@ fn each_identity_has_its_own_settings_on_its_side() {
     let ok = w.expect(ALICE, "SIP/2.0 200");
     assert_eq!(terms(&ok).0, "300;refresher=uac", "the caller's counts");
     w.quiet();
+    let mut w = World::with(|c| c.echo[0].session_timer = own(800));
+    w.register(ALICE, "");
+    w.invite(ALICE, "tel:666", TIMER, SDP);
+    assert_eq!(
+        terms(&w.expect(ALICE, "SIP/2.0 200")).0,
+        "800;refresher=uac",
+        "who has none has the number's"
+    );
+    w.quiet();
 }
 
 #[test]
@@ -224,6 +233,29 @@ fn a_refresh_of_a_phone_ends_at_us() {
     w.pass(secs(1));
     w.expect(ALICE, "BYE");
     w.expect(BOB, "BYE");
+    w.quiet();
+}
+
+#[test]
+fn a_callee_whose_200_is_on_its_way_is_granted_its_session() {
+    let mut w = registered(|_| {});
+    let mut alice = w.invite(ALICE, "sip:bob@ims.test", "", SDP);
+    let invite = w.expect(BOB, "INVITE");
+    w.answer(BOB, &invite, 180, "", "");
+    w.expect(ALICE, "SIP/2.0 180");
+    let mut bob = Side::callee(BOB, &invite);
+    w.request(&mut bob, "UPDATE", &format!("Session-Expires: 600;refresher=uac\r\n{TIMER}"), SDP);
+    let update = w.expect(ALICE, "UPDATE");
+    assert_eq!(terms(&update), ("".into(), "".into(), false, false), "to the caller it is early");
+    w.answer(ALICE, &update, 200, "", SDP);
+    assert_eq!(terms(&w.expect(BOB, "SIP/2.0 200")), ("600;refresher=uac".into(), "".into(), true, true));
+    w.answer(BOB, &invite, 200, "Session-Expires: 600;refresher=uas\r\nRequire: timer\r\n", SDP);
+    alice.learn(&w.expect(ALICE, "SIP/2.0 200"));
+    w.ack(&alice, 1, "");
+    w.expect(BOB, "ACK");
+    w.pass(secs(568));
+    w.expect(BOB, "BYE");
+    w.expect(ALICE, "BYE");
     w.quiet();
 }
 
