@@ -1,8 +1,9 @@
 """Scenarios with SIPp as the phones: what calls negotiate, and what is different on the two sides."""
 
-from phone import sdp
+from phone import Phone, sdp
 from registry import scenario
 from scenarios import call
+from users import User
 
 VOLTE = ';+g.3gpp.icsi-ref="urn%3Aurn-7%3A3gpp-service.ims.icsi.mmtel"'
 
@@ -64,3 +65,11 @@ def call_with_a_session_timer(case):
 @scenario
 def call_of_somebody_who_wants_to_be_unknown(case):
     call(case, "caller_hangs_up", "callee_of_somebody_unknown", invite_headers="Privacy: id;header;user")
+
+
+@scenario
+def emergency_call_of_a_phone_that_has_not_registered(case):
+    stranger = Phone(case, User("md5", 999_000_002), "stranger")
+    case.phones.append(stranger)
+    stranger.start("caller_in_need")
+    stranger.wait()

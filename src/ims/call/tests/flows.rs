@@ -1,7 +1,9 @@
-//! Whole calls drawn as the wire saw them: reliable answers on one side only, hold, and video that comes and goes (RFC 3262,
-//! RFC 3264 8, TS 24.229 5.1.3, 5.1.4; GSMA IR.92 2.3.5, IR.94 2.3).
+//! Whole calls drawn as the wire saw them: reliable answers on one side only, hold, video that comes and goes, an emergency call
+//! without registration, a call that the network makes (RFC 3262, RFC 3264 8, TS 24.229 5.1.3, 5.1.4, 5.1.6; GSMA IR.92 2.3.5,
+//! IR.94 2.3).
 
 use super::*;
+use crate::ims::call::{Callee, Order};
 
 const VOLTE: &str = ";+g.3gpp.icsi-ref=\"urn%3Aurn-7%3A3gpp-service.ims.icsi.mmtel\"";
 
@@ -265,6 +267,87 @@ alice@ims.test                   imsbox                      +33600000002
   |<----------- 200 BYE ------------|                                 |
   |                                 |-------------- BYE ------------->|
   |                                 |<----------- 200 BYE ------------|
+"
+    );
+    w.quiet();
+}
+
+#[test]
+fn an_emergency_call_of_a_phone_without_registration_is_answered() {
+    let stranger = Phone { addr: "192.0.2.9:5060", user: "anonymous" };
+    let mut w = World::with(|c| {
+        let mut service = Impu::new("urn:service:sos");
+        (service.anonymous, service.authentication) = (true, false);
+        c.echo.push(service);
+    });
+    let mut caller = w.invite(stranger, "urn:service:sos", "Supported: 100rel\r\n", SDP);
+    let ok = w.expect(stranger, "SIP/2.0 200");
+    assert!(body(&ok).contains("m=audio"), "{ok}");
+    caller.learn(&ok);
+    w.ack(&caller, 1, "");
+    w.request(&mut caller, "BYE", "", "");
+    w.expect(stranger, "SIP/2.0 200");
+    assert_eq!(
+        w.ladder(10),
+        "
+anonymous@ims.test               imsbox
+  |--------- INVITE (sdp) --------->|
+  |<--------- 100 INVITE -----------|
+* start
+  |<------ 200 INVITE (sdp) --------|
+  |-------------- ACK ------------->|
+  |-------------- BYE ------------->|
+* stop: the caller hung up
+  |<----------- 200 BYE ------------|
+"
+    );
+    w.quiet();
+}
+
+#[test]
+fn a_call_of_the_network_is_held_and_resumed_and_ends_when_its_time_is_over() {
+    let mut w = World::new();
+    w.register(BOB, "");
+    let callee = Callee::Any("bob".to_owned());
+    let order =
+        Order { callee, caller: None, media: None, duration: Some(Duration::from_secs(10)), sos: false };
+    let (index, _) = w.input(|core, cx| core.call(cx, order)).unwrap();
+    let invite = w.expect(BOB, "INVITE");
+    w.answer(BOB, &invite, 180, "", "");
+    w.answer(BOB, &invite, 200, "", &SDP.replace("AVP 0", "AVP 8"));
+    w.expect(BOB, "ACK");
+    let mut bob = Side::callee(BOB, &invite);
+    for direction in ["sendonly", "sendrecv"] {
+        w.request(&mut bob, "INVITE", "", &SDP.replace("AVP 0", "AVP 8").replace("sendrecv", direction));
+        let agreed = body(&w.expect(BOB, "SIP/2.0 200")).to_owned();
+        assert_eq!(agreed.contains("a=recvonly"), direction == "sendonly", "{agreed}");
+        w.ack(&bob, bob.cseq, "");
+    }
+    w.pass(Duration::from_secs(10));
+    let bye = w.expect(BOB, "BYE");
+    w.answer(BOB, &bye, 200, "", "");
+    w.expect_nothing();
+    assert_eq!(
+        w.ladder(index),
+        "
+imsbox                     bob@ims.test
+  |--------- INVITE (sdp) --------->|
+  |<--------- 180 INVITE -----------|
+* ringing
+  |<------ 200 INVITE (sdp) --------|
+* start
+  |-------------- ACK ------------->|
+  |<-------- INVITE (sdp) ----------|
+* hold
+  |------- 200 INVITE (sdp) ------->|
+  |<------------- ACK --------------|
+  |<-------- INVITE (sdp) ----------|
+* start
+  |------- 200 INVITE (sdp) ------->|
+  |<------------- ACK --------------|
+* stop: its duration of 10 s is over
+  |-------------- BYE ------------->|
+  |<----------- 200 BYE ------------|
 "
     );
     w.quiet();
