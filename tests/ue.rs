@@ -8,6 +8,8 @@ mod calls;
 mod mt_call;
 #[path = "ue/reg_event.rs"]
 mod reg_event;
+#[path = "ue/relay.rs"]
+mod relay;
 #[path = "ue/sound.rs"]
 mod sound;
 #[path = "ue/texts.rs"]

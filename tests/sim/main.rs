@@ -46,6 +46,7 @@ fn invariants_hold_on_a_lossy_network() {
         assert!(total.answered > 300, "answered calls: {total:?}");
         assert!(total.cancelled > 30 && total.refused > 30, "cancelled and refused calls: {total:?}");
         assert!(total.echo_packets > 300, "echoed packets: {total:?}");
+        assert!(total.relayed_packets > 300, "relayed packets: {total:?}");
         assert!(total.subscribed > 1000 && total.notified > 1000, "subscriptions: {total:?}");
         assert!(total.missed * 100 < total.notified, "what is repeated for 128 s arrives: {total:?}");
         assert!(total.pracked > 100 && total.told > 100, "inside calls: {total:?}");

@@ -39,6 +39,8 @@ pub struct Outcome {
     pub timed_out: u64,
     pub failed: u64,
     pub echo_packets: u64,
+    /// RTP packets that went from one address family to the other.
+    pub relayed_packets: u64,
     pub lost: u64,
     pub duplicated: u64,
     pub subscribed: u64,
@@ -85,6 +87,7 @@ impl Outcome {
         self.timed_out += other.timed_out;
         self.failed += other.failed;
         self.echo_packets += other.echo_packets;
+        self.relayed_packets += other.relayed_packets;
         self.lost += other.lost;
         self.duplicated += other.duplicated;
         self.subscribed += other.subscribed;
@@ -520,7 +523,7 @@ impl World {
             }
         }
         for to in want.packets {
-            self.echo(phone, to);
+            self.media(phone, to);
         }
     }
 
@@ -549,8 +552,10 @@ impl World {
         });
     }
 
-    /// One RTP packet to an echo port must come back.
-    fn echo(&mut self, phone: usize, to: SocketAddr) {
+    /// One RTP packet to an echo port must come back, and one to a port of a relay must go to a phone of the other family.
+    fn media(&mut self, phone: usize, to: SocketAddr) {
+        let is_v4 = self.phones[phone].addr.is_ipv4();
+        assert_eq!(to.is_ipv4(), is_v4, "{} was told {to}, which it cannot reach", self.phones[phone].name);
         let local = LocalId(u8::from(to.is_ipv6()));
         let Some(&session) = self.ports.get(&(local, to.port())) else { return };
         let from = SocketAddr::new(self.phones[phone].addr.ip(), 4000);
@@ -560,7 +565,12 @@ impl World {
             PacketVerdict::Send { session: by, rtcp: false, to } if by == session && to == from => {
                 self.outcome.echo_packets += 1
             }
-            other => assert!(self.net.faults.loss > 0, "an RTP packet was not echoed: {other:?}"),
+            PacketVerdict::Send { session: by, to, .. } if by != session => {
+                let is_phone = self.phones.iter().any(|p| p.addr.ip() == to.ip());
+                assert!(is_phone && to.is_ipv4() != is_v4, "an RTP packet from {from} was relayed to {to}");
+                self.outcome.relayed_packets += 1;
+            }
+            other => assert!(self.net.faults.loss > 0, "an RTP packet went nowhere: {other:?}"),
         }
     }
 

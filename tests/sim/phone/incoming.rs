@@ -224,7 +224,7 @@ impl Phone {
         one.invite = Some(text.clone());
         self.ack_success(leg, text, want);
         self.on_granted(now, leg, text);
-        let (talk, hold, echo) = (self.legs[leg].talk, self.legs[leg].hold, self.legs[leg].echo);
+        let (talk, hold) = (self.legs[leg].talk, self.legs[leg].hold);
         let cancelled = self.legs[leg].cancel_at.is_some_and(|at| at <= now);
         self.timers.push((if cancelled { now } else { now + talk }, Timer::HangUp(leg)));
         let asks = self.legs[leg].asks;
@@ -232,9 +232,7 @@ impl Phone {
         if hold {
             self.timers.push((now + talk / 2, Timer::Hold(leg)));
         }
-        if echo {
-            self.timers.push((now, Timer::Rtp(leg, 9)));
-        }
+        self.timers.push((now, Timer::Rtp(leg, 9)));
     }
 
     pub(super) fn on_reinvite_answer(
