@@ -44,8 +44,7 @@ fn across_families_resources_are_waited_for_as_well() {
 
 #[test]
 fn phones_of_one_family_are_relayed_where_the_configuration_says_so() {
-    let mut ims =
-        Ims::with("relayed", &format!("media_relay: \"on\", log_options: \"all.level=info\", {USERS}"));
+    let ims = Ims::with("relayed", &format!("media_relay: \"on\", {USERS}"));
     let script = "register; auto-answer on; wait ended 60; expect rtp-lost 0; expect rtp-received > 20";
     let mut callee = ims.phone(BOB, script);
     callee.until("registered as");

@@ -191,7 +191,7 @@ impl Anchor {
     }
 
     /// Closes what was opened for an offer that came to nothing.
-    fn undo(&mut self, media: &mut MediaTable, out: &mut Outbox) {
+    pub(super) fn undo(&mut self, media: &mut MediaTable, out: &mut Outbox) {
         for index in 0..self.lines.len() {
             if self.lines[index].is_some_and(|l| l.is_new) {
                 self.close_line(index, media, out);

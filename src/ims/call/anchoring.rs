@@ -10,7 +10,7 @@ use super::limits::RETRY_AFTER_SECS;
 use super::media::description;
 use super::reinvite;
 use super::release::{self, End};
-use super::session::{Call, Failure, Kind, LegState, ServerId};
+use super::session::{Call, Failure, Kind, LegState, Relay, ServerId};
 use super::setup;
 use super::state::State;
 use super::tag::Side;
@@ -253,6 +253,15 @@ fn refuse(call: &Call, view: &mut View<'_>, cx: &mut Cx<'_>, tx: ServerId) {
         forward::end_own_response(w, settings);
     });
     super::trace(cx, call, format_args!("a new stream is refused: {NO_PORTS}"));
+}
+
+/// A request inside the call was refused: what was opened for its offer is closed.
+pub(super) fn on_refused(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, relay: &Relay) {
+    let may_offer = matches!(relay.method, Method::Invite | Method::Update);
+    let anchor = &mut call.legs[usize::from(relay.leg)].passage.anchor;
+    if let Some(anchor) = anchor.as_mut().filter(|_| may_offer && call.invite.is_none()) {
+        anchor.undo(view.media, cx.out);
+    }
 }
 
 /// The ports of a session are open, or could not be opened: what has waited for them goes on.

@@ -1,6 +1,6 @@
 //! What the two phones of a call say about their media, as it passes: for the view, and to tell a call on hold.
 //!
-//! The descriptions themselves are not touched: media between users goes end to end.
+//! What becomes of the descriptions themselves is `passage`'s matter.
 
 use super::session::Call;
 use super::state::State;

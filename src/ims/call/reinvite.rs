@@ -223,6 +223,7 @@ pub(super) fn on_answer(
             answer::await_ack(call, view, cx, relay.server, at, (relay.cseq, relay.far_cseq));
         }
         status @ (408 | 481) => lost(call, view, cx, &relay, status),
+        300.. => anchoring::on_refused(call, view, cx, &relay),
         _ => {}
     }
 }

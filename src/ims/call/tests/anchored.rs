@@ -2,8 +2,9 @@
 
 use super::*;
 use crate::config::model::MediaRelay;
+use crate::ims::call::Action;
 use crate::proto::media::table::{DropReason, PacketVerdict, Treatment};
-use crate::wire::sdp::{Direction, Sdp};
+use crate::wire::sdp::{Direction, MediaKind, Sdp};
 use std::net::SocketAddr;
 
 const BOB6: Phone = Phone { addr: "[2001:db8::b0b]:5060", user: "bob" };
@@ -197,6 +198,40 @@ fn what_an_identity_wants_done_to_its_packets_is_done() {
 }
 
 #[test]
+fn the_media_of_a_dialog_is_blocked_and_let_through_again() {
+    let mut w = world(|_| {});
+    let (mut alice, _) = call(&mut w, BOB6, &with_video(4002), &format!("{SDP6}m=video 6002 RTP/AVP 99\r\n"));
+    let near = |w: &World, n: usize| SocketAddr::new("198.51.100.1".parse().unwrap(), w.open_ports[n].1);
+    let (audio, video) = (near(&w, 0), near(&w, 2));
+    let mut indexes: Vec<u32> = w.core.dialog_views(w.now).iter().map(|v| v.index).collect();
+    indexes.sort_unstable();
+    let blocked = Err(PacketVerdict::Drop(DropReason::Blocked));
+    let set = |w: &mut World, index: u32, media, rtp, rtcp| {
+        w.input(|core, cx| core.set_dialog(cx, index, Action::Media { media, rtp, rtcp }))
+    };
+    set(&mut w, indexes[0], Some(MediaKind::Audio), Some(false), None).unwrap();
+    assert_eq!(w.packet(audio, "192.0.2.1:4000", &RTP), blocked);
+    assert!(w.packet(audio, "192.0.2.1:4000", &RTCP).is_ok());
+    assert!(w.packet(video, "192.0.2.1:4002", &RTP).is_ok());
+    set(&mut w, indexes[0], None, Some(true), None).unwrap();
+    assert!(w.packet(audio, "192.0.2.1:4000", &RTP).is_ok());
+    set(&mut w, indexes[1], None, None, Some(false)).unwrap();
+    let far = SocketAddr::new("2001:db8::1".parse().unwrap(), w.open_ports[1].1);
+    assert_eq!(w.packet(far, "[2001:db8::b0b]:6000", &RTCP), blocked);
+    assert!(w.packet(far, "[2001:db8::b0b]:6000", &RTP).is_ok());
+    assert!(
+        set(&mut w, indexes[0], Some(MediaKind::Text), Some(false), None).unwrap_err().contains("no text")
+    );
+    w.hang_up(&mut alice);
+
+    let mut w = world4(|_| {});
+    let (mut alice, _) = call(&mut w, BOB, SDP, SDP);
+    let index = w.core.dialog_views(w.now)[0].index;
+    assert!(set(&mut w, index, None, Some(false), None).unwrap_err().contains("do not pass here"));
+    w.hang_up(&mut alice);
+}
+
+#[test]
 fn each_contact_has_ports_of_its_own_and_loses_them_with_its_leg() {
     let mut w = world4(|_| {});
     w.register(BOB6, "");
@@ -298,6 +333,12 @@ fn an_offer_that_is_refused_leaves_the_media_where_it_was() {
     w.answer(BOB6, &update, 200, "", SDP6);
     w.expect(ALICE, "SIP/2.0 200");
     assert_eq!(w.packet(far, "[2001:db8::b0b]:6000", &RTP).map(|(to, _)| to.port()), Ok(4400));
+    w.request(&mut alice, "UPDATE", "", &with_video(4002));
+    let update = w.expect(BOB6, "UPDATE");
+    assert_eq!(w.open_ports.len(), 4);
+    w.answer(BOB6, &update, 488, "", "");
+    w.expect(ALICE, "SIP/2.0 488");
+    assert_eq!(w.open_ports.len(), 2, "what was opened for it is closed");
     w.hang_up(&mut alice);
 }
 

@@ -3,6 +3,7 @@
 
 use super::*;
 use crate::base::rng::Rng;
+use crate::config::model::MediaRelay;
 use crate::wire::sip::text::lossy;
 use std::collections::BTreeMap;
 
@@ -56,6 +57,13 @@ fn look(w: &mut World, rng: &mut Rng, seen: &mut Seen) {
     }
 }
 
+/// A description: of either family, with a second stream that is there, refused or not named.
+fn sdp(rng: &mut Rng) -> String {
+    let address = *pick(rng, &["IP4 192.0.2.1", "IP4 192.0.2.1", "IP6 2001:db8::9", "IP4 0.0.0.0"]).unwrap();
+    let video = *pick(rng, &["", "", "m=video 4002 RTP/AVP 99\r\n", "m=video 0 RTP/AVP 99\r\n"]).unwrap();
+    SDP.replace("IP4 192.0.2.1", address) + video
+}
+
 fn answer(w: &mut World, rng: &mut Rng, seen: &Seen) {
     const STATUSES: [u16; 14] = [100, 180, 183, 183, 200, 200, 200, 302, 404, 408, 481, 486, 491, 603];
     let Some((phone, request)) = pick(rng, &seen.requests).cloned() else { return };
@@ -68,16 +76,17 @@ fn answer(w: &mut World, rng: &mut Rng, seen: &Seen) {
         1 => "Session-Expires: 90;refresher=uac\r\n",
         _ => "",
     };
-    w.answer(phone, &request, status, headers, if rng.below(2) == 0 { SDP } else { "" });
+    let body = if rng.below(2) == 0 { sdp(rng) } else { String::new() };
+    w.answer(phone, &request, status, headers, &body);
 }
 
 fn speak(w: &mut World, rng: &mut Rng, seen: &mut Seen) {
     const METHODS: [&str; 9] = ["INVITE", "BYE", "BYE", "UPDATE", "PRACK", "INFO", "ACK", "ACK", "CANCEL"];
     let at = rng.below(seen.sides.len().max(1) as u64) as usize;
     let Some((side, first_branch)) = seen.sides.get_mut(at) else { return };
-    let body = if rng.below(2) == 0 { SDP } else { "" };
+    let body = if rng.below(2) == 0 { sdp(rng) } else { String::new() };
     match *pick(rng, &METHODS).unwrap() {
-        "ACK" => w.ack(side, side.cseq - rng.below(u64::from(side.cseq.min(2))) as u32, body),
+        "ACK" => w.ack(side, side.cseq - rng.below(u64::from(side.cseq.min(2))) as u32, &body),
         "CANCEL" if *first_branch == 0 => {}
         "CANCEL" => {
             let mut cancel = side.clone();
@@ -87,7 +96,7 @@ fn speak(w: &mut World, rng: &mut Rng, seen: &mut Seen) {
         }
         method => {
             let headers = if method == "PRACK" { "RAck: 1 1 INVITE\r\n" } else { "" };
-            w.request(side, method, headers, body);
+            w.request(side, method, headers, &body);
         }
     }
 }
@@ -105,7 +114,7 @@ fn begin(w: &mut World, rng: &mut Rng, seen: &mut Seen) {
         target: uri.to_owned(),
         cseq: 1,
     };
-    let body = if rng.below(4) == 0 { String::new() } else { SDP.replace("192.0.2.1", "192.0.2.9") };
+    let body = if rng.below(4) == 0 { String::new() } else { sdp(rng) };
     let headers = format!("Contact: <sip:{}@{}>\r\nSupported: 100rel\r\n", from.user, from.addr);
     let text = side.text("INVITE", 1, branch, &headers, &body);
     w.send(from, &text);
@@ -115,7 +124,8 @@ fn begin(w: &mut World, rng: &mut Rng, seen: &mut Seen) {
 
 fn run(seed: u64) {
     let mut rng = Rng::from_seed(seed);
-    let mut w = World::new();
+    let relay = *pick(&mut rng, &[MediaRelay::Auto, MediaRelay::On, MediaRelay::On]).unwrap();
+    let mut w = World::with(|c| c.call.media_relay = relay);
     PHONES.iter().for_each(|p| w.register(*p, if seed.is_multiple_of(2) { ";q=0.5" } else { "" }));
     let mut seen = Seen::default();
     for _ in 0..150 {

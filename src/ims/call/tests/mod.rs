@@ -149,7 +149,7 @@ impl World {
             match self.ports_open {
                 None => self.asked.push(session),
                 Some(ok) => {
-                    if ok {
+                    if ok && port != 0 {
                         self.open_ports.push((session, port));
                     }
                     wanted.extend(self.turn(|core, cx| core.on_media_opened(cx, session, ok)).1);
@@ -180,7 +180,11 @@ impl World {
                     self.sent.push_back((flow.remote.to_string(), text));
                 }
                 Output::OpenMedia { session, port, .. } => opened.push((*session, *port)),
-                Output::CloseMedia { session, .. } => self.open_ports.retain(|(s, _)| s != session),
+                Output::CloseMedia { session, .. } => {
+                    self.open_ports.retain(|(s, _)| s != session);
+                    // opened and closed in one turn: that it was open is told after that
+                    opened.iter_mut().filter(|(s, _)| s == session).for_each(|(_, port)| *port = 0);
+                }
                 _ => {}
             }
         }
