@@ -6,6 +6,7 @@
 
 use super::destination::Destination;
 use super::fork;
+use super::mt;
 use super::passage::Settled;
 use super::release::{self, End};
 use super::session::{Call, Kind, LegState};
@@ -75,8 +76,8 @@ fn ask(call: &mut Call, view: &mut View<'_>, place: Place) {
         bearers.qos = Qos::Required;
     }
     let (Some(ue), Some((said, told))) = (ue, settled) else { return };
-    let is_same = bearers.asked.as_ref().is_some_and(|(s, t)| Arc::ptr_eq(s, &said) && Arc::ptr_eq(t, &told));
-    if is_same {
+    let is = |a: &Arc<[u8]>, b: &Arc<[u8]>| Arc::ptr_eq(a, b) || a == b;
+    if bearers.asked.as_ref().is_some_and(|(s, t)| is(s, &said) && is(t, &told)) {
         return;
     }
     bearers.asked = Some((Arc::clone(&said), Arc::clone(&told)));
@@ -94,8 +95,13 @@ fn give_back(call: &mut Call, view: &mut View<'_>, place: Place) {
 /// Whether the phone on a side of a leg is to have bearers of its own.
 fn wants(call: &Call, view: &View<'_>, place: Place) -> bool {
     let leg = &call.legs[usize::from(place.leg)];
-    let is_echo_itself = place.side == Side::Callee && !matches!(call.kind, Kind::Bridge(_));
-    if is_echo_itself || call.party(place.side).user.is_none() {
+    // where we are a party ourselves, only the other one is a phone
+    let is_phone = match call.kind {
+        Kind::Bridge(_) => true,
+        Kind::Echo(_) => place.side == Side::Caller,
+        Kind::Mt(_) => place.side == Side::Callee,
+    };
+    if !is_phone || call.party(place.side).user.is_none() {
         return false;
     }
     match call.rules.precondition(place.side) {
@@ -143,7 +149,10 @@ pub(super) fn on_outcome(
                 view.txs.cancel(cx, client, Some("SIP;cause=580;text=\"Precondition Failure\""));
             }
             super::trace(cx, call, format_args!("{text}"));
-            fork::on_failure(call, view, cx, place.leg, status, None);
+            match call.kind {
+                Kind::Mt(_) => mt::on_failure(call, view, cx, place.leg, status, &text),
+                _ => fork::on_failure(call, view, cx, place.leg, status, None),
+            }
         }
         (true, false) => release::end(call, view, cx, &End::new(&text, status)),
         (true, true) if matches!(outcome, Outcome::Lost(_)) => {

@@ -115,6 +115,10 @@ fn take_answer(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, msg: &Mess
     let answer = description(msg).and_then(|d| Sdp::parse(d).ok());
     let taken = answer.is_some_and(|a| agent.streams.take_answer(view.media, cx.out, &a));
     if taken {
+        let ours = agent.streams.description().to_vec();
+        let (leg, side) = agent.at;
+        let theirs = description(msg).unwrap_or_default();
+        call.legs[usize::from(leg)].passage.note(side, theirs, &ours);
         super::settle(call, cx);
     }
     taken

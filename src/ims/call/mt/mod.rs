@@ -219,6 +219,15 @@ fn hear(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, number: u8, msg: 
     if is_only && let Ok(answer) = Sdp::parse(sdp) {
         mt.agent.streams.take_answer(view.media, cx.out, &answer);
     }
+    note(call, number);
+}
+
+/// Takes note of what a phone and we have said, for its bearers.
+fn note(call: &mut Call, leg: u8) {
+    let Some(said) = mt(call).and_then(|mt| mt.said.get(usize::from(leg))) else { return };
+    if let (ours, Some(theirs)) = (said.ours.clone(), said.theirs.clone()) {
+        call.legs[usize::from(leg)].passage.note(Side::Callee, &theirs, &ours);
+    }
 }
 
 /// A phone has offered something else before its 2xx, or later, and has our answer.
@@ -287,6 +296,7 @@ fn take(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, leg: u8, msg: &Me
     let answer = said.theirs.as_deref().and_then(|sdp| Sdp::parse(sdp).ok());
     mt.agent.streams.set_description(said.ours.clone());
     if answer.is_some_and(|a| mt.agent.streams.take_answer(view.media, cx.out, &a)) {
+        note(call, leg);
         agent::settle(call, cx);
     } else {
         release::end(call, view, cx, &End::new("the answer has no usable media", 488));

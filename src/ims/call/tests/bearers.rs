@@ -165,6 +165,40 @@ fn the_caller_of_an_echo_number_gets_one() {
 }
 
 #[test]
+fn a_phone_that_the_network_calls_gets_one_too() {
+    use crate::ims::call::{Callee, Order};
+    let order = || Order {
+        callee: Callee::Any("sip:bob@ims.test".to_owned()),
+        caller: None,
+        media: None,
+        duration: None,
+        sos: false,
+    };
+    for outcome in [Outcome::Granted, Outcome::Refused("no resources")] {
+        let mut w = world(|_| {});
+        w.input(|core, cx| core.call(cx, order())).unwrap();
+        let invite = w.expect(BOB, "INVITE");
+        let offer = body(&invite).to_owned();
+        let answer = SDP.replace("m=audio 4000 RTP/AVP 0", "m=audio 4000 RTP/AVP 8");
+        w.answer(BOB, &invite, 183, "", &answer);
+        assert_eq!(w.reserved(), [(1, "192.0.2.2".to_owned())], "{offer}");
+        w.decides(1, outcome);
+        if outcome == Outcome::Granted {
+            assert_eq!(w.qos(), ["erab_set"]);
+            w.answer(BOB, &invite, 200, "", &answer);
+            w.expect(BOB, "ACK");
+            w.input(|core, cx| core.stop_dialog(cx, 10)).unwrap();
+        } else {
+            let cancel = w.expect(BOB, "CANCEL");
+            w.answer(BOB, &cancel, 200, "", "");
+            w.answer(BOB, &invite, 487, "", "");
+            w.expect(BOB, "ACK");
+        }
+        w.quiet();
+    }
+}
+
+#[test]
 fn without_a_policy_server_all_is_granted() {
     let mut w = World::new();
     w.register(ALICE, VOLTE);
