@@ -1,7 +1,7 @@
 //! The only place where JSON is built: what the service and the log show of themselves, with the names of manual 6.
 //!
 //! Members beyond the manual: `index`, `reason` and the text of events (dialogs); `id`, `transport`, `remote`, `auth`,
-//! `smsip`, `user_agent` (bindings); `last_error`, `last_error_date` (users); those of `ipsec` and `attempt` are told
+//! `smsip`, `sos`, `user_agent` (bindings); `last_error`, `last_error_date` (users); those of `ipsec` and `attempt` are told
 //! there.
 
 mod attempt;
@@ -57,6 +57,9 @@ fn binding(view: &BindingView) -> Value {
     });
     if let Some(imei) = &view.imei {
         out["imei"] = json!(imei);
+    }
+    if view.sos {
+        out["sos"] = json!(true);
     }
     if let Some(remote) = view.remote {
         out["remote"] = json!(remote.to_string());
@@ -266,6 +269,7 @@ mod tests {
             q: 500,
             video: true,
             smsip: true,
+            sos: true,
             imei: Some("35-0".to_owned()),
             expires: 3599,
             transport: "UDP",
@@ -283,7 +287,7 @@ mod tests {
                 "bindings": [{
                     "uri": "sip:a@192.0.2.1", "id": 3, "impu": ["tel:600"], "q": 0.5, "video": true, "smsip": true,
                     "expires": 3599, "transport": "UDP", "auth": "AKAv1-MD5", "user_agent": "ua", "imei": "35-0",
-                    "remote": "192.0.2.1:5060",
+                    "sos": true, "remote": "192.0.2.1:5060",
                 }],
                 "dialogs": [{ "remote": "b@x", "index": 4, "session_id": "s4" }],
                 "last_error": "wrong RES", "last_error_date": 7,

@@ -4,7 +4,7 @@ use super::build::{Builder, media_relay, precondition};
 use super::diagnostic::Severity;
 use super::identity;
 use super::limits::MAX_ANSWER_BODY;
-use super::model::{AnswerBody, Impu};
+use super::model::{AnswerBody, Emergency, Impu};
 use super::schema::Scope;
 use super::section::Section;
 use super::value::{Data, Value};
@@ -37,8 +37,15 @@ impl Builder<'_> {
         };
         let own_domain = section.text("domain").filter(|domain| !domain.is_empty());
         let domain = own_domain.unwrap_or(domain);
+        let uri = identity::uri(section.text("impu")?, domain);
+        let emergency = emergency(&section, &uri);
+        if emergency == Emergency::No && section.number("anonymous_callback") > 0.0 {
+            self.warn(
+                section.at("anonymous_callback"),
+                "this identity is no emergency service, so nobody is called back: give `emergency: true` too",
+            );
+        }
         Some(Impu {
-            uri: identity::uri(section.text("impu")?, domain),
             domain: own_domain.map(str::to_owned),
             pattern: section.string("match"),
             barred: false,
@@ -46,6 +53,8 @@ impl Builder<'_> {
             associated: section.bool("associated"),
             preferred: section.bool("preferred"),
             anonymous: section.bool("anonymous"),
+            anonymous_callback: section.seconds("anonymous_callback"),
+            emergency,
             authentication: section.bool("authentication"),
             ring_only: section.bool("ring_only"),
             imei: section.string("imei"),
@@ -73,6 +82,7 @@ impl Builder<'_> {
             media_relay: media_relay(&section),
             session_timer: self.session_timer(&section),
             precondition: precondition(&section),
+            uri,
         })
     }
 
@@ -107,5 +117,16 @@ impl Builder<'_> {
                 None
             }
         }
+    }
+}
+
+/// `emergency`: whether, or the action that other calls are answered with; of itself a service URN is one.
+fn emergency(section: &Section<'_>, uri: &str) -> Emergency {
+    let Some(value) = section.value("emergency") else { return Emergency::of(uri) };
+    match value.data.as_str() {
+        Some("emergency-registration") => Emergency::Registered,
+        Some(_) => Emergency::Anonymous,
+        None if value.data.as_bool() == Some(true) => Emergency::Any,
+        None => Emergency::No,
     }
 }

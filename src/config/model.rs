@@ -7,6 +7,7 @@ use crate::proto::media::table::Treatment;
 use crate::proto::sip::sec_agree::{Encryption, Integrity, Policy};
 use crate::wire::sdp::Template;
 pub use crate::wire::sip::CustomHeader;
+use crate::wire::sip::Uri;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -417,6 +418,10 @@ pub struct Impu {
     pub preferred: bool,
     /// Anonymous callers are let in / the identity is hidden.
     pub anonymous: bool,
+    /// How long an anonymous caller can be called back after its call (`anonymous_callback`); zero: not at all.
+    pub anonymous_callback: Duration,
+    /// `emergency`.
+    pub emergency: Emergency,
     /// Whether requests of, or to, this identity are authenticated.
     pub authentication: bool,
     /// Ring and no more.
@@ -465,6 +470,28 @@ pub struct Impu {
     pub precondition: Option<Precondition>,
 }
 
+/// Whether an identity is an emergency service, and which calls to it are told to come another way (`emergency`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Emergency {
+    /// It is none.
+    #[default]
+    No,
+    /// Calls are taken however they come.
+    Any,
+    /// A phone that has not registered for emergency calls is to do that first (`emergency-registration`).
+    Registered,
+    /// A phone that has not registered for emergency calls is to call without registration (`anonymous-emergencycall`).
+    Anonymous,
+}
+
+impl Emergency {
+    /// What an identity is that does not say: an emergency service if it is named as one (RFC 5031 4.2).
+    pub fn of(uri: &str) -> Emergency {
+        let is_sos = Uri::parse(uri.as_bytes()).is_some_and(|uri| uri.is_sos());
+        if is_sos { Emergency::Any } else { Emergency::No }
+    }
+}
+
 /// A body for an answer (`content`, `content_type`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AnswerBody {
@@ -479,8 +506,10 @@ pub struct AnswerBody {
 impl Impu {
     /// An identity with every default.
     pub fn new(uri: impl Into<String>) -> Self {
+        let uri = uri.into();
         Impu {
-            uri: uri.into(),
+            emergency: Emergency::of(&uri),
+            uri,
             domain: None,
             pattern: None,
             barred: false,
@@ -488,6 +517,7 @@ impl Impu {
             associated: true,
             preferred: false,
             anonymous: false,
+            anonymous_callback: Duration::ZERO,
             authentication: true,
             ring_only: false,
             imei: None,

@@ -298,8 +298,6 @@ pub mod feature {
     pub const API: &str = "the remote API";
     /// Callflow modifiers.
     pub const MODIFIER: &str = "the callflow modifier";
-    /// Emergency calls.
-    pub const EMERGENCY: &str = "emergency calls";
     /// Bearers whatever the SDP says.
     pub const QOS: &str = "dedicated bearers";
 }

@@ -37,13 +37,19 @@ pub const IMPU: &[Property] = &[
         .aliases(&["prefered"]),
     property("anonymous", Kind::Bool, Bool(false), "Anonymous calls are let in, and the identity is hidden."),
     property(
+        "emergency",
+        Kind::Any(&[Kind::Bool, Kind::Word(&["emergency-registration", "anonymous-emergencycall"])]),
+        Said("true for urn:service:sos and what is below it"),
+        "The identity is an emergency service, so that 112 can be one. With an action, a phone that has registered in the normal \
+         way only, and calls it, is told by a 380 (Alternative Service) what to do instead.",
+    ),
+    property(
         "anonymous_callback",
         Kind::Number(0.0, 86_400.0),
         Number(0.0),
-        "How long an anonymous caller can be called back.",
+        "How long a caller without registration can be called back after its emergency call, by the number of its IMEI.",
     )
-    .unit(Unit::Seconds)
-    .pending(feature::EMERGENCY),
+    .unit(Unit::Seconds),
     property(
         "authentication",
         Kind::Bool,

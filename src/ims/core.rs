@@ -13,6 +13,7 @@ use crate::ims::auth::{Auth, AuthCx};
 use crate::ims::call::state::State;
 use crate::ims::call::{Action, Calls, Order, Why};
 use crate::ims::dispatch;
+use crate::ims::emergency::callback::Callbacks;
 use crate::ims::event::Event;
 pub use crate::ims::limits::MAX_MEDIA_SESSIONS;
 use crate::ims::limits::{
@@ -84,6 +85,7 @@ pub(super) struct Service {
     pub(super) attempts: Attempts,
     pub(super) trunk: Option<Trunk>,
     pub(super) policy: Policy,
+    pub(super) callbacks: Callbacks,
     pub(super) is_stopping: bool,
 }
 
@@ -105,8 +107,21 @@ pub struct View<'a> {
     pub trunk: Option<&'a Trunk>,
     /// Bearers.
     pub policy: &'a mut Policy,
+    /// Who can be called back after an emergency call.
+    pub callbacks: &'a Callbacks,
     /// The configuration.
     pub config: &'a Config,
+}
+
+/// One of the tables, and beside it the view of those that all of its kind touch: a borrow of fields, which no function could give.
+macro_rules! view_beside {
+    ($service:expr, $table:ident) => {{
+        let Service { $table, txs, subscribers, registrar, media, tokens, security, .. } = $service;
+        let Service { trunk, policy, callbacks, config, .. } = $service;
+        let (subs, trunk) = (&*subscribers, trunk.as_ref());
+        let view = View { txs, subs, registrar, media, tokens, security, trunk, policy, callbacks, config };
+        ($table, view)
+    }};
 }
 
 impl Service {
@@ -139,6 +154,7 @@ impl Service {
             attempts: Attempts::default(),
             trunk: config.trunk.clone().map(Trunk::new),
             policy: Policy::default(),
+            callbacks: Callbacks::default(),
             is_stopping: false,
             config,
         };
@@ -147,95 +163,17 @@ impl Service {
 
     /// The calls, and the tables that they touch.
     pub(super) fn calls(&mut self) -> (&mut Calls, View<'_>) {
-        let Service {
-            calls,
-            txs,
-            subscribers,
-            registrar,
-            media,
-            tokens,
-            security,
-            trunk,
-            policy,
-            config,
-            ..
-        } = self;
-        (
-            calls,
-            View {
-                txs,
-                subs: subscribers,
-                registrar,
-                media,
-                tokens,
-                security,
-                trunk: trunk.as_ref(),
-                policy,
-                config,
-            },
-        )
+        view_beside!(self, calls)
     }
 
     /// The texts, and the tables that they touch.
     pub(super) fn messages(&mut self) -> (&mut Messages, View<'_>) {
-        let Service {
-            messages,
-            txs,
-            subscribers,
-            registrar,
-            media,
-            tokens,
-            security,
-            trunk,
-            policy,
-            config,
-            ..
-        } = self;
-        (
-            messages,
-            View {
-                txs,
-                subs: subscribers,
-                registrar,
-                media,
-                tokens,
-                security,
-                trunk: trunk.as_ref(),
-                policy,
-                config,
-            },
-        )
+        view_beside!(self, messages)
     }
 
     /// The subscriptions, and the tables that they touch.
     pub(super) fn reg_events(&mut self) -> (&mut RegEvents, View<'_>) {
-        let Service {
-            reg_events,
-            txs,
-            subscribers,
-            registrar,
-            media,
-            tokens,
-            security,
-            trunk,
-            policy,
-            config,
-            ..
-        } = self;
-        (
-            reg_events,
-            View {
-                txs,
-                subs: subscribers,
-                registrar,
-                media,
-                tokens,
-                security,
-                trunk: trunk.as_ref(),
-                policy,
-                config,
-            },
-        )
+        view_beside!(self, reg_events)
     }
 
     /// The authentication, the users, and what a check writes on.
@@ -601,6 +539,8 @@ impl Core {
                 self.service.on_tx_event(cx, event);
             } else if let Some(removed) = self.service.registrar.pop_removed() {
                 self.service.on_removed(cx, removed);
+            } else if let Some(stranger) = self.service.calls.pop_recallable() {
+                self.service.callbacks.open(cx.now, stranger);
             } else if let Some(user) = self.service.registrar.pop_changed() {
                 self.service.on_changed(cx, user);
             } else if !self.service.notify_next(cx) {

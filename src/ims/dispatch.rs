@@ -11,6 +11,7 @@ use crate::ims::auth::card::Claim;
 use crate::ims::auth::{Family, Outcome};
 use crate::ims::call::forward;
 use crate::ims::core::Service;
+use crate::ims::emergency;
 use crate::ims::gate;
 use crate::ims::limits::RETRY_AFTER_SECS;
 use crate::ims::owner::Owner;
@@ -103,6 +104,9 @@ pub(super) fn turn_away(service: &mut Service, cx: &mut Cx<'_>, flow: Flow, msg:
 
 /// The refusal of a request whose sender is not known.
 fn stranger(service: &mut Service, cx: &mut Cx<'_>, flow: Flow, msg: &Message<'_>) -> Refusal {
+    if let Some(why) = emergency::why_refused(&service.subscribers, &service.config, msg) {
+        return unregistered(service, cx, flow, msg, &why);
+    }
     let why = match service.security.protects(flow) {
         true => "has registered through IPsec, and this came in clear",
         false => "has no registration; REGISTER comes first",
@@ -241,27 +245,30 @@ fn admit(
 }
 
 /// Who sent the request: a registered user; else a user who need not prove anything or will be challenged; else nobody
-/// in particular, towards an echo number that takes such callers.
+/// in particular, towards an emergency service or an echo number that takes such callers.
 pub(super) fn identify(service: &Service, flow: Flow, msg: &Message<'_>) -> Option<Caller> {
     let Service { registrar, subscribers, config, security, .. } = service;
     let is_trunk = |trunk: &Trunk| trunk.is_sender(security.locals(), registrar, flow, msg);
     if service.trunk.as_ref().is_some_and(is_trunk) {
         return Some(Caller { user: None, binding: None, is_trunk: true });
     }
+    let target = || Uri::parse(msg.request_uri()).map_or(Target::Unknown, |uri| subscribers.lookup(&uri));
+    let is_emergency = || emergency::service(subscribers, config, target()).is_some();
     if let Some((user, binding)) = gate::sender(registrar, &service.security, subscribers, flow, msg) {
-        return Some(Caller { user: Some(user), binding: Some(binding), is_trunk: false });
+        let in_need = registrar.emergency_of(binding).filter(|_| is_emergency());
+        return Some(Caller { user: Some(user), binding: in_need.or(Some(binding)), is_trunk: false });
     }
+    let takes_strangers = || emergency::takes_strangers(subscribers, config, target(), msg.method());
     if let Some(user) = claimed_user(subscribers, msg).filter(|&user| gate::may_be_of(service, user, flow)) {
         let profile = subscribers.user(user);
         let open = profile.authent_type == AuthentType::None || !from_authentication(service, msg);
-        if open || !profile.auth_on_register_only {
+        // nobody in need has to answer a challenge where it is not asked who they are
+        let is_excused = profile.auth_on_register_only || (is_emergency() && takes_strangers());
+        if open || !is_excused {
             return Some(Caller { user: Some(user), binding: None, is_trunk: false });
         }
     }
-    let target = Uri::parse(msg.request_uri()).map_or(Target::Unknown, |uri| subscribers.lookup(&uri));
-    let Target::Echo(at) = target else { return None };
-    let open = config.echo[at].anonymous || !config.echo[at].authentication;
-    open.then_some(Caller { user: None, binding: None, is_trunk: false })
+    takes_strangers().then_some(Caller { user: None, binding: None, is_trunk: false })
 }
 
 /// What a request of the user says of itself, and the registration that it comes from.
@@ -279,10 +286,12 @@ pub(super) fn claim(service: &Service, user: UserId, binding: Option<Id<Binding>
     }
 }
 
-/// Whether requests other than REGISTER prove themselves too: where the user's settings say so, and the identity they
-/// come under does not say otherwise.
+/// Whether requests other than REGISTER prove themselves too: where the user's settings say so, and neither the identity they
+/// come under nor the emergency service that they call says otherwise.
 pub(super) fn is_challenged(service: &Service, user: UserId, msg: &Message<'_>) -> bool {
-    !service.subscribers.user(user).auth_on_register_only && from_authentication(service, msg)
+    !service.subscribers.user(user).auth_on_register_only
+        && from_authentication(service, msg)
+        && !emergency::is_open(&service.subscribers, &service.config, msg)
 }
 
 /// `authentication` of the identity in From; true when it is nobody's.

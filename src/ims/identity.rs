@@ -151,9 +151,10 @@ pub fn is_shown(impu: &Impu) -> bool {
     shown_uri(impu).is_some()
 }
 
-/// The URI of an identity that may be seen by others.
+/// The URI of an identity that may be seen by others: a service that the user answers for is nobody's name (RFC 5031 1).
 fn shown_uri(impu: &Impu) -> Option<Uri<'_>> {
-    if impu.barred { None } else { Uri::parse(impu.uri.as_bytes()) }
+    let uri = if impu.barred { None } else { Uri::parse(impu.uri.as_bytes()) };
+    uri.filter(|uri| !uri.is_sos())
 }
 
 /// The index of the identity that the URI names, when it is the user's and may be shown.
@@ -275,6 +276,8 @@ mod tests {
         let mut user = subscribers().user(UserId(1)).clone();
         user.msisdn = Some("33612".into());
         assert_eq!(associated(&user, None), ["sip:bob@ims.test", "tel:+33612"]);
+        user.impus.insert(0, Impu::new("urn:service:sos"));
+        assert_eq!(associated(&user, None), ["sip:bob@ims.test", "tel:+33612"], "a service is no name");
         user.impus.iter_mut().for_each(|impu| impu.barred = true);
         assert_eq!(associated(&user, None), [""; 0]);
         assert_eq!(default_impu(&user), None);

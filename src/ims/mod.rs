@@ -5,6 +5,7 @@ pub mod auth;
 pub mod call;
 pub mod core;
 pub mod dispatch;
+pub mod emergency;
 pub mod event;
 mod gate;
 pub mod identity;

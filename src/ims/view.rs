@@ -59,6 +59,8 @@ pub struct BindingView {
     pub video: bool,
     /// `+g.3gpp.smsip` feature.
     pub smsip: bool,
+    /// It is registered for emergency calls only (`sos`).
+    pub sos: bool,
     /// IMEI from `+sip.instance`.
     pub imei: Option<String>,
     /// Seconds until it expires.
@@ -83,6 +85,7 @@ impl BindingView {
             q: contact.q,
             video: contact.video,
             smsip: contact.smsip,
+            sos: contact.sos,
             imei: contact.imei.map(|imei| imei.to_string()),
             expires: binding.remaining_secs(now),
             transport: binding.flow.transport.via_token(),

@@ -311,6 +311,20 @@ fn an_msisdn_stands_in_for_identities_that_are_not_given() {
 }
 
 #[test]
+fn a_service_urn_is_an_emergency_service_and_a_number_when_it_says_so() {
+    let user = user(
+        "impi: \"a\", pwd: \"p\", domain: \"x.org\", impu: [
+           \"urn:service:sos\", { impu: \"urn:service:sos.fire\" }, { impu: \"urn:service:sos.police\", emergency: false },
+           \"tel:112\", { impu: \"tel:911\", emergency: true }, { impu: \"tel:110\", emergency: \"anonymous-emergencycall\" }]",
+    );
+    let of: Vec<Emergency> = user.impus.iter().take(6).map(|impu| impu.emergency).collect();
+    assert_eq!(
+        of,
+        [Emergency::Any, Emergency::Any, Emergency::No, Emergency::No, Emergency::Any, Emergency::Anonymous]
+    );
+}
+
+#[test]
 fn identity_objects_hold_everything_and_their_own_domain() {
     let user = user(
         "impi: \"a\", pwd: \"p\", domain: \"x.org\", impu: [
@@ -318,7 +332,7 @@ fn identity_objects_hold_everything_and_their_own_domain() {
              authentication: false, ring_only: true, imei: \"350000000000001\", display_name: \"B\", phone: true,
              verstat: \"TN\", reauthenticate: true, p_called_party_id: \"<tel:1>\", \"100rel\": false, use183: false,
              early_media: false, audio: false, video: false, text: false, precondition: \"off\", match: \"^tel:1\",
-             session_expires: { duration: 200 } },
+             anonymous_callback: 90, emergency: \"emergency-registration\", session_expires: { duration: 200 } },
            { impu: \"tel:1\", prefered: 1, verstat: null }, \"sip:c@z.org\"]",
     );
     let expected = Impu {
@@ -328,6 +342,8 @@ fn identity_objects_hold_everything_and_their_own_domain() {
         associated: false,
         preferred: true,
         anonymous: true,
+        anonymous_callback: Duration::from_secs(90),
+        emergency: Emergency::Registered,
         authentication: false,
         ring_only: true,
         imei: Some("350000000000001".into()),

@@ -6,6 +6,7 @@ use super::destination::Destination;
 use super::echo::Echo;
 use super::forward::{self, Privacy};
 use super::history::History;
+use super::in_need;
 use super::limits::{MAX_FORKS, RETRY_AFTER_SECS};
 use super::media::description;
 use super::preferences::{Preferences, Rating};
@@ -21,6 +22,9 @@ use crate::base::trace::{Level, Subject};
 use crate::config::model::Impu;
 use crate::ims::core::View;
 use crate::ims::dispatch::Caller;
+use crate::ims::emergency;
+use crate::ims::emergency::alternative::{self, Action};
+use crate::ims::emergency::callback::Stranger;
 use crate::ims::identity::{self, Speaker};
 use crate::ims::registrar::binding::{Binding, DEFAULT_Q};
 use crate::ims::subscriber::{Target, UserId};
@@ -48,6 +52,8 @@ pub(in crate::ims) struct Refusal {
     unsupported: Option<&'static str>,
     /// Min-SE, seconds.
     min_secs: Option<u32>,
+    /// How an emergency call is to come instead.
+    alternative: Option<Action>,
 }
 
 impl Refusal {
@@ -58,7 +64,13 @@ impl Refusal {
     pub(super) const NO_ROOM: Refusal = Refusal::new(503, "there is no room for another call");
 
     const fn new(status: u16, text: &'static str) -> Self {
-        Refusal { status, text, warning: None, unsupported: None, min_secs: None }
+        let (warning, unsupported, min_secs, alternative) = (None, None, None, None);
+        Refusal { status, text, warning, unsupported, min_secs, alternative }
+    }
+
+    /// An emergency call is to come another way.
+    fn alternative(action: Action) -> Self {
+        Refusal { alternative: Some(action), ..Refusal::new(alternative::STATUS, action.words()) }
     }
 
     /// The caller requires an extension that the configuration forbids.
@@ -85,7 +97,9 @@ impl Refusal {
         );
         let tag = view.txs.new_token();
         let settings = &view.config.protocol;
-        let agent = view.config.sip[0].addr;
+        let config = view.config;
+        let agent = config.sip[0].addr;
+        let came = view.txs.server(tx).and_then(|s| view.txs.local_addr(s.flow().local)).unwrap_or(agent);
         view.txs.respond(cx, tx, self.status, None, &tag, |mut w| {
             if self.status == 503 {
                 w.header_fmt("Retry-After", format_args!("{RETRY_AFTER_SECS}"));
@@ -98,7 +112,11 @@ impl Refusal {
             if let Some(option) = self.unsupported {
                 w.header("Unsupported", option);
             }
-            forward::end_own_response(w, settings);
+            forward::own_response(&mut w, settings);
+            match self.alternative {
+                Some(action) => alternative::finish(w, config, came, action, msg),
+                None => w.finish(),
+            }
         });
     }
 }
@@ -110,6 +128,8 @@ pub(super) struct Draft {
     pub(super) caller: Party,
     pub(super) callee: Party,
     pub(super) rules: Rules,
+    /// The caller, where it can be called back after an emergency call.
+    pub(super) stranger: Option<Stranger>,
 }
 
 impl Draft {
@@ -121,30 +141,24 @@ impl Draft {
         caller: Caller,
         flow: Flow,
     ) -> Result<Draft, Refusal> {
-        let target = Uri::parse(msg.request_uri()).map_or(Target::Unknown, |uri| view.subs.lookup(&uri));
-        let (calling, from) = calling_party(view, msg, caller, flow);
+        let uri = Uri::parse(msg.request_uri());
+        let target = uri.map_or(Target::Unknown, |uri| view.subs.lookup(&uri));
+        let service = emergency::service(view.subs, view.config, target);
+        if let Some(action) = service.and_then(|s| alternative::demanded(s, view.registrar, caller)) {
+            return Err(Refusal::alternative(action));
+        }
+        let (mut calling, from) = calling_party(view, msg, caller, flow);
         admit_anonymous(view, &calling)?;
-        let (mut kind, callee) = match target {
-            Target::Unknown => to_trunk(view, msg, &calling)?,
-            Target::User { user, impu } => {
-                let own = caller.binding.filter(|id| is_registered_at(view, *id, msg, flow));
-                let waiting = contacts(view, cx, user, impu, own, msg)?;
-                let called = &view.subs.user(user).impus[impu];
-                let privacy = if called.anonymous { Privacy::ALL } else { Privacy::default() };
-                let (user, impu_index, uri) = (Some(user), Some(impu), called.uri.clone());
-                (bridge(waiting), Party { user, impu_index, uri, privacy, ..Party::default() })
-            }
-            Target::Echo(number) => {
-                let uri = view.config.echo[number].uri.clone();
-                (echo(view, cx, msg, flow, number)?, Party { uri, ..Party::default() })
-            }
-        };
+        let stranger = service.and_then(|service| in_need::caller(view, msg, &mut calling, flow, service));
+        let (mut kind, callee) = called_party(view, cx, msg, (caller, flow), target, &calling)?;
+        let is_callback = in_need::is_callback(view, &kind);
         let called = match target {
             Target::Echo(number) => view.config.echo.get(number),
             _ => callee.impu(view.subs),
         };
         let plain = [calling.is_trunk, callee.is_trunk];
         let mut rules = Rules::of(&view.config.call, [from, called]).with_plain(plain);
+        (rules.is_emergency, rules.is_callback) = (service.is_some(), is_callback);
         if let (Target::Echo(_), Some(own)) = (target, called.and_then(|i| i.session_timer)) {
             // the caller's own comes first
             rules.timers[Side::Caller as usize] = from.and_then(|i| i.session_timer).unwrap_or(own);
@@ -167,7 +181,7 @@ impl Draft {
         let least = Timer::new(rules.timers[Side::Caller as usize]).refuses(&Ask::of(msg));
         match least {
             Some(secs) => Err(Refusal::session_too_short(secs)),
-            None => Ok(Draft { kind, caller: calling, callee, rules }),
+            None => Ok(Draft { kind, caller: calling, callee, rules, stranger }),
         }
     }
 
@@ -189,12 +203,46 @@ impl Draft {
             legs: SmallVec::new(),
             kind: self.kind,
             rules: self.rules,
+            stranger: self.stranger,
             accepted: SmallVec::new(),
             own: SmallVec::new(),
             next_own: 0,
             news: SmallVec::new(),
             alarm: Alarm::default(),
             idle_deadline: None,
+        }
+    }
+}
+
+/// Who is called, and how the call gets there.
+fn called_party(
+    view: &mut View<'_>,
+    cx: &mut Cx<'_>,
+    msg: &Message<'_>,
+    (caller, flow): (Caller, Flow),
+    target: Target,
+    calling: &Party,
+) -> Result<(Kind, Party), Refusal> {
+    match target {
+        Target::Unknown => match in_need::called_back(view, cx, msg, caller) {
+            Some((waiting, callee)) => Ok((bridge(waiting), callee)),
+            None => to_trunk(view, msg, calling),
+        },
+        Target::User { user, impu } => {
+            let own = caller.binding.filter(|id| is_registered_at(view, *id, msg, flow));
+            let is_service = caller.user.is_some_and(|id| emergency::is_answered_by(view.subs, id));
+            let waiting = match is_service {
+                true => in_need::contacts(view, cx, (user, impu), own, msg)?,
+                false => contacts(view, cx, user, impu, own, msg)?,
+            };
+            let called = &view.subs.user(user).impus[impu];
+            let privacy = if called.anonymous { Privacy::ALL } else { Privacy::default() };
+            let (user, impu_index, uri) = (Some(user), Some(impu), called.uri.clone());
+            Ok((bridge(waiting), Party { user, impu_index, uri, privacy, ..Party::default() }))
+        }
+        Target::Echo(number) => {
+            let uri = view.config.echo[number].uri.clone();
+            Ok((echo(view, cx, msg, flow, number)?, Party { uri, ..Party::default() }))
         }
     }
 }

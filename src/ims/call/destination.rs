@@ -3,6 +3,7 @@
 use super::session::{Party, Waiting};
 use crate::base::arena::Id;
 use crate::ims::core::View;
+use crate::ims::emergency::callback::{Recallable, Stranger};
 use crate::ims::registrar::binding::Binding;
 use crate::ims::trunk::Trunk;
 use crate::proto::cx::Cx;
@@ -16,6 +17,8 @@ pub(in crate::ims) enum Destination {
     Contact(Id<Binding>),
     /// The SIP trunk.
     Trunk,
+    /// Who has made an emergency call without registration.
+    Stranger(Id<Recallable>),
 }
 
 impl Destination {
@@ -23,7 +26,16 @@ impl Destination {
     pub(in crate::ims) fn contact(self) -> Option<Id<Binding>> {
         match self {
             Destination::Contact(id) => Some(id),
-            Destination::Trunk => None,
+            Destination::Trunk | Destination::Stranger(_) => None,
+        }
+    }
+
+    /// Whether it is a phone that has registered for emergency calls, or has made one without registration.
+    pub(in crate::ims) fn is_in_need(self, view: &View<'_>) -> bool {
+        match self {
+            Destination::Contact(id) => view.registrar.binding(id).is_some_and(|b| b.contact.sos),
+            Destination::Stranger(_) => true,
+            Destination::Trunk => false,
         }
     }
 
@@ -31,6 +43,7 @@ impl Destination {
     pub(in crate::ims) fn way<'v>(self, view: &View<'v>, cx: &Cx<'_>, callee: &'v Party) -> Option<Way<'v>> {
         match self {
             Destination::Contact(id) => view.registrar.binding(id).map(Way::to_contact),
+            Destination::Stranger(id) => view.callbacks.stranger(id).map(Way::to_stranger),
             Destination::Trunk => view.trunk.map(|trunk| {
                 let (flow, upgrade) = trunk.way(cx.now);
                 let (uri, route) = (callee.uri.as_bytes(), &[][..]);
@@ -60,6 +73,19 @@ pub(in crate::ims) struct Way<'a> {
 }
 
 impl<'a> Way<'a> {
+    /// The way to who has called without registration.
+    fn to_stranger(stranger: &'a Stranger) -> Way<'a> {
+        Way {
+            flow: stranger.route.flow,
+            upgrade: stranger.route.tcp_allowed.into(),
+            uri: &stranger.contact.uri,
+            route: &[],
+            is_mmtel: stranger.contact.mmtel,
+            imei: Some(&stranger.imei),
+            trunk: None,
+        }
+    }
+
     /// The way to a contact.
     fn to_contact(binding: &'a Binding) -> Way<'a> {
         Way {

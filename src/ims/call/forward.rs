@@ -150,10 +150,11 @@ pub fn own_request(w: &mut Writer<'_>, settings: &SipSettings) {
 }
 
 fn copy(w: &mut Writer<'_>, msg: &Message<'_>, with: &Additions<'_>, exempt: impl Fn(HeaderId) -> bool) {
-    for field in msg.fields().filter(|f| !with.rules.removes_header(with.to, f.id)) {
+    for field in msg.fields().filter(|f| !with.rules.removes_header(with.to, *f)) {
         let agent = with.settings.force_user_agent && is_agent(field.id)
             || with.has_own_rseq && field.id == HeaderId::RSeq;
-        let ours = (is_ours(field.id) || is_the_networks(field)) && !exempt(field.id)
+        let stays = !exempt(field.id) && !with.rules.shows_place(with.to, field);
+        let ours = (is_ours(field.id) || is_the_networks(field)) && stays
             || with.privacy.hides_from && tells_of_sender(field);
         if !agent && !ours {
             w.field(field.name, &[&with.privacy.shown(field)]);

@@ -21,6 +21,7 @@ mod fork;
 pub mod forward;
 mod held;
 mod history;
+mod in_need;
 mod ladder;
 pub mod limits;
 mod media;
@@ -66,6 +67,7 @@ use crate::base::timer::AlarmQueue;
 use crate::base::trace::Level;
 use crate::ims::core::View;
 use crate::ims::dispatch::Caller;
+use crate::ims::emergency::callback::Stranger;
 use crate::ims::event::Event;
 use crate::ims::gate;
 use crate::ims::owner::Owner;
@@ -101,6 +103,8 @@ pub struct Calls {
     /// Media sessions whose ports are being opened.
     opening: BTreeMap<u64, Id<Call>>,
     next_index: u32,
+    /// Callers of emergency calls that have ended.
+    recallable: VecDeque<Stranger>,
     watch: watch::Watch,
     /// What clients are to be told.
     news: VecDeque<Event>,
@@ -121,6 +125,7 @@ impl Calls {
             ended: VecDeque::new(),
             opening: BTreeMap::new(),
             next_index: INDEXES,
+            recallable: VecDeque::new(),
             watch: watch::Watch::default(),
             news: VecDeque::new(),
         }
@@ -375,6 +380,11 @@ impl Calls {
         self.calls.len() == self.ended.len() && self.calls.iter().all(|(_, c)| c.accepted.is_empty())
     }
 
+    /// Who has made an emergency call that has ended, and can be called back.
+    pub fn pop_recallable(&mut self) -> Option<Stranger> {
+        self.recallable.pop_front()
+    }
+
     /// How many calls there are, those that ended a short while ago among them.
     pub fn len(&self) -> usize {
         self.calls.len()
@@ -418,6 +428,7 @@ impl Calls {
         bearers::settle(call, view);
         if was_running && call.ended.is_some() {
             self.ended.push_back(id);
+            self.recallable.extend(call.stranger.take());
         }
         match call.agent() {
             Some(agent) => self.opening.extend(agent.streams.opening().map(|session| (session, id))),

@@ -8,6 +8,7 @@ use super::session::{ClientId, Party};
 use super::tag::Side;
 use super::timer::Terms;
 use crate::config::model::{Config, Impu};
+use crate::ims::emergency::callback::PRIORITY;
 use crate::ims::identity::{self, Speaker};
 use crate::ims::owner::Owner;
 use crate::ims::subscriber::Subscribers;
@@ -89,6 +90,9 @@ impl Opening<'_> {
             let far = (!self.rules.is_plain(Side::Callee)).then_some(msg);
             forward::contact(&mut w, local, way.flow.transport, far);
         }
+        if self.rules.is_callback {
+            w.header("Priority", PRIORITY);
+        }
         let with = Additions {
             settings: &self.config.protocol,
             charging: way.trunk.map(|_| Charging {
@@ -147,7 +151,7 @@ impl Opening<'_> {
                 identity::asserted(self.subs, speaker, msg)
             }
             None if self.caller.is_trunk => trunk::asserted(msg),
-            None => SmallVec::new(),
+            None => self.caller.equipment.iter().map(|uri| format!("<{uri}>")).collect(),
         }
     }
 

@@ -4,8 +4,9 @@
 use super::agent::Allowed;
 use super::tag::Side;
 use crate::config::model::{CallSettings, Impu, Precondition, SessionTimer};
+use crate::ims::emergency::callback::PRIORITY;
 use crate::wire::sdp::{Direction, Sdp};
-use crate::wire::sip::{HeaderId, Message};
+use crate::wire::sip::{Field, HeaderId, Message};
 
 /// The rules of one call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +27,10 @@ pub struct Rules {
     pub plain: [bool; 2],
     /// `session_expires`: the session timer, by side.
     pub timers: [SessionTimer; 2],
+    /// It is an emergency call.
+    pub is_emergency: bool,
+    /// It is the callback to who has made one.
+    pub is_callback: bool,
 }
 
 impl Default for Rules {
@@ -40,6 +45,8 @@ impl Default for Rules {
             media: Allowed::ALL,
             plain: [false; 2],
             timers: [SessionTimer::default(); 2],
+            is_emergency: false,
+            is_callback: false,
         }
     }
 }
@@ -57,9 +64,9 @@ impl Rules {
             precondition: impus.map(|i| i.and_then(|i| i.precondition).unwrap_or(settings.precondition)),
             held_start: settings.allow_held_invite,
             media: Allowed { audio: all(|i| i.audio), video: all(|i| i.video), text: all(|i| i.text) },
-            plain: [false; 2],
             // features of one's own side: the caller's for what it starts, the callee's for what reaches it
             timers: impus.map(|i| i.and_then(|i| i.session_timer).unwrap_or(settings.session_timer)),
+            ..Rules::default()
         }
     }
 
@@ -91,8 +98,22 @@ impl Rules {
     }
 
     /// Whether a header is taken out of what passes to a side.
-    pub fn removes_header(&self, to: Side, id: HeaderId) -> bool {
-        (!self.early_media && id == HeaderId::PEarlyMedia) || (self.is_plain(to) && is_of_ims(id))
+    pub fn removes_header(&self, to: Side, field: Field<'_>) -> bool {
+        match field.id {
+            HeaderId::PEarlyMedia if !self.early_media => true,
+            // RFC 7090 6: a mark that whoever sets it is not trusted with goes; the one that is right is ours
+            HeaderId::Priority if self.is_callback => true,
+            HeaderId::Priority if field.value.eq_ignore_ascii_case(PRIORITY.as_bytes()) => true,
+            id => self.is_plain(to) && is_of_ims(id),
+        }
+    }
+
+    /// Whether what the network keeps to itself goes to a side all the same: who answers an emergency call is told where the
+    /// caller is (TS 24.229 5.11.2).
+    pub fn shows_place(&self, to: Side, field: Field<'_>) -> bool {
+        let is_place = field.id == HeaderId::PAccessNetworkInfo
+            || field.name.eq_ignore_ascii_case(b"Cellular-Network-Info");
+        self.is_emergency && to == Side::Callee && is_place
     }
 
     /// An option tag that the INVITE requires and the caller may not have: 420 (RFC 3261 8.2.2.3).

@@ -25,6 +25,7 @@ use crate::base::timer::Alarm;
 use crate::base::trace::Subject;
 use crate::config::model::Impu;
 use crate::ims::core::View;
+use crate::ims::emergency::callback::Stranger;
 use crate::ims::event::Event;
 use crate::ims::owner::Owner;
 use crate::ims::registrar::binding::Binding;
@@ -85,6 +86,8 @@ pub struct Call {
     pub(super) history: History,
     pub(super) legs: SmallVec<[Leg; 1]>,
     pub(super) kind: Kind,
+    /// The caller of an emergency call who can be called back after it.
+    pub(super) stranger: Option<Stranger>,
     /// 2xx to INVITEs that wait for their ACK.
     pub(super) accepted: SmallVec<[Accepted; 1]>,
     /// Requests of our own that wait for their answers.
@@ -123,6 +126,8 @@ pub(in crate::ims) struct Party {
     pub(in crate::ims) is_trunk: bool,
     /// What it wants hidden from the other party.
     pub(in crate::ims) privacy: Privacy,
+    /// The identity that is made from its IMEI, for who has no other and can be called back.
+    pub(in crate::ims) equipment: Option<String>,
 }
 
 impl Party {

@@ -109,6 +109,7 @@ mod tests {
     use crate::base::time::{Duration, UnixTime};
     use crate::base::trace::Silent;
     use crate::config::model::{Config, Impu, SipSocket, User};
+    use crate::ims::emergency::callback::Callbacks;
     use crate::ims::policy::Policy;
     use crate::ims::registrar::Registrar;
     use crate::ims::security::{Ability, Security};
@@ -179,6 +180,7 @@ mod tests {
                 security: &security,
                 trunk: None,
                 policy: &mut policy,
+                callbacks: &Callbacks::default(),
                 txs,
                 subs: &subs,
                 registrar: &registrar,

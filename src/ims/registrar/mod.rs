@@ -20,6 +20,7 @@ use crate::ims::security::SetId;
 use crate::ims::subscriber::{Subscribers, UserId};
 use crate::proto::flow::{ConnId, Flow, Transport};
 use crate::wire::identities::same_imei;
+use crate::wire::sip::text::lossy;
 use crate::wire::sip::{HeaderId, Message, NameAddr};
 pub use binding::Binding;
 use binding::{Contact, Origin};
@@ -168,6 +169,25 @@ impl Registrar {
         found.into_iter().map(|(_, id)| id).collect()
     }
 
+    /// The contacts to try for a callback to the user after an emergency call: its emergency registrations, newest first.
+    pub fn emergency_targets(&self, user: UserId, now: Instant) -> SmallVec<[Id<Binding>; 4]> {
+        let own = self.of_user(user).filter(|(_, b)| b.expires_at > now && b.contact.sos);
+        let mut found: SmallVec<[_; 4]> = own.map(|(id, b)| (b.origin.at, id)).collect();
+        found.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
+        found.into_iter().map(|(_, id)| id).collect()
+    }
+
+    /// The emergency registration that a phone has beside this one, reached the same way: a request that comes from there may be
+    /// of either.
+    pub fn emergency_of(&self, id: Id<Binding>) -> Option<Id<Binding>> {
+        let binding = self.bindings.get(id)?;
+        let is_beside = |b: &Binding| {
+            let same_way = b.flow.remote == binding.flow.remote || b.origin.source == binding.origin.source;
+            b.contact.sos && b.set == binding.set && same_way
+        };
+        self.of_user(binding.user).find(|(_, b)| is_beside(b)).map(|(id, _)| id)
+    }
+
     /// Who sent this request in clear: the user whose registration it comes from, unless that is protected by IPsec.
     ///
     /// The address tells; where several users share it, the identity in P-Preferred-Identity or From tells them apart.
@@ -213,11 +233,13 @@ impl Registrar {
     }
 
     /// The user's binding behind these security associations, or behind newer ones of the same phone: what is under way when a
-    /// set is renewed still comes through the old one.
+    /// set is renewed still comes through the old one. An emergency registration has its own.
     pub fn behind(&self, user: UserId, set: SetId, ue: IpAddr) -> Option<Id<Binding>> {
         let protected = || self.of_user(user).filter(|(_, b)| b.set.is_some());
         let exact = protected().find(|(_, b)| b.set == Some(set));
-        exact.or_else(|| protected().find(|(_, b)| b.flow.remote.ip() == ue)).map(|(id, _)| id)
+        let there =
+            || protected().filter(|(_, b)| b.flow.remote.ip() == ue).min_by_key(|(_, b)| b.contact.sos);
+        exact.or_else(there).map(|(id, _)| id)
     }
 
     /// The user's binding that `contact` replaces or refreshes.
@@ -307,8 +329,8 @@ impl Registrar {
         self.link(id);
     }
 
-    /// The bindings that an operator means: the one whose contact is `uri`, or all of the user whose identity it is. The error
-    /// says in words that there are none.
+    /// The bindings that an operator means: the one whose contact is `uri`, or all of the user whose identity it is but for those for
+    /// emergency calls, which the network does not end with the others (TS 24.229 5.4.8.4). The error says in words that there are none.
     pub fn named(&self, subscribers: &Subscribers, uri: &str) -> Result<Vec<Id<Binding>>, String> {
         let has_uri = self.iter().filter(|(_, b)| b.contact.has_uri(uri.as_bytes()));
         let ids: Vec<Id<Binding>> = has_uri.map(|(id, _)| id).collect();
@@ -316,11 +338,16 @@ impl Registrar {
             return Ok(ids);
         }
         let user = subscribers.by_name(uri).ok_or_else(|| format!("no contact and no user is {uri}"))?;
-        let ids: Vec<Id<Binding>> = self.of_user(user).map(|(id, _)| id).collect();
-        if ids.is_empty() {
-            Err(format!("{} is not registered", subscribers.user(user).impi))
-        } else {
-            Ok(ids)
+        let normal = self.of_user(user).filter(|(_, b)| !b.contact.sos);
+        let ids: Vec<Id<Binding>> = normal.map(|(id, _)| id).collect();
+        match self.of_user(user).next() {
+            _ if !ids.is_empty() => Ok(ids),
+            None => Err(format!("{} is not registered", subscribers.user(user).impi)),
+            Some((_, binding)) => Err(format!(
+                "{} is registered for emergency calls only; name the contact to end that: {}",
+                subscribers.user(user).impi,
+                lossy(&binding.contact.uri)
+            )),
         }
     }
 

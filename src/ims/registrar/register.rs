@@ -149,7 +149,8 @@ impl Plan {
         Ok(plan)
     }
 
-    /// `Contact: *`. A phone that shares its SIM with others takes away what it registered itself.
+    /// `Contact: *`. A phone that shares its SIM with others takes away what it registered itself; an emergency registration runs
+    /// its time (TS 24.229 5.1.6.6).
     fn remove_all(
         registrar: &Registrar,
         circumstances: Circumstances<'_>,
@@ -159,7 +160,7 @@ impl Plan {
         let source = came.arrival.flow.remote;
         let call_id = message.call_id().unwrap_or_default();
         let mut plan = Plan::default();
-        for (id, binding) in registrar.of_user(user) {
+        for (id, binding) in registrar.of_user(user).filter(|(_, b)| !b.contact.sos) {
             let own = *binding.origin.call_id == *call_id || binding.origin.source == source;
             if own || !shared {
                 in_order(binding, message)?;

@@ -78,7 +78,7 @@ impl Granted<'_> {
         if path.starts_with('<') {
             w.header("Path", path);
         } else {
-            w.header_fmt("Path", format_args!("<{path}{}>", if path.contains(";lr") { "" } else { ";lr" }));
+            w.header_fmt("Path", format_args!("<{}>", own_path(self.config, self.local)));
         }
     }
 
@@ -89,6 +89,20 @@ impl Granted<'_> {
         !shared
             || request.call_id() == Some(&binding.origin.call_id)
             || asking() == binding.contact.instance.as_deref()
+    }
+}
+
+/// The URI that a phone which has registered knows us by from Path, or without one from Service-Route: the last of the values that
+/// `path` has. `local` is where the phone sees us.
+pub fn own_path(config: &Config, local: SocketAddr) -> String {
+    let path = config.registration.path.as_str();
+    if let Some((_, last)) = path.rsplit_once('<') {
+        return last.split('>').next().unwrap_or_default().to_owned();
+    }
+    match path {
+        "" => format!("sip:orig@{local};lr"),
+        path if path.contains(";lr") => path.to_owned(),
+        path => format!("{path};lr"),
     }
 }
 

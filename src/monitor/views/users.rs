@@ -74,7 +74,7 @@ fn facts(binding: &Value) -> String {
     if let Some(q) = binding["q"].as_f64().filter(|q| *q != 1.0) {
         facts.push(format!("q {q}"));
     }
-    for (member, name) in [("video", "video"), ("smsip", "SMS")] {
+    for (member, name) in [("sos", "for emergency calls"), ("video", "video"), ("smsip", "SMS")] {
         if binding[member] == true {
             facts.push(name.to_owned());
         }
@@ -98,7 +98,7 @@ mod tests {
                 "impu": ["sip:alice@ims.example.org", "tel:600"],
                 "bindings": [{
                     "uri": "sip:alice@192.0.2.1:5060\u{1b}[2J", "id": 1, "q": 0.5, "video": true, "smsip": true,
-                    "imei": "35-209900-176148-1", "expires": 3552, "transport": "UDP", "remote": "192.0.2.1:5060",
+                    "sos": true, "imei": "35-209900-176148-1", "expires": 3552, "transport": "UDP", "remote": "192.0.2.1:5060",
                     "auth": "AKAv1-MD5", "user_agent": "Phone/1",
                 }],
                 "dialogs": [{ "remote": "bob@ims.example.org", "index": 4 }],
@@ -118,7 +118,7 @@ mod tests {
              \x20 IMPU     sip:alice@ims.example.org, tel:600\n\
              \x20 Binding  sip:alice@192.0.2.1:5060?[2J\n\
              \x20          UDP 192.0.2.1:5060 | expires in 59 min 12 s | AKAv1-MD5 | IMEI 35-209900-176148-1 | q 0.5 \
-             | video | SMS | Phone/1\n\
+             | for emergency calls | video | SMS | Phone/1\n\
              \x20 Dialog   4 with bob@ims.example.org\n\
              bob@ims.example.org    not registered\n\
              \x20 Error    2020-12-16 04:31:07 wrong password\n\

@@ -109,6 +109,15 @@ impl<'a> Uri<'a> {
         }
     }
 
+    /// Whether it is `urn:service:sos` or one of its sub-services (RFC 5031 4.2; labels have no case).
+    pub fn is_sos(&self) -> bool {
+        const SOS: &[u8] = b"service:sos";
+        let (head, rest) = self.user.split_at(SOS.len().min(self.user.len()));
+        self.scheme == Scheme::Urn
+            && head.eq_ignore_ascii_case(SOS)
+            && rest.first().is_none_or(|&octet| octet == b'.')
+    }
+
     /// 5061 for sips, else 5060 (RFC 3261 19.1.2).
     pub fn default_port(&self) -> u16 {
         if self.scheme == Scheme::Sips { 5061 } else { 5060 }
@@ -223,6 +232,21 @@ mod tests {
         let u = Uri::parse(b"urn:service:sos;phone-context=a.b@a.b;user=phone").unwrap();
         assert_eq!((u.user, u.params.get("user")), (&b"service:sos"[..], Some(&b"phone"[..])));
         assert_eq!(Uri::parse(b"tel:hello"), None);
+    }
+
+    #[test]
+    fn services_of_emergency() {
+        for (text, is_sos) in [
+            ("urn:service:sos", true),
+            ("URN:Service:SOS.ecall.automatic", true),
+            ("urn:service:sos;phone-context=a.b@a.b;user=phone", true),
+            ("urn:service:sosta", false),
+            ("urn:service:counseling", false),
+            ("urn:x", false),
+            ("sip:service:sos@h", false),
+        ] {
+            assert_eq!(Uri::parse(text.as_bytes()).map(|uri| uri.is_sos()), Some(is_sos), "{text}");
+        }
     }
 
     #[test]

@@ -156,7 +156,7 @@ pub(in crate::ims::call) fn draft(
         duration: order.duration,
         ends_at: None,
     };
-    Ok(Draft { kind: Kind::Mt(Box::new(mt)), caller, callee, rules })
+    Ok(Draft { kind: Kind::Mt(Box::new(mt)), caller, callee, rules, stranger: None })
 }
 
 /// Who calls: a user of ours, whose identity is asserted; an echo number, or anybody else, whose is not; or we.

@@ -8,6 +8,7 @@ mod chaos;
 mod crossing;
 mod echo;
 mod echo_control;
+mod emergency;
 mod faults;
 mod flows;
 mod forks;
