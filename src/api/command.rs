@@ -195,9 +195,9 @@ pub const COMMANDS: &[Command] = &[
             flag("sos"),
         ],
         help: "Calls a user, and sends back what is heard",
-        details: "The callee is a private or public identity, or a contact as the command users shows it. The media offered are \
-                  those of sdp_file (- for none), else those of the property mt_call_sdp_file, the user's or the global one, \
-                  else voice. The caller is an identity; one of a user of ours is asserted.\n\
+        details: "The callee is a private or public identity, or a contact as the command users shows it, or the IMEI of a \
+                  phone that can be called back after an emergency call. The media offered are those of sdp_file (- for none), \
+                  else those of the property mt_call_sdp_file, the user's or the global one, else voice. The caller is an identity; one of a user of ours is asserted.\n\
                   \x20 --duration, -d N    hang up N seconds after the answer\n\
                   \x20 --sos, -s           to the phone's emergency registration\n\
                   The answer has the dialog's index and its session id.",

@@ -151,7 +151,7 @@ impl Draft {
         admit_anonymous(view, &calling)?;
         let stranger = service.and_then(|service| in_need::caller(view, msg, &mut calling, flow, service));
         let (mut kind, callee) = called_party(view, cx, msg, (caller, flow), target, &calling)?;
-        let is_callback = in_need::is_callback(view, &kind);
+        let is_callback = matches!(&kind, Kind::Bridge(b) if in_need::is_callback(view, &b.waiting));
         let called = match target {
             Target::Echo(number) => view.config.echo.get(number),
             _ => callee.impu(view.subs),

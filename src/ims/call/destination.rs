@@ -30,6 +30,15 @@ impl Destination {
         }
     }
 
+    /// The flow to the phone, where it is one and is still there.
+    pub(in crate::ims) fn phone(self, view: &View<'_>) -> Option<Flow> {
+        match self {
+            Destination::Contact(id) => Some(view.registrar.binding(id)?.flow),
+            Destination::Stranger(id) => Some(view.callbacks.stranger(id)?.route.flow),
+            Destination::Trunk => None,
+        }
+    }
+
     /// Whether it is a phone that has registered for emergency calls, or has made one without registration.
     pub(in crate::ims) fn is_in_need(self, view: &View<'_>) -> bool {
         match self {

@@ -4,7 +4,7 @@ use super::admit::{Refusal, contacts as normal_contacts};
 use super::destination::Destination;
 use super::forward::Privacy;
 use super::limits::MAX_FORKS;
-use super::session::{Kind, Party, Waiting};
+use super::session::{Party, Waiting};
 use crate::base::arena::Id;
 use crate::config::model::Impu;
 use crate::ims::core::View;
@@ -45,29 +45,31 @@ pub(super) fn caller(
 
 /// A callback to who has made an emergency call without registration: where it goes, and to whom. None when it is none, or
 /// comes from somebody who is not known either.
-pub(in crate::ims) fn called_back(
+pub(super) fn called_back(
     view: &View<'_>,
     cx: &Cx<'_>,
     msg: &Message<'_>,
     caller: Caller,
 ) -> Option<(Waiting, Party)> {
     let uri = Uri::parse(msg.request_uri()).filter(|_| caller.user.is_some() || caller.is_trunk)?;
-    let id = view.callbacks.find(&uri, cx.now)?;
+    stranger(view, cx, &uri)
+}
+
+/// Who has made an emergency call without registration, by the IMEI in a URI.
+pub(super) fn stranger(view: &View<'_>, cx: &Cx<'_>, uri: &Uri<'_>) -> Option<(Waiting, Party)> {
+    let id = view.callbacks.find(uri, cx.now)?;
     let uri = view.callbacks.stranger(id)?.identity(view.config);
     Some((Waiting::from_iter([(Destination::Stranger(id), DEFAULT_Q)]), Party { uri, ..Party::default() }))
 }
 
-/// Whether a call is a callback to who has made an emergency call.
-pub(super) fn is_callback(view: &View<'_>, kind: &Kind) -> bool {
-    match kind {
-        Kind::Bridge(bridge) => bridge.waiting.iter().any(|(to, _)| to.is_in_need(view)),
-        Kind::Echo(_) | Kind::Mt(_) => false,
-    }
+/// Whether a call to these destinations is a callback to who has made an emergency call.
+pub(super) fn is_callback(view: &View<'_>, waiting: &Waiting) -> bool {
+    waiting.iter().any(|(to, _)| to.is_in_need(view))
 }
 
 /// The contacts to try for a callback to a user: those that have registered for emergency calls, then the others (TS 24.229
 /// 5.4.3.3).
-pub(in crate::ims) fn contacts(
+pub(super) fn contacts(
     view: &View<'_>,
     cx: &Cx<'_>,
     (user, impu): (UserId, usize),

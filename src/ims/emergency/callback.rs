@@ -111,3 +111,75 @@ fn imei_in(uri: &Uri<'_>) -> Option<ArrayString<16>> {
         .then(|| digits().map(|o| char::from(*o)).collect::<String>())
         .and_then(|d| ArrayString::from(&d).ok())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proto::flow::LocalId;
+    use crate::wire::sip::Index;
+
+    fn stranger(contact: &str, from: &str) -> Option<Stranger> {
+        let text =
+            format!("INVITE urn:service:sos SIP/2.0\r\nFrom: {from};tag=1\r\nContact: {contact}\r\n\r\n");
+        let mut index = Index::new();
+        let msg = Message::parse(text.as_bytes(), &mut index).expect("a message");
+        let flow = Flow::udp(LocalId(0), "192.0.2.9:5060".parse().expect("an address"));
+        Stranger::of(&msg, flow, Duration::from_secs(60))
+    }
+
+    fn of_imei(imei: &str) -> Stranger {
+        let contact = format!("<sip:anonymous@192.0.2.9>;+sip.instance=\"<urn:gsma:imei:{imei}>\"");
+        stranger(&contact, "<sip:anonymous@anonymous.invalid>").expect("it says its IMEI")
+    }
+
+    fn find(callbacks: &Callbacks, uri: &str, secs: u64) -> bool {
+        let now = Instant::ZERO + Duration::from_secs(secs);
+        callbacks.find(&Uri::parse(uri.as_bytes()).expect("a URI"), now).is_some()
+    }
+
+    #[test]
+    fn a_phone_is_known_by_the_imei_in_contact_or_from() {
+        let nobody = "<sip:anonymous@anonymous.invalid>";
+        let instance = "<sip:a@192.0.2.9>;+sip.instance=\"<urn:gsma:imei:35693803-564380-0>\"";
+        let of = |contact: &str, from: &str| stranger(contact, from).map(|s| s.imei.to_string());
+        assert_eq!(of(instance, nobody).as_deref(), Some("356938035643800"));
+        assert_eq!(of("<sip:a@192.0.2.9>", "<sip:35693803-564380-0@h>").as_deref(), Some("356938035643800"));
+        assert_eq!(
+            of("<sip:a@192.0.2.9>", "<urn:gsma:imei:35693803-564380-0>").as_deref(),
+            Some("356938035643800")
+        );
+        for from in [nobody, "<sip:112@h>", "<tel:+35693803564380>", "<urn:service:sos>"] {
+            assert_eq!(of("<sip:a@192.0.2.9>;+sip.instance=\"<urn:uuid:1>\"", from), None, "{from}");
+        }
+    }
+
+    #[test]
+    fn a_phone_is_called_back_for_a_while_after_its_last_call() {
+        let mut callbacks = Callbacks::default();
+        let at = |secs| Instant::ZERO + Duration::from_secs(secs);
+        callbacks.open(at(0), of_imei("35693803-564380-0"));
+        for uri in ["sip:356938035643800@h", "tel:35693803564380", "urn:gsma:imei:35693803-564380-0"] {
+            assert!(find(&callbacks, uri, 59), "{uri}");
+            assert!(!find(&callbacks, uri, 60), "{uri}");
+        }
+        assert!(!find(&callbacks, "sip:356938035643900@h", 1) && !find(&callbacks, "sip:3569@h", 1));
+        callbacks.open(at(30), of_imei("35693803-564380-0"));
+        assert!(find(&callbacks, "sip:356938035643800@h", 89));
+        assert_eq!(callbacks.strangers.len(), 1);
+    }
+
+    #[test]
+    fn of_more_than_there_may_be_the_first_is_forgotten() {
+        let mut callbacks = Callbacks::default();
+        let imei = |n: usize| format!("35693803-{n:06}-0");
+        for n in 0..=MAX_CALLBACKS {
+            callbacks.open(Instant::ZERO + Duration::from_millis(n as u64), of_imei(&imei(n)));
+        }
+        assert_eq!(callbacks.strangers.len(), MAX_CALLBACKS);
+        let known = |n: usize| find(&callbacks, &format!("urn:gsma:imei:{}", imei(n)), 1);
+        assert!(!known(0) && known(1) && known(MAX_CALLBACKS));
+        // those whose time is over go when room is looked for
+        callbacks.open(Instant::ZERO + Duration::from_secs(100), of_imei(&imei(0)));
+        assert_eq!(callbacks.strangers.len(), 1);
+    }
+}

@@ -6,6 +6,7 @@ mod auth_limit;
 mod auth_qop;
 mod auth_sim;
 mod dispatch;
+mod emergency;
 mod hostile;
 mod ipsec;
 mod ipsec_hostile;

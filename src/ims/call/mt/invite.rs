@@ -14,6 +14,7 @@ use crate::ims::call::setup::new_tag;
 use crate::ims::call::tag::Side;
 use crate::ims::call::timer::Terms;
 use crate::ims::core::View;
+use crate::ims::emergency::callback::PRIORITY;
 use crate::ims::identity;
 use crate::ims::registrar::binding::MMTEL;
 use crate::proto::cx::Cx;
@@ -137,6 +138,9 @@ fn write(
         w.header("Supported", supported.join(", "));
     }
     invite.terms.write_all(&mut w);
+    if call.rules.is_callback {
+        w.header("Priority", PRIORITY);
+    }
     for identity in &mt.caller.asserted {
         w.header("P-Asserted-Identity", identity);
     }

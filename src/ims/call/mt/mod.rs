@@ -129,8 +129,7 @@ fn start_group(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>) -> bool {
 
 /// The SIP socket whose media address suits a contact.
 fn media_local(view: &View<'_>, to: Destination) -> Option<LocalId> {
-    let binding = view.registrar.binding(to.contact()?)?;
-    Some(view.security.locals().clear_of(binding.flow.local))
+    Some(view.security.locals().clear_of(to.phone(view)?.local))
 }
 
 /// No streams yet, for phones behind a SIP socket of ours.

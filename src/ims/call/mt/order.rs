@@ -8,6 +8,7 @@ use crate::ims::call::admit::{Draft, contacts_for};
 use crate::ims::call::agent::Agent;
 use crate::ims::call::destination::Destination;
 use crate::ims::call::forward::Privacy;
+use crate::ims::call::in_need;
 use crate::ims::call::preferences::Preferences;
 use crate::ims::call::rules::Rules;
 use crate::ims::call::session::{Kind, Party, Waiting};
@@ -79,6 +80,9 @@ pub(in crate::ims::call) fn read(view: &View<'_>, cx: &Cx<'_>, order: &Order) ->
         let user = view.subs.by_impi(name.as_bytes())?;
         Some((user, identity::default_impu(view.subs.user(user)).unwrap_or(0)))
     };
+    if let Some(found) = stranger(view, cx, &order.callee) {
+        return Ok(found);
+    }
     let (user, impu) = match &order.callee {
         Callee::Contact(uri) => return contact(uri).ok_or_else(|| format!("no contact is {uri}")),
         Callee::Impu(name) => public(name).ok_or_else(|| format!("no user has the identity {name}"))?,
@@ -100,6 +104,16 @@ pub(in crate::ims::call) fn read(view: &View<'_>, cx: &Cx<'_>, order: &Order) ->
     Ok(Found { callee: party(view, user, impu), waiting })
 }
 
+/// Who has made an emergency call without registration, when no user has the identity (manual 5.2.1 `anonymous_callback`).
+fn stranger(view: &View<'_>, cx: &Cx<'_>, callee: &Callee) -> Option<Found> {
+    let (Callee::Impu(name) | Callee::Any(name)) = callee else { return None };
+    if public_identity(view, name).is_some() {
+        return None;
+    }
+    let named = |uri: &String| in_need::stranger(view, cx, &Uri::parse(uri.as_bytes())?);
+    spellings(name).iter().find_map(named).map(|(waiting, callee)| Found { callee, waiting })
+}
+
 /// The contact is called, and no other of its user's.
 fn of_contact(view: &View<'_>, id: Id<Binding>, binding: &Binding) -> Found {
     let callee = party(view, binding.user, binding.origin.impu);
@@ -113,8 +127,8 @@ fn party(view: &View<'_>, user: UserId, impu: usize) -> Party {
 
 /// The contacts of the user's emergency registrations (TS 24.229 5.1.6).
 fn emergency_contacts(view: &View<'_>, cx: &Cx<'_>, user: UserId) -> Result<Waiting, String> {
-    let of_user = view.registrar.of_user(user).filter(|(_, b)| b.contact.sos && b.expires_at > cx.now);
-    let found: Waiting = of_user.map(|(id, b)| (Destination::Contact(id), b.contact.q)).collect();
+    let found = view.registrar.emergency_targets(user, cx.now);
+    let found: Waiting = found.into_iter().map(|id| (Destination::Contact(id), DEFAULT_Q)).collect();
     if found.is_empty() { Err("the callee has no emergency registration".to_owned()) } else { Ok(found) }
 }
 
@@ -142,7 +156,7 @@ pub(in crate::ims::call) fn draft(
     let (calling, caller, calling_impu) = caller(view, order.caller.as_deref(), domain)?;
     let files = [user.and_then(|u| u.mt_call_sdp.clone()), view.config.call.mt_call_sdp.clone()];
     let media = order.media.or_else(|| files.into_iter().flatten().next());
-    let rules = Rules::of(&view.config.call, [calling_impu, callee.impu(view.subs)]);
+    let mut rules = Rules::of(&view.config.call, [calling_impu, callee.impu(view.subs)]);
     let local = waiting.iter().find_map(|(to, _)| super::media_local(view, *to)).unwrap_or(LocalId(0));
     let mt = Mt {
         agent: Agent::new((0, Side::Callee), streams(view, cx, local)),
@@ -156,6 +170,7 @@ pub(in crate::ims::call) fn draft(
         duration: order.duration,
         ends_at: None,
     };
+    rules.is_callback = in_need::is_callback(view, &mt.waiting);
     Ok(Draft { kind: Kind::Mt(Box::new(mt)), caller, callee, rules, stranger: None })
 }
 

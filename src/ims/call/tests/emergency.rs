@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::config::model::Emergency;
+use crate::ims::call::{Callee, Order};
 
 /// A phone without a SIM.
 const STRANGER: Phone = Phone { addr: "192.0.2.9:5060", user: "anonymous" };
@@ -340,6 +341,34 @@ fn nobody_is_called_back_by_what_is_somebodys_identity_or_by_strangers() {
     w.send(STRANGER, &text);
     let rings = w.find(BOB, "INVITE").unwrap();
     assert_eq!(header(&rings, HeaderId::PAssertedIdentity), "", "it is Alice's");
+}
+
+#[test]
+fn the_network_calls_back_after_a_call_to_the_echo() {
+    let mut w = World::with(|c| c.echo.push(sos(|s| s.anonymous_callback = Duration::from_secs(60))));
+    let order = |callee: &str| {
+        let callee = Callee::Any(callee.to_owned());
+        Order { callee, caller: None, media: None, duration: None, sos: false }
+    };
+    let make = |w: &mut World, callee: &str| w.input(|core, cx| core.call(cx, order(callee)));
+    let (mut side, text) = invite(&mut w, "urn:service:sos", "", SDP);
+    w.send(STRANGER, &text);
+    w.expect(STRANGER, "SIP/2.0 100");
+    side.learn(&w.expect(STRANGER, "SIP/2.0 200"));
+    w.ack(&side, 1, "");
+    assert!(make(&mut w, "356938035643800").is_err(), "it is in a call");
+    w.request(&mut side, "BYE", "", "");
+    w.expect(STRANGER, "SIP/2.0 200");
+    for callee in ["356938035643800", "urn:gsma:imei:35693803-564380-0", "sip:356938035643809@198.51.100.1"] {
+        make(&mut w, callee).unwrap_or_else(|why| panic!("{callee}: {why}"));
+        let rings = w.expect(STRANGER, "INVITE sip:anonymous@192.0.2.9:5060;sos");
+        assert_eq!(header(&rings, HeaderId::Priority), "psap-callback");
+        w.answer(STRANGER, &rings, 486, "", "");
+        w.expect(STRANGER, "ACK");
+    }
+    w.pass(Duration::from_secs(61));
+    assert!(make(&mut w, "356938035643800").is_err(), "too late");
+    w.quiet();
 }
 
 /// The INVITE of a handset, with a location whose boundary and name are not those that it says.

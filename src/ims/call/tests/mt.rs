@@ -135,7 +135,8 @@ fn a_callee_is_named_in_any_way_and_who_is_not_there_is_told() {
     );
     w.register(Phone { addr: "192.0.2.9:5060", user: "bob" }, ";sos");
     make(&mut w, Order { sos: true, ..order("bob") }).unwrap();
-    w.expect(Phone { addr: "192.0.2.9:5060", user: "bob" }, "INVITE");
+    let rings = w.expect(Phone { addr: "192.0.2.9:5060", user: "bob" }, "INVITE");
+    assert_eq!(header(&rings, HeaderId::Priority), "psap-callback");
     w.drop_all();
     w.quiet();
 }
