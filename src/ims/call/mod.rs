@@ -38,6 +38,7 @@ mod reinvite;
 mod release;
 mod reliable;
 mod rules;
+mod sameness;
 mod session;
 mod setup;
 pub mod state;

@@ -8,12 +8,11 @@ use super::anchor::Anchor;
 use super::media::description;
 use super::preconditions::{self, Mode};
 use super::rules::Rules;
+use super::sameness::{adds_nothing, without_origin};
 use super::tag::Side;
 use crate::proto::media::table::MediaTable;
 use crate::proto::outbox::Outbox;
 use crate::wire::sdp::edit::{Edit, MediaEdit};
-use crate::wire::sdp::precondition::QosLine;
-use crate::wire::sdp::session::Line;
 use crate::wire::sdp::{Direction, Media, MediaKind, Sdp};
 use crate::wire::sip::{Message, Method};
 use std::sync::Arc;
@@ -143,14 +142,11 @@ impl Passage {
         let came = description(msg)?;
         let offer = Sdp::parse(came).ok()?;
         let other = self.said[from.other() as usize].clone()?;
-        let is_ours = self.mode == Mode::Only(from)
-            && same_streams(&offer, &self.said(from)?, early)
-            && offer.medias().count() == Sdp::parse(&other).ok()?.medias().count();
-        if !is_ours {
+        let answer = Sdp::parse(&other).ok()?;
+        if self.mode != Mode::Only(from) || !adds_nothing(&offer, &self.said(from)?, &answer, early) {
             return None;
         }
         self.said[from as usize] = Some(Arc::from(came));
-        let answer = Sdp::parse(&other).ok()?;
         let edit = self.edit(rules, from.other(), &answer, false);
         let told = self.apply(edit, &answer, from);
         self.told[from as usize] = Some(Arc::from(&told[..]));
@@ -162,7 +158,8 @@ impl Passage {
         let said = self.said[Side::Caller as usize].clone()?;
         let said = Sdp::parse(&said).ok()?;
         let is_due = self.mode == Mode::Only(Side::Caller) && !preconditions::waits(&said);
-        if !is_due || same_streams(&said, &self.told(Side::Callee)?, false) {
+        let answer = self.said(Side::Callee)?;
+        if !is_due || adds_nothing(&said, &self.told(Side::Callee)?, &answer, false) {
             return None;
         }
         let edit = self.edit(rules, Side::Caller, &said, false);
@@ -280,22 +277,6 @@ impl Passage {
     pub(super) fn told(&self, side: Side) -> Option<Sdp<'_>> {
         Sdp::parse(self.told[side as usize].as_deref()?).ok()
     }
-}
-
-fn without_origin<'a>(sdp: &Sdp<'a>) -> impl Iterator<Item = Line<'a>> {
-    let lines = sdp.session_lines().chain(sdp.medias().flat_map(|m| m.lines()).collect::<Vec<_>>());
-    lines.filter(|line| line.letter != b'o')
-}
-
-/// Whether two descriptions of one side differ in nothing but resources, and, if that is `free`, directions.
-fn same_streams(a: &Sdp<'_>, b: &Sdp<'_>, free: bool) -> bool {
-    let counts = |line: &Line<'_>| {
-        line.letter != b'a'
-            || (QosLine::parse(line.value).is_none() && Direction::parse(line.value).is_none())
-    };
-    let directions = |s: &Sdp<'_>| s.medias().map(|m| m.direction()).collect::<Vec<_>>();
-    without_origin(a).filter(counts).eq(without_origin(b).filter(counts))
-        && (free || directions(a) == directions(b))
 }
 
 /// A body with one piece of it, the description, replaced: other parts of a multipart body pass as they are.

@@ -223,6 +223,8 @@ pub(super) fn on_answer(
             answer::await_ack(call, view, cx, relay.server, at, (relay.cseq, relay.far_cseq));
         }
         status @ (408 | 481) => lost(call, view, cx, &relay, status),
+        // what has passed may have been that the caller is ready for its 2xx
+        200..300 => held::release_if_ready(call, view, cx, relay.leg),
         300.. => anchoring::on_refused(call, view, cx, &relay),
         _ => {}
     }

@@ -314,6 +314,62 @@ fn a_volte_phone_that_does_not_use_them_hears_when_the_streams_run() {
     w.quiet();
 }
 
+/// Alice's phone waits, Bob's plain one has answered, and Alice has acknowledged what there is of it.
+fn waits_for_resources(w: &mut World, offer: &str, answer: &str) -> (Side, String) {
+    let mut alice = w.invite(ALICE, "sip:bob@ims.test", SUPPORTED, offer);
+    let invite = w.expect(BOB, "INVITE");
+    w.answer(BOB, &invite, 200, "", answer);
+    w.expect(BOB, "ACK");
+    alice.learn(&w.expect(ALICE, "SIP/2.0 183"));
+    w.request(&mut alice, "PRACK", "RAck: 1 1 INVITE\r\n", "");
+    w.expect(ALICE, "SIP/2.0 200");
+    (alice, invite)
+}
+
+#[test]
+fn a_caller_that_offers_again_only_what_was_answered_is_ready_without_a_word_to_the_callee() {
+    let mut w = world(false, |_| {});
+    let codecs = |text: String, all: &str, maps: &str| {
+        text.replace("RTP/AVP 0\r\n", &format!("RTP/AVP {all}\r\nb=AS:41\r\n{maps}"))
+    };
+    let maps = "a=rtpmap:107 AMR-WB/16000/1\r\na=rtpmap:105 AMR/8000/1\r\n";
+    let lines = |local: &str| qos(local, "none", ["mandatory", "none"], false);
+    let offer = codecs(sdp(1, "inactive", &lines("none")), "107 105", maps);
+    let answer = codecs(sdp(7, "sendrecv", ""), "107", &maps[..29]);
+    let (mut alice, _) = waits_for_resources(&mut w, &offer, &answer);
+    let ready = codecs(sdp(2, "sendrecv", &lines("sendrecv")), "107", &maps[..29]);
+    w.request(&mut alice, "UPDATE", "Require: precondition\r\n", &ready);
+    let told = w.expect(ALICE, "SIP/2.0 200");
+    assert!(
+        header(&told, HeaderId::CSeq).ends_with("UPDATE") && body(&told).contains("curr:qos remote sendrecv")
+    );
+    let ok = w.expect(ALICE, "SIP/2.0 200");
+    assert_eq!(header(&ok, HeaderId::CSeq), "1 INVITE");
+    w.ack(&alice, 1, "");
+    w.expect_nothing();
+    hangs_up(&mut w, &mut alice);
+    w.quiet();
+}
+
+#[test]
+fn a_200_that_is_kept_back_goes_when_the_callee_has_answered_that_the_caller_is_ready() {
+    let mut w = world(false, |_| {});
+    let lines = |local: &str| qos(local, "none", ["mandatory", "none"], false);
+    let (mut alice, _) =
+        waits_for_resources(&mut w, &sdp(1, "inactive", &lines("none")), &sdp(7, "sendrecv", ""));
+    let moved = sdp(2, "sendrecv", &lines("sendrecv")).replace("4000", "4400");
+    w.request(&mut alice, "UPDATE", "Require: precondition\r\n", &moved);
+    let update = w.expect(BOB, "UPDATE");
+    assert_eq!(body(&update), sdp(2, "sendrecv", "").replace("4000", "4400"));
+    w.answer(BOB, &update, 200, "", &sdp(8, "sendrecv", ""));
+    assert_eq!(header(&w.expect(ALICE, "SIP/2.0 200"), HeaderId::CSeq), "3 UPDATE");
+    assert_eq!(header(&w.expect(ALICE, "SIP/2.0 200"), HeaderId::CSeq), "1 INVITE");
+    w.ack(&alice, 1, "");
+    w.expect_nothing();
+    hangs_up(&mut w, &mut alice);
+    w.quiet();
+}
+
 #[test]
 fn a_caller_that_hangs_up_while_its_resources_are_awaited_lets_the_callee_go() {
     let mut w = world(false, |_| {});
