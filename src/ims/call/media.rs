@@ -43,8 +43,12 @@ pub(super) fn is_held(medias: &[(MediaKind, Direction)]) -> bool {
 }
 
 /// The session description of a message: its body, or a part of it (RFC 5621 3.1; phones put a location beside it in an
-/// emergency call).
+/// emergency call). None in a message that neither offers nor answers: what a 200 to OPTIONS tells is what a phone could do
+/// (RFC 3261 11.2).
 pub(super) fn description<'m>(msg: &Message<'m>) -> Option<&'m [u8]> {
+    if !matches!(msg.method(), Method::Invite | Method::Ack | Method::Prack | Method::Update) {
+        return None;
+    }
     let found = if msg.has_content_type("application/sdp") {
         msg.body()
     } else {

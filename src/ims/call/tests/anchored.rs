@@ -582,6 +582,21 @@ fn a_call_from_phone_to_phone_has_no_such_end() {
 }
 
 #[test]
+fn what_a_phone_says_that_it_could_do_leaves_the_media_where_it_was() {
+    let mut w = world(|_| {});
+    let (mut alice, _) = call(&mut w, BOB6, SDP4, SDP6);
+    let far = SocketAddr::new("2001:db8::1".parse().unwrap(), w.open_ports[1].1);
+    w.request(&mut alice, "OPTIONS", "", "");
+    let options = w.expect(BOB6, "OPTIONS");
+    let could = SDP6.replace("m=audio 6000", "m=audio 0").replace("sendrecv", "inactive");
+    w.answer(BOB6, &options, 200, "", &could);
+    assert_eq!(body(&w.expect(ALICE, "SIP/2.0 200")), could, "as it came");
+    assert_eq!(w.packet(far, "[2001:db8::b0b]:6000", &RTP).map(|(to, _)| to.port()), Ok(4000));
+    assert_eq!(w.states(), ["start", "start"]);
+    w.hang_up(&mut alice);
+}
+
+#[test]
 fn a_phone_that_moves_to_the_other_family_in_the_call_is_heard_again() {
     let mut w = world4(|_| {});
     let (mut alice, _) = call(&mut w, BOB, SDP4, &SDP.replace("192.0.2.1", "192.0.2.2"));
