@@ -34,8 +34,8 @@ pub(super) struct Passage {
     said: [Option<Arc<[u8]>>; 2],
     /// What each side was told last.
     told: [Option<Arc<[u8]>>; 2],
-    /// The side whose offer has no answer yet, with what was said and told before it.
-    open: Option<(Side, Pair)>,
+    /// By the side whose offer has no answer yet: what was said and told before it. Offers that meet are open on both.
+    open: [Option<Pair>; 2],
     /// The caller has got the answer to its offer in a reliable response.
     has_answered: bool,
     /// A side has been told something of ours: what passes bears our numbers from then on.
@@ -81,20 +81,20 @@ impl Passage {
     /// A description in a request is an offer, but for the one in an ACK; that in a response is an answer, if an offer is open.
     fn open_or_close(&mut self, from: Side, msg: &Message<'_>) {
         let is_answer = !msg.is_request() || msg.method() == Method::Ack;
-        self.open = match &self.open {
-            Some((side, _)) if is_answer && *side != from => None,
-            open @ Some(_) => open.clone(),
-            None if is_answer && self.said[from.other() as usize].is_some() => None,
-            None => {
-                let before = (self.said[from as usize].clone(), self.told[from.other() as usize].clone());
-                Some((from, before))
-            }
-        };
+        let to = from.other();
+        if is_answer && self.open[to as usize].take().is_some() {
+            return;
+        }
+        let repeats = is_answer && self.said[to as usize].is_some();
+        if self.open[from as usize].is_none() && !repeats {
+            let before = (self.said[from as usize].clone(), self.told[to as usize].clone());
+            self.open[from as usize] = Some(before);
+        }
     }
 
     /// The offer of a side has been refused: all is as before it (RFC 3261 14.1).
     pub(super) fn revert(&mut self, from: Side) {
-        if let Some((_, (said, told))) = self.open.take_if(|(side, _)| *side == from) {
+        if let Some((said, told)) = self.open[from as usize].take() {
             self.said[from as usize] = said;
             self.told[from.other() as usize] = told;
         }
@@ -103,7 +103,7 @@ impl Passage {
     /// What a side said and was told last, when no offer is open.
     pub(super) fn settled(&self, side: Side) -> Option<Settled> {
         let pair = self.said[side as usize].clone().zip(self.told[side as usize].clone());
-        pair.filter(|_| self.open.is_none())
+        pair.filter(|_| self.open.iter().all(Option::is_none))
     }
 
     /// Takes note of the answer of ours to a side's offer.
@@ -170,9 +170,9 @@ impl Passage {
 
     /// The description that a side was told last, but for an offer that it has not taken yet.
     pub(super) fn last_told(&self, side: Side) -> Option<&[u8]> {
-        match &self.open {
-            Some((from, (_, before))) if *from != side => before.as_deref(),
-            _ => self.told[side as usize].as_deref(),
+        match &self.open[side.other() as usize] {
+            Some((_, before)) => before.as_deref(),
+            None => self.told[side as usize].as_deref(),
         }
     }
 

@@ -10,6 +10,7 @@ use super::fork::TRUNK_CHALLENGES;
 use super::forward;
 use super::held;
 use super::limits::{MAX_RELAYS, RETRY_AFTER_SECS};
+use super::media::description;
 use super::pass::{self, Onward};
 use super::refresh;
 use super::release::{self, End};
@@ -55,9 +56,13 @@ pub(super) fn on_request(
     };
     let Some(number) = call.bridge_mut().map(|b| b.next_relay) else { return };
     let cseq = msg.cseq().map_or(0, |c| c.number);
+    let offers = description(msg).is_some();
     let Some((client, far_cseq)) =
         pass::request(call, view, cx, (leg, from.other()), Role::Relay(number), msg, rack)
     else {
+        if offers {
+            call.legs[usize::from(leg)].passage.revert(from);
+        }
         return refuse(view, cx, tx, 503);
     };
     view.txs.set_server_owner(tx, call.owner(Role::Relay(number)));
@@ -65,7 +70,7 @@ pub(super) fn on_request(
         view.txs.respond(cx, tx, 100, None, &[], |w| w.finish());
         call.legs[usize::from(leg)].invites[from as usize] = (cseq, far_cseq);
     }
-    let relay = Relay { number, server: tx, client, leg, from, method: msg.method(), cseq, far_cseq };
+    let relay = Relay { number, server: tx, client, leg, from, method: msg.method(), offers, cseq, far_cseq };
     if let Some(bridge) = call.bridge_mut() {
         bridge.next_relay = number.wrapping_add(1);
         bridge.relays.push(relay);
@@ -212,7 +217,7 @@ pub(super) fn on_answer(
     let Relay { server: tx, leg, from: to, .. } = relay;
     let onward = Onward { tx, leg, to, status, reliability, is_said: false };
     pass::response(call, view, cx, onward, msg);
-    if msg.status() >= 300 {
+    if msg.status() >= 300 && relay.offers {
         call.legs[usize::from(leg)].passage.revert(to);
     }
     super::media::note(call, cx, msg, far);
@@ -264,7 +269,9 @@ fn pass_again(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, number: u16
 /// No answer to a request that was passed on: our own finding, by timeout (408) or transport (503).
 pub(super) fn on_no_answer(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, number: u16, status: u16) {
     let Some(relay) = remove(call, number) else { return };
-    call.legs[usize::from(relay.leg)].passage.revert(relay.from);
+    if relay.offers {
+        call.legs[usize::from(relay.leg)].passage.revert(relay.from);
+    }
     let settings = &view.config.protocol;
     view.txs.respond(cx, relay.server, status, None, &[], |w| {
         forward::end_own_response(w, settings);

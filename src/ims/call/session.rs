@@ -318,6 +318,8 @@ pub(super) struct Relay {
     /// The side that it came from.
     pub(super) from: Side,
     pub(super) method: Method,
+    /// Whether it has a description, whose refusal takes it back.
+    pub(super) offers: bool,
     /// CSeq numbers: the one it came with, the one it left with.
     pub(super) cseq: u32,
     pub(super) far_cseq: u32,

@@ -514,6 +514,62 @@ fn a_refresh_repeats_what_was_agreed_and_not_what_was_refused() {
 }
 
 #[test]
+fn a_refresh_repeats_what_was_agreed_after_offers_that_met() {
+    let held = SDP.replace("sendrecv", "sendonly");
+    let mut w = registered(minimal(400));
+    let (mut alice, mut bob, ..) = call(&mut w, "", "");
+    w.request(&mut alice, "INVITE", "", &held);
+    w.expect(ALICE, "SIP/2.0 100");
+    let to_bob = w.expect(BOB, "INVITE");
+    let branch = w.branch;
+    w.request(&mut bob, "INVITE", "", &held);
+    w.expect(BOB, "SIP/2.0 100");
+    let to_alice = w.expect(ALICE, "INVITE");
+    w.answer(BOB, &to_bob, 491, "", "");
+    w.answer(ALICE, &to_alice, 491, "", "");
+    w.expect(ALICE, "SIP/2.0 491");
+    w.send(ALICE, &alice.text("ACK", alice.cseq, branch, "", ""));
+    w.expect(ALICE, "ACK");
+    w.expect(BOB, "ACK");
+    w.expect(BOB, "SIP/2.0 491");
+    w.ack_failure(&bob);
+    w.pass(secs(200));
+    for phone in [ALICE, BOB] {
+        let refresh = w.expect(phone, "INVITE");
+        assert_eq!(body(&refresh), SDP, "both offers were refused");
+        w.answer(phone, &refresh, 200, "", SDP);
+        w.expect(phone, "ACK");
+    }
+    w.request(&mut alice, "BYE", "", "");
+    w.quiet();
+}
+
+#[test]
+fn a_refresh_repeats_an_offer_beside_which_something_else_was_refused() {
+    let (held, taken) = (SDP.replace("sendrecv", "sendonly"), SDP.replace("sendrecv", "recvonly"));
+    let mut w = registered(minimal(400));
+    let (mut alice, ..) = call(&mut w, TIMER, "");
+    w.request(&mut alice, "INVITE", "", &held);
+    w.expect(ALICE, "SIP/2.0 100");
+    let invite = w.expect(BOB, "INVITE");
+    w.request(&mut alice, "INFO", "", "");
+    let info = w.expect(BOB, "INFO");
+    w.answer(BOB, &info, 405, "", "");
+    w.expect(ALICE, "SIP/2.0 405");
+    w.answer(BOB, &invite, 200, "", &taken);
+    w.expect(ALICE, "SIP/2.0 200");
+    w.ack(&alice, 2, "");
+    w.expect(BOB, "ACK");
+    w.pass(secs(200));
+    let refresh = w.expect(BOB, "INVITE");
+    assert_eq!(body(&refresh), held);
+    w.answer(BOB, &refresh, 200, "", &taken);
+    w.expect(BOB, "ACK");
+    w.request(&mut alice, "BYE", "", "");
+    w.quiet();
+}
+
+#[test]
 fn phones_that_have_vanished_leave_no_call_and_registrations_end_none() {
     let mut w = registered(|_| {});
     call(&mut w, &format!("{TIMER}{ALLOW}"), ALLOW);
