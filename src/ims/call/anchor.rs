@@ -43,6 +43,8 @@ pub(super) struct Anchor {
     /// Sessions whose ports are being opened.
     opening: SmallVec<[u64; 4]>,
     retries_left: u8,
+    /// Both sides have been told of it, or are being told as the call begins.
+    is_settled: bool,
     /// What was seen last of streams that were closed with all others.
     past: Vec<(MediaKind, [Option<SessionView>; 2])>,
 }
@@ -78,7 +80,7 @@ impl Anchor {
     /// No streams yet.
     pub(super) fn new(facing: [Facing; 2]) -> Self {
         let (lines, opening) = (SmallVec::new(), SmallVec::new());
-        Anchor { facing, lines, opening, retries_left: 0, past: Vec::new() }
+        Anchor { facing, lines, opening, retries_left: 0, is_settled: false, past: Vec::new() }
     }
 
     /// Opens what is missing for a description, or, without one, for the audio stream that will most likely be in the answer.
@@ -260,6 +262,7 @@ impl Anchor {
 
     /// Puts into effect what the two sides have said last: where they receive, and which streams there are not.
     pub(super) fn settle(&mut self, media: &mut MediaTable, out: &mut Outbox, said: [Option<Sdp<'_>>; 2]) {
+        self.is_settled = true;
         for index in 0..self.lines.len() {
             let Some(line) = self.lines[index].as_mut() else { continue };
             let of = said.map(|sdp| sdp.map(|sdp| sdp.medias().nth(index)));
@@ -279,6 +282,11 @@ impl Anchor {
                 media.set_remote(ends[side as usize].session, remote);
             }
         }
+    }
+
+    /// Whether [`Anchor::settle`] was called.
+    pub(super) fn is_settled(&self) -> bool {
+        self.is_settled
     }
 
     /// The sessions whose ports are being opened.

@@ -10,7 +10,7 @@ use super::limits::RETRY_AFTER_SECS;
 use super::media::description;
 use super::reinvite;
 use super::release::{self, End};
-use super::session::{Call, Failure, Kind, LegState, Relay, ServerId};
+use super::session::{Call, Failure, Kind, LegState, ServerId};
 use super::setup;
 use super::state::State;
 use super::tag::Side;
@@ -255,12 +255,20 @@ fn refuse(call: &Call, view: &mut View<'_>, cx: &mut Cx<'_>, tx: ServerId) {
     super::trace(cx, call, format_args!("a new stream is refused: {NO_PORTS}"));
 }
 
-/// A request inside the call was refused: what was opened for its offer is closed.
-pub(super) fn on_refused(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, relay: &Relay) {
-    let may_offer = matches!(relay.method, Method::Invite | Method::Update);
-    let anchor = &mut call.legs[usize::from(relay.leg)].passage.anchor;
-    if let Some(anchor) = anchor.as_mut().filter(|_| may_offer && call.invite.is_none()) {
-        anchor.undo(view.media, cx.out);
+/// The offer of a side has come to nothing: all is as before it, and what was opened for it is closed.
+pub(super) fn withdraw(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, (leg, from): (u8, Side)) {
+    let passage = &mut call.legs[usize::from(leg)].passage;
+    passage.revert(from);
+    let is_early = call.invite.is_some();
+    if is_early || passage.has_open_offer() {
+        return;
+    }
+    let Some(anchor) = &mut passage.anchor else { return };
+    anchor.undo(view.media, cx.out);
+    if !anchor.is_settled() {
+        // the phones have never been told of it: their media goes on without us, unseen
+        passage.anchor = None;
+        call.idle_deadline = None;
     }
 }
 

@@ -18,6 +18,10 @@ pub const MAX_RELAYS: usize = 8;
 /// 180, 182 and 183 to say.
 pub const MAX_QUEUED_PROVISIONALS: usize = 4;
 
+/// Reliable provisional answers of a phone that the caller has not acknowledged; of more the oldest is forgotten, and its PRACK
+/// answered 481.
+pub const MAX_OPEN_PROVISIONALS: usize = 16;
+
 /// The shortest session that anybody may ask for, seconds (RFC 4028 4).
 pub const MIN_SESSION_SECS: u32 = 90;
 

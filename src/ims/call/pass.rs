@@ -47,16 +47,7 @@ pub(super) fn response(
     onward: Onward,
     msg: &Message<'_>,
 ) {
-    let mut body = carry(call, view, cx, onward.leg, onward.to.other(), msg);
-    let passage = &mut call.legs[usize::from(onward.leg)].passage;
-    match onward.reliability {
-        _ if onward.is_said => body = Some(Vec::new()),
-        Reliability::With(_) if description(msg).is_some() => passage.on_reliable(),
-        Reliability::Without if (200..300).contains(&onward.status) => {
-            body = body.or_else(|| passage.missing_answer(msg));
-        }
-        _ => {}
-    }
+    let body = answer(call, view, cx, onward, msg);
     let timer = refresh::accept(call, view, cx.now, onward.tx, ((onward.leg, onward.to), onward.status));
     let leg = &call.legs[usize::from(onward.leg)];
     let Some(flow) = view.txs.server(onward.tx).map(|s| s.flow()) else { return };
@@ -107,6 +98,30 @@ pub(super) fn response(
         }
         forward::end_response(w, msg, &with);
     });
+}
+
+/// The body of a response as it passes to the side that asked; `None`: as it came.
+fn answer(
+    call: &mut Call,
+    view: &mut View<'_>,
+    cx: &mut Cx<'_>,
+    onward: Onward,
+    msg: &Message<'_>,
+) -> Option<Vec<u8>> {
+    if onward.is_said {
+        // what was said before may have been changed since: it is not taken again
+        return Some(Vec::new());
+    }
+    let body = carry(call, view, cx, onward.leg, onward.to.other(), msg);
+    let passage = &mut call.legs[usize::from(onward.leg)].passage;
+    match onward.reliability {
+        Reliability::With(_) if description(msg).is_some() => passage.on_reliable(),
+        Reliability::Without if (200..300).contains(&onward.status) => {
+            return body.or_else(|| passage.missing_answer(msg));
+        }
+        _ => {}
+    }
+    body
 }
 
 /// Passes a request on inside the dialog of `leg` that faces `to`. Gives the transaction and the CSeq number used; `None`: that

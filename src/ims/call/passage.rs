@@ -100,10 +100,15 @@ impl Passage {
         }
     }
 
+    /// Whether an offer waits for its answer.
+    pub(super) fn has_open_offer(&self) -> bool {
+        self.open.iter().any(Option::is_some)
+    }
+
     /// What a side said and was told last, when no offer is open.
     pub(super) fn settled(&self, side: Side) -> Option<Settled> {
         let pair = self.said[side as usize].clone().zip(self.told[side as usize].clone());
-        pair.filter(|_| self.open.iter().all(Option::is_none))
+        pair.filter(|_| !self.has_open_offer())
     }
 
     /// Takes note of the answer of ours to a side's offer.

@@ -61,7 +61,7 @@ pub(super) fn on_request(
         pass::request(call, view, cx, (leg, from.other()), Role::Relay(number), msg, rack)
     else {
         if offers {
-            call.legs[usize::from(leg)].passage.revert(from);
+            anchoring::withdraw(call, view, cx, (leg, from));
         }
         return refuse(view, cx, tx, 503);
     };
@@ -209,6 +209,9 @@ pub(super) fn on_answer(
         settle(call, cx, &relay, msg);
     }
     if call.party(far).is_trunk && matches!(msg.status(), 401 | 407) {
+        if relay.offers {
+            anchoring::withdraw(call, view, cx, (relay.leg, relay.from));
+        }
         return refuse(view, cx, relay.server, TRUNK_CHALLENGES);
     }
     let reliability = Reliability::AsItCame;
@@ -218,7 +221,7 @@ pub(super) fn on_answer(
     let onward = Onward { tx, leg, to, status, reliability, is_said: false };
     pass::response(call, view, cx, onward, msg);
     if msg.status() >= 300 && relay.offers {
-        call.legs[usize::from(leg)].passage.revert(to);
+        anchoring::withdraw(call, view, cx, (leg, to));
     }
     super::media::note(call, cx, msg, far);
     anchoring::touch(call, view, cx.now);
@@ -230,7 +233,6 @@ pub(super) fn on_answer(
         status @ (408 | 481) => lost(call, view, cx, &relay, status),
         // what has passed may have been that the caller is ready for its 2xx
         200..300 => held::release_if_ready(call, view, cx, relay.leg),
-        300.. => anchoring::on_refused(call, view, cx, &relay),
         _ => {}
     }
 }
@@ -270,7 +272,7 @@ fn pass_again(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, number: u16
 pub(super) fn on_no_answer(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, number: u16, status: u16) {
     let Some(relay) = remove(call, number) else { return };
     if relay.offers {
-        call.legs[usize::from(relay.leg)].passage.revert(relay.from);
+        anchoring::withdraw(call, view, cx, (relay.leg, relay.from));
     }
     let settings = &view.config.protocol;
     view.txs.respond(cx, relay.server, status, None, &[], |w| {

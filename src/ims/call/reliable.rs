@@ -6,7 +6,7 @@
 
 use super::forward;
 use super::held;
-use super::limits::MAX_QUEUED_PROVISIONALS;
+use super::limits::{MAX_OPEN_PROVISIONALS, MAX_QUEUED_PROVISIONALS};
 use super::media::description;
 use super::own::{self, Purpose, Request};
 use super::pass::{self, Onward};
@@ -123,6 +123,9 @@ impl Reliable {
         let rseq = if self.last == 0 { far } else { self.last + 1 };
         self.far_last = far;
         self.last = rseq;
+        if self.open.len() == MAX_OPEN_PROVISIONALS {
+            self.open.remove(0);
+        }
         self.open.push(Open { rseq, source: Source::Far(far) });
         Some(rseq)
     }

@@ -582,6 +582,23 @@ fn a_call_from_phone_to_phone_has_no_such_end() {
 }
 
 #[test]
+fn a_call_whose_phone_may_not_move_to_the_other_family_goes_on_from_phone_to_phone() {
+    let mut w = world4(|_| {});
+    let (mut alice, _) = call(&mut w, BOB, SDP4, &SDP.replace("192.0.2.1", "192.0.2.2"));
+    w.request(&mut alice, "INVITE", "", &SDP6.replace("::b0b", "::a11"));
+    w.expect(ALICE, "SIP/2.0 100");
+    let invite = w.expect(BOB, "INVITE");
+    w.answer(BOB, &invite, 488, "", "");
+    w.expect(BOB, "ACK");
+    w.expect(ALICE, "SIP/2.0 488");
+    w.ack_failure(&alice);
+    assert_eq!(w.open_ports, []);
+    w.pass(Duration::from_secs(600));
+    assert_eq!(w.states(), ["start", "start"], "its media is none of ours: {}", w.reason());
+    w.hang_up(&mut alice);
+}
+
+#[test]
 fn what_a_phone_says_that_it_could_do_leaves_the_media_where_it_was() {
     let mut w = world(|_| {});
     let (mut alice, _) = call(&mut w, BOB6, SDP4, SDP6);

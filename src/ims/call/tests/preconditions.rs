@@ -361,11 +361,20 @@ fn a_200_that_is_kept_back_goes_when_the_callee_has_answered_that_the_caller_is_
     w.request(&mut alice, "UPDATE", "Require: precondition\r\n", &moved);
     let update = w.expect(BOB, "UPDATE");
     assert_eq!(body(&update), sdp(2, "sendrecv", "").replace("4000", "4400"));
-    w.answer(BOB, &update, 200, "", &sdp(8, "sendrecv", ""));
-    assert_eq!(header(&w.expect(ALICE, "SIP/2.0 200"), HeaderId::CSeq), "3 UPDATE");
+    w.answer(BOB, &update, 200, "", &sdp(8, "sendrecv", "").replace("4000", "4800"));
+    let updated = w.expect(ALICE, "SIP/2.0 200");
+    assert_eq!(header(&updated, HeaderId::CSeq), "3 UPDATE");
     assert_eq!(header(&w.expect(ALICE, "SIP/2.0 200"), HeaderId::CSeq), "1 INVITE");
     w.ack(&alice, 1, "");
     w.expect_nothing();
+    w.pass(Duration::from_secs(900));
+    let refresh = w.expect(ALICE, "INVITE");
+    assert_eq!(body(&refresh), body(&updated), "the 200 that was kept back is older");
+    w.answer(ALICE, &refresh, 200, "", &moved);
+    w.expect(ALICE, "ACK");
+    let refresh = w.expect(BOB, "INVITE");
+    w.answer(BOB, &refresh, 200, "", &sdp(8, "sendrecv", "").replace("4000", "4800"));
+    w.expect(BOB, "ACK");
     hangs_up(&mut w, &mut alice);
     w.quiet();
 }
