@@ -237,8 +237,7 @@ fn adopt(call: &mut Call, view: &View<'_>, now: Instant, (leg, from): (u8, Side)
     let far = facing(call, view, Side::Callee, down.flow(), Some(&said[1]));
     let (Some(near), Some(far)) = (near, far) else { return };
     let far = Facing { dialog: entry.history.index, ..far };
-    let anchor = Box::new(Anchor::new([near, far]));
-    call.legs[usize::from(leg)].passage.anchor = Some(anchor);
+    call.legs[usize::from(leg)].passage.adopt(Anchor::new([near, far]));
     if call.state.is_answered() {
         call.idle_deadline = Some(now + view.config.call.dialog_timeout);
     }

@@ -100,6 +100,12 @@ impl Passage {
         }
     }
 
+    /// From now on the media passes through us: who is told of it sees a new version (RFC 3264 8).
+    pub(super) fn adopt(&mut self, anchor: Anchor) {
+        self.anchor = Some(Box::new(anchor));
+        self.renumbers = true;
+    }
+
     /// Whether an offer waits for its answer.
     pub(super) fn has_open_offer(&self) -> bool {
         self.open.iter().any(Option::is_some)
@@ -163,11 +169,15 @@ impl Passage {
         let said = self.said[Side::Caller as usize].clone()?;
         let said = Sdp::parse(&said).ok()?;
         let is_due = self.mode == Mode::Only(Side::Caller) && !preconditions::waits(&said);
-        let answer = self.said(Side::Callee)?;
-        if !is_due || adds_nothing(&said, &self.told(Side::Callee)?, &answer, false) {
+        if !is_due {
             return None;
         }
         let edit = self.edit(rules, Side::Caller, &said, false);
+        // where the media passes through us, it is our address that the phone knows
+        let (new, answer) = (edit.apply(&said), self.said(Side::Callee)?);
+        if adds_nothing(&Sdp::parse(&new).ok()?, &self.told(Side::Callee)?, &answer, false) {
+            return None;
+        }
         let offer = self.apply(edit, &said, Side::Callee);
         self.told[Side::Callee as usize] = Some(Arc::from(&offer[..]));
         Some(offer)

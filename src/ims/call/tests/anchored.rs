@@ -626,6 +626,7 @@ fn a_phone_that_moves_to_the_other_family_in_the_call_is_heard_again() {
     w.answer(BOB, &invite, 200, "", &SDP.replace("192.0.2.1", "192.0.2.2"));
     let ok = w.expect(ALICE, "SIP/2.0 200");
     assert_eq!(wants(&ok, 0).ip().to_string(), "2001:db8::1");
+    assert!(body(&ok).contains("o=- 1 2 IN IP6"), "to Alice it is new, though Bob has said it before: {ok}");
     w.ack(&alice, 2, "");
     w.expect(BOB, "ACK");
     assert_eq!(w.packet(far, "192.0.2.2:4000", &RTP), to("[2001:db8::a11]:6000", wants(&ok, 0).port()));

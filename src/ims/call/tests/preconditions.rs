@@ -352,6 +352,29 @@ fn a_caller_that_offers_again_only_what_was_answered_is_ready_without_a_word_to_
 }
 
 #[test]
+fn where_the_media_passes_here_the_callee_is_asked_no_more_than_elsewhere() {
+    let mut w = world(false, |c| c.call.media_relay = crate::config::model::MediaRelay::On);
+    let lines = |local: &str| qos(local, "none", ["mandatory", "none"], false);
+    let (mut alice, _) =
+        waits_for_resources(&mut w, &sdp(1, "inactive", &lines("none")), &sdp(7, "sendrecv", ""));
+    w.request(&mut alice, "UPDATE", "", &sdp(2, "sendrecv", &lines("sendrecv")));
+    w.expect(ALICE, "SIP/2.0 200");
+    w.expect(ALICE, "SIP/2.0 200");
+    w.ack(&alice, 1, "");
+    w.expect_nothing();
+    w.request(&mut alice, "INVITE", "", &sdp(3, "sendonly", &lines("sendrecv")));
+    w.expect(ALICE, "SIP/2.0 100");
+    let invite = w.expect(BOB, "INVITE");
+    w.answer(BOB, &invite, 200, "", &sdp(8, "recvonly", ""));
+    w.expect(ALICE, "SIP/2.0 200");
+    w.ack(&alice, alice.cseq, "");
+    w.expect(BOB, "ACK");
+    w.expect_nothing();
+    hangs_up(&mut w, &mut alice);
+    w.quiet();
+}
+
+#[test]
 fn a_200_that_is_kept_back_goes_when_the_callee_has_answered_that_the_caller_is_ready() {
     let mut w = world(false, |_| {});
     let lines = |local: &str| qos(local, "none", ["mandatory", "none"], false);
