@@ -403,7 +403,7 @@ pub(super) fn on_tick(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>) {
 pub(super) fn on_silence(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>) {
     let Kind::Echo(echo) = &call.kind else { return };
     let (status, text) = match echo.stage {
-        Stage::Resources { .. } => (580, "the caller's resources did not come up"),
+        Stage::Resources { .. } => (580, preconditions::NO_BEARER),
         Stage::RingOnly => (480, "it only rings"),
         Stage::Operator => (480, "the operator has not answered"),
         _ => (408, "nothing happened for too long"),

@@ -8,6 +8,8 @@ use super::answer;
 use super::fork;
 use super::media::description;
 use super::pass;
+use super::preconditions;
+use super::release::End;
 use super::reliable::{self, Ability};
 use super::session::{Call, LegState};
 use super::tag::Side;
@@ -57,6 +59,15 @@ fn needs_answer(call: &Call, leg: u8, msg: &Message<'_>) -> bool {
 /// Whether the 2xx of a leg is kept back.
 pub(super) fn is_held(call: &Call, leg: u8) -> bool {
     call.legs.get(usize::from(leg)).is_some_and(|l| l.held.is_some())
+}
+
+/// How a call ends whose 2xx has been kept back for too long; none when there is no such.
+pub(super) fn given_up(call: &Call) -> Option<End<'static>> {
+    let leg = call.legs.iter().find(|l| l.held.is_some())?;
+    Some(match leg.passage.waits(Side::Caller) {
+        true => End::new(preconditions::NO_BEARER, 580),
+        false => End::new("the caller's phone was not ready for the answer in time", 480),
+    })
 }
 
 /// Gives the caller the 2xx that was kept back, when nothing keeps it any longer.

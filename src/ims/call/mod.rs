@@ -545,8 +545,7 @@ fn on_idle(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>) {
         Kind::Mt(_) => return mt::on_silence(call, view, cx),
         Kind::Bridge(_) => {}
     }
-    if (0..call.legs.len()).any(|leg| held::is_held(call, leg as u8)) {
-        let end = End::new("the caller's phone was not ready for the answer in time", 480);
+    if let Some(end) = held::given_up(call) {
         return release::end(call, view, cx, &end);
     }
     if call.state.is_answered() {

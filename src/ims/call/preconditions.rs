@@ -14,6 +14,10 @@ use crate::wire::sip::{HeaderId, Message};
 /// The option tag.
 pub(super) const TAG: &str = "precondition";
 
+/// What a caller's phone is told, and its operator, when its resources have not come.
+pub(super) const NO_BEARER: &str = "the caller's phone waits for a dedicated bearer that has not come: where nobody sets them up, \
+    `precondition` \"off\" lets it call without";
+
 /// Who of a leg's sides uses preconditions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub(super) enum Mode {

@@ -450,3 +450,20 @@ fn inside_the_call_hold_passes_with_the_lines_where_they_belong() {
     hangs_up(&mut w, &mut alice);
     w.quiet();
 }
+
+#[test]
+fn a_bearer_that_never_comes_is_named_with_what_to_do() {
+    let mut w = world(false, |_| {});
+    let offer = sdp(1, "inactive", &qos("none", "none", ["mandatory", "none"], false));
+    let mut alice = w.invite(ALICE, "sip:bob@ims.test", SUPPORTED, &offer);
+    let invite = w.expect(BOB, "INVITE");
+    w.answer(BOB, &invite, 200, "", &sdp(7, "sendrecv", ""));
+    w.expect(BOB, "ACK");
+    alice.learn(&w.expect(ALICE, "SIP/2.0 183"));
+    w.request(&mut alice, "PRACK", "RAck: 1 1 INVITE\r\n", "");
+    w.expect(ALICE, "SIP/2.0 200");
+    w.pass(Duration::from_secs(40));
+    w.expect(ALICE, "SIP/2.0 580");
+    assert!(w.reason().contains("`precondition` \"off\""), "{}", w.reason());
+    w.quiet();
+}
