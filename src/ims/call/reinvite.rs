@@ -131,7 +131,7 @@ fn prack(
         Acknowledged::Far(rseq) => return Some((rseq, far)),
         Acknowledged::Ours => {
             if !answer_for_other(call, view, cx, tx, msg, (leg, from)) {
-                reliable::respond(call, view, cx, tx, leg);
+                reliable::respond(call, view, cx, tx, leg, msg);
             }
             reliable::proceed(call, view, cx, leg);
         }

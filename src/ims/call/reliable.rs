@@ -319,9 +319,25 @@ pub(super) fn on_tick(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>) {
     }
 }
 
-/// Answers a PRACK that ends at us.
-pub(super) fn respond(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, tx: ServerId, leg: u8) {
+/// Answers a PRACK that ends at us. An offer in it has its answer there (RFC 3262 5): what the caller was told before, for that is
+/// what the callee's phone has said.
+pub(super) fn respond(
+    call: &mut Call,
+    view: &mut View<'_>,
+    cx: &mut Cx<'_>,
+    tx: ServerId,
+    leg: u8,
+    msg: &Message<'_>,
+) {
     let settings = &view.config.protocol;
-    let tag = call.legs[usize::from(leg)].tag(Side::Caller).clone();
-    view.txs.respond(cx, tx, 200, None, &tag, |w| forward::end_own_response(w, settings));
+    let entry = &call.legs[usize::from(leg)];
+    let told = entry.passage.told(Side::Caller).map(|sdp| sdp.octets());
+    let answer = told.filter(|_| description(msg).is_some() && entry.passage.said(Side::Caller).is_some());
+    view.txs.respond(cx, tx, 200, None, entry.tag(Side::Caller), |mut w| {
+        forward::own_response(&mut w, settings);
+        match answer {
+            Some(sdp) => w.body(b"application/sdp", sdp),
+            None => w.finish(),
+        }
+    });
 }

@@ -352,6 +352,26 @@ fn a_caller_that_offers_again_only_what_was_answered_is_ready_without_a_word_to_
 }
 
 #[test]
+fn an_offer_in_a_prack_that_ends_here_is_answered_in_its_200() {
+    let mut w = world(false, |_| {});
+    let lines = |local: &str| qos(local, "none", ["mandatory", "none"], false);
+    let several = |text: String| text.replace("RTP/AVP 0", "RTP/AVP 0 8");
+    let mut alice =
+        w.invite(ALICE, "sip:bob@ims.test", SUPPORTED, &several(sdp(1, "inactive", &lines("none"))));
+    let invite = w.expect(BOB, "INVITE");
+    w.answer(BOB, &invite, 200, "", &several(sdp(7, "sendrecv", "")));
+    w.expect(BOB, "ACK");
+    let early = w.expect(ALICE, "SIP/2.0 183");
+    alice.learn(&early);
+    // one codec of those that Bob has taken, and no resources yet
+    w.request(&mut alice, "PRACK", "RAck: 1 1 INVITE\r\n", &sdp(2, "inactive", &lines("none")));
+    assert_eq!(body(&w.expect(ALICE, "SIP/2.0 200")), body(&early));
+    w.expect_nothing();
+    w.request(&mut alice, "BYE", "", "");
+    w.quiet();
+}
+
+#[test]
 fn where_the_media_passes_here_the_callee_is_asked_no_more_than_elsewhere() {
     let mut w = world(false, |c| c.call.media_relay = crate::config::model::MediaRelay::On);
     let lines = |local: &str| qos(local, "none", ["mandatory", "none"], false);
