@@ -4,7 +4,7 @@ use crate::text::{Text, bracketed};
 use imsbox::base::time::{Duration, Instant};
 use imsbox::proto::flow::Flow;
 use imsbox::wire::sip::{Index, Message};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::SocketAddr;
 
 /// 64*T1.
@@ -17,8 +17,14 @@ pub struct Checks {
     requests: HashMap<String, Vec<SocketAddr>>,
     /// What somebody forged: branch and method.
     forged: HashSet<(String, String)>,
-    /// The highest CSeq that we sent, by Call-ID and From tag, and the branch that had it.
-    cseq: HashMap<(String, String), (u32, String)>,
+    /// The requests that we sent, by Call-ID and From tag: the branch and the method of each CSeq.
+    cseq: HashMap<(String, String), BTreeMap<u32, (String, String)>>,
+    /// The RSeq of the last reliable answer that we sent, by Call-ID and To tag, with what it said.
+    rseq: HashMap<(String, String), BTreeMap<u32, String>>,
+    /// The session descriptions that we sent, by Call-ID and our tag: the version and the text of the last one, and the messages.
+    versions: HashMap<(String, String), (u64, String, HashSet<String>)>,
+    /// Requests that came to us in clear text, by branch and method.
+    came: HashSet<(String, String)>,
     /// The final code that each request was answered with, by branch and method.
     finals: HashMap<(String, String), (Instant, u16)>,
 }
@@ -69,30 +75,85 @@ impl Checks {
             _ => {
                 self.response_goes_where_via_says(&text, flow);
                 self.one_final_answer(now, &text);
+                self.rseq_rises(&text);
             }
         }
     }
 
-    /// A new request of a dialog has a higher CSeq than all before it in its direction (RFC 3261 12.2.1.1).
+    /// Takes note of a request that came to the core.
+    pub fn core_got(&mut self, octets: &[u8]) {
+        let text = Text::read(octets);
+        // RFC 4320 4.2: nobody says 408 to other requests, so that those which nobody answers have no answer
+        let always = matches!(text.method(), "INVITE" | "BYE" | "CANCEL" | "REGISTER" | "SUBSCRIBE");
+        if text.code() == 0 && always {
+            self.came.insert((text.branch().to_owned(), text.method().to_owned()));
+        }
+    }
+
+    /// Each request that came has had its final answer.
+    pub fn everything_was_answered(&self) {
+        let left: Vec<_> = self.came.iter().filter(|key| !self.finals.contains_key(*key)).collect();
+        assert!(left.is_empty(), "requests that were never answered: {left:?}");
+    }
+
+    /// A new request of a dialog has a higher CSeq than all before it in its direction (RFC 3261 12.2.1.1); an ACK of a 2xx has
+    /// that of its INVITE (13.2.2.4).
     fn cseq_rises(&mut self, text: &Text) {
-        if matches!(text.method(), "ACK" | "CANCEL") {
+        if text.method() == "CANCEL" {
             return;
         }
         // a text goes to several contacts as one (RFC 3261 16.6), to each of them once
         let contact = if text.method() == "MESSAGE" { text.start.as_str() } else { "" };
         let key = (text.get("Call-ID").to_owned() + contact, text.tag_of_from().to_owned());
-        let (number, branch) = self.cseq.entry(key).or_insert((0, String::new()));
-        if text.branch() == branch {
-            assert_eq!(text.cseq(), *number, "a retransmission changed its CSeq: {}", text.start);
+        let sent = self.cseq.entry(key).or_default();
+        let known = sent.get(&text.cseq());
+        if text.method() == "ACK" {
+            assert!(known.is_some_and(|(_, method)| method == "INVITE"), "an ACK of nothing: {}", text.start);
             return;
         }
-        if text.cseq() > *number {
-            (*number, *branch) = (text.cseq(), text.branch().to_owned());
+        let this = (text.branch().to_owned(), text.method().to_owned());
+        if let Some(known) = known {
+            assert_eq!(*known, this, "CSeq {} used twice in one direction: {}", text.cseq(), text.start);
+            return;
         }
-        // a retransmission of an earlier request has an earlier number; a new request never has the newest number again
-        else {
-            assert!(text.cseq() < *number, "CSeq {number} used twice in one direction: {}", text.start);
+        let last = sent.last_key_value().map_or(0, |(number, _)| *number);
+        assert!(text.cseq() > last, "CSeq {} after {last}: {}", text.cseq(), text.start);
+        sent.insert(text.cseq(), this);
+    }
+
+    /// RFC 3262 3: each reliable answer has the next number, and one that comes again says the same.
+    fn rseq_rises(&mut self, text: &Text) {
+        let Ok(rseq) = text.get("RSeq").parse::<u32>() else { return };
+        let key = (text.get("Call-ID").to_owned(), text.tag_of_to().to_owned());
+        let sent = self.rseq.entry(key).or_default();
+        let this = format!("{} {}", text.start, text.body);
+        match (sent.get(&rseq), sent.last_key_value()) {
+            (Some(before), _) => assert_eq!(*before, this, "RSeq {rseq} twice"),
+            (None, Some((last, _))) => assert_eq!(rseq, last + 1, "RSeq after {last}: {}", text.start),
+            (None, None) => {}
         }
+        sent.insert(rseq, this);
+    }
+
+    /// RFC 3264 8: on a network that keeps the order, what a phone is told has a version that never goes back, and another one
+    /// when it says something else.
+    pub fn versions_rise(&mut self, octets: &[u8]) {
+        let text = Text::read(octets);
+        let Some(origin) = text.body.lines().find_map(|l| l.strip_prefix("o=")) else { return };
+        let our_tag = if text.code() == 0 { text.tag_of_from() } else { text.tag_of_to() };
+        let key = (text.get("Call-ID").to_owned(), our_tag.to_owned());
+        let version: u64 = origin.split(' ').nth(2).and_then(|v| v.parse().ok()).expect("a version");
+        let what = format!("{} {} {} {}", text.start, text.get("CSeq"), text.branch(), text.get("RSeq"));
+        let (last, said, messages) =
+            self.versions.entry(key).or_insert_with(|| (version, text.body.clone(), HashSet::new()));
+        // a message that goes again says what it has said
+        if !messages.insert(what) {
+            return;
+        }
+        assert!(version >= *last, "version {version} after {last}: {}", text.start);
+        let same = version > *last || text.body == *said;
+        assert!(same, "version {version} says another thing: {}\n{said}\n{}", text.start, text.body);
+        (*last, *said) = (version, text.body.clone());
     }
 
     /// RFC 3261 18.2.2, RFC 3581 4: the source of the request.

@@ -5,6 +5,7 @@
 //!
 //!     SIM_SEED=17 cargo test --test sim -- --nocapture     # this seed alone, with every message
 //!     SIM_SEEDS=2000 cargo test --test sim                 # more of them
+//!     SIM_FROM=2000 SIM_SEEDS=2000 cargo test --test sim   # others
 
 mod check;
 mod kernel;
@@ -23,7 +24,10 @@ fn seeds() -> Vec<u64> {
     let number = |name| std::env::var(name).ok().map(|v| v.parse::<u64>().expect("a seed is a number"));
     match number("SIM_SEED") {
         Some(seed) => vec![seed],
-        None => (0..number("SIM_SEEDS").unwrap_or(SEEDS)).collect(),
+        None => {
+            let from = number("SIM_FROM").unwrap_or(0);
+            (from..from + number("SIM_SEEDS").unwrap_or(SEEDS)).collect()
+        }
     }
 }
 
@@ -45,14 +49,20 @@ fn invariants_hold_on_a_lossy_network() {
         assert!(total.registered > 300, "registrations: {total:?}");
         assert!(total.answered > 300, "answered calls: {total:?}");
         assert!(total.cancelled > 30 && total.refused > 30, "cancelled and refused calls: {total:?}");
-        assert!(total.echo_packets > 300, "echoed packets: {total:?}");
-        assert!(total.relayed_packets > 300, "relayed packets: {total:?}");
+        assert!(total.echo_packets > 300 && total.relayed_packets > 300, "media: {total:?}");
+        let refreshed = (total.refreshed > 10, total.was_refreshed > 100);
+        assert_eq!(refreshed, (true, true), "sessions refreshed by phones and by the server: {total:?}");
         assert!(total.subscribed > 1000 && total.notified > 1000, "subscriptions: {total:?}");
         assert!(total.missed * 100 < total.notified, "what is repeated for 128 s arrives: {total:?}");
         assert!(total.pracked > 100 && total.told > 100, "inside calls: {total:?}");
-        assert!(total.crashed > 30 && total.stopped > 30, "crashed phones and stopped calls: {total:?}");
-        let refreshed = (total.refreshed > 30, total.was_refreshed > 100);
-        assert_eq!(refreshed, (true, true), "sessions refreshed by phones and by the server: {total:?}");
+        assert!(total.moves > 300 && total.early_updates > 30, "offers inside calls: {total:?}");
+        assert!(
+            total.trunked > 100 && total.cut > 100,
+            "calls of a trunk, and phones out of reach: {total:?}"
+        );
+        assert!(total.crashed > 30 && total.stopped > 5, "crashed phones and stopped calls: {total:?}");
+        assert!(total.operated > 50 && total.network_calls > 300, "the operator: {total:?}");
+        assert!(total.bearers > 300, "the policy server: {total:?}");
         assert!(total.texted > 300 && total.echoed > 30, "texts: {total:?}");
         assert!(total.shielded > 300 && total.renewed > 100, "registrations through IPsec: {total:?}");
         assert!(total.late > 100 && total.denied > 100 && total.lost_sets > 30, "the kernel: {total:?}");
@@ -73,6 +83,8 @@ fn without_faults_every_phone_registers_and_every_call_ends_as_its_callee_wants(
             outcome.expired, 0,
             "seed {seed}: sessions that the server has not refreshed: {outcome:?}"
         );
+        assert_eq!(outcome.deaf, 0, "seed {seed}: calls in which nothing runs: {outcome:?}");
+        assert_eq!(outcome.odd, 0, "seed {seed}: refusals that nothing calls for: {outcome:?}");
         let late = (outcome.unnotified, outcome.missed);
         assert_eq!(late, (0, 0), "seed {seed}: registration documents: {outcome:?}");
         let ipsec = (outcome.guarded, outcome.refusals);

@@ -1,10 +1,11 @@
 //! The network: delay, loss, duplication, reordering, and connections that are reset.
 
 use crate::kernel::Esp;
+use crate::world::Decision;
 use imsbox::base::rng::Rng;
 use imsbox::base::time::{Duration, Instant};
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, HashMap};
 use std::net::SocketAddr;
 
 /// What goes wrong, in thousandths, until the faults end.
@@ -18,6 +19,11 @@ pub struct Faults {
     /// Of the things that people do: how often a phone crashes, and the operator ends a call.
     pub crash: u64,
     pub stop: u64,
+    /// Of policy sessions: refused or lost, and granted late or never.
+    pub bearer_refused: u64,
+    pub bearer_late: u64,
+    /// How often a phone is out of reach for a while, of the things that people do.
+    pub cut: u64,
     /// Of commands to the kernel: late, and refused because something is there or for good; of the things that people do: how often an
     /// administrator removes associations.
     pub kernel_late: u64,
@@ -39,6 +45,9 @@ impl Faults {
             media_refused: 0,
             crash: 0,
             stop: 0,
+            bearer_refused: 0,
+            bearer_late: 0,
+            cut: 0,
             kernel_late: 0,
             kernel_taken: 0,
             kernel_refused: 0,
@@ -69,6 +78,9 @@ impl Faults {
             media_refused: up_to(200),
             crash: up_to(150),
             stop: up_to(200),
+            bearer_refused: up_to(150),
+            bearer_late: up_to(200),
+            cut: up_to(150),
             kernel_late: up_to(200),
             kernel_taken: up_to(300),
             kernel_refused: up_to(150),
@@ -89,6 +101,8 @@ pub enum Arrival {
     Forged { from: SocketAddr, octets: Vec<u8> },
     /// The outcome of opening a port pair.
     MediaOpened { session: u64, ok: bool },
+    /// What the policy server says of a session.
+    Bearers { session: u64, decision: Decision },
     /// The server learns that a connection has gone.
     Closed { conn: u64 },
 }
@@ -97,6 +111,8 @@ pub enum Arrival {
 pub struct Net {
     queue: BinaryHeap<Reverse<(Instant, u64, Arrival)>>,
     sequence: u64,
+    /// When the last datagram to or from a phone arrives; a perfect network keeps their order.
+    last: HashMap<(usize, bool), Instant>,
     pub faults: Faults,
     pub lost: u64,
     pub duplicated: u64,
@@ -104,7 +120,7 @@ pub struct Net {
 
 impl Net {
     pub fn new(faults: Faults) -> Self {
-        Net { queue: BinaryHeap::new(), sequence: 0, faults, lost: 0, duplicated: 0 }
+        Net { queue: BinaryHeap::new(), sequence: 0, last: HashMap::new(), faults, lost: 0, duplicated: 0 }
     }
 
     /// Lets a datagram travel: it arrives never, once or twice, in any order when reordered.
@@ -118,8 +134,17 @@ impl Net {
             let late = self.delay(rng) + Duration::from_millis(rng.below(3000));
             self.at(now + late, arrival.clone());
         }
-        let delay = self.delay(rng);
-        self.at(now + delay, arrival);
+        let mut at = now + self.delay(rng);
+        let way = match &arrival {
+            Arrival::AtServer { phone, .. } => Some((*phone, true)),
+            Arrival::AtPhone { phone, .. } => Some((*phone, false)),
+            _ => None,
+        };
+        if let Some(way) = way.filter(|_| self.faults.is_none()) {
+            at = self.last.get(&way).map_or(at, |last| at.max(*last));
+            self.last.insert(way, at);
+        }
+        self.at(at, arrival);
     }
 
     /// Lets a message travel on a stream: in order, never lost.

@@ -6,6 +6,7 @@
 use super::anchoring;
 use super::fork;
 use super::held;
+use super::limits::FORGOTTEN_CSEQ;
 use super::own::{self, Purpose, Request};
 use super::pass::{self, Onward};
 use super::refresh;
@@ -47,7 +48,7 @@ pub(super) fn on_final(
             early.on_response(msg);
             early
         }
-        _ => dialog,
+        early => after(dialog, early.as_ref()),
     });
     if wins && !only_rings {
         refresh::on_success(call, cx.now, (leg, Side::Callee), msg);
@@ -76,6 +77,13 @@ fn on_refusal(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, leg: u8, ms
         422 => fork::on_failure(call, view, cx, leg, 500, None),
         status => fork::on_failure(call, view, cx, leg, status, Some(msg)),
     }
+}
+
+/// A dialog that takes another one's place on its leg: a proxy there forks. Both may come to be in use by turns, so that the numbers
+/// go on.
+pub(super) fn after(mut dialog: Dialog, before: Option<&Dialog>) -> Dialog {
+    dialog.count_after(before.map_or(0, Dialog::local_cseq));
+    dialog
 }
 
 /// The dialog that a 2xx confirms, made anew from it.
@@ -274,6 +282,7 @@ pub(super) fn abandon(
     if ending == Ending::Acked {
         return;
     }
+    dialog.count_after(FORGOTTEN_CSEQ);
     let cseq = dialog.next_cseq();
     let reliable = flow.transport.is_reliable();
     let owner = crate::ims::owner::Owner::None;

@@ -2,6 +2,7 @@
 //!
 //! Each leg is an early dialog of its own towards the caller. What becomes of reliable ones is `reliable`'s matter.
 
+use super::answer;
 use super::reliable;
 use super::session::{Call, Leg, LegState};
 use super::state::State;
@@ -34,7 +35,7 @@ pub(super) fn on_provisional(
         && let Some(request) = request
         && let Some(dialog) = Dialog::uac(&request.request(), msg, request.flow())
     {
-        leg.down = Some(dialog);
+        leg.down = Some(answer::after(dialog, leg.down.as_ref()));
     }
     if leg.up.is_none() {
         leg.up = Some(Dialog::uas(&invite.request.message(), leg.tag(Side::Caller), invite.flow));

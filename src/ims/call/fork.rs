@@ -41,6 +41,7 @@ pub(super) fn on_failure(
     let entry = &mut call.legs[usize::from(leg)];
     let was_open = entry.state.is_open();
     entry.state = LegState::Over;
+    entry.reliable.stop();
     if !was_open || call.invite.is_none() {
         return;
     }
@@ -128,6 +129,7 @@ pub(super) fn cancel_open(
     for (number, leg) in call.legs.iter_mut().enumerate() {
         if leg.state.is_open() && except != Some(number as u8) {
             leg.state = LegState::Cancelled;
+            leg.reliable.stop();
             if let Some(client) = leg.client {
                 view.txs.cancel(cx, client, Some(reason));
             }

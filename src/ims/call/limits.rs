@@ -57,6 +57,10 @@ pub const MAX_CODECS: usize = 8;
 /// Events that wait for a client who asks for them; beyond it the oldest goes.
 pub const MAX_NEWS: usize = 256;
 
+/// After this number the CSeq counts in a dialog that a 2xx founds when its call has been forgotten: more requests than one a second
+/// for an hour can have gone out in it before, PRACK and UPDATE, and RFC 3261 8.1.1.5 leaves room for far more.
+pub const FORGOTTEN_CSEQ: u32 = 3600;
+
 /// How long an ended call can be seen (manual 6.6, `dialog_get`).
 pub const LINGER: Duration = Duration::from_secs(30);
 

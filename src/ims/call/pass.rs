@@ -39,15 +39,29 @@ pub(super) struct Onward {
 /// The option tags that the two sides of a call negotiate each for itself.
 pub(super) const BOTH_TAGS: &[&str] = &[reliable::TAG, preconditions::TAG];
 
-/// Passes a response on.
+/// Passes a response on. Gives the body with which it went; `None`: as it came.
 pub(super) fn response(
     call: &mut Call,
     view: &mut View<'_>,
     cx: &mut Cx<'_>,
     onward: Onward,
     msg: &Message<'_>,
-) {
+) -> Option<Vec<u8>> {
     let body = answer(call, view, cx, onward, msg);
+    response_again(call, view, cx, onward, msg, body.as_deref());
+    body
+}
+
+/// Passes a response on with the body that it had before: what a response says does not change when it comes again, whatever has
+/// been said meanwhile.
+pub(super) fn response_again(
+    call: &mut Call,
+    view: &mut View<'_>,
+    cx: &mut Cx<'_>,
+    onward: Onward,
+    msg: &Message<'_>,
+    body: Option<&[u8]>,
+) {
     let timer = refresh::accept(call, view, cx.now, onward.tx, ((onward.leg, onward.to), onward.status));
     let leg = &call.legs[usize::from(onward.leg)];
     let Some(flow) = view.txs.server(onward.tx).map(|s| s.flow()) else { return };
@@ -67,12 +81,13 @@ pub(super) fn response(
     };
     let with = Additions {
         identities: &identities,
-        body: body.as_deref(),
+        body,
         privacy,
         ..additions(&view.config.protocol, call, onward.leg, onward.to)
     };
     // RFC 3312 11: the tag goes with the lines, which a caller that can may still have done without, or is the callee's own
-    let told = leg.passage.told(onward.to).filter(|_| description(msg).is_some());
+    let has_description = body.map_or(description(msg).is_some(), |b| !b.is_empty());
+    let told = leg.passage.told(onward.to).filter(|_| has_description);
     let has_lines = leg.passage.mode.uses(onward.to)
         && told.is_some_and(|t| {
             preconditions::has_lines(&t) || msg.lists(HeaderId::Require, preconditions::TAG)
@@ -108,7 +123,9 @@ fn answer(
     onward: Onward,
     msg: &Message<'_>,
 ) -> Option<Vec<u8>> {
-    if onward.is_said {
+    let is_first = onward.reliability != Reliability::AsItCame && onward.status < 300;
+    let is_past = is_first && call.legs[usize::from(onward.leg)].passage.is_past(msg);
+    if onward.is_said || is_past {
         // what was said before may have been changed since: it is not taken again
         return Some(Vec::new());
     }

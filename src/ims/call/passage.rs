@@ -34,6 +34,8 @@ pub(super) struct Passage {
     said: [Option<Arc<[u8]>>; 2],
     /// What each side was told last.
     told: [Option<Arc<[u8]>>; 2],
+    /// The highest version that each side was told, also in an offer that it has refused.
+    versions: [u64; 2],
     /// By the side whose offer has no answer yet: what was said and told before it. Offers that meet are open on both.
     open: [Option<Pair>; 2],
     /// The caller has got the answer to its offer in a reliable response.
@@ -72,6 +74,7 @@ impl Passage {
             self.told[from.other() as usize] = Some(said);
             return None;
         }
+        self.renumbers = true;
         let passed = self.apply(edit, &sdp, from.other());
         let body = in_place_of(msg.body(), came, &passed);
         self.told[from.other() as usize] = Some(passed.into());
@@ -158,10 +161,25 @@ impl Passage {
             return None;
         }
         self.said[from as usize] = Some(Arc::from(came));
-        let edit = self.edit(rules, from.other(), &answer, false);
+        let mut edit = self.edit(rules, from.other(), &answer, false);
+        self.answer_within(&mut edit, from, &answer, &offer);
         let told = self.apply(edit, &answer, from);
         self.told[from as usize] = Some(Arc::from(&told[..]));
         Some(told)
+    }
+
+    /// Keeps the directions of an answer of ours within its offer (RFC 3264 6.1): what the other side said last may have been an
+    /// offer, which asked for more. Where its stream only waits, as it was told to, it runs as soon as it may.
+    fn answer_within(&self, edit: &mut Edit, from: Side, answer: &Sdp<'_>, offer: &Sdp<'_>) {
+        let told = self.told(from.other());
+        let mut told = told.iter().flat_map(|s| s.medias());
+        for (edit, (ours, theirs)) in edit.medias.iter_mut().zip(answer.medias().zip(offer.medias())) {
+            let was_told = told.next().map(|m| m.direction());
+            let waits = [was_told, Some(ours.direction())] == [Some(Direction::Inactive); 2];
+            let most = theirs.direction().reversed();
+            let within = if waits { most } else { edit.direction.unwrap_or(ours.direction()).within(most) };
+            edit.direction = Some(within).filter(|d| *d != ours.direction());
+        }
     }
 
     /// An offer for the callee's phone that brings what the caller has said since it was told something: streams that waited run.
@@ -218,6 +236,13 @@ impl Passage {
         self.has_answered
     }
 
+    /// Whether a response of the callee's phone says again what the caller has had for good, and has gone on from: after the answer
+    /// no other one is due (RFC 6337 2.2), though some phones give it twice.
+    pub(super) fn is_past(&self, msg: &Message<'_>) -> bool {
+        let told = self.told[Side::Caller as usize].as_deref();
+        self.has_answered && description(msg).is_some_and(|d| Some(d) != told)
+    }
+
     /// What a 2xx without a description must say all the same: the callee's phone has said it reliably, and the caller has
     /// heard it without reliability, or not at all (RFC 3261 13.2.1).
     pub(super) fn missing_answer(&self, msg: &Message<'_>) -> Option<Vec<u8>> {
@@ -263,17 +288,21 @@ impl Passage {
         Edit { medias: medias.collect(), ..Edit::default() }
     }
 
-    /// Makes the description that a side is told. Its version follows from what the side was told before (RFC 3264 8).
-    fn apply(&self, mut edit: Edit, sdp: &Sdp<'_>, to: Side) -> Vec<u8> {
+    /// Makes the description that a side is told. Where we say something of our own, its version follows from what the side was
+    /// told before (RFC 3264 8).
+    fn apply(&mut self, mut edit: Edit, sdp: &Sdp<'_>, to: Side) -> Vec<u8> {
         let new = edit.apply(sdp);
-        let Some(before) = self.told(to).filter(|_| self.renumbers || matches!(self.mode, Mode::Only(_)))
-        else {
-            return new;
-        };
-        let version = before.origin().and_then(|o| std::str::from_utf8(o.version).ok()?.parse::<u64>().ok());
-        let is_same = Sdp::parse(&new).is_ok_and(|new| without_origin(&new).eq(without_origin(&before)));
-        edit.version = version.map(|v| v + u64::from(!is_same));
-        edit.apply(sdp)
+        let is_ours = self.renumbers || matches!(self.mode, Mode::Only(_));
+        let highest = self.versions[to as usize];
+        if let Some(before) = self.told(to).filter(|_| is_ours) {
+            let is_same = Sdp::parse(&new).is_ok_and(|new| without_origin(&new).eq(without_origin(&before)));
+            edit.version =
+                version(&before).map(|v| if is_same && v >= highest { v } else { v.max(highest) + 1 });
+        }
+        let told = edit.apply(sdp);
+        let now = Sdp::parse(&told).ok().and_then(|told| version(&told));
+        self.versions[to as usize] = highest.max(now.unwrap_or(0));
+        told
     }
 
     /// Puts into effect, where the media passes through us, what both sides have said last.
@@ -292,6 +321,10 @@ impl Passage {
     pub(super) fn told(&self, side: Side) -> Option<Sdp<'_>> {
         Sdp::parse(self.told[side as usize].as_deref()?).ok()
     }
+}
+
+fn version(sdp: &Sdp<'_>) -> Option<u64> {
+    std::str::from_utf8(sdp.origin()?.version).ok()?.parse().ok()
 }
 
 /// A body with one piece of it, the description, replaced: other parts of a multipart body pass as they are.

@@ -44,6 +44,9 @@ pub(super) fn on_request(
     if msg.method() == Method::Update && answer_for_other(call, view, cx, tx, msg, (leg, from)) {
         return held::release_if_ready(call, view, cx, leg);
     }
+    if offers_too_early(call, msg, (leg, from)) {
+        return refuse(view, cx, tx, 500);
+    }
     if !anchoring::admit(call, view, cx, tx, msg, (leg, from)) {
         return;
     }
@@ -68,7 +71,11 @@ pub(super) fn on_request(
     view.txs.set_server_owner(tx, call.owner(Role::Relay(number)));
     if msg.method() == Method::Invite {
         view.txs.respond(cx, tx, 100, None, &[], |w| w.finish());
-        call.legs[usize::from(leg)].invites[from as usize] = (cseq, far_cseq);
+        let entry = &mut call.legs[usize::from(leg)];
+        entry.invites[from as usize] = (cseq, far_cseq);
+        if from == Side::Caller {
+            entry.reliable.forget();
+        }
     }
     let relay = Relay { number, server: tx, client, leg, from, method: msg.method(), offers, cseq, far_cseq };
     if let Some(bridge) = call.bridge_mut() {
@@ -108,6 +115,14 @@ fn admit(call: &mut Call, msg: &Message<'_>, leg: u8, from: Side) -> Option<u16>
     (msg.method() == Method::Invite && (call.invite.is_some() || unacknowledged)).then_some(491)
 }
 
+/// Whether the callee's phone offers anew before the caller has an answer to its own offer that it can count on: we have
+/// acknowledged that answer for a caller who cannot, and who must refuse another offer now (RFC 3311 5.2).
+fn offers_too_early(call: &Call, msg: &Message<'_>, (leg, from): (u8, Side)) -> bool {
+    let waits = call.invite.as_ref().is_some_and(|i| description(&i.request.message()).is_some());
+    let is_new = msg.method() == Method::Update && description(msg).is_some() && from == Side::Callee;
+    is_new && waits && !call.legs[usize::from(leg)].passage.has_answered()
+}
+
 /// RAck of a PRACK for the other dialog: the RSeq is the far phone's own, the CSeq number that of our INVITE there. `None`: the
 /// PRACK does not pass, and has its answer.
 fn prack(
@@ -122,8 +137,7 @@ fn prack(
     let (known, far) = call.legs[usize::from(leg)].invites[from as usize];
     let fits = rack.filter(|r| r.cseq == known && r.method == Method::Invite);
     let acknowledged = match fits {
-        // inside the call the phones are among themselves
-        Some(rack) if call.invite.is_none() || from == Side::Callee => Acknowledged::Far(rack.rseq),
+        Some(rack) if from == Side::Callee => Acknowledged::Far(rack.rseq),
         Some(rack) => reliable::on_prack(call, leg, rack),
         None => Acknowledged::Nothing,
     };
@@ -230,6 +244,8 @@ pub(super) fn on_answer(
             let at = (relay.leg, relay.from);
             answer::await_ack(call, view, cx, relay.server, at, (relay.cseq, relay.far_cseq));
         }
+        // with it the caller's resources may have come
+        200..300 if held::is_held(call, leg) => held::release_if_ready(call, view, cx, leg),
         status @ (408 | 481) => lost(call, view, cx, &relay, status),
         // what has passed may have been that the caller is ready for its 2xx
         200..300 => held::release_if_ready(call, view, cx, relay.leg),

@@ -244,6 +244,7 @@ pub(super) fn on_bye(
     if early && open_elsewhere && call.legs[usize::from(leg)].state.is_open() {
         // RFC 3261 15: BYE in one of several early dialogs ends that one
         call.legs[usize::from(leg)].state = LegState::Cancelled;
+        call.legs[usize::from(leg)].reliable.stop();
         if let Some(client) = call.legs[usize::from(leg)].client {
             view.txs.cancel(cx, client, None);
         }

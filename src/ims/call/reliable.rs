@@ -53,6 +53,8 @@ pub(super) struct Reliable {
 struct Open {
     /// RSeq as the caller got it.
     rseq: u32,
+    /// The body that the caller got; `None`: as it came.
+    body: Option<Vec<u8>>,
     source: Source,
 }
 
@@ -63,6 +65,8 @@ enum Source {
     Far(u32),
     /// We.
     Ours(Box<Repeat>),
+    /// Nobody any more: the INVITE has its final answer, and only the PRACK of ours may still come.
+    Nobody,
 }
 
 /// An answer that we repeat.
@@ -98,37 +102,51 @@ impl Reliable {
         self.ours().any(|(_, r)| description(&r.response.message()).is_some())
     }
 
-    /// Nothing more is repeated: the INVITE has its final answer.
+    /// Nothing more is repeated: the INVITE has its final answer. A PRACK that it has overtaken may still come.
     pub(super) fn stop(&mut self) {
-        self.open.clear();
+        for open in self.open.iter_mut().filter(|o| matches!(o.source, Source::Ours(_))) {
+            open.source = Source::Nobody;
+        }
         self.queue.clear();
+    }
+
+    /// Another INVITE begins: RSeq is counted anew.
+    pub(super) fn forget(&mut self) {
+        self.open.clear();
     }
 
     fn ours(&self) -> impl Iterator<Item = (u32, &Repeat)> {
         self.open.iter().filter_map(|o| match &o.source {
             Source::Ours(repeat) => Some((o.rseq, &**repeat)),
-            Source::Far(_) => None,
+            Source::Far(_) | Source::Nobody => None,
         })
     }
 
-    /// The RSeq that the caller gets for one of the callee's phone; `None`: it came again though its PRACK is under way.
-    fn map(&mut self, far: u32) -> Option<u32> {
+    /// What one of the callee's phone is to the caller.
+    fn map(&mut self, far: u32) -> Seen {
         let known = self.open.iter().find(|o| matches!(o.source, Source::Far(f) if f == far));
         if let Some(open) = known {
-            return Some(open.rseq);
+            return Seen::Again(open.rseq, open.body.clone());
         }
         if far <= self.far_last {
-            return None;
+            return Seen::Acknowledged;
         }
         let rseq = if self.last == 0 { far } else { self.last + 1 };
         self.far_last = far;
         self.last = rseq;
-        if self.open.len() == MAX_OPEN_PROVISIONALS {
-            self.open.remove(0);
-        }
-        self.open.push(Open { rseq, source: Source::Far(far) });
-        Some(rseq)
+        Seen::New(rseq)
     }
+}
+
+/// What a reliable answer of the callee's phone is to the caller.
+#[derive(Debug)]
+enum Seen {
+    /// It has this RSeq there.
+    New(u32),
+    /// It comes again, with this RSeq and this body.
+    Again(u32, Option<Vec<u8>>),
+    /// It comes again though its PRACK is under way.
+    Acknowledged,
 }
 
 /// What the caller can, by its INVITE and the configuration.
@@ -170,16 +188,29 @@ pub(super) fn pass_on(
     match (rseq_of(msg), ability) {
         (Some(_), Ability::No) => {
             if acknowledge(call, view, cx, leg, msg) {
-                send(call, view, cx, (tx, leg), msg, Reliability::Without);
+                _ = send(call, view, cx, (tx, leg), msg, Reliability::Without);
             }
         }
         (Some(far), _) => {
-            if let Some(rseq) = reliable.map(far) {
-                send(call, view, cx, (tx, leg), msg, Reliability::With(rseq));
+            let to = (tx, leg);
+            match reliable.map(far) {
+                Seen::New(rseq) => {
+                    let body = send(call, view, cx, to, msg, Reliability::With(rseq));
+                    let open = &mut call.legs[usize::from(leg)].reliable.open;
+                    if open.len() == MAX_OPEN_PROVISIONALS {
+                        open.remove(0);
+                    }
+                    open.push(Open { rseq, body, source: Source::Far(far) });
+                }
+                Seen::Again(rseq, body) => {
+                    let onward = onward(to, msg.status(), Reliability::With(rseq));
+                    pass::response_again(call, view, cx, onward, msg, body.as_deref());
+                }
+                Seen::Acknowledged => {}
             }
         }
         (None, ability) if ability != Ability::Required && !(ability == Ability::Supported && is_needed) => {
-            send(call, view, cx, (tx, leg), msg, Reliability::Without);
+            _ = send(call, view, cx, (tx, leg), msg, Reliability::Without);
         }
         (None, _) if !reliable.open.is_empty() => {
             if reliable.queue.len() == MAX_QUEUED_PROVISIONALS {
@@ -230,35 +261,33 @@ pub(super) fn send_ours(
     let reliable = &mut call.legs[usize::from(leg)].reliable;
     let rseq = reliable.last + 1;
     reliable.last = rseq;
-    send_as(call, view, cx, (tx, leg), (&response.message(), status), Reliability::With(rseq));
+    let body = pass::response(
+        call,
+        view,
+        cx,
+        onward((tx, leg), status, Reliability::With(rseq)),
+        &response.message(),
+    );
     // RFC 3262 3: from T1 on, doubling, for 64*T1
     let repeat =
         Repeat { response, status, next_at: cx.now + t1, interval: t1, give_up_at: cx.now + t1 * 64 };
     let reliable = &mut call.legs[usize::from(leg)].reliable;
-    reliable.open.push(Open { rseq, source: Source::Ours(Box::new(repeat)) });
+    reliable.open.push(Open { rseq, body, source: Source::Ours(Box::new(repeat)) });
 }
 
 fn send(
     call: &mut Call,
     view: &mut View<'_>,
     cx: &mut Cx<'_>,
-    (tx, leg): (ServerId, u8),
+    to: (ServerId, u8),
     msg: &Message<'_>,
     reliability: Reliability,
-) {
-    send_as(call, view, cx, (tx, leg), (msg, msg.status()), reliability);
+) -> Option<Vec<u8>> {
+    pass::response(call, view, cx, onward(to, msg.status(), reliability), msg)
 }
 
-fn send_as(
-    call: &mut Call,
-    view: &mut View<'_>,
-    cx: &mut Cx<'_>,
-    (tx, leg): (ServerId, u8),
-    (msg, status): (&Message<'_>, u16),
-    reliability: Reliability,
-) {
-    let onward = Onward { tx, leg, to: Side::Caller, status, reliability, is_said: false };
-    pass::response(call, view, cx, onward, msg);
+fn onward((tx, leg): (ServerId, u8), status: u16, reliability: Reliability) -> Onward {
+    Onward { tx, leg, to: Side::Caller, status, reliability, is_said: false }
 }
 
 /// What a PRACK of the caller's acknowledges.
@@ -272,17 +301,16 @@ pub(super) enum Acknowledged {
     Nothing,
 }
 
-/// Finds, and takes off, what a PRACK in the dialog with the caller acknowledges, while its INVITE is open.
+/// Finds, and takes off, what a PRACK in the dialog with the caller acknowledges of the answers to the call's first INVITE. Inside
+/// the call the phones are among themselves: there all pass.
 pub(super) fn on_prack(call: &mut Call, leg: u8, rack: RAck<'_>) -> Acknowledged {
-    let invite = call.invite.as_ref().and_then(|i| i.request.message().cseq()).map(|c| c.number);
-    if rack.method != Method::Invite || Some(rack.cseq) != invite {
-        return Acknowledged::Nothing;
-    }
+    let is_inside = call.invite.is_none();
     let open = &mut call.legs[usize::from(leg)].reliable.open;
-    let Some(at) = open.iter().position(|o| o.rseq == rack.rseq) else { return Acknowledged::Nothing };
-    match open.remove(at).source {
-        Source::Far(far) => Acknowledged::Far(far),
-        Source::Ours(_) => Acknowledged::Ours,
+    match open.iter().position(|o| o.rseq == rack.rseq).map(|at| open.remove(at).source) {
+        Some(Source::Far(far)) => Acknowledged::Far(far),
+        Some(Source::Ours(_) | Source::Nobody) => Acknowledged::Ours,
+        None if is_inside => Acknowledged::Far(rack.rseq),
+        None => Acknowledged::Nothing,
     }
 }
 
@@ -303,19 +331,21 @@ pub(super) fn on_tick(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>) {
     let Some(tx) = call.invite.as_ref().map(|i| i.tx) else { return };
     for leg in 0..call.legs.len() {
         let due = call.legs[leg].reliable.open.iter_mut().find_map(|o| match &mut o.source {
-            Source::Ours(repeat) if repeat.next_at.min(repeat.give_up_at) <= cx.now => Some((o.rseq, repeat)),
+            Source::Ours(repeat) if repeat.next_at.min(repeat.give_up_at) <= cx.now => {
+                Some((o.rseq, &o.body, repeat))
+            }
             _ => None,
         });
-        let Some((rseq, repeat)) = due else { continue };
+        let Some((rseq, body, repeat)) = due else { continue };
         if repeat.give_up_at <= cx.now {
             let text = "the caller does not acknowledge a reliable answer";
             return release::end(call, view, cx, &End::new(text, 500));
         }
         repeat.interval *= 2;
         repeat.next_at = cx.now + repeat.interval;
-        let (response, status) = (repeat.response.clone(), repeat.status);
-        let what = (&response.message(), status);
-        send_as(call, view, cx, (tx, leg as u8), what, Reliability::With(rseq));
+        let (response, status, body) = (repeat.response.clone(), repeat.status, body.clone());
+        let onward = onward((tx, leg as u8), status, Reliability::With(rseq));
+        pass::response_again(call, view, cx, onward, &response.message(), body.as_deref());
     }
 }
 

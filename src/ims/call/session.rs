@@ -453,6 +453,7 @@ impl Call {
             Kind::Bridge(_) => None,
         };
         let reliable = self.legs.iter().filter_map(|l| l.reliable.next_deadline()).min();
+        let reliable = reliable.filter(|_| self.invite.is_some());
         [linger, accepted, inner, reliable, refresh::next_deadline(self), self.idle_deadline]
             .into_iter()
             .flatten()

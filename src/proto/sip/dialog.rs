@@ -182,6 +182,12 @@ impl Dialog {
         self.local_cseq
     }
 
+    /// Counts on after this number, where requests may have gone out that this dialog does not know of: gaps do no harm (RFC 3261
+    /// 12.2.1.1).
+    pub fn count_after(&mut self, number: u32) {
+        self.local_cseq = self.local_cseq.max(number);
+    }
+
     /// The CSeq number of the peer's last request, once there was one.
     pub fn remote_cseq(&self) -> Option<u32> {
         self.remote_cseq
@@ -391,6 +397,10 @@ mod tests {
             ]
         );
         assert_eq!(d.next_cseq(), 2);
+        d.count_after(1);
+        assert_eq!(d.local_cseq(), 2, "never back");
+        d.count_after(8);
+        assert_eq!(d.next_cseq(), 9);
     }
 
     #[test]

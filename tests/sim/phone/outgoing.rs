@@ -4,6 +4,10 @@ use super::*;
 
 impl Phone {
     pub(super) fn hang_up(&mut self, now: Instant, leg: usize, want: &mut Wants) {
+        let one = &self.legs[leg];
+        self.seen.odd += u64::from(one.is_doomed);
+        let is_settled = one.media.turn == Turn::Nobody && !one.may_hold;
+        self.seen.deaf += u64::from(is_settled && !one.media.runs_both_ways());
         self.legs[leg].state = State::Ending;
         self.in_call(now, leg, "BYE", "", "", Purpose::Bye(leg), want);
     }
@@ -35,10 +39,10 @@ impl Phone {
         self.start(now, branch, "CANCEL", octets, Purpose::Cancel, want);
     }
 
-    pub(super) fn ack_success(&mut self, leg: usize, answer: &Text, want: &mut Wants) {
+    pub(super) fn ack_success(&mut self, leg: usize, answer: &Text, body: &str, want: &mut Wants) {
         let branch = self.fresh("z9hG4bK");
         let one = &self.legs[leg];
-        let octets = self.request_text(one, "ACK", &branch, answer.cseq(), "", "");
+        let octets = self.request_text(one, "ACK", &branch, answer.cseq(), "", body);
         self.legs[leg].last_ack = Some(octets.clone());
         want.messages.push(octets);
     }
@@ -122,12 +126,15 @@ impl Phone {
             answer: None,
             purpose,
         };
+        self.open.push(self.clients.len());
         self.clients.push(client);
     }
 
     pub(super) fn repeat_requests(&mut self, now: Instant, want: &mut Wants) {
         let mut gave_up = Vec::new();
-        for client in self.clients.iter_mut().filter(|c| c.answer.is_none()) {
+        self.open.retain(|at| self.clients[*at].answer.is_none());
+        for at in &self.open {
+            let client = &mut self.clients[*at];
             if now >= client.deadline {
                 client.answer = Some(408);
                 gave_up.push((client.purpose.clone(), client.branch.clone()));
@@ -147,8 +154,14 @@ impl Phone {
                 Purpose::Register => self.timers.push((now + Duration::from_secs(10), Timer::Register)),
                 Purpose::Invite(leg) | Purpose::Bye(leg) => self.end(leg),
                 Purpose::Subscribe(at) => self.on_subscribe_failure(now, at, 408),
-                Purpose::Refresh(leg) => self.timers.push((now, Timer::Refresh(leg))),
-                Purpose::Reinvite(_) | Purpose::Question(_) | Purpose::Cancel | Purpose::Text(_) => {}
+                // RFC 5057 5.1: the other side has gone
+                Purpose::Reinvite(leg, ..) | Purpose::Update(leg, ..) | Purpose::Refresh(leg)
+                    if self.legs[leg].state == State::Up =>
+                {
+                    self.hang_up(now, leg, want);
+                }
+                Purpose::Reinvite(..) | Purpose::Update(..) | Purpose::Refresh(_) => {}
+                Purpose::Question(_) | Purpose::Cancel | Purpose::Text(_) => {}
             }
         }
     }
@@ -181,7 +194,9 @@ impl Phone {
         self.repeats.push(Repeat {
             leg,
             branch,
+            cseq: request.cseq(),
             success,
+            offers: success && self.legs[leg].media.turn == Turn::Ours,
             octets,
             next: now + T1,
             interval: T1,
@@ -198,6 +213,21 @@ impl Phone {
         want: &mut Wants,
     ) -> String {
         self.respond_tagged(request, code, tag, body, want)
+    }
+
+    /// A 2xx with more headers.
+    pub(super) fn accept(
+        &mut self,
+        request: &Text,
+        tag: &str,
+        extra: &str,
+        body: &str,
+        want: &mut Wants,
+    ) -> String {
+        let octets = self.response_text(request, 200, tag, extra, body);
+        self.served.insert((request.branch().to_owned(), request.method().to_owned()), octets.clone());
+        want.messages.push(octets.clone());
+        octets
     }
 
     pub(super) fn respond_tagged(

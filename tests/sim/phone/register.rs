@@ -12,10 +12,11 @@ impl Phone {
         let octets = format!(
             "REGISTER sip:{DOMAIN} SIP/2.0\r\nVia: SIP/2.0/{transport} {a};branch={branch};rport\r\nMax-Forwards: 70\r\n\
              From: <sip:{user}@{DOMAIN}>;tag=r{name}\r\nTo: <sip:{user}@{DOMAIN}>\r\nCall-ID: reg-{name}\r\n\
-             CSeq: {c} REGISTER\r\nContact: {contact};expires={expires}\r\nSupported: path\r\n{authorization}Content-Length: 0\r\n\r\n",
+             CSeq: {c} REGISTER\r\nContact: {contact}{features};expires={expires}\r\nSupported: path\r\n{authorization}Content-Length: 0\r\n\r\n",
             a = self.addr,
             c = self.register_cseq,
             contact = self.contact(),
+            features = self.features(),
         );
         self.start(now, branch, "REGISTER", octets, Purpose::Register, want);
     }

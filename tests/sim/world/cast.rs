@@ -2,8 +2,9 @@
 
 use crate::phone::{DOMAIN, Phone, Secret, Style};
 use imsbox::config::model::{
-    AuthentType, CallSettings, Config, Impu, OperatorCode, SessionTimer, Sim, SimAlgo, SipSocket, User,
+    AuthentType, CallSettings, Config, Impu, OperatorCode, SessionTimer, Sim, SimAlgo, SipSocket, Trunk, User,
 };
+use imsbox::proto::flow::LocalId;
 use std::net::SocketAddr;
 
 const K: [u8; 16] =
@@ -17,6 +18,13 @@ fn addr(text: &str) -> SocketAddr {
     text.parse().expect("an address")
 }
 
+const PBX: &str = "10.0.0.50:5060";
+
+/// Whether a run has a SIP trunk.
+fn has_trunk(seed: u64) -> bool {
+    seed / 4 % 2 == 1
+}
+
 /// The phones of a run; those whose name begins with u call each other.
 pub fn phones(seed: u64) -> Vec<Phone> {
     let (password, milenage, xor) =
@@ -24,10 +32,10 @@ pub fn phones(seed: u64) -> Vec<Phone> {
     let mut phones = match seed / 2 % 2 {
         0 => vec![
             Phone::new("u0", addr("10.0.0.10:5060"), false, password.clone()),
-            Phone::new("u1", addr("10.0.0.11:5061"), false, milenage.clone()).watching(),
+            Phone::new("u1", addr("10.0.0.11:5061"), false, milenage.clone()).watching().mmtel(),
             Phone::new("u2", addr("[2001:db8::12]:5060"), false, xor.clone()).watching(),
-            Phone::new("u3", addr("10.0.0.13:5060"), true, password.clone()).watching().timed(),
-            Phone::new("u4", addr("10.0.0.14:6000"), false, xor).timed(),
+            Phone::new("u3", addr("10.0.0.13:5060"), true, password.clone()).watching().mmtel(),
+            Phone::new("u4", addr("10.0.0.14:6000"), false, xor).mmtel(),
             Phone::new("u5", addr("[2001:db8::15]:5060"), true, milenage.clone()).watching(),
         ],
         _ => shielded(&milenage, &xor),
@@ -41,6 +49,9 @@ pub fn phones(seed: u64) -> Vec<Phone> {
         let style = Style { is_bad: true, ..Style::default() };
         phones.push(Phone::new("bad", addr("10.0.0.18:5060"), false, milenage.clone()).shielded(style));
     }
+    if has_trunk(seed) {
+        phones.push(Phone::new("pbx", addr(PBX), false, Secret::Password("none")).peer());
+    }
     phones.push(Phone::new("away", addr("10.0.0.99:5060"), false, milenage));
     phones
 }
@@ -49,13 +60,17 @@ fn shielded(milenage: &Secret, xor: &Secret) -> Vec<Phone> {
     let style = Style::default();
     let renewing = Style { reauthenticates: true, ..style };
     vec![
-        Phone::new("u0", addr("10.0.0.10:5060"), false, Secret::Password("secret")).timed(),
+        Phone::new("u0", addr("10.0.0.10:5060"), false, Secret::Password("secret")),
         Phone::new("u1", addr("[2001:db8::11]:5060"), true, milenage.clone()).watching(),
         Phone::new("u2", addr("10.0.0.12:5060"), false, milenage.clone())
             .shielded(Style { repeats: true, ..style })
-            .watching(),
-        Phone::new("u3", addr("10.0.0.13:5060"), true, xor.clone()).shielded(renewing).watching().timed(),
-        Phone::new("u4", addr("[2001:db8::14]:5060"), false, milenage.clone()).shielded(renewing).watching(),
+            .watching()
+            .mmtel(),
+        Phone::new("u3", addr("10.0.0.13:5060"), true, xor.clone()).shielded(renewing).watching().mmtel(),
+        Phone::new("u4", addr("[2001:db8::14]:5060"), false, milenage.clone())
+            .shielded(renewing)
+            .watching()
+            .mmtel(),
         Phone::new("u5", addr("10.0.0.15:5060"), false, xor.clone())
             .shielded(Style { moves: true, ..renewing }),
     ]
@@ -74,9 +89,20 @@ pub fn config(seed: u64, phones: &[Phone]) -> Config {
             },
             ..CallSettings::default()
         },
-        users: phones.iter().enumerate().filter(|(_, p)| p.name != "pad").map(|(i, p)| user(i, p)).collect(),
+        users: phones
+            .iter()
+            .enumerate()
+            .filter(|(_, p)| p.name != "pad" && !p.is_peer())
+            .map(|(i, p)| user(i, p))
+            .collect(),
+        trunk: phones.iter().any(Phone::is_peer).then(trunk),
         ..Config::default()
     }
+}
+
+fn trunk() -> Trunk {
+    let domain = "pbx.test".to_owned();
+    Trunk { addr: addr(PBX), local: LocalId(0), name: None, domain, tcp_threshold: None, anonymous: true }
 }
 
 fn user(index: usize, phone: &Phone) -> User {

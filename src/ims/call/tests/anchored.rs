@@ -316,6 +316,30 @@ fn streams_come_are_refused_and_go() {
 }
 
 #[test]
+fn another_port_of_ours_is_another_version_and_one_that_was_refused_is_not_used_again() {
+    let mut w = world(|_| {});
+    let video = |sdp: &str, port: u16| format!("{sdp}m=video {port} RTP/AVP 99\r\n");
+    let (mut alice, _) = call(&mut w, BOB6, &video(SDP4, 4002), &video(SDP6, 0));
+    let version = |text: &str| {
+        let version = Sdp::parse(body(text).as_bytes()).unwrap().origin().unwrap().version.to_vec();
+        String::from_utf8(version).unwrap()
+    };
+    // the same again: the port that he has refused is closed, and here is another
+    let mut versions = Vec::new();
+    for status in [488, 200] {
+        w.request(&mut alice, "UPDATE", "", &video(SDP4, 4002));
+        let update = w.expect(BOB6, "UPDATE");
+        versions.push(version(&update));
+        let answer = if status == 200 { video(SDP6, 0) } else { String::new() };
+        w.answer(BOB6, &update, status, "", &answer);
+        w.expect(ALICE, &format!("SIP/2.0 {status}"));
+    }
+    assert_eq!(versions, ["2", "3"]);
+    w.request(&mut alice, "BYE", "", "");
+    w.quiet();
+}
+
+#[test]
 fn an_offer_that_is_refused_leaves_the_media_where_it_was() {
     let mut w = world(|_| {});
     let (mut alice, _) = call(&mut w, BOB6, SDP4, SDP6);

@@ -299,7 +299,8 @@ fn a_volte_phone_that_does_not_use_them_hears_when_the_streams_run() {
     w.expect(BOB, "ACK");
     let ready = sdp(2, "sendrecv", &qos("sendrecv", "none", ["mandatory", "none"], false));
     w.request(&mut alice, "UPDATE", "", &ready);
-    w.expect(ALICE, "SIP/2.0 200");
+    let answer = w.expect(ALICE, "SIP/2.0 200");
+    assert!(body(&answer).contains("a=sendrecv\r\na=curr:qos local sendrecv\r\n"), "{answer}");
     w.expect(ALICE, "SIP/2.0 200");
     w.ack(&alice, 1, "");
     let renewed = w.expect(BOB, "INVITE sip:bob@192.0.2.2:5060");
@@ -418,6 +419,103 @@ fn a_200_that_is_kept_back_goes_when_the_callee_has_answered_that_the_caller_is_
     let refresh = w.expect(BOB, "INVITE");
     w.answer(BOB, &refresh, 200, "", &sdp(8, "sendrecv", "").replace("4000", "4800"));
     w.expect(BOB, "ACK");
+    hangs_up(&mut w, &mut alice);
+    w.quiet();
+}
+
+#[test]
+fn an_offer_that_changes_nothing_is_answered_within_it_whatever_the_other_phone_last_asked_for() {
+    let mut w = world(false, |_| {});
+    let lines = qos("sendrecv", "none", ["mandatory", "none"], false);
+    let mut alice = w.invite(ALICE, "sip:bob@ims.test", SUPPORTED, &sdp(1, "sendrecv", &lines));
+    let invite = w.expect(BOB, "INVITE");
+    w.answer(BOB, &invite, 200, "", &sdp(1, "sendrecv", ""));
+    alice.learn(&w.expect(ALICE, "SIP/2.0 200"));
+    w.ack(&alice, 1, "");
+    w.expect(BOB, "ACK");
+    // Alice holds, and Bob asks in vain for both ways
+    let mut bob = Side::callee(BOB, &invite);
+    w.request(&mut bob, "UPDATE", "", &sdp(2, "sendrecv", ""));
+    let update = w.expect(ALICE, "UPDATE");
+    w.answer(ALICE, &update, 200, "", &sdp(2, "sendonly", &lines));
+    assert_eq!(body(&w.expect(BOB, "SIP/2.0 200")), sdp(2, "sendonly", ""));
+    w.request(&mut alice, "UPDATE", "", &sdp(2, "sendonly", &lines));
+    let answer = w.expect(ALICE, "SIP/2.0 200");
+    assert!(body(&answer).contains("a=recvonly\r\na=curr:qos local sendrecv\r\n"), "{answer}");
+    hangs_up(&mut w, &mut alice);
+    w.quiet();
+}
+
+#[test]
+fn a_reliable_answer_that_comes_again_says_what_it_said_whatever_came_meanwhile() {
+    let mut w = world(true, |_| {});
+    let offer = sdp(1, "inactive", &qos("none", "none", ["mandatory", "none"], false));
+    let mut alice = w.invite(ALICE, "sip:bob@ims.test", SUPPORTED, &offer);
+    let invite = w.expect(BOB, "INVITE");
+    let progress = "Require: 100rel\r\nRSeq: 7\r\n";
+    w.answer(BOB, &invite, 183, progress, &sdp(1, "inactive", ""));
+    let early = w.expect(ALICE, "SIP/2.0 183");
+    alice.learn(&early);
+    // her PRACK is late; her UPDATE is not
+    let ready = sdp(2, "sendrecv", &qos("sendrecv", "none", ["mandatory", "none"], false));
+    w.request(&mut alice, "UPDATE", "", &ready);
+    w.expect(ALICE, "SIP/2.0 200");
+    w.answer(BOB, &invite, 183, progress, &sdp(1, "inactive", ""));
+    assert_eq!(w.expect(ALICE, "SIP/2.0 183"), early);
+    w.request(&mut alice, "PRACK", "RAck: 7 1 INVITE\r\n", "");
+    let prack = w.expect(BOB, "PRACK");
+    w.answer(BOB, &prack, 200, "", "");
+    w.expect(ALICE, "SIP/2.0 200");
+    w.request(&mut alice, "BYE", "", "");
+    w.quiet();
+}
+
+#[test]
+fn what_a_phone_says_again_in_its_200_does_not_undo_what_was_said_since() {
+    let mut w = world(true, |_| {});
+    let offer = sdp(1, "inactive", &qos("none", "none", ["mandatory", "none"], false));
+    let mut alice = w.invite(ALICE, "sip:bob@ims.test", SUPPORTED, &offer);
+    let invite = w.expect(BOB, "INVITE");
+    w.answer(BOB, &invite, 183, "", &sdp(1, "inactive", ""));
+    alice.learn(&w.expect(ALICE, "SIP/2.0 183"));
+    w.request(&mut alice, "PRACK", "RAck: 1 1 INVITE\r\n", "");
+    w.expect(ALICE, "SIP/2.0 200");
+    let ready = sdp(2, "sendrecv", &qos("sendrecv", "none", ["mandatory", "none"], false));
+    w.request(&mut alice, "UPDATE", "", &ready);
+    w.expect(ALICE, "SIP/2.0 200");
+    for status in [180, 200] {
+        w.answer(BOB, &invite, status, "", &sdp(1, "inactive", ""));
+        let passed = w.expect(ALICE, &format!("SIP/2.0 {status}"));
+        assert_eq!((body(&passed), header(&passed, HeaderId::ContentType).as_str()), ("", ""));
+    }
+    w.ack(&alice, 1, "");
+    w.expect(BOB, "ACK");
+    w.expect(BOB, "INVITE");
+    w.request(&mut alice, "BYE", "", "");
+    w.quiet();
+}
+
+#[test]
+fn a_200_that_waits_is_released_by_an_update_that_passes_because_it_changes_more() {
+    let mut w = world(false, |_| {});
+    let video = "m=video 4002 RTP/AVP 99\r\n";
+    let offer = sdp(1, "inactive", &qos("none", "none", ["mandatory", "none"], false)) + video;
+    let mut alice = w.invite(ALICE, "sip:bob@ims.test", SUPPORTED, &offer);
+    let invite = w.expect(BOB, "INVITE");
+    let refused = "m=video 0 RTP/AVP 99\r\n";
+    w.answer(BOB, &invite, 200, "", &(sdp(7, "sendrecv", "") + refused));
+    w.expect(BOB, "ACK");
+    alice.learn(&w.expect(ALICE, "SIP/2.0 183"));
+    w.request(&mut alice, "PRACK", "RAck: 1 1 INVITE\r\n", "");
+    w.expect(ALICE, "SIP/2.0 200");
+    let ready = sdp(2, "sendrecv", &qos("sendrecv", "none", ["mandatory", "none"], false)) + refused;
+    w.request(&mut alice, "UPDATE", "", &ready);
+    let update = w.expect(BOB, "UPDATE");
+    w.expect_nothing();
+    w.answer(BOB, &update, 200, "", &(sdp(7, "sendrecv", "") + refused));
+    let cseqs = [(); 2].map(|()| header(&w.expect(ALICE, "SIP/2.0 200"), HeaderId::CSeq));
+    assert_eq!(cseqs, ["3 UPDATE", "1 INVITE"]);
+    w.ack(&alice, 1, "");
     hangs_up(&mut w, &mut alice);
     w.quiet();
 }

@@ -46,6 +46,33 @@ fn for_a_caller_that_cannot_we_acknowledge() {
 }
 
 #[test]
+fn an_offer_of_the_phone_waits_until_a_caller_that_cannot_has_its_answer() {
+    let mut w = World::new();
+    let (alice, invite) = calls(&mut w, "", SDP);
+    w.answer(BOB, &invite, 183, RELIABLE, SDP);
+    let prack = w.expect(BOB, "PRACK");
+    w.answer(BOB, &prack, 200, "", "");
+    w.expect(ALICE, "SIP/2.0 183");
+    // RFC 3311 5.1 lets him: his answer is acknowledged. She has heard it only by the way
+    let mut bob = Side::callee(BOB, &invite);
+    w.request(&mut bob, "UPDATE", "", &SDP.replace("o=- 1 1", "o=- 1 2"));
+    let refused = w.expect(BOB, "SIP/2.0 500");
+    assert_ne!(header(&refused, HeaderId::RetryAfter), "");
+    w.expect_nothing();
+    w.answer(BOB, &invite, 200, "", "");
+    let ok = w.expect(ALICE, "SIP/2.0 200");
+    assert_eq!(body(&ok), SDP, "what he has answered, not what he has offered");
+    let mut alice = alice;
+    alice.learn(&ok);
+    w.ack(&alice, 1, "");
+    w.expect(BOB, "ACK");
+    w.request(&mut bob, "UPDATE", "", &SDP.replace("o=- 1 1", "o=- 1 2"));
+    w.expect(ALICE, "UPDATE");
+    w.request(&mut alice, "BYE", "", "");
+    w.quiet();
+}
+
+#[test]
 fn a_phone_that_may_not_is_spared_and_the_caller_that_demands_it_gets_it_from_us() {
     let mut w = World::with(|c| c.users[1].impus[0].reliable_provisional = false);
     let (mut alice, invite) = calls(&mut w, "Require: 100rel\r\n", SDP);
@@ -82,6 +109,92 @@ fn a_phone_that_may_not_is_spared_and_the_caller_that_demands_it_gets_it_from_us
     assert_eq!(reliability(&ok), <_>::default());
     w.request(&mut alice, "BYE", "", "");
     w.quiet();
+}
+
+#[test]
+fn a_prack_that_the_200_overtakes_ends_at_us_if_the_answer_was_ours() {
+    let mut w = World::with(|c| c.users[1].impus[0].reliable_provisional = false);
+    let (mut alice, invite) = calls(&mut w, "Require: 100rel\r\n", SDP);
+    w.answer(BOB, &invite, 180, "", "");
+    alice.learn(&w.expect(ALICE, "SIP/2.0 180"));
+    w.answer(BOB, &invite, 200, "", SDP);
+    w.expect(ALICE, "SIP/2.0 200");
+    w.request(&mut alice, "PRACK", "RAck: 1 1 INVITE\r\n", "");
+    assert_eq!(header(&w.expect(ALICE, "SIP/2.0 200"), HeaderId::CSeq), "2 PRACK");
+    w.expect_nothing();
+    w.ack(&alice, 1, "");
+    w.expect(BOB, "ACK");
+    // a re-INVITE that Bob answers reliably is between them
+    w.request(&mut alice, "INVITE", "Supported: 100rel\r\n", SDP);
+    w.expect(ALICE, "SIP/2.0 100");
+    let invite = w.expect(BOB, "INVITE");
+    w.answer(BOB, &invite, 183, "Require: 100rel\r\nRSeq: 1\r\n", SDP);
+    w.expect(ALICE, "SIP/2.0 183");
+    w.request(&mut alice, "PRACK", "RAck: 1 3 INVITE\r\n", "");
+    assert_eq!(header(&w.expect(BOB, "PRACK"), HeaderId::RAck), "1 2 INVITE");
+    w.request(&mut alice, "BYE", "", "");
+    w.quiet();
+}
+
+#[test]
+fn numbers_go_on_when_a_proxy_before_the_phone_forks() {
+    let mut w = World::new();
+    let (_, invite) = calls(&mut w, "", SDP);
+    for (tag, rseq, cseq) in [("T", 1, "2 PRACK"), ("U", 5, "3 PRACK"), ("T", 6, "4 PRACK")] {
+        let reliable = format!("Require: 100rel\r\nRSeq: {rseq}\r\n");
+        w.send(BOB, &reply(BOB, &invite, 180, &reliable, "").replace(";tag=T", &format!(";tag={tag}")));
+        let prack = w.expect(BOB, "PRACK");
+        assert_eq!(header(&prack, HeaderId::CSeq), cseq);
+        w.answer(BOB, &prack, 200, "", "");
+        w.expect(ALICE, "SIP/2.0 180");
+    }
+    let other = reply(BOB, &invite, 200, "", SDP).replace(";tag=T", ";tag=V");
+    w.send(BOB, &other);
+    w.expect(ALICE, "SIP/2.0 200");
+    w.quiet();
+}
+
+#[test]
+fn the_bye_to_a_phone_that_answers_a_forgotten_call_counts_on_after_its_pracks() {
+    let mut w = World::with(|c| c.protocol.timer_t1 = Duration::from_secs(2));
+    let (alice, invite) = calls(&mut w, "", SDP);
+    let branch = w.branch;
+    w.answer(BOB, &invite, 183, RELIABLE, SDP);
+    let prack = w.expect(BOB, "PRACK");
+    w.answer(BOB, &prack, 200, "", "");
+    w.send(ALICE, &alice.text("CANCEL", 1, branch, "", ""));
+    w.pass(Duration::from_secs(60));
+    w.drop_all();
+    assert_eq!(w.states(), [""; 0]);
+    w.answer(BOB, &invite, 200, "", "");
+    assert_eq!(header(&w.expect(BOB, "ACK"), HeaderId::CSeq), "1 ACK");
+    let bye = header(&w.expect(BOB, "BYE"), HeaderId::CSeq);
+    let number: u32 = bye.split(' ').next().and_then(|n| n.parse().ok()).unwrap();
+    assert!(number > 2, "{bye}");
+    w.quiet();
+}
+
+#[test]
+fn what_we_repeat_for_one_phone_ends_when_another_answers_or_it_is_out() {
+    for refuses in [false, true] {
+        let mut w = World::with(|c| c.users[1].impus[0].reliable_provisional = false);
+        w.register(BOB_TABLET, VOLTE);
+        let (mut alice, invite) = calls(&mut w, "Require: 100rel\r\n", SDP);
+        let tablet = w.expect(BOB_TABLET, "INVITE");
+        w.answer(BOB_TABLET, &tablet, 180, "", "");
+        w.expect(ALICE, "SIP/2.0 180");
+        if refuses {
+            w.answer(BOB_TABLET, &tablet, 486, "", "");
+        }
+        w.answer(BOB, &invite, 200, "", SDP);
+        alice.learn(&w.expect(ALICE, "SIP/2.0 200"));
+        w.ack(&alice, 1, "");
+        w.drop_all();
+        w.pass(T1 * 2);
+        assert_eq!(w.find(ALICE, "SIP/2.0 180"), None);
+        w.request(&mut alice, "BYE", "", "");
+        w.quiet();
+    }
 }
 
 #[test]

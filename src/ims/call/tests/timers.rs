@@ -244,10 +244,10 @@ fn a_callee_whose_200_is_on_its_way_is_granted_its_session() {
     w.answer(BOB, &invite, 180, "", "");
     w.expect(ALICE, "SIP/2.0 180");
     let mut bob = Side::callee(BOB, &invite);
-    w.request(&mut bob, "UPDATE", &format!("Session-Expires: 600;refresher=uac\r\n{TIMER}"), SDP);
+    w.request(&mut bob, "UPDATE", &format!("Session-Expires: 600;refresher=uac\r\n{TIMER}"), "");
     let update = w.expect(ALICE, "UPDATE");
     assert_eq!(terms(&update), ("".into(), "".into(), false, false), "to the caller it is early");
-    w.answer(ALICE, &update, 200, "", SDP);
+    w.answer(ALICE, &update, 200, "", "");
     assert_eq!(terms(&w.expect(BOB, "SIP/2.0 200")), ("600;refresher=uac".into(), "".into(), true, true));
     w.answer(BOB, &invite, 200, "Session-Expires: 600;refresher=uas\r\nRequire: timer\r\n", SDP);
     alice.learn(&w.expect(ALICE, "SIP/2.0 200"));
