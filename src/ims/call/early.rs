@@ -55,7 +55,7 @@ pub(super) fn on_provisional(
 }
 
 /// Remembers a provisional answer; whether it is not the one before again.
-fn note(leg: &mut Leg, msg: &Message<'_>) -> bool {
+pub(super) fn note(leg: &mut Leg, msg: &Message<'_>) -> bool {
     let rseq = msg.header(HeaderId::RSeq).and_then(decimal).unwrap_or(0);
     let this = (msg.status(), rseq);
     std::mem::replace(&mut leg.provisional, this) != this

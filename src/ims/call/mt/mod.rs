@@ -12,6 +12,7 @@ pub(super) use order::{draft, read};
 use super::agent::{self, Agent, Change, Prepared, Streams};
 use super::answer;
 use super::destination::{Destination, next_group};
+use super::early;
 use super::fork::{self, rank};
 use super::forward;
 use super::media::description;
@@ -177,12 +178,15 @@ pub(super) fn on_provisional(
         return;
     }
     leg.state = LegState::Ringing;
+    let is_new = early::note(leg, msg);
     found_dialog(call, view, number, msg);
     // RFC 3262 4: one that comes again, or out of order, has nothing more to say
     if msg.header(HeaderId::RSeq).is_some() && !reliable::acknowledge(call, view, cx, number, msg) {
         return;
     }
-    call.idle_deadline = Some(cx.now + view.config.call.dialog_timeout);
+    if is_new {
+        call.idle_deadline = Some(cx.now + view.config.call.dialog_timeout);
+    }
     hear(call, view, cx, number, msg);
     if call.state == State::Init {
         call.become_state(cx.now, State::Ringing);

@@ -560,3 +560,19 @@ fn a_phone_chooses_the_length_of_its_session_and_we_refresh_it() {
     w.core_stop(index).unwrap();
     w.quiet();
 }
+
+#[test]
+fn a_phone_that_says_again_and_again_that_it_rings_does_not_ring_for_ever() {
+    let mut w = world(|_| {});
+    make(&mut w, order("sip:bob@ims.test")).unwrap();
+    let invite = w.expect(BOB, "INVITE");
+    for _ in 0..3 {
+        w.answer(BOB, &invite, 180, "", "");
+        w.pass(Duration::from_secs(10));
+    }
+    let cancel = w.expect(BOB, "CANCEL");
+    w.answer(BOB, &cancel, 200, "", "");
+    w.answer(BOB, &invite, 487, "", "");
+    w.expect(BOB, "ACK");
+    w.quiet();
+}
