@@ -4,6 +4,8 @@
 mod auth;
 #[path = "ue/calls.rs"]
 mod calls;
+#[path = "ue/emergency.rs"]
+mod emergency;
 #[path = "ue/mt_call.rs"]
 mod mt_call;
 #[path = "ue/reg_event.rs"]

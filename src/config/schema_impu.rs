@@ -35,7 +35,7 @@ pub const IMPU: &[Property] = &[
     property("associated", Kind::Bool, Bool(true), "In P-Associated-URI."),
     property("preferred", Kind::Bool, Bool(false), "Preferred identity, and Request-URI of INVITE.")
         .aliases(&["prefered"]),
-    property("anonymous", Kind::Bool, Bool(false), "Anonymous calls are let in, and the identity is hidden."),
+    property("anonymous", Kind::Bool, Bool(false), "Emergency calls, and to echo numbers any call, are let in without registration; the identity is hidden."),
     property(
         "emergency",
         Kind::Any(&[Kind::Bool, Kind::Word(&["emergency-registration", "anonymous-emergencycall"])]),

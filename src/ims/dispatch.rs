@@ -254,11 +254,15 @@ pub(super) fn identify(service: &Service, flow: Flow, msg: &Message<'_>) -> Opti
     }
     let target = || Uri::parse(msg.request_uri()).map_or(Target::Unknown, |uri| subscribers.lookup(&uri));
     let is_emergency = || emergency::service(subscribers, config, target()).is_some();
-    if let Some((user, binding)) = gate::sender(registrar, &service.security, subscribers, flow, msg) {
+    let takes_strangers = || emergency::takes_strangers(subscribers, config, target(), msg.method());
+    let sender = gate::sender(registrar, &service.security, subscribers, flow, msg);
+    // a phone beside a registered one need not be it: who calls for help without a name is nobody, as it says
+    let is_nameless = |binding| !registrar.is_at(binding, flow) && claimed_user(subscribers, msg).is_none();
+    let sender = sender.filter(|(_, id)| !(is_nameless(*id) && is_emergency() && takes_strangers()));
+    if let Some((user, binding)) = sender {
         let in_need = registrar.emergency_of(binding).filter(|_| is_emergency());
         return Some(Caller { user: Some(user), binding: in_need.or(Some(binding)), is_trunk: false });
     }
-    let takes_strangers = || emergency::takes_strangers(subscribers, config, target(), msg.method());
     if let Some(user) = claimed_user(subscribers, msg).filter(|&user| gate::may_be_of(service, user, flow)) {
         let profile = subscribers.user(user);
         let open = profile.authent_type == AuthentType::None || !from_authentication(service, msg);

@@ -1,6 +1,7 @@
 //! What a person or a script tells the phone: one command a line, or several with `;` between them.
 
 use crate::phone::reginfo::Change;
+use imsbox::wire::sip::Uri;
 use std::time::Duration;
 
 /// The time that `wait` waits when none is given.
@@ -172,10 +173,14 @@ pub enum Expected {
 pub enum Command {
     /// Register, for so many seconds.
     Register(Option<u32>),
+    /// Register for emergency calls.
+    RegisterSos(Option<u32>),
     /// Give the registration back.
     Deregister,
     /// Call somebody, to hang up after so long; whether with pictures.
     Call(String, Option<Duration>, bool),
+    /// Call an emergency service, to hang up after so long.
+    Emergency(String, Option<Duration>),
     /// Send a text to somebody.
     Sms(String, String),
     /// Answer the call that rings.
@@ -212,6 +217,7 @@ pub const VERBS: &[&str] = &[
     "deregister",
     "call",
     "video",
+    "emergency",
     "sms",
     "answer",
     "auto-answer",
@@ -237,6 +243,8 @@ pub fn words_after(verb: &str) -> Vec<&'static str> {
         "expect" => STATES.iter().copied().chain(metrics).collect(),
         "expect reg-event" => Change::names().collect(),
         "auto-answer" => vec!["on", "off"],
+        "register" => vec!["sos"],
+        "emergency" => vec!["sos", "police", "fire", "ambulance"],
         "try" => VERBS.to_vec(),
         _ => Vec::new(),
     }
@@ -248,9 +256,12 @@ const STATES: &[&str] =
 
 /// What `help` prints.
 pub const HELP: &str = "  register [SECONDS]        register, and wait for the answer
+  register sos [SECONDS]    the same for emergency calls only
   deregister                give the registration back
   call WHO [SECONDS]        call a number, a name or a URI; with a time, wait for the call's end
   video WHO [SECONDS]       the same with pictures
+  emergency [SERVICE [SECONDS]]
+                            call urn:service:sos, or police, fire, … below it, also without registration
   sms WHO TEXT              send a text, in quotes where it has a `;` or a `#`
   answer, reject [CODE]     take or refuse the call that rings; 603 by default
   auto-answer on|off|SECONDS
@@ -358,8 +369,13 @@ pub fn parse(line: &str) -> Result<Option<Command>, String> {
     }
     let command = match (verb, words.as_slice()) {
         ("register", []) => Command::Register(None),
+        ("register", ["sos"]) => Command::RegisterSos(None),
+        ("register", ["sos", secs]) => Command::RegisterSos(Some(number(secs)?)),
         ("register", [secs] | ["expires", secs]) => Command::Register(Some(number(secs)?)),
         ("deregister", []) => Command::Deregister,
+        ("emergency", []) => Command::Emergency(service("sos")?, None),
+        ("emergency", [word]) => Command::Emergency(service(word)?, None),
+        ("emergency", [word, secs]) => Command::Emergency(service(word)?, Some(seconds(secs)?)),
         ("call" | "video", [who]) => Command::Call((*who).to_owned(), None, verb == "video"),
         ("call" | "video", [who, secs]) => {
             Command::Call((*who).to_owned(), Some(seconds(secs)?), verb == "video")
@@ -396,6 +412,21 @@ fn usage(verb: &str) -> Option<&'static str> {
     let forms = HELP.lines().filter_map(|line| line.trim_start().split("  ").next());
     let mut single = forms.flat_map(|forms| forms.split(", "));
     single.find(|form| form.split(' ').next() == Some(verb))
+}
+
+/// The URN of an emergency service (RFC 5031 4.2): as it is, or by its last word.
+fn service(word: &str) -> Result<String, String> {
+    let urn = match word {
+        "sos" => "urn:service:sos".to_owned(),
+        word if word.contains(':') => word.to_owned(),
+        word => format!("urn:service:sos.{word}"),
+    };
+    match Uri::parse(urn.as_bytes()).is_some_and(|uri| uri.is_sos()) && !word.starts_with(char::is_numeric) {
+        true => Ok(urn),
+        false => Err(format!(
+            "`{word}` is no emergency service: sos, police, fire, ambulance, … or a urn:service:sos"
+        )),
+    }
 }
 
 fn number<N: TryFrom<u32>>(text: &str) -> Result<N, String> {
@@ -471,6 +502,14 @@ mod tests {
             ),
             ("call sip:bob@h", Command::Call("sip:bob@h".into(), None, false)),
             ("video bob 3", Command::Call("bob".into(), Some(secs(3)), true)),
+            ("register sos", Command::RegisterSos(None)),
+            ("register sos 60", Command::RegisterSos(Some(60))),
+            ("emergency", Command::Emergency("urn:service:sos".into(), None)),
+            ("emergency police 3", Command::Emergency("urn:service:sos.police".into(), Some(secs(3)))),
+            (
+                "emergency urn:service:sos.ecall.manual",
+                Command::Emergency("urn:service:sos.ecall.manual".into(), None),
+            ),
             ("expect video-lost 0", number(Metric::VideoLost, 0.0)),
             ("sms +15550002 see  you", Command::Sms("+15550002".into(), "see  you".into())),
             ("sms bob \" 5\" \"", Command::Sms("bob".into(), " 5\" ".into())),
@@ -544,6 +583,9 @@ mod tests {
             ("call", "expected `call WHO [SECONDS]`"),
             ("video 1 2 3", "expected `video WHO [SECONDS]`"),
             ("register 1 2", "expected `register [SECONDS]`"),
+            ("emergency 112", "`112` is no emergency service: sos, police,"),
+            ("emergency tel:112", "`tel:112` is no emergency service"),
+            ("emergency sos 1 2", "expected `emergency [SERVICE [SECONDS]]`"),
             ("reject 486 now", "expected `reject [CODE]`"),
             ("hold on", "expected `hold`"),
             ("resume on", "expected `resume`"),

@@ -199,6 +199,11 @@ impl Director {
                 phone.register(now, secs.unwrap_or_else(|| phone.asked_expires()))?;
                 self.wait_unless_typed(Doing::Register(by));
             }
+            Command::RegisterSos(secs) => {
+                self.marks.clear();
+                phone.register_for_emergency(now, secs.unwrap_or_else(|| phone.asked_expires()))?;
+                self.wait_unless_typed(Doing::Register(by));
+            }
             Command::Deregister => {
                 phone.register(now, 0)?;
                 self.wait_unless_typed(Doing::Deregister(by));
@@ -207,6 +212,14 @@ impl Director {
                 self.marks.clear();
                 phone.make_call(now, &who, duration, video)?;
                 self.say(format!("calling {who}"));
+                if let Some(duration) = duration {
+                    self.wait_unless_typed(Doing::Call(by + duration, false));
+                }
+            }
+            Command::Emergency(service, duration) => {
+                self.marks.clear();
+                phone.call_for_help(now, &service, duration)?;
+                self.say(format!("calling {service}"));
                 if let Some(duration) = duration {
                     self.wait_unless_typed(Doing::Call(by + duration, false));
                 }

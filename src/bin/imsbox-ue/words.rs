@@ -101,7 +101,8 @@ pub fn of_status(phone: &Phone, now: Instant) -> String {
     let mut text = match registration.remaining(now) {
         Some(left) if registration.is_on() => {
             let who = registration.identities.join(", ");
-            format!("registered for {} s more: {who}", left.as_secs())
+            let kind = if registration.is_for_emergency() { " for emergency calls" } else { "" };
+            format!("registered{kind} for {} s more: {who}", left.as_secs())
         }
         _ if registration.is_busy() => "registering".to_owned(),
         _ => "not registered".to_owned(),

@@ -188,6 +188,13 @@ impl Registrar {
         self.of_user(binding.user).find(|(_, b)| is_beside(b)).map(|(id, _)| id)
     }
 
+    /// Whether a flow is from an address, or through the security associations, of the phone behind this binding, and not merely from
+    /// its host.
+    pub fn is_at(&self, id: Id<Binding>, flow: Flow) -> bool {
+        let Some(binding) = self.bindings.get(id) else { return false };
+        binding.set.is_some() || [binding.origin.source, binding.flow.remote].contains(&flow.remote)
+    }
+
     /// Who sent this request in clear: the user whose registration it comes from, unless that is protected by IPsec.
     ///
     /// The address tells; where several users share it, the identity in P-Preferred-Identity or From tells them apart.

@@ -5,7 +5,7 @@ use super::ipsec::{Guarded, lab_of};
 use super::phone::{Phone, Secret};
 use super::{Lab, config, udp};
 use crate::base::time::Duration;
-use crate::config::model::{Config, Impu};
+use crate::config::model::{Config, Emergency, Impu};
 use crate::ims::registrar::Gone;
 use crate::ims::security::Stage;
 
@@ -125,6 +125,28 @@ fn a_phone_behind_ipsec_calls_for_help_in_clear_where_strangers_may() {
         assert_eq!(answers.contains(&403), !anonymous, "{answers:?}");
         let normal = clear.request("INVITE", "tel:666", "tel:666", "");
         assert_eq!(lab.ask(clear.flow(), normal).status(), 403, "other calls come through the set");
+    }
+}
+
+#[test]
+fn a_phone_without_name_is_not_taken_for_the_one_beside_it() {
+    // users are told to register for emergency calls, others get through
+    let mut config = with_service(true, false);
+    config.echo[1].emergency = Emergency::Registered;
+    let mut lab = Lab::new(config);
+    let mut alice = Phone::alice();
+    assert_eq!(alice.register(&mut lab, "").status(), 200);
+    let nobody = "sip:anonymous@anonymous.invalid";
+    for (address, aor, is_alice) in [
+        ("10.0.0.1:5060", nobody, true),
+        ("10.0.0.1:40000", "sip:alice@ims.test", true),
+        ("10.0.0.1:40000", nobody, false),
+    ] {
+        let mut phone = Phone::new("x", aor, address, Secret::Password(""));
+        let contact = format!("Contact: <sip:phone@{address}>\r\n");
+        let help = phone.request("INVITE", "urn:service:sos", "urn:service:sos", &contact);
+        let answers: Vec<u16> = lab.on_sip(udp(address), help).iter().map(|s| s.status()).collect();
+        assert_eq!(answers.contains(&380), is_alice, "{address} {aor}: {answers:?}");
     }
 }
 

@@ -12,6 +12,7 @@ pub mod change;
 pub mod client;
 pub mod codec;
 pub mod dialog;
+mod emergency;
 pub mod event;
 mod features;
 mod inbound;

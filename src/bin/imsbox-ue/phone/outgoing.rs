@@ -4,6 +4,7 @@ use super::Phone;
 use super::call::{Call, State};
 use super::client::Purpose;
 use super::dialog::Dialog;
+use super::emergency::{ALTERNATIVE, alternative};
 use super::event::{Event, Party};
 use super::features::MMTEL;
 use super::message::{ALLOW, Request, SDP, host, refusal, to_tag};
@@ -15,6 +16,18 @@ use imsbox::base::time::{Duration, Instant};
 use imsbox::wire::sdp::Direction;
 use imsbox::wire::sip::{HeaderId, Message, Method, Uri};
 
+/// A call that is to be made.
+pub(super) struct Wanted {
+    pub(super) uri: String,
+    /// From, without a tag.
+    pub(super) from: String,
+    /// The identity that it is made under; none without registration.
+    pub(super) identity: Option<String>,
+    pub(super) contact: String,
+    pub(super) duration: Option<Duration>,
+    pub(super) video: bool,
+}
+
 impl Phone {
     /// Calls a number or a URI, with pictures or without, to hang up after `duration` of talking.
     pub fn make_call(
@@ -24,15 +37,23 @@ impl Phone {
         duration: Option<Duration>,
         video: bool,
     ) -> Result<(), String> {
+        let uri = callee_uri(callee, &self.settings.domain)?;
+        let identity = default_identity(&self.registration, &self.settings.impu).to_owned();
+        let from = format!("<{identity}>");
+        let wanted =
+            Wanted { uri, from, identity: Some(identity), contact: self.contact_in_call(), duration, video };
+        self.place_call(now, wanted)
+    }
+
+    pub(super) fn place_call(&mut self, now: Instant, wanted: Wanted) -> Result<(), String> {
         if self.call.is_some() {
             return Err("there is a call already: `hangup` or `wait ended` first".to_owned());
         }
-        let uri = callee_uri(callee, &self.settings.domain)?;
-        let identity = default_identity(&self.registration, &self.settings.impu).to_owned();
+        let Wanted { uri, from, identity, contact, duration, video } = wanted;
         let origin = self.new_origin();
         let dialog = Dialog {
             call_id: format!("{}@{}", super::token(&mut self.rng), host(self.local.ip())),
-            local: format!("<{identity}>;tag={}", super::token(&mut self.rng)),
+            local: format!("{from};tag={}", super::token(&mut self.rng)),
             remote: format!("<{uri}>"),
             target: uri.clone(),
             route: self.route(),
@@ -48,14 +69,15 @@ impl Phone {
             call.resources = Some(Resources::new(self.settings.bearer_delay));
         }
         let mut headers = vec![
-            ("Contact", self.contact_in_call()),
+            ("Contact", contact),
             ("Accept-Contact", format!("*;{MMTEL}")),
             ("Allow", ALLOW.to_owned()),
             ("Supported", self.supported()),
-            ("P-Preferred-Identity", format!("<{identity}>")),
             ("P-Preferred-Service", "urn:urn-7:3gpp-service.ims.icsi.mmtel".to_owned()),
-            ("Accept", SDP.to_owned()),
+            // TS 24.229 5.1.3.1: what is to come another way is told in the XML body of a 380
+            ("Accept", format!("{SDP}, {ALTERNATIVE}")),
         ];
+        headers.extend(identity.map(|identity| ("P-Preferred-Identity", format!("<{identity}>"))));
         if self.settings.reliable == Reliable::Required {
             headers.push(("Require", "100rel".to_owned()));
         }
@@ -204,7 +226,10 @@ impl Phone {
             // what has met the CANCEL on its way is the other side's own answer
             return match !was_wanted && status == 487 {
                 true => self.end_call(Party::We, status, "cancelled"),
-                false => self.end_call(Party::They, status, &refusal(answer)),
+                false => {
+                    let told = alternative(answer).unwrap_or_default();
+                    self.end_call(Party::They, status, &(refusal(answer) + told));
+                }
             };
         }
         let leg = Dialog::of_response(request, answer);

@@ -18,6 +18,9 @@ const MOST_WRONG_MACS: u8 = 2;
 /// The shortest time to wait before a refresh is tried again.
 const RETRY: Duration = Duration::from_secs(10);
 
+/// One phone here has one registration; those of a real one are two of these.
+const BESIDE: &str = "the phone has a registration of the other kind: `deregister`, or start another imsbox-ue with the same settings";
+
 /// Where the registration stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
@@ -49,6 +52,8 @@ pub struct Registration {
     refresh_at: Option<Instant>,
     expires_at: Option<Instant>,
     expires_secs: u32,
+    /// It is for emergency calls only (TS 24.229 5.1.6.2).
+    pub(super) is_sos: bool,
     /// The public identities that the network named.
     pub identities: Vec<String>,
     /// The route of our requests (RFC 3608).
@@ -68,6 +73,7 @@ impl Registration {
             refresh_at: None,
             expires_at: None,
             expires_secs: 0,
+            is_sos: false,
             identities: Vec::new(),
             service_route: Vec::new(),
         }
@@ -76,6 +82,11 @@ impl Registration {
     /// Whether the network has it.
     pub fn is_on(&self) -> bool {
         self.state == State::On
+    }
+
+    /// Whether it is for emergency calls only.
+    pub fn is_for_emergency(&self) -> bool {
+        self.is_on() && self.is_sos
     }
 
     /// Whether an attempt is under way.
@@ -106,12 +117,26 @@ impl Registration {
 impl Phone {
     /// Registers for so long, or gives the registration back with 0.
     pub fn register(&mut self, now: Instant, expires_secs: u32) -> Result<(), String> {
+        self.register_as(now, expires_secs, self.registration.is_sos && expires_secs == 0)
+    }
+
+    /// The same, for calls of every kind or for emergency calls.
+    pub(super) fn register_as(
+        &mut self,
+        now: Instant,
+        expires_secs: u32,
+        is_sos: bool,
+    ) -> Result<(), String> {
         if self.registration.is_busy() {
             return Err("a registration is under way".to_owned());
         }
         if expires_secs == 0 && !self.registration.is_on() {
             return Err("the phone is not registered".to_owned());
         }
+        if self.registration.is_on() && self.registration.is_sos != is_sos {
+            return Err(BESIDE.to_owned());
+        }
+        self.registration.is_sos = is_sos;
         if expires_secs > 0 {
             self.registration.expires_secs = expires_secs;
         }
@@ -184,9 +209,15 @@ impl Phone {
     /// The contact alone: where requests for this phone go.
     pub(super) fn contact(&self) -> String {
         let user = self.settings.impi.split('@').next().unwrap_or_default();
+        self.contact_of(user, self.registration.is_sos)
+    }
+
+    /// The contact of somebody at this phone; with the mark of emergency calls (TS 24.229 5.1.6.2), or without.
+    pub(super) fn contact_of(&self, user: &str, is_sos: bool) -> String {
         let transport = if self.settings.transport == Transport::Tcp { ";transport=tcp" } else { "" };
         let own = self.security.address();
-        format!("<sip:{user}@{}:{}{transport}>", host(own.ip()), own.port())
+        let sos = if is_sos { ";sos" } else { "" };
+        format!("<sip:{user}@{}:{}{transport}{sos}>", host(own.ip()), own.port())
     }
 
     pub(super) fn on_register_answer(&mut self, now: Instant, answer: &Message<'_>) {
@@ -280,7 +311,9 @@ impl Phone {
         let own = NameAddr::parse(self.contact().as_bytes()).map(|c| lossy(c.uri_text).into_owned())?;
         let is_ours =
             |c: &Contact<'_>| lossy(c.addr.uri_text).starts_with(own.trim_end_matches(";transport=tcp"));
-        let contact = answer.registered_contacts().find(is_ours);
+        let is_sos = |c: &Contact<'_>| c.addr.uri.is_some_and(|uri| uri.params.has("sos"));
+        let mut contacts = answer.registered_contacts().filter(|c| is_sos(c) == self.registration.is_sos);
+        let contact = contacts.find(is_ours);
         contact.and_then(|c| c.expires_secs()).or_else(|| answer.expires())
     }
 
@@ -369,7 +402,7 @@ impl Phone {
         let secs = self.registration.expires_secs;
         // one that is under way, or has been made meanwhile, is as good
         if !self.registration.is_on() {
-            let _ = self.register(now, secs);
+            let _ = self.register_as(now, secs, self.registration.is_sos);
         }
     }
 

@@ -1,6 +1,7 @@
 //! The phone against another one, against scripted networks, and against rubbish; time is virtual, loss is seeded.
 
 mod calls;
+mod emergency;
 mod network;
 mod pictures;
 mod registration;

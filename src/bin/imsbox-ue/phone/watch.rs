@@ -128,7 +128,8 @@ impl Phone {
 
     fn subscribe(&mut self, now: Instant) {
         self.watching.again_at = None;
-        if !self.settings.reg_event || !self.registration.is_on() {
+        // TS 24.229 5.1.6.3: an emergency registration is not watched
+        if !self.settings.reg_event || !self.registration.is_on() || self.registration.is_sos {
             return;
         }
         let identity = default_identity(&self.registration, &self.settings.impu).to_owned();
