@@ -2,7 +2,7 @@
 
 from phone import Phone, sdp
 from registry import scenario
-from scenarios import call
+from scenarios import call, refused_call
 from users import User
 
 VOLTE = ';+g.3gpp.icsi-ref="urn%3Aurn-7%3A3gpp-service.ims.icsi.mmtel"'
@@ -73,3 +73,9 @@ def emergency_call_of_a_phone_that_has_not_registered(case):
     case.phones.append(stranger)
     stranger.start("caller_in_need")
     stranger.wait()
+
+
+@scenario
+def emergency_number_dialled_as_any_other(case):
+    """The phone is told in the XML body of a 380 to register for emergency calls first."""
+    refused_call(case, "tel:112", "380")
