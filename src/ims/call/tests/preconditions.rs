@@ -509,7 +509,8 @@ fn a_200_that_waits_is_released_by_an_update_that_passes_because_it_changes_more
     w.request(&mut alice, "PRACK", "RAck: 1 1 INVITE\r\n", "");
     w.expect(ALICE, "SIP/2.0 200");
     let ready = sdp(2, "sendrecv", &qos("sendrecv", "none", ["mandatory", "none"], false)) + refused;
-    w.request(&mut alice, "UPDATE", "", &ready);
+    // the phone is heard somewhere else now, too
+    w.request(&mut alice, "UPDATE", "", &ready.replace("m=audio 4000", "m=audio 4010"));
     let update = w.expect(BOB, "UPDATE");
     w.expect_nothing();
     w.answer(BOB, &update, 200, "", &(sdp(7, "sendrecv", "") + refused));
@@ -583,5 +584,32 @@ fn a_bearer_that_never_comes_is_named_with_what_to_do() {
     w.pass(Duration::from_secs(40));
     w.expect(ALICE, "SIP/2.0 580");
     assert!(w.reason().contains("`precondition` \"off\""), "{}", w.reason());
+    w.quiet();
+}
+
+#[test]
+fn a_stream_that_a_plain_phone_refused_goes_without_news_to_it() {
+    let mut w = world(false, |_| {});
+    let lines = |ready: &str| qos(ready, "none", ["mandatory", "none"], false);
+    let video = |port: u16, rest: &str| format!("m=video {port} RTP/AVP 99\r\na=sendrecv\r\n{rest}");
+    let offer = sdp(1, "sendrecv", &lines("none")) + &video(4002, &lines("none"));
+    let mut alice = w.invite(ALICE, "sip:bob@ims.test", SUPPORTED, &offer);
+    let invite = w.expect(BOB, "INVITE");
+    w.answer(BOB, &invite, 183, "", &(sdp(7, "sendrecv", "") + &video(0, "")));
+    alice.learn(&w.expect(ALICE, "SIP/2.0 183"));
+    w.request(&mut alice, "PRACK", "RAck: 1 1 INVITE\r\n", "");
+    w.expect(ALICE, "SIP/2.0 200");
+    let ready = sdp(2, "sendrecv", &lines("sendrecv")) + &video(0, "");
+    w.request(&mut alice, "UPDATE", "", &ready);
+    let answer = w.expect(ALICE, "SIP/2.0 200");
+    assert!(
+        body(&answer).contains("m=video 0 ") && body(&answer).contains("curr:qos remote sendrecv"),
+        "{answer}"
+    );
+    w.answer(BOB, &invite, 200, "", &(sdp(7, "sendrecv", "") + &video(0, "")));
+    w.expect(ALICE, "SIP/2.0 200");
+    w.ack(&alice, 1, "");
+    w.expect(BOB, "ACK");
+    hangs_up(&mut w, &mut alice);
     w.quiet();
 }
