@@ -14,6 +14,7 @@ use crate::proto::media::table::MediaTable;
 use crate::proto::outbox::Outbox;
 use crate::wire::sdp::edit::{Edit, MediaEdit};
 use crate::wire::sdp::{Direction, Media, MediaKind, Sdp};
+use crate::wire::sip::text::trim;
 use crate::wire::sip::{Message, Method};
 use std::sync::Arc;
 
@@ -331,7 +332,34 @@ fn version(sdp: &Sdp<'_>) -> Option<u64> {
 fn in_place_of(body: &[u8], piece: &[u8], new: &[u8]) -> Vec<u8> {
     let start = piece.as_ptr() as usize - body.as_ptr() as usize;
     let (before, after) = (&body[..start], &body[start + piece.len()..]);
-    [before, new, after].concat()
+    match part_length(before) {
+        Some((from, to)) => {
+            let length = new.len().to_string();
+            [&before[..from], length.as_bytes(), &before[to..], new, after].concat()
+        }
+        None => [before, new, after].concat(),
+    }
+}
+
+/// Where the part that begins behind `before` says its own length, as some phones do.
+fn part_length(before: &[u8]) -> Option<(usize, usize)> {
+    const NAME: &[u8] = b"content-length";
+    let mut end = before.len();
+    while end > 0 {
+        let start = before[..end - 1].iter().rposition(|o| *o == b'\n').map_or(0, |lf| lf + 1);
+        let line = &before[start..end];
+        if line.starts_with(b"--") {
+            return None;
+        }
+        let colon = line.iter().position(|o| *o == b':').unwrap_or(0);
+        if trim(&line[..colon]).eq_ignore_ascii_case(NAME) {
+            let digits = line.iter().position(u8::is_ascii_digit)?;
+            let count = line[digits..].iter().take_while(|o| o.is_ascii_digit()).count();
+            return Some((start + digits, start + digits + count));
+        }
+        end = start;
+    }
+    None
 }
 
 #[cfg(test)]
@@ -382,6 +410,18 @@ mod tests {
         let kind = "multipart/mixed;boundary=b";
         assert_eq!(carried(&mut end_to_end(), kind, &body(SDP)), None);
         let passed = carried(&mut Passage::default(), kind, &body(SDP)).unwrap();
+        assert_eq!(passed, body(&SDP.replace("a=curr:qos local none\r\n", "")));
+    }
+
+    #[test]
+    fn a_part_that_says_its_own_length_says_the_new_one() {
+        let body = |sdp: &str| {
+            let len = sdp.len();
+            format!(
+                "--b\r\nContent-Length: 4\r\n\r\nlike\r\n--b\r\ncontent-length : {len}\r\nContent-Type: application/sdp\r\n\r\n{sdp}\r\n--b--\r\n"
+            )
+        };
+        let passed = carried(&mut Passage::default(), "multipart/mixed;boundary=b", &body(SDP)).unwrap();
         assert_eq!(passed, body(&SDP.replace("a=curr:qos local none\r\n", "")));
     }
 
