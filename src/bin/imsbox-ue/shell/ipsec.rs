@@ -160,6 +160,13 @@ impl Kernel {
         guarded
     }
 
+    /// Closes a port and takes its guard away, in this order: what the kernel says as it closes does not leave in clear.
+    fn close(&mut self, port: Port) -> io::Result<()> {
+        let number = port.number();
+        port.close();
+        self.unguard(number)
+    }
+
     fn unguard(&mut self, port: u16) -> io::Result<()> {
         let policies = guard(SocketAddr::new(self.local, port));
         let removed = policies.iter().map(|policy| self.xfrm.delete_policy(policy).map(drop));
@@ -218,7 +225,7 @@ impl Kernel {
         let mut closed = Ok(());
         while self.left.len() > most {
             let Some(port) = self.left.pop_front() else { break };
-            closed = closed.and(self.unguard(port.number()));
+            closed = closed.and(self.close(port));
         }
         closed
     }
@@ -228,7 +235,7 @@ impl Kernel {
         let numbers: Vec<u32> = self.sets.iter().map(|s| s.number).collect();
         let removed = numbers.into_iter().map(|number| self.remove(number)).fold(Ok(()), Result::and);
         let closed = self.close_left(0);
-        let unguarded = self.server.take().map_or(Ok(()), |port| self.unguard(port.number()));
+        let unguarded = self.server.take().map_or(Ok(()), |port| self.close(port));
         removed.and(closed.and(unguarded).map_err(|e| e.to_string()))
     }
 

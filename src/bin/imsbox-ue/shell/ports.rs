@@ -7,7 +7,7 @@ use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 /// How often another port is tried where UDP and TCP have to be free at once.
@@ -21,6 +21,7 @@ pub struct Port {
     socket: UdpSocket,
     number: u16,
     is_closed: Arc<AtomicBool>,
+    reader: Option<JoinHandle<()>>,
 }
 
 impl Port {
@@ -34,7 +35,7 @@ impl Port {
         socket.set_read_timeout(Some(CLOSED_WITHIN))?;
         let is_closed = Arc::new(AtomicBool::new(false));
         let (reader, ends, send) = (socket.try_clone()?, is_closed.clone(), inputs.clone());
-        thread::spawn(move || {
+        let reader = thread::spawn(move || {
             let mut buffer = vec![0; DATAGRAM];
             while !ends.load(Ordering::Relaxed) {
                 // no datagram for a while, or an error of one
@@ -44,12 +45,19 @@ impl Port {
                 }
             }
         });
-        Ok(Port { socket, number, is_closed })
+        Ok(Port { socket, number, is_closed, reader: Some(reader) })
     }
 
     /// Its number.
     pub fn number(&self) -> u16 {
         self.number
+    }
+
+    /// Closes it, and waits until its reader has let go of it: a guard is needed until then.
+    pub fn close(mut self) {
+        self.is_closed.store(true, Ordering::Relaxed);
+        // it looks every CLOSED_WITHIN
+        let _ = self.reader.take().map(JoinHandle::join);
     }
 
     /// The socket to send by.
