@@ -17,6 +17,7 @@ mod sound;
 #[path = "ue/texts.rs"]
 mod texts;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;
@@ -64,6 +65,13 @@ const TUAK: &[&str] = &[
     "--top",
     "5555555555555555555555555555555555555555555555555555555555555555",
 ];
+
+/// How many requests of a method the messages in a text show; one that was sent again over UDP counts once.
+fn requests(text: &str, method: &str) -> usize {
+    let start = format!("    {method} sip:");
+    let vias = text.split(&start).skip(1).filter_map(|message| message.lines().nth(1));
+    vias.collect::<BTreeSet<_>>().len()
+}
 
 /// A program whose output is read line by line, killed if the test ends before it does.
 struct Running {

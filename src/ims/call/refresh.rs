@@ -104,8 +104,7 @@ pub(super) fn take(
     msg: &Message<'_>,
     (leg, from): (u8, Side),
 ) -> bool {
-    let is_it = msg.method() == Method::Update && msg.body().is_empty();
-    if !is_it || call.answered_leg() != Some(leg) || call.invite.is_some() {
+    if !ends_here(call, leg, msg) {
         return false;
     }
     let terms = accept(call, view, cx.now, tx, ((leg, from), 200));
@@ -118,6 +117,12 @@ pub(super) fn take(
         forward::end_own_response(w, settings);
     });
     true
+}
+
+/// Whether a request inside an answered call is no more than a refresh of its own side.
+fn ends_here(call: &Call, leg: u8, msg: &Message<'_>) -> bool {
+    let is_it = msg.method() == Method::Update && msg.body().is_empty();
+    is_it && call.answered_leg() == Some(leg) && call.invite.is_none()
 }
 
 /// When the call has something to do for its sessions.
@@ -200,7 +205,7 @@ pub(super) fn meets_ours(call: &Call, (leg, from): (u8, Side), msg: &Message<'_>
     let may_offer = msg.method() == Method::Invite || (is_update && description(msg).is_some());
     let meets = |o: &Own| match o.method {
         Method::Invite => may_offer,
-        Method::Update => is_update && o.to != from,
+        Method::Update => is_update && o.to != from && !ends_here(call, leg, msg),
         _ => false,
     };
     call.own.iter().any(|o| o.leg == leg && meets(o))

@@ -432,6 +432,21 @@ fn glare_waits_for_a_while_that_nobody_else_waits_for() {
 }
 
 #[test]
+fn a_refresh_of_one_side_does_not_wait_for_ours_of_the_other() {
+    let mut w = registered(minimal(200));
+    let hers = format!("Session-Expires: 200;refresher=uac\r\n{TIMER}");
+    let (mut alice, ..) = call(&mut w, &hers, ALLOW);
+    w.pass(secs(100));
+    let ours = w.expect(BOB, "UPDATE");
+    w.request(&mut alice, "UPDATE", &hers, "");
+    w.expect(ALICE, "SIP/2.0 200");
+    w.answer(BOB, &ours, 200, "", "");
+    w.expect_nothing();
+    w.request(&mut alice, "BYE", "", "");
+    w.quiet();
+}
+
+#[test]
 fn offers_wait_for_our_reinvite_and_our_reinvite_for_offers() {
     let mut w = registered(minimal(200));
     let (mut alice, mut bob, ..) = call(&mut w, "", ALLOW);
