@@ -18,11 +18,11 @@ use imsbox::ims::security::Ability;
 use imsbox::proto::cx::Cx;
 use imsbox::proto::flow::{ConnId, Flow, LocalId, Transport};
 use imsbox::proto::locals::Locals;
-use imsbox::proto::media::table::PacketVerdict;
+use imsbox::proto::media::table::{DropReason, PacketVerdict};
 use imsbox::proto::outbox::{Outbox, Output};
 use imsbox::proto::sip::sec_agree::Suite;
 pub use outside::Decision;
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::net::SocketAddr;
 
 /// When the network becomes perfect, and when the phones leave.
@@ -198,6 +198,8 @@ pub struct World {
     /// A phone that is out of reach, and until when.
     cut: (usize, Instant),
     policy: outside::PolicyServer,
+    /// The dialogs whose audio the operator does not let pass.
+    blocked: BTreeSet<u32>,
 }
 
 impl World {
@@ -235,6 +237,7 @@ impl World {
             overheard: VecDeque::new(),
             cut: (0, Instant::ZERO),
             policy: outside::PolicyServer::default(),
+            blocked: BTreeSet::new(),
         };
         if Self::has_policy_server(seed) {
             world.core.set_policy_server(imsbox::ims::policy::Server::External);
@@ -634,6 +637,7 @@ impl World {
             }
             // the other side holds, or is not there yet
             _ if !self.phones[phone].expects_echo(to) => {}
+            PacketVerdict::Drop(DropReason::Blocked) if self.is_blocked(phone) => {}
             other => assert!(self.net.faults.loss > 0, "an RTP packet was not echoed: {other:?}"),
         }
     }

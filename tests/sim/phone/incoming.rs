@@ -33,6 +33,12 @@ impl Phone {
             }
             (_, Some(leg)) => {
                 let is_early = self.swap(leg, text.tag_of_from());
+                // another phone's early dialog, which ended when this one's call was answered (RFC 3261 13.2.2.4)
+                let known = &self.legs[leg].remote_tag;
+                if !is_early && !known.is_empty() && known != text.tag_of_from() {
+                    self.respond(text, 481, "", "", want);
+                    return;
+                }
                 self.on_request_inside(now, leg, text, want);
                 if is_early {
                     self.swap(leg, text.tag_of_from());

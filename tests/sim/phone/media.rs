@@ -26,6 +26,8 @@ pub struct Media {
     version: u32,
     said: String,
     heard: String,
+    /// What it heard first: a 2xx that is late says that again, whatever has been agreed since (RFC 3261 13.2.1).
+    first: String,
     pub holds: bool,
     pub video: bool,
     has_video_line: bool,
@@ -82,6 +84,7 @@ impl Media {
             version: 0,
             said: String::new(),
             heard: String::new(),
+            first: String::new(),
             holds: false,
             video: false,
             has_video_line: false,
@@ -222,14 +225,23 @@ impl Media {
             qos.remote = is_there;
         }
         body.clone_into(&mut self.heard);
+        self.keep_first();
+    }
+
+    fn keep_first(&mut self) {
+        if self.first.is_empty() {
+            self.first.clone_from(&self.heard);
+        }
     }
 
     /// What comes beside the answer says nothing else (RFC 3261 13.2.1).
     pub fn hear_again(&mut self, text: &Text) {
-        let same = text.body.is_empty() || self.heard.is_empty() || text.body == self.heard;
+        let is_known = [&self.heard, &self.first].contains(&&text.body);
+        let same = text.body.is_empty() || self.heard.is_empty() || is_known;
         assert!(same, "another answer in {}: {}, after {}", text.start, text.body, self.heard);
         if self.heard.is_empty() {
             self.heard.clone_from(&text.body);
+            self.keep_first();
         }
     }
 }

@@ -167,6 +167,7 @@ impl Phone {
         }
         self.respond(text, 200, "", "", want);
         self.timers.push((now + STEP, Timer::Step(leg)));
+        self.tell_resources(now, leg, want);
         let one = &self.legs[leg];
         if one.ways.early_update && one.has_answered && one.media.qos.is_none() && one.state == State::Ringing
         {
@@ -174,20 +175,24 @@ impl Phone {
         }
     }
 
-    /// The bearer is there, or the other side's has come: who has said that its own was not there says that it is.
+    /// The bearer is there, or the other side's has come.
     pub(super) fn resources(&mut self, now: Instant, leg: usize, want: &mut Wants) {
+        if self.legs[leg].media.qos.is_some() {
+            self.tell_resources(now, leg, want);
+            self.step(now, leg, want);
+        }
+    }
+
+    /// Who has said that its own bearer was not there says that it is, as soon as it may offer again.
+    fn tell_resources(&mut self, now: Instant, leg: usize, want: &mut Wants) {
         let one = &mut self.legs[leg];
         let Some(qos) = one.media.qos else { return };
         let is_due = qos.local && qos.remote && !qos.told && one.has_answered && one.unacknowledged.is_none();
-        if one.state != State::Ringing {
-            return;
-        }
-        if is_due && one.media.turn == Turn::Nobody {
+        if is_due && one.state == State::Ringing && one.media.turn == Turn::Nobody {
             one.media.want(false, one.media.video);
             let offer = one.media.offer();
             self.in_call(now, leg, "UPDATE", "", &offer, Purpose::Question(leg), want);
         }
-        self.step(now, leg, want);
     }
 
     pub(super) fn answer(&mut self, now: Instant, leg: usize, want: &mut Wants) {

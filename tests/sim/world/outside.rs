@@ -115,9 +115,23 @@ impl World {
             6 => Action::Stop(Why::default()),
             _ => return self.stop(index),
         };
+        let is_of_audio = matches!(action, Action::Media { .. }) && kind != Some(MediaKind::Video);
+        let mut is_done = false;
         // what cannot be done is said in words
-        self.with_core(|core, cx| _ = core.set_dialog(cx, index, action));
+        self.with_core(|core, cx| is_done = core.set_dialog(cx, index, action).is_ok());
+        match is_done && is_of_audio {
+            true if blocked => _ = self.blocked.insert(index),
+            true => _ = self.blocked.remove(&index),
+            false => {}
+        }
         self.outcome.operated += 1;
+    }
+
+    /// Whether the operator lets nothing come back to a phone from the echo number.
+    pub(super) fn is_blocked(&self, phone: usize) -> bool {
+        let views = self.core.dialog_views(self.now);
+        let mut running = views.iter().filter(|v| v.kind == "echo" && self.blocked.contains(&v.index));
+        running.any(|v| v.from.contains(&self.phones[phone].name) && v.medias.iter().any(|m| m.rtp_block))
     }
 
     fn stop(&mut self, index: u32) {
