@@ -2,6 +2,7 @@
 
 use super::Files;
 use super::address;
+use super::build_sms;
 use super::diagnostic::{Diagnostics, Severity};
 use super::model::*;
 use super::schema::Scope;
@@ -51,6 +52,7 @@ pub(super) fn build(
         ipsec: builder.ipsec(&top),
         call: builder.call(&top),
         trunk: None,
+        sms: build_sms::settings(&top),
         log: LogSettings {
             filename: builder.file(&top, "log_filename"),
             options: top.text("log_options").unwrap_or_default().to_owned(),

@@ -74,6 +74,8 @@ impl Builder<'_> {
             audio: section.bool("audio"),
             video: section.bool("video"),
             text: section.bool("text"),
+            sms: section.bool("sms"),
+            sms_delay: section.seconds("sms_delay"),
             packets: Treatment {
                 rtp_block: !section.bool("rtp"),
                 rtcp_block: !section.bool("rtcp"),

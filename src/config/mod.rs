@@ -13,6 +13,7 @@ mod build;
 mod build_impu;
 mod build_ipsec;
 mod build_sim;
+mod build_sms;
 mod build_trunk;
 mod build_user;
 mod check;

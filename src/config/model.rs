@@ -30,6 +30,8 @@ pub struct Config {
     pub call: CallSettings,
     /// The SIP trunk (`trunk`), when there is one.
     pub trunk: Option<Trunk>,
+    /// The SMS centre.
+    pub sms: SmsSettings,
     /// Log file and options.
     pub log: LogSettings,
     /// The Unix socket of the monitor (`monitor_socket`), when given.
@@ -275,6 +277,90 @@ impl Default for CallSettings {
     }
 }
 
+/// The SMS centre (`sms_*`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SmsSettings {
+    /// How long an undelivered SMS is kept whose sender does not say (`sms_expires`).
+    pub expires: Duration,
+    /// Time between two attempts to deliver an SMS (`sms_retry_delay`).
+    pub retry_delay: Duration,
+    /// SMS are handed to the remote API's clients only, while there are some (`sms_hook_only`).
+    pub hook_only: bool,
+    /// `sms_centre_address`.
+    pub centre: CentreAddress,
+    /// `sms_message_filter`.
+    pub filter: SmsFilter,
+    /// The CP cause that replaces ours (`sms_forced_cp_cause`).
+    pub forced_cp_cause: Option<u8>,
+    /// The RP cause that replaces ours (`sms_forced_rp_cause`).
+    pub forced_rp_cause: Option<u8>,
+}
+
+impl SmsSettings {
+    /// `sms_retry_delay` where it is not given: a phone that was in a lift is out of it, and one that answers nothing is asked
+    /// 1,440 times a day.
+    pub const RETRY_DELAY: Duration = Duration::from_secs(60);
+}
+
+impl Default for SmsSettings {
+    fn default() -> Self {
+        SmsSettings {
+            expires: Duration::from_secs(86_400),
+            retry_delay: SmsSettings::RETRY_DELAY,
+            hook_only: false,
+            centre: CentreAddress::default(),
+            filter: SmsFilter::default(),
+            forced_cp_cause: None,
+            forced_rp_cause: None,
+        }
+    }
+}
+
+/// The address of the SMS centre, as phones see it (TS 24.011 8.2.5.1).
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct CentreAddress {
+    /// Its digits, without `+`; none when no number is given.
+    pub digits: Option<String>,
+    /// Type of number: 0 unknown, 1 international, 2 national.
+    pub ton: u8,
+    /// Numbering plan: 0 unknown, 8 national, 9 private.
+    pub npi: u8,
+}
+
+/// What is done with the messages of the relay and connection protocols (`sms_message_filter`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct SmsFilter {
+    /// CP-DATA of phones.
+    pub cp_data: FilterRule,
+    /// CP-ACK of phones.
+    pub cp_ack: FilterRule,
+    /// RP-DATA of phones.
+    pub rp_data: FilterRule,
+    /// RP-ACK of phones.
+    pub rp_ack: FilterRule,
+}
+
+/// What is done with one kind of message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct FilterRule {
+    /// What is done.
+    pub action: FilterAction,
+    /// With how many of them, after which they are treated; none: with all.
+    pub times: Option<u32>,
+}
+
+/// What is done with a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum FilterAction {
+    /// It is processed.
+    #[default]
+    Treat,
+    /// It is passed over, as if it had not come.
+    Ignore,
+    /// It is refused.
+    Reject,
+}
+
 /// Log settings.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct LogSettings {
@@ -460,6 +546,10 @@ pub struct Impu {
     pub video: bool,
     /// `text`: false rejects that media.
     pub text: bool,
+    /// `sms`: false takes no SMS over IMS.
+    pub sms: bool,
+    /// `sms_delay`: how long an SMS to it waits before it is delivered.
+    pub sms_delay: Duration,
     /// `rtp`, `rtcp`, `media_delay`: what is done to the media packets that this identity sends.
     pub packets: Treatment,
     /// `media_relay` for calls of this identity, when given.
@@ -537,6 +627,8 @@ impl Impu {
             audio: true,
             video: true,
             text: true,
+            sms: true,
+            sms_delay: Duration::ZERO,
             packets: Treatment::default(),
             media_relay: None,
             session_timer: None,

@@ -517,9 +517,51 @@ fn count_makes_users_with_everything_counted_up() {
 
 #[test]
 fn every_form_of_the_sms_filter_is_taken() {
-    config(
+    let config = config(
         "sms_message_filter: { cp_data: \"treat\", cp_ack: { action: \"ignore\" }, rp_data: { action: \"reject\", ttl: 2 } }",
     );
+    let rule = |action, times| FilterRule { action, times };
+    let filter = SmsFilter {
+        cp_data: FilterRule::default(),
+        cp_ack: rule(FilterAction::Ignore, None),
+        rp_data: rule(FilterAction::Reject, Some(2)),
+        rp_ack: FilterRule::default(),
+    };
+    assert_eq!(config.sms, SmsSettings { filter, ..SmsSettings::default() });
+}
+
+#[test]
+fn the_sms_centre_has_its_settings() {
+    let all = config(
+        "sms_expires: 60, sms_retry_delay: 5, sms_hook_only: true, sms_forced_cp_cause: 17, sms_forced_rp_cause: 0,
+         sms_centre_address: { type_of_number: \"national\", numbering_plan: \"private\", number: \"0123\" },
+         sms_message_filter: { rp_ack: \"reject\" }",
+    );
+    let centre = CentreAddress { digits: Some("0123".to_owned()), ton: 2, npi: 9 };
+    let reject = FilterRule { action: FilterAction::Reject, times: None };
+    let expected = SmsSettings {
+        expires: Duration::from_secs(60),
+        retry_delay: Duration::from_secs(5),
+        hook_only: true,
+        centre,
+        filter: SmsFilter { rp_ack: reject, ..SmsFilter::default() },
+        forced_cp_cause: Some(17),
+        forced_rp_cause: None,
+    };
+    assert_eq!(all.sms, expected);
+    for (address, centre) in [
+        ("{ number: \"+33609001390\" }", (Some("33609001390"), 1, 0)),
+        ("{ number: \"999\", type_of_number: \"international\" }", (Some("999"), 1, 0)),
+        ("{ numbering_plan: \"national\" }", (None, 0, 8)),
+    ] {
+        let got = config(&format!("sms_centre_address: {address}")).sms.centre;
+        assert_eq!((got.digits.as_deref(), got.ton, got.npi), centre, "{address}");
+    }
+    let text = "ue_db: [{ impi: \"a\", domain: \"x\", pwd: \"p\", impu: [{ impu: \"tel:1\", sms: false, sms_delay: 1.5 }] }]";
+    let impu = &config(text).users[0].impus[0];
+    assert_eq!((impu.sms, impu.sms_delay), (false, Duration::from_millis(1500)));
+    let hasty = config("sms_retry_delay: 0").sms.retry_delay;
+    assert_eq!(hasty, Duration::from_secs(1), "nothing is tried without pause");
 }
 
 #[test]
