@@ -2,5 +2,6 @@
 
 pub mod identities;
 pub mod sdp;
+pub mod sgsap;
 pub mod sip;
 pub mod telephone;
