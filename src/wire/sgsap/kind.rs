@@ -102,12 +102,7 @@ const TABLE: &[Row] = &[
     row(Kind::ResetAck, "RESET-ACK", Sender::Both, &[]),
     row(Kind::ServiceAbortRequest, "SERVICE-ABORT-REQUEST", Sender::Vlr, IMSI),
     row(Kind::MoCsfbIndication, "MO-CSFB-INDICATION", Sender::Mme, IMSI),
-    row(
-        Kind::MmInformationRequest,
-        "MM-INFORMATION-REQUEST",
-        Sender::Vlr,
-        &[Tag::Imsi, Tag::MmInformation],
-    ),
+    row(Kind::MmInformationRequest, "MM-INFORMATION-REQUEST", Sender::Vlr, &[Tag::Imsi, Tag::MmInformation]),
     row(Kind::ReleaseRequest, "RELEASE-REQUEST", Sender::Vlr, IMSI),
     row(Kind::Status, "STATUS", Sender::Both, &[Tag::SgsCause, Tag::ErroneousMessage]),
     row(Kind::UeUnreachable, "UE-UNREACHABLE", Sender::Mme, IMSI_CAUSE),

@@ -235,11 +235,15 @@ fn identities_have_even_and_odd_digits_and_an_imeisv_two_forms() {
         assert_eq!(MobileIdentity::parse(&identity.octets()), Some(identity));
     }
     let tmsi = MobileIdentity::Tmsi(0xc011_2233);
-    assert_eq!((hex(&tmsi.octets()), MobileIdentity::parse(&tmsi.octets())), ("f4c0112233".into(), Some(tmsi)));
+    assert_eq!(
+        (hex(&tmsi.octets()), MobileIdentity::parse(&tmsi.octets())),
+        ("f4c0112233".into(), Some(tmsi))
+    );
     assert_eq!(imeisv(&octets("5396833065340819")).unwrap().as_str(), "3569380356438091");
     assert_eq!(imeisv(&octets("3365390853468390f1")).unwrap().as_str(), "3569380356438091");
     assert_eq!(imeisv(&octets("ff96833065340819")), None);
-    for bad in ["0d01080a10101032547698", "0d0108f910101032547698", "0d0103091010", "0d01080910101032ff7698"] {
+    for bad in ["0d01080a10101032547698", "0d0108f910101032547698", "0d0103091010", "0d01080910101032ff7698"]
+    {
         assert!(Message::parse(&octets(bad)).is_err(), "{bad}");
     }
 }
@@ -248,7 +252,10 @@ fn identities_have_even_and_odd_digits_and_an_imeisv_two_forms() {
 fn names_are_labels() {
     let name = NodeName::of_text("vlr.ims.example.org.").unwrap();
     assert_eq!(hex(name.name().octets()), "03766c7203696d73076578616d706c65036f7267");
-    assert_eq!(Name::parse(&[name.name().octets(), &[0]].concat()).unwrap().to_string(), "vlr.ims.example.org");
+    assert_eq!(
+        Name::parse(&[name.name().octets(), &[0]].concat()).unwrap().to_string(),
+        "vlr.ims.example.org"
+    );
     for bad in ["", ".", "a..b", "a b", "é", &"x".repeat(64), &["abcdefgh"; 30].join(".")] {
         assert_eq!(NodeName::of_text(bad), None, "{bad}");
     }
