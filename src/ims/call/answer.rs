@@ -3,11 +3,11 @@
 //! The first 2xx is the call; every other one is acknowledged and ended at once. The caller's ACK travels to the callee, so that
 //! an answer in it passes; timers on both halves end a call in which it gets lost.
 
+use super::again;
 use super::anchoring;
 use super::fork;
 use super::held;
 use super::limits::FORGOTTEN_CSEQ;
-use super::own::{self, Purpose, Request};
 use super::pass::{self, Onward};
 use super::refresh;
 use super::release::{self, End};
@@ -19,7 +19,7 @@ use super::tag::{self, Side};
 use crate::ims::core::View;
 use crate::proto::cx::Cx;
 use crate::proto::sip::dialog::Dialog;
-use crate::wire::sip::{Message, Method};
+use crate::wire::sip::Message;
 
 /// A final answer to the INVITE of a leg.
 pub(super) fn on_final(
@@ -212,20 +212,13 @@ pub(super) fn on_ack(
             pass::ack(call, view, cx, (leg, side.other()), accepted.far_cseq, Some(msg));
             super::media::note(call, cx, msg, side);
         }
-        renew(call, view, cx, leg);
+        // the callee's phone has answered an offer whose streams waited for the caller's resources, and does not know of that
+        if call.legs[usize::from(leg)].passage.has_waited() {
+            again::renew(call, view, cx, Side::Callee);
+        }
     } else {
         super::agent::on_ack(call, view, cx, msg);
     }
-}
-
-/// The callee's phone has answered an offer whose streams waited for the caller's resources, and does not know of that: now it
-/// hears that they run.
-fn renew(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, leg: u8) {
-    let Call { legs, rules, .. } = call;
-    let Some(offer) = legs[usize::from(leg)].passage.renewed_offer(rules) else { return };
-    let request =
-        Request { method: Method::Invite, purpose: Purpose::Renew, headers: &[], sdp: Some(&offer) };
-    own::send(call, view, cx, (leg, Side::Callee), &request);
 }
 
 fn ended_reason(call: &Call) -> String {

@@ -19,6 +19,7 @@ mod early;
 mod echo;
 mod fork;
 pub mod forward;
+mod glare;
 mod held;
 mod history;
 mod in_need;
@@ -306,7 +307,7 @@ impl Calls {
                 match call.kind {
                     Kind::Echo(_) => echo::on_tick(call, view, cx),
                     Kind::Mt(_) => mt::on_tick(call, view, cx),
-                    Kind::Bridge(_) => {}
+                    Kind::Bridge(_) => again::on_tick(call, view, cx),
                 }
                 agent::offer::on_tick(call, view, cx);
                 if call.idle_deadline.is_some_and(|at| at <= cx.now) {

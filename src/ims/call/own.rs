@@ -7,6 +7,7 @@ use super::again;
 use super::agent::offer;
 use super::forward;
 use super::pass;
+use super::preconditions;
 use super::refresh;
 use super::release::{self, End};
 use super::session::{Call, ClientId, Role};
@@ -14,6 +15,7 @@ use super::state::State;
 use super::tag::Side;
 use crate::ims::core::View;
 use crate::proto::cx::Cx;
+use crate::wire::sdp::{MediaKind, Sdp};
 use crate::wire::sip::{Message, Method};
 
 /// A request that waits for its answer.
@@ -35,14 +37,15 @@ pub(super) struct Own {
 pub(super) enum Purpose {
     /// PRACK: the other side cannot acknowledge a reliable provisional answer (RFC 3262 4).
     Acknowledge,
-    /// Re-INVITE: the streams that the phone knows as waiting run.
+    /// A re-INVITE that tells a phone in a call between users what the other one has said to us alone.
     Renew,
     /// UPDATE or re-INVITE: its side's session goes on (RFC 4028 10).
     Refresh,
     /// A re-INVITE with an offer of our user agent's.
     Offer,
-    /// A re-INVITE that tells a phone in a call between users what it was told before.
-    Again,
+    /// A re-INVITE that tells a phone in a call between users what it was told before, without the streams of a kind if one is
+    /// given.
+    Again(Option<MediaKind>),
 }
 
 /// What a request of our own says.
@@ -72,6 +75,7 @@ pub(super) fn send(
     let local = view.txs.local_addr(flow.local).expect("a flow is of one of our sockets");
     let (method, settings) = (request.method.name().as_bytes(), &view.config.protocol);
     let terms = refresh::offer(call, (leg, to), request.method);
+    let has_lines = request.sdp.and_then(|d| Sdp::parse(d).ok()).is_some_and(|sdp| preconditions::has_lines(&sdp));
     let sent = view.txs.request(cx, flow, method, dialog.request_uri(), tcp_allowed, owner, |mut w| {
         dialog.write_head(&mut w, method, cseq);
         // RFC 3261 12.2.1.1, RFC 3311 5.1: requests that may change the target say where we are
@@ -79,6 +83,10 @@ pub(super) fn send(
             forward::contact(&mut w, local, flow.transport, None);
         }
         terms.write_all(&mut w);
+        // RFC 3312 11: the tag goes with the lines
+        if has_lines && !request.headers.iter().any(|(name, _)| *name == "Supported") {
+            w.header("Supported", preconditions::TAG);
+        }
         for (name, value) in request.headers {
             w.header(name, value);
         }
@@ -121,15 +129,9 @@ pub(super) fn on_answer(
     match own.purpose {
         // RFC 3262 4: the answer to a PRACK has nothing to say; one that comes too late is answered 481
         Purpose::Acknowledge => {}
-        // an answer that refuses the offer leaves the session as it was (RFC 3261 14.1)
-        Purpose::Renew => {
-            let passage = &mut call.legs[usize::from(own.leg)].passage;
-            passage.hear(own.to, msg);
-            passage.settle(view.media, cx.out);
-        }
         Purpose::Refresh if call.state == State::Stop || matches!(msg.status(), 408 | 481) => {}
         Purpose::Refresh => refresh::on_answer(call, view, cx, &own, msg),
-        Purpose::Again => again::on_answer(call, view, cx, &own, msg),
+        Purpose::Renew | Purpose::Again(_) => again::on_answer(call, view, cx, &own, msg),
         Purpose::Offer => offer::on_answer(call, view, cx, &own, msg),
     }
     if matches!(msg.status(), 408 | 481) {

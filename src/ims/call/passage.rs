@@ -39,6 +39,8 @@ pub(super) struct Passage {
     versions: [u64; 2],
     /// By the side whose offer has no answer yet: what was said and told before it. Offers that meet are open on both.
     open: [Option<Pair>; 2],
+    /// By the side that has an offer of ours without an answer: what it was told before.
+    asked: [Option<Arc<[u8]>>; 2],
     /// The caller has got the answer to its offer in a reliable response.
     has_answered: bool,
     /// A side has been told something of ours: what passes bears our numbers from then on.
@@ -112,7 +114,7 @@ impl Passage {
 
     /// Whether an offer waits for its answer.
     pub(super) fn has_open_offer(&self) -> bool {
-        self.open.iter().any(Option::is_some)
+        self.open.iter().any(Option::is_some) || self.asked.iter().any(Option::is_some)
     }
 
     /// What a side said and was told last, when no offer is open.
@@ -137,11 +139,26 @@ impl Passage {
         }
     }
 
-    /// Takes note of a description that a side has sent in answer to an offer of ours.
-    pub(super) fn hear(&mut self, from: Side, msg: &Message<'_>) {
-        if let Some(said) = description(msg).filter(|_| msg.status() < 300) {
-            self.said[from as usize] = Some(Arc::from(said));
+    /// Takes note of what a side has answered to an offer of ours. Gives whether it differs from what the side has said before.
+    pub(super) fn hear(&mut self, from: Side, msg: &Message<'_>) -> bool {
+        self.asked[from as usize] = None;
+        let Some(said) = description(msg) else { return false };
+        let before = self.said[from as usize].replace(Arc::from(said));
+        let both = Sdp::parse(said).ok().zip(before.as_deref().and_then(|d| Sdp::parse(d).ok()));
+        let Some(((new, old), answer)) = both.zip(self.said(from.other())) else { return true };
+        !adds_nothing(&new, &old, &answer, false)
+    }
+
+    /// A side has refused an offer of ours: it knows what it was told before (RFC 3261 14.1).
+    pub(super) fn take_back(&mut self, to: Side) {
+        if let Some(before) = self.asked[to as usize].take() {
+            self.told[to as usize] = Some(before);
         }
+    }
+
+    /// An offer of ours goes to a side.
+    fn propose(&mut self, to: Side, offer: &[u8]) {
+        self.asked[to as usize] = self.told[to as usize].replace(Arc::from(offer));
     }
 
     /// The answer to an offer that a side has sent, when the other side would hear nothing new of it: the side's resources have
@@ -183,30 +200,33 @@ impl Passage {
         }
     }
 
-    /// An offer for the callee's phone that brings what the caller has said since it was told something: streams that waited run.
-    pub(super) fn renewed_offer(&mut self, rules: &Rules) -> Option<Vec<u8>> {
-        let said = self.said[Side::Caller as usize].clone()?;
+    /// Whether the callee's phone, which knows of no preconditions, may be told that the caller's streams wait no longer.
+    pub(super) fn has_waited(&self) -> bool {
+        self.mode == Mode::Only(Side::Caller) && !self.waits(Side::Caller)
+    }
+
+    /// An offer that brings a side what the other one has said since it was told something; none when it has heard it all.
+    pub(super) fn news_for(&mut self, rules: &Rules, to: Side) -> Option<Vec<u8>> {
+        let said = self.said[to.other() as usize].clone()?;
         let said = Sdp::parse(&said).ok()?;
-        let is_due = self.mode == Mode::Only(Side::Caller) && !preconditions::waits(&said);
-        if !is_due {
-            return None;
-        }
-        let edit = self.edit(rules, Side::Caller, &said, false);
+        let edit = self.edit(rules, to.other(), &said, false);
         // where the media passes through us, it is our address that the phone knows
-        let (new, answer) = (edit.apply(&said), self.said(Side::Callee)?);
-        if adds_nothing(&Sdp::parse(&new).ok()?, &self.told(Side::Callee)?, &answer, false) {
+        let (new, answer) = (edit.apply(&said), self.said(to)?);
+        if adds_nothing(&Sdp::parse(&new).ok()?, &self.told(to)?, &answer, false) {
             return None;
         }
-        let offer = self.apply(edit, &said, Side::Callee);
-        self.told[Side::Callee as usize] = Some(Arc::from(&offer[..]));
+        self.renumbers = true;
+        let offer = self.apply(edit, &said, to);
+        self.propose(to, &offer);
         Some(offer)
     }
 
     /// The description that a side was told last, but for an offer that it has not taken yet.
     pub(super) fn last_told(&self, side: Side) -> Option<&[u8]> {
-        match &self.open[side.other() as usize] {
-            Some((_, before)) => before.as_deref(),
-            None => self.told[side as usize].as_deref(),
+        match (&self.open[side.other() as usize], &self.asked[side as usize]) {
+            (Some((_, before)), _) => before.as_deref(),
+            (None, Some(before)) => Some(before),
+            (None, None) => self.told[side as usize].as_deref(),
         }
     }
 
@@ -214,7 +234,10 @@ impl Passage {
     /// has no such stream.
     pub(super) fn again(&mut self, to: Side, without: Option<MediaKind>) -> Option<Vec<u8>> {
         let told = self.last_told(to)?.to_vec();
-        let Some(kind) = without else { return Some(told) };
+        let Some(kind) = without else {
+            self.propose(to, &told);
+            return Some(told);
+        };
         let told = Sdp::parse(&told).ok()?;
         if !told.medias().any(|m| m.kind == kind && m.port != 0) {
             return None;
@@ -223,8 +246,19 @@ impl Passage {
         self.renumbers = true;
         let edit = Edit { medias: told.medias().map(one).collect(), ..Edit::default() };
         let new = self.apply(edit, &told, to);
-        self.told[to as usize] = Some(Arc::from(&new[..]));
+        self.propose(to, &new);
         Some(new)
+    }
+
+    /// Whether a stream of another kind would be left without those of this one.
+    pub(super) fn has_other(&self, kind: MediaKind) -> bool {
+        self.told(Side::Caller).is_some_and(|told| told.medias().any(|m| m.port != 0 && m.kind != kind))
+    }
+
+    /// Whether a side knows of a stream, of this kind if one is given.
+    pub(super) fn has(&self, side: Side, kind: Option<MediaKind>) -> bool {
+        let told = self.last_told(side).and_then(|told| Sdp::parse(told).ok());
+        told.is_some_and(|told| kind.is_none_or(|k| told.medias().any(|m| m.port != 0 && m.kind == k)))
     }
 
     /// The caller has been told the last description in a reliable response.

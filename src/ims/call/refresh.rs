@@ -3,8 +3,10 @@
 //!
 //! What is agreed stands in `timer`. A request with an offer passes and refreshes both sides, whoever sent it.
 
+use super::again;
 use super::agent;
 use super::forward;
+use super::glare;
 use super::limits::REFRESH_WAITS;
 use super::media::description;
 use super::own::{self, Own, Purpose, Request};
@@ -219,16 +221,18 @@ pub(super) fn on_answer(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, o
         200..300 if call.agent().is_some() => agent::on_answer_to_refresh(call, view, cx, msg),
         200..300 => {
             let passage = &mut call.legs[usize::from(own.leg)].passage;
-            passage.hear(own.to, msg);
+            let is_new = passage.hear(own.to, msg);
             passage.settle(view.media, cx.out);
+            // RFC 4028 7.4, RFC 3264 5: an answer may be another one than before, and the other phone does not know of it
+            if is_new {
+                again::renew(call, view, cx, own.to.other());
+            }
         }
         _ if may_ask_again(call, at, msg) => refresh(call, view, cx, at),
-        // RFC 3261 14.1: who has made the Call-ID waits for longer than the other
-        491 if own.to == Side::Callee => {
-            let pause = Duration::from_millis(2100 + 10 * cx.rng.below(191));
+        491 => {
+            let pause = glare::wait(call, cx, at, msg).unwrap_or_default();
             retry_after(call, cx.now, at, pause);
         }
-        491 => retry_after(call, cx.now, at, Duration::from_millis(10 * cx.rng.below(201))),
         405 | 420 | 501
             if own.method == Method::Update && last_description(call, own.leg, own.to).is_some() =>
         {

@@ -81,7 +81,7 @@ pub(super) fn end(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, end: &E
     match &mut call.kind {
         Kind::Echo(echo) => echo.stop(),
         Kind::Mt(mt) => mt.stop(),
-        Kind::Bridge(_) => {}
+        Kind::Bridge(bridge) => bridge.later.clear(),
     }
     if let Some(agent) = call.agent_mut() {
         agent.close(view, cx);

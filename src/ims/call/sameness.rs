@@ -23,8 +23,8 @@ pub(super) fn adds_nothing(new: &Sdp<'_>, old: &Sdp<'_>, answer: &Sdp<'_>, free:
         && count == answer.medias().count()
         && session(new) == session(old)
         && new.medias().zip(old.medias()).zip(answer.medias()).all(|((new, old), answer)| {
-            // a stream that the other side has refused is no news when it goes (RFC 3264 8.2)
-            let is_gone = new.port == 0 && answer.port == 0;
+            // a stream that the other side has refused, or that has gone before, is no news when it goes (RFC 3264 8.2)
+            let is_gone = new.port == 0 && (answer.port == 0 || old.port == 0);
             let same_way = free || new.direction() == old.direction();
             is_gone || (same_way && stream_adds_nothing(&new, &old, &answer))
         })

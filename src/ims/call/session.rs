@@ -3,6 +3,7 @@
 //! Towards each contact of the callee a call has one leg with two dialogs that never mix: `up` faces the caller (we are its UAS,
 //! one early dialog per leg, RFC 3261 12.1), `down` faces that contact (we are its UAC). An echo call has one leg without `down`.
 
+use super::again::{self, Later};
 use super::anchoring::{Policy, Waiting as WaitingForPorts};
 use super::bearers::Bearers;
 use super::destination::Destination;
@@ -175,6 +176,10 @@ pub(super) struct Bridge {
     pub(super) waiting_for_ports: WaitingForPorts,
     /// What there was no room for, where that is why nobody could be called.
     pub(super) lacks: Option<&'static str>,
+    /// Re-INVITEs of ours that wait for their time.
+    pub(super) later: SmallVec<[Later; 1]>,
+    /// By side, how often one of ours has met another.
+    pub(super) glares: [u8; 2],
     /// The streams that the last description names.
     pub(super) medias: SmallVec<[(MediaKind, Direction); 2]>,
 }
@@ -450,7 +455,7 @@ impl Call {
         let inner = match &self.kind {
             Kind::Echo(echo) => echo.next_deadline(),
             Kind::Mt(mt) => mt.next_deadline(),
-            Kind::Bridge(_) => None,
+            Kind::Bridge(bridge) => again::next_deadline(bridge),
         };
         let reliable = self.legs.iter().filter_map(|l| l.reliable.next_deadline()).min();
         let reliable = reliable.filter(|_| self.invite.is_some());

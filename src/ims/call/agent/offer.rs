@@ -5,7 +5,8 @@
 
 use super::streams::{Change, Prepared};
 use super::{ALLOW, settle};
-use crate::base::time::{Duration, Instant};
+use crate::base::time::Instant;
+use crate::ims::call::glare::{self, BUSY_FOR};
 use crate::ims::call::limits::MAX_GLARES;
 use crate::ims::call::media::description;
 use crate::ims::call::own::{self, Own, Purpose, Request};
@@ -16,9 +17,6 @@ use crate::ims::core::View;
 use crate::proto::cx::Cx;
 use crate::wire::sdp::Sdp;
 use crate::wire::sip::{Message, Method};
-
-/// How long we wait before looking again whether the other side has done with its own change.
-const BUSY_FOR: Duration = Duration::from_millis(500);
 
 /// An offer that is to be made, or waits for its answer.
 #[derive(Debug)]
@@ -156,22 +154,16 @@ pub(in crate::ims::call) fn on_answer(
         return settle(call, cx);
     }
     agent.streams.withdraw(view.media, cx.out);
-    if msg.status() == 491 && offer.glares < MAX_GLARES {
+    let wait = glare::wait(call, cx, (own.leg, own.to), msg);
+    if let Some(wait) = wait.filter(|_| offer.glares < MAX_GLARES) {
         offer.glares += 1;
-        let owns_call_id = call.legs[usize::from(own.leg)].dialog(own.to).is_some_and(|d| d.is_uac());
-        offer.stage = Stage::Later(cx.now + glare_wait(cx, owns_call_id));
+        offer.stage = Stage::Later(cx.now + wait);
         if let Some(agent) = call.agent_mut() {
             agent.offer = Some(offer);
         }
         return;
     }
     super::super::trace(cx, call, format_args!("our change is refused with {}", msg.status()));
-}
-
-/// RFC 3261 14.1: 2.1 to 4 s for who has chosen the Call-ID, else up to 2 s, in steps of 10 ms.
-fn glare_wait(cx: &mut Cx<'_>, owns_call_id: bool) -> Duration {
-    let steps = if owns_call_id { 210 + cx.rng.below(191) } else { cx.rng.below(201) };
-    Duration::from_millis(steps * 10)
 }
 
 /// Makes an offer whose time has come.

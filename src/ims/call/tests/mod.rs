@@ -225,6 +225,18 @@ impl World {
         self.sent.remove(at).map(|(_, text)| text)
     }
 
+    /// The next message to a phone that starts like this, which comes within this time.
+    pub fn wait_for(&mut self, to: Phone, start: &str, within: Duration) -> String {
+        let end = self.now + within;
+        loop {
+            match self.find(to, start) {
+                Some(text) => return text,
+                None => assert!(self.now < end, "{start} to {to:?}: nothing came within {within:?}"),
+            }
+            self.pass(Duration::from_millis(10));
+        }
+    }
+
     /// Nothing more was sent.
     pub fn expect_nothing(&self) {
         assert!(self.sent.is_empty(), "{:#?}", self.sent);

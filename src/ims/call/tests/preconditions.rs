@@ -308,6 +308,14 @@ fn a_volte_phone_that_does_not_use_them_hears_when_the_streams_run() {
         (header(&renewed, HeaderId::CSeq).as_str(), body(&renewed)),
         ("2 INVITE", &sdp(2, "sendrecv", "")[..])
     );
+    // he changes something himself just now: he hears it later (RFC 3261 14.1)
+    w.answer(BOB, &renewed, 491, "", "");
+    w.expect(BOB, "ACK");
+    w.pass(Duration::from_millis(2090));
+    w.expect_nothing();
+    let renewed = w.wait_for(BOB, "INVITE sip:bob@192.0.2.2:5060", Duration::from_millis(1910));
+    assert!(body(&renewed).ends_with("a=sendrecv\r\n"), "{renewed}");
+    assert_eq!(header(&renewed, HeaderId::Supported), "timer", "no lines, no tag");
     w.answer(BOB, &renewed, 200, "", &sdp(2, "sendrecv", ""));
     w.expect(BOB, "ACK");
     w.expect_nothing();
@@ -347,6 +355,30 @@ fn a_caller_that_offers_again_only_what_was_answered_is_ready_without_a_word_to_
     let ok = w.expect(ALICE, "SIP/2.0 200");
     assert_eq!(header(&ok, HeaderId::CSeq), "1 INVITE");
     w.ack(&alice, 1, "");
+    w.expect_nothing();
+    hangs_up(&mut w, &mut alice);
+    w.quiet();
+}
+
+#[test]
+fn a_reinvite_of_ours_that_has_lines_names_the_extension() {
+    let mut w = world(true, |_| {});
+    let lines = |remote: &str| qos("sendrecv", remote, BOTH, false);
+    let (offer, answer) = (sdp(1, "sendrecv", &lines("none")), sdp(1, "sendrecv", &lines("sendrecv")));
+    let mut alice = w.invite(ALICE, "sip:bob@ims.test", SUPPORTED, &offer);
+    let invite = w.expect(BOB, "INVITE");
+    w.answer(BOB, &invite, 200, "", &answer);
+    alice.learn(&w.expect(ALICE, "SIP/2.0 200"));
+    w.ack(&alice, 1, "");
+    w.expect(BOB, "ACK");
+    w.set(10, Action::Reinvite(None)).unwrap();
+    for (phone, told) in [(ALICE, &answer), (BOB, &offer)] {
+        let again = w.expect(phone, "INVITE");
+        assert_eq!(body(&again), told);
+        assert!(again.contains("\r\nSupported: precondition\r\n"), "{again}");
+        w.answer(phone, &again, 200, "", if phone.user == "bob" { &answer } else { &offer });
+        w.expect(phone, "ACK");
+    }
     w.expect_nothing();
     hangs_up(&mut w, &mut alice);
     w.quiet();
