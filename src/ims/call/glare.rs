@@ -13,7 +13,12 @@ pub(super) const BUSY_FOR: Duration = Duration::from_millis(500);
 const MAX_ASKED_SECS: u32 = 10;
 
 /// How long a re-INVITE that a side has refused with this answer waits before it is made again; `None`: it is refused for good.
-pub(super) fn wait(call: &Call, cx: &mut Cx<'_>, (leg, to): (u8, Side), msg: &Message<'_>) -> Option<Duration> {
+pub(super) fn wait(
+    call: &Call,
+    cx: &mut Cx<'_>,
+    (leg, to): (u8, Side),
+    msg: &Message<'_>,
+) -> Option<Duration> {
     match msg.status() {
         491 => {
             let owns_call_id = call.legs[usize::from(leg)].dialog(to).is_some_and(|d| d.is_uac());

@@ -75,7 +75,8 @@ pub(super) fn send(
     let local = view.txs.local_addr(flow.local).expect("a flow is of one of our sockets");
     let (method, settings) = (request.method.name().as_bytes(), &view.config.protocol);
     let terms = refresh::offer(call, (leg, to), request.method);
-    let has_lines = request.sdp.and_then(|d| Sdp::parse(d).ok()).is_some_and(|sdp| preconditions::has_lines(&sdp));
+    let has_lines =
+        request.sdp.and_then(|d| Sdp::parse(d).ok()).is_some_and(|sdp| preconditions::has_lines(&sdp));
     let sent = view.txs.request(cx, flow, method, dialog.request_uri(), tcp_allowed, owner, |mut w| {
         dialog.write_head(&mut w, method, cseq);
         // RFC 3261 12.2.1.1, RFC 3311 5.1: requests that may change the target say where we are
