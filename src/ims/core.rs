@@ -12,6 +12,7 @@ use crate::ims::attempt::{Attempt, Attempts};
 use crate::ims::auth::{Auth, AuthCx};
 use crate::ims::call::state::State;
 use crate::ims::call::{Action, Calls, Order, Why};
+use crate::ims::disk::{Condition, Disk};
 use crate::ims::dispatch;
 use crate::ims::emergency::callback::Callbacks;
 use crate::ims::event::Event;
@@ -86,6 +87,7 @@ pub(super) struct Service {
     pub(super) trunk: Option<Trunk>,
     pub(super) policy: Policy,
     pub(super) callbacks: Callbacks,
+    pub(super) disk: Disk,
     pub(super) is_stopping: bool,
 }
 
@@ -109,6 +111,8 @@ pub struct View<'a> {
     pub policy: &'a mut Policy,
     /// Who can be called back after an emergency call.
     pub callbacks: &'a Callbacks,
+    /// The disk that the state file is on.
+    pub disk: &'a Disk,
     /// The configuration.
     pub config: &'a Config,
 }
@@ -117,9 +121,11 @@ pub struct View<'a> {
 macro_rules! view_beside {
     ($service:expr, $table:ident) => {{
         let Service { $table, txs, subscribers, registrar, media, tokens, security, .. } = $service;
-        let Service { trunk, policy, callbacks, config, .. } = $service;
+        let Service { trunk, policy, callbacks, disk, config, .. } = $service;
         let (subs, trunk) = (&*subscribers, trunk.as_ref());
-        let view = View { txs, subs, registrar, media, tokens, security, trunk, policy, callbacks, config };
+        let (registrar, security, callbacks, disk) = (&*registrar, &*security, &*callbacks, &*disk);
+        let view =
+            View { txs, subs, registrar, media, tokens, security, trunk, policy, callbacks, disk, config };
         ($table, view)
     }};
 }
@@ -155,6 +161,7 @@ impl Service {
             trunk: config.trunk.clone().map(Trunk::new),
             policy: Policy::default(),
             callbacks: Callbacks::default(),
+            disk: Disk::default(),
             is_stopping: false,
             config,
         };
@@ -322,7 +329,7 @@ impl Core {
         self.tell_complaints(cx);
         if let Err(why) = self.service.restore(cx, key, value) {
             cx.ims(Level::Warn, Subject::None, format_args!("state record {key} is left out: {why}"));
-            cx.out.push(Output::Persist { key: key.to_owned(), value: None });
+            cx.out.persist(key.to_owned(), None);
         }
     }
 
@@ -401,6 +408,29 @@ impl Core {
     pub fn on_sas_removed(&mut self, cx: &mut Cx<'_>, set: u64, counted: Option<SetCounters>) {
         self.service.on_set_removed(cx, Id::from_bits(set), counted);
         self.settle(cx);
+    }
+
+    /// The records of all tickets up to this one are on the disk, or there is no state file.
+    pub fn on_durable(&mut self, _cx: &mut Cx<'_>, ticket: u64) {
+        self.service.disk.on_durable(ticket);
+    }
+
+    /// The disk takes no records now, or takes them again. A put that was refused is told here before [`Core::on_durable`] names its
+    /// ticket or a greater one; what was put otherwise is kept and tried again.
+    pub fn on_storage(&mut self, cx: &mut Cx<'_>, condition: Condition) {
+        if !self.service.disk.on_condition(condition) {
+            return;
+        }
+        match self.service.disk.refusal() {
+            Some(why) => cx.ims(
+                Level::Error,
+                Subject::None,
+                format_args!("state file: {why}; what must be stored is refused until the disk takes it"),
+            ),
+            None => {
+                cx.ims(Level::Warn, Subject::None, format_args!("state file: the disk takes records again"))
+            }
+        }
     }
 
     /// Runs whatever is due at `cx.now`.

@@ -4,6 +4,7 @@ pub mod attempt;
 pub mod auth;
 pub mod call;
 pub mod core;
+pub mod disk;
 pub mod dispatch;
 pub mod emergency;
 pub mod event;

@@ -13,7 +13,6 @@ use crate::ims::registrar::route::Route;
 use crate::ims::subscriber::{Subscribers, UserId};
 use crate::proto::cx::Cx;
 use crate::proto::flow::{Flow, LocalId};
-use crate::proto::outbox::Output;
 use crate::wire::sip::NameAddr;
 use crate::wire::sip::text::lossy;
 use serde_json::Value;
@@ -32,12 +31,12 @@ const IMEI: &str = ";imei=";
 /// Stores the SQN of the last vector of a user's SIM, or of its copy in a phone.
 pub fn store_sqn(cx: &mut Cx<'_>, impi: &str, phone: Option<Equipment>, sqn: u64) {
     let value = Some(format!("{{\"sqn\":\"{sqn:012x}\"}}"));
-    cx.out.push(Output::Persist { key: sqn_key(impi, phone), value });
+    cx.out.persist(sqn_key(impi, phone), value);
 }
 
 /// Deletes the record of a phone's own SQN.
 pub fn forget_sqn(cx: &mut Cx<'_>, impi: &str, phone: Equipment) {
-    cx.out.push(Output::Persist { key: sqn_key(impi, Some(phone)), value: None });
+    cx.out.persist(sqn_key(impi, Some(phone)), None);
 }
 
 fn sqn_key(impi: &str, phone: Option<Equipment>) -> String {
@@ -68,12 +67,12 @@ pub fn store_binding(cx: &mut Cx<'_>, subscribers: &Subscribers, sockets: &[SipS
         return forget_binding(cx, binding.number);
     }
     let value = Some(write_binding(cx, subscribers, sockets, binding));
-    cx.out.push(Output::Persist { key: binding_key(binding.number), value });
+    cx.out.persist(binding_key(binding.number), value);
 }
 
 /// Deletes the record of a binding that has gone.
 pub fn forget_binding(cx: &mut Cx<'_>, number: u32) {
-    cx.out.push(Output::Persist { key: binding_key(number), value: None });
+    cx.out.persist(binding_key(number), None);
 }
 
 fn binding_key(number: u32) -> String {

@@ -25,8 +25,7 @@ impl Node {
             if self.world.out.is_empty() {
                 break;
             }
-            let empty = std::mem::take(&mut self.flushing);
-            let out = std::mem::replace(&mut self.world.out, empty);
+            let out = self.world.out.exchange(std::mem::take(&mut self.flushing));
             self.carry_out(&out);
             self.flushing = out;
             self.flushing.clear();
@@ -97,11 +96,10 @@ impl Node {
                     self.core.media_mut().on_send_lost(*session, packet);
                 }
             }
-            Output::Persist { key, value } => {
-                if let Some(storage) = &mut self.storage {
-                    storage.put(key, value.as_deref());
-                }
-            }
+            Output::Persist { ticket, key, value } => match &mut self.storage {
+                Some(storage) => storage.put(*ticket, key, value.as_deref()),
+                None => self.core.on_durable(&mut self.world.cx(), *ticket),
+            },
             Output::InstallSas(set) => self.install_sas(set),
             Output::ExtendSas { id, lifetime } => self.extend_sas(*id, *lifetime),
             Output::RemoveSas { id } => {

@@ -37,8 +37,9 @@ pub trait Storage: Debug {
         Ok(())
     }
 
-    /// Stores (`Some`) or deletes (`None`) a record. Must not block.
-    fn put(&mut self, key: &str, value: Option<&str>);
+    /// Stores (`Some`) or deletes (`None`) a record. Must not block. That it is on the disk, or was refused, is said when the token is
+    /// woken: `Core::on_durable`, `Core::on_storage`.
+    fn put(&mut self, ticket: u64, key: &str, value: Option<&str>);
 
     /// Waits until everything that was put is on the disk, `patience` at most; whether it is. Only before the loop turns.
     fn wait(&mut self, _patience: Duration) -> bool {

@@ -8,7 +8,7 @@ mod file;
 pub use file::StorageError;
 
 use crate::api::cx::ApiCx;
-use crate::base::trace::{Level, Subject};
+use crate::ims::disk::Condition;
 use crate::node::hooks;
 use file::StateFile;
 use mio::{Registry, Token, Waker};
@@ -59,12 +59,39 @@ type Changes = BTreeMap<String, Option<String>>;
 struct State {
     changes: Changes,
     bytes: usize,
-    /// Puts so far, and how many of them are on the disk.
-    puts: u64,
+    /// The ticket that was put last, and the last of those that are on the disk.
+    last: u64,
     durable: u64,
-    problem: Option<String>,
+    /// Why the disk does not take what waits for it.
+    trouble: Option<String>,
+    news: News,
     closing: bool,
     notify: Option<Notify>,
+}
+
+/// What the loop has not been told yet, in this order.
+#[derive(Default)]
+struct News {
+    refuses: Option<String>,
+    is_well: bool,
+}
+
+impl State {
+    fn on_refused(&mut self, why: String) {
+        self.news = News { refuses: Some(why.clone()), is_well: false };
+        self.trouble = Some(why);
+    }
+
+    fn on_committed(&mut self, last: u64) {
+        self.durable = last;
+        self.news.is_well |= self.trouble.take().is_some();
+    }
+
+    fn notify(&self) {
+        if let Some(notify) = &self.notify {
+            notify();
+        }
+    }
 }
 
 #[derive(Default)]
@@ -78,7 +105,7 @@ struct Shared {
 impl fmt::Debug for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = self.lock();
-        write!(f, "Shared {{ puts: {}, durable: {} }}", state.puts, state.durable)
+        write!(f, "Shared {{ last: {}, durable: {} }}", state.last, state.durable)
     }
 }
 
@@ -107,36 +134,39 @@ impl Storage {
         &self.path
     }
 
-    /// Has `notify` called, from the storage thread, whenever [`Storage::durable`] or [`Storage::take_problem`] has news.
+    /// Has `notify` called, from the storage thread or by a refused put, whenever [`Storage::durable`] or [`Storage::take_news`] has
+    /// something new.
     pub fn set_notify(&self, notify: Notify) {
         self.shared.lock().notify = Some(notify);
     }
 
-    /// Stores (`Some`) or deletes (`None`) a record; returns the number of this put, counted from 1.
-    pub fn put(&mut self, key: String, value: Option<String>) -> Result<u64, StorageFull> {
+    /// Stores (`Some`) or deletes (`None`) a record. Tickets rise. A refusal is among the news as well.
+    pub fn put(&mut self, ticket: u64, key: String, value: Option<String>) -> Result<(), StorageFull> {
         let mut state = self.shared.lock();
+        state.last = ticket;
         let size = key.len() + value.as_ref().map_or(0, String::len);
         if state.bytes + size > PENDING_BYTES {
+            state.on_refused(StorageFull.to_string());
+            state.notify();
             return Err(StorageFull);
         }
         // what an older change of the same key took is not given back before the commit: the bound errs on the safe side
         state.bytes += size;
         state.changes.insert(key, value);
-        state.puts += 1;
-        let number = state.puts;
         drop(state);
         self.shared.work.notify_one();
-        Ok(number)
+        Ok(())
     }
 
-    /// All puts up to this number are on the disk.
+    /// All puts up to this ticket are on the disk, but for those that were refused.
     pub fn durable(&self) -> u64 {
         self.shared.lock().durable
     }
 
-    /// What went wrong since it was last asked, in words. The records are kept and tried again.
-    pub fn take_problem(&mut self) -> Option<String> {
-        self.shared.lock().problem.take()
+    /// What the disk's condition has been since it was last asked, in order. What it did not take is kept and tried again.
+    pub fn take_news(&mut self) -> impl Iterator<Item = Condition> + use<> {
+        let News { refuses, is_well } = std::mem::take(&mut self.shared.lock().news);
+        refuses.map(Condition::Refuses).into_iter().chain(is_well.then_some(Condition::Well))
     }
 
     /// Writes what is left and ends the thread; the error says how much could not be stored.
@@ -154,7 +184,7 @@ impl Storage {
             return Ok(());
         }
         let (lost, why) =
-            (state.changes.len(), state.problem.as_deref().unwrap_or("the storage thread ended"));
+            (state.changes.len(), state.trouble.as_deref().unwrap_or("the storage thread ended"));
         Err(format!("state file {}: {lost} records could not be stored: {why}", self.path.display()))
     }
 }
@@ -167,27 +197,25 @@ impl hooks::Storage for Storage {
         Ok(())
     }
 
-    fn put(&mut self, key: &str, value: Option<&str>) {
-        if let Err(full) = Storage::put(self, key.to_owned(), value.map(str::to_owned)) {
-            let mut state = self.shared.lock();
-            state.problem = Some(format!("a record was not stored: {full}"));
-            if let Some(notify) = &state.notify {
-                notify();
-            }
-        }
+    fn put(&mut self, ticket: u64, key: &str, value: Option<&str>) {
+        // a refusal is among the news, for which the loop is woken
+        let _ = Storage::put(self, ticket, key.to_owned(), value.map(str::to_owned));
     }
 
     fn wait(&mut self, patience: Duration) -> bool {
-        let waits = |state: &mut State| state.durable < state.puts;
+        let waits = |state: &mut State| state.durable < state.last;
         let waited = self.shared.stored.wait_timeout_while(self.shared.lock(), patience, waits);
         !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
     }
 
     fn on_wake(&mut self, cx: &mut ApiCx<'_>) {
-        if let Some(problem) = self.take_problem() {
-            let (_, mut cx) = cx.core_cx();
-            cx.ims(Level::Error, Subject::None, format_args!("state file: {problem}"));
+        // what is durable is asked first: what was refused before it is then among the news, which are told first
+        let durable = self.durable();
+        let (core, mut cx) = cx.core_cx();
+        for condition in self.take_news() {
+            core.on_storage(&mut cx, condition);
         }
+        core.on_durable(&mut cx, durable);
     }
 }
 
@@ -211,17 +239,17 @@ fn run(shared: &Shared, mut file: StateFile) {
         }
         let closing = state.closing;
         let changes = std::mem::take(&mut state.changes);
-        let (puts, bytes) = (state.puts, std::mem::take(&mut state.bytes));
+        let (last, bytes) = (state.last, std::mem::take(&mut state.bytes));
         drop(state);
         let outcome = file.commit(&changes);
         state = shared.lock();
         match outcome {
             Ok(()) => {
-                state.durable = puts;
+                state.on_committed(last);
                 shared.stored.notify_all();
             }
             Err(problem) => {
-                state.problem = Some(problem);
+                state.on_refused(problem);
                 state.bytes += bytes;
                 for (key, value) in changes {
                     // a newer change of the same key stays
@@ -229,10 +257,8 @@ fn run(shared: &Shared, mut file: StateFile) {
                 }
             }
         }
-        if let Some(notify) = &state.notify {
-            notify();
-        }
-        if state.durable != puts {
+        state.notify();
+        if state.trouble.is_some() {
             if closing {
                 return;
             }
@@ -279,12 +305,16 @@ mod tests {
         let path = temp("restart");
         let (mut storage, found) = Storage::open(path.clone()).unwrap();
         assert_eq!(found, []);
-        for (key, value) in
-            [("b/2", Some("two")), ("a/1", Some("one")), ("b/2", Some("TWO")), ("c/3", Some("x"))]
-        {
-            storage.put(key.to_owned(), value.map(str::to_owned)).unwrap();
+        let changes = [
+            ("b/2", Some("two")),
+            ("a/1", Some("one")),
+            ("b/2", Some("TWO")),
+            ("c/3", Some("x")),
+            ("c/3", None),
+        ];
+        for (ticket, (key, value)) in (1..).zip(changes) {
+            storage.put(ticket, key.to_owned(), value.map(str::to_owned)).unwrap();
         }
-        assert_eq!(storage.put("c/3".to_owned(), None), Ok(5));
         storage.close().unwrap();
         let pairs = [("a/1", "one"), ("b/2", "TWO")].map(|(k, v)| (k.to_owned(), v.to_owned()));
         assert_eq!(records(&path), pairs);
@@ -298,14 +328,13 @@ mod tests {
         let (mut storage, _) = Storage::open(path.clone()).unwrap();
         let (told, news) = mpsc::channel();
         storage.set_notify(Box::new(move || told.send(()).unwrap_or(())));
-        let mut last = 0;
         for n in 0..500 {
-            last = storage.put(format!("k{n}"), Some(text(n))).unwrap();
+            storage.put(n as u64 + 1, format!("k{n}"), Some(text(n))).unwrap();
         }
-        while storage.durable() < last {
+        while storage.durable() < 500 {
             news.recv_timeout(Duration::from_secs(20)).expect("a commit is notified");
         }
-        assert_eq!(storage.take_problem(), None);
+        assert_eq!(storage.take_news().count(), 0);
         drop(storage);
         assert_eq!(records(&path).len(), 500);
         fs::remove_file(path).unwrap();
@@ -317,13 +346,13 @@ mod tests {
         let path = temp("wait");
         let (mut storage, _) = Storage::open(path.clone()).unwrap();
         assert!(storage.wait(Duration::ZERO), "nothing to wait for");
-        let last = storage.put("k".to_owned(), Some(text(1))).unwrap();
+        storage.put(1, "k".to_owned(), Some(text(1))).unwrap();
         assert!(storage.wait(Duration::from_secs(20)));
-        assert_eq!(storage.durable(), last);
+        assert_eq!(storage.durable(), 1);
         drop(storage);
         // one whose thread never comes to it
         let shared = Arc::new(Shared::default());
-        shared.lock().puts = 1;
+        shared.lock().last = 1;
         let mut stuck = Storage { path: path.clone(), shared, thread: None };
         assert!(!stuck.wait(Duration::from_millis(1)));
         fs::remove_file(path).unwrap();
@@ -345,7 +374,7 @@ mod tests {
         let path = temp("damaged");
         let (mut storage, _) = Storage::open(path.clone()).unwrap();
         for n in 0..40 {
-            storage.put(format!("k{n:02}"), Some(text(n))).unwrap();
+            storage.put(n as u64 + 1, format!("k{n:02}"), Some(text(n))).unwrap();
         }
         storage.close().unwrap();
         let whole = fs::read(&path).unwrap();
@@ -394,15 +423,16 @@ mod tests {
         let mut storage = Storage { path: path.clone(), shared, thread };
         let (told, news) = mpsc::channel();
         storage.set_notify(Box::new(move || told.send(()).unwrap_or(())));
-        storage.put("a".to_owned(), Some("old".to_owned())).unwrap();
+        storage.put(1, "a".to_owned(), Some("old".to_owned())).unwrap();
         news.recv_timeout(Duration::from_secs(20)).expect("a failure is notified");
-        assert!(storage.take_problem().is_some());
-        let last = storage.put("a".to_owned(), Some("new".to_owned())).unwrap();
+        assert!(matches!(storage.take_news().collect::<Vec<_>>()[..], [Condition::Refuses(_)]));
+        storage.put(2, "a".to_owned(), Some("new".to_owned())).unwrap();
         assert_eq!(storage.durable(), 0);
         fs::create_dir(&folder).unwrap();
-        while storage.durable() < last {
+        while storage.durable() < 2 {
             news.recv_timeout(Duration::from_secs(20)).expect("the next attempt is notified");
         }
+        assert_eq!(storage.take_news().last(), Some(Condition::Well));
         storage.close().unwrap();
         assert_eq!(records(&path), [("a".to_owned(), "new".to_owned())]);
         fs::remove_dir_all(folder).unwrap();
@@ -416,7 +446,7 @@ mod tests {
         let file = StateFile::closed(&path);
         let thread = Some(std::thread::spawn(move || run(&theirs, file)));
         let mut storage = Storage { path, shared, thread };
-        storage.put("a".to_owned(), Some("1".to_owned())).unwrap();
+        storage.put(1, "a".to_owned(), Some("1".to_owned())).unwrap();
         let problem = storage.close().unwrap_err();
         assert!(problem.contains("1 record") && problem.contains("could not be stored"), "{problem}");
     }
@@ -425,7 +455,17 @@ mod tests {
     fn what_waits_for_the_disk_is_bounded() {
         let path = temp("bounded");
         let (mut storage, _) = Storage::open(path.clone()).unwrap();
-        assert_eq!(storage.put("k".to_owned(), Some("x".repeat(PENDING_BYTES))), Err(StorageFull));
+        let (told, news) = mpsc::channel();
+        storage.set_notify(Box::new(move || told.send(()).unwrap_or(())));
+        assert_eq!(storage.put(1, "k".to_owned(), Some("x".repeat(PENDING_BYTES))), Err(StorageFull));
+        news.recv_timeout(Duration::from_secs(20)).expect("a refusal is notified");
+        let refusal = Condition::Refuses(StorageFull.to_string());
+        assert_eq!(storage.take_news().collect::<Vec<_>>(), [refusal]);
+        storage.put(2, "k".to_owned(), Some(text(1))).unwrap();
+        while storage.durable() < 2 {
+            news.recv_timeout(Duration::from_secs(20)).expect("a commit is notified");
+        }
+        assert_eq!(storage.take_news().collect::<Vec<_>>(), [Condition::Well]);
         drop(storage);
         fs::remove_file(path).unwrap();
     }

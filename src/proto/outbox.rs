@@ -74,8 +74,11 @@ pub enum Output {
         /// The set.
         id: u64,
     },
-    /// Store (`Some`) or delete (`None`) a record of the state file. Keys are ordered and prefixed by kind.
+    /// Store (`Some`) or delete (`None`) a record of the state file. Keys are ordered and prefixed by kind. That it is on the disk comes
+    /// back as `Core::on_durable`; that the disk does not take it now, as `Core::on_storage`.
     Persist {
+        /// Its number, counted from 1 in the order of all of them; [`Outbox::persist`] gives it.
+        ticket: u64,
         /// The record's key.
         key: String,
         /// The record, JSON.
@@ -90,6 +93,8 @@ pub enum Output {
 pub struct Outbox {
     items: Vec<Output>,
     bytes: Vec<u8>,
+    /// Records to be stored or deleted so far, since the program started.
+    tickets: u64,
     /// The items before this one have been looked at.
     seen: usize,
 }
@@ -109,6 +114,25 @@ impl Outbox {
     pub fn send(&mut self, flow: Flow, message: &[u8], tag: u64) {
         let range = self.append(message);
         self.items.push(Output::Send { flow, range, tag });
+    }
+
+    /// Adds a record to be stored (`Some`) or deleted (`None`). Its ticket: what must not be said before the record is on the disk
+    /// waits until `Core::on_durable` names this number or a greater one.
+    pub fn persist(&mut self, key: String, value: Option<String>) -> u64 {
+        self.tickets += 1;
+        self.items.push(Output::Persist { ticket: self.tickets, key, value });
+        self.tickets
+    }
+
+    /// The ticket that was given last; 0 before the first.
+    pub fn last_ticket(&self) -> u64 {
+        self.tickets
+    }
+
+    /// Gives what is to be done away in exchange for an empty outbox, which goes on counting.
+    pub fn exchange(&mut self, mut empty: Outbox) -> Outbox {
+        empty.tickets = self.tickets;
+        std::mem::replace(self, empty)
     }
 
     /// Copies octets into the buffer and returns where they are, for an output that names a range.
@@ -162,6 +186,20 @@ mod tests {
         out.clear();
         out.push(Output::Exit);
         assert_eq!(out.take_unseen(), 0..1);
+    }
+
+    #[test]
+    fn tickets_count_on_through_outboxes_that_take_turns() {
+        let mut out = Outbox::new();
+        let tickets = [out.persist("a".to_owned(), None), out.persist("b".to_owned(), Some("{}".to_owned()))];
+        assert_eq!((tickets, out.last_ticket()), ([1, 2], 2));
+        let mut given = out.exchange(Outbox::new());
+        assert!(out.is_empty() && given.items().len() == 2);
+        assert_eq!(out.persist("c".to_owned(), None), 3);
+        given.clear();
+        let given = out.exchange(given);
+        assert!(matches!(given.items(), [Output::Persist { ticket: 3, .. }]));
+        assert_eq!((out.last_ticket(), out.persist("d".to_owned(), None)), (3, 4));
     }
 
     #[test]

@@ -63,6 +63,7 @@ pub struct Stage {
     core: Core,
     now: Instant,
     rng: Rng,
+    out: Outbox,
     sent: Vec<(SocketAddr, Vec<u8>)>,
     number: u32,
 }
@@ -85,20 +86,26 @@ impl Stage {
             ..Config::default()
         };
         let mut rng = Rng::from_seed(5);
-        Stage { core: Core::new(config, &mut rng), now: Instant::ZERO, rng, sent: Vec::new(), number: 0 }
+        let (core, out) = (Core::new(config, &mut rng), Outbox::new());
+        Stage { core, now: Instant::ZERO, rng, out, sent: Vec::new(), number: 0 }
     }
 
     fn input(&mut self, act: &mut dyn FnMut(&mut Core, &mut Cx<'_>)) {
         let wall = UnixTime::from_micros(1_700_000_000_000_000) + self.now.since(Instant::ZERO);
-        let mut out = Outbox::new();
-        let mut cx = Cx { now: self.now, wall, rng: &mut self.rng, out: &mut out, sink: &mut Silent };
+        let before = self.out.last_ticket();
+        let mut cx = Cx { now: self.now, wall, rng: &mut self.rng, out: &mut self.out, sink: &mut Silent };
         act(&mut self.core, &mut cx);
-        for item in out.items() {
+        for item in self.out.items() {
             if let Output::Send { flow, range, .. } = item {
-                let octets = out.bytes(range).to_vec();
+                let octets = self.out.bytes(range).to_vec();
                 whole(&octets);
                 self.sent.push((flow.remote, octets));
             }
+        }
+        self.out.clear();
+        let ticket = self.out.last_ticket();
+        if ticket > before {
+            self.input(&mut |core, cx| core.on_durable(cx, ticket));
         }
     }
 

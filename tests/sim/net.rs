@@ -1,7 +1,7 @@
 //! The network: delay, loss, duplication, reordering, and connections that are reset.
 
 use crate::kernel::Esp;
-use crate::world::Decision;
+use crate::world::{Decision, DiskNews};
 use imsbox::base::rng::Rng;
 use imsbox::base::time::{Duration, Instant};
 use std::cmp::Reverse;
@@ -30,6 +30,9 @@ pub struct Faults {
     pub kernel_taken: u64,
     pub kernel_refused: u64,
     pub kernel_loses: u64,
+    /// Of records for the disk: late, and refused for a while.
+    pub disk_late: u64,
+    pub disk_refuses: u64,
     /// How often somebody forges packets, of the things that people do. That is no fault: nothing may come of it.
     pub forgery: u64,
 }
@@ -52,6 +55,8 @@ impl Faults {
             kernel_taken: 0,
             kernel_refused: 0,
             kernel_loses: 0,
+            disk_late: 0,
+            disk_refuses: 0,
             forgery: 500,
         }
     }
@@ -86,6 +91,8 @@ impl Faults {
             kernel_refused: up_to(150),
             kernel_loses: up_to(80),
             forgery: up_to(900),
+            disk_late: up_to(400),
+            disk_refuses: up_to(100),
         }
     }
 }
@@ -103,6 +110,8 @@ pub enum Arrival {
     MediaOpened { session: u64, ok: bool },
     /// What the policy server says of a session.
     Bearers { session: u64, decision: Decision },
+    /// What the core is told of its disk.
+    Disk(DiskNews),
     /// The server learns that a connection has gone.
     Closed { conn: u64 },
 }

@@ -1,6 +1,7 @@
 //! One run: the core, the phones, the network and the clock.
 
 mod cast;
+mod disk;
 mod ipsec;
 mod outside;
 
@@ -10,6 +11,7 @@ pub use crate::net::Faults;
 use crate::net::{Arrival, Net};
 use crate::phone::{DOMAIN, Habits, Order, Phone, Plan, Sealed, Wants};
 use crate::text::{Text, bracketed};
+pub use disk::DiskNews;
 use imsbox::base::rng::Rng;
 use imsbox::base::time::{Duration, Instant, UnixTime};
 use imsbox::base::trace::{Layer, Level, Record, Sink};
@@ -200,6 +202,7 @@ pub struct World {
     policy: outside::PolicyServer,
     /// The dialogs whose audio the operator does not let pass.
     blocked: BTreeSet<u32>,
+    disk: disk::Disk,
 }
 
 impl World {
@@ -238,6 +241,7 @@ impl World {
             cut: (0, Instant::ZERO),
             policy: outside::PolicyServer::default(),
             blocked: BTreeSet::new(),
+            disk: disk::Disk::new(seed),
         };
         if Self::has_policy_server(seed) {
             world.core.set_policy_server(imsbox::ims::policy::Server::External);
@@ -532,6 +536,7 @@ impl World {
                     self.checks.core_got(&octets);
                     self.with_core(|core, cx| core.on_sip(cx, flow, &octets));
                 }
+                Arrival::Disk(news) => self.disk_tells(news),
                 Arrival::Bearers { session, decision } => self.bearers(session, decision),
                 Arrival::MediaOpened { session, ok } => self.media_opened(session, ok),
                 Arrival::Closed { conn } => {
@@ -676,6 +681,7 @@ impl World {
         self.out = out;
         self.out.clear();
         self.ask_policy_server();
+        self.run_disk();
     }
 
     fn carry_out(&mut self, output: &Output, out: &Outbox) {
@@ -697,7 +703,8 @@ impl World {
             }
             Output::GiveUpConnecting(_) => {} // connections are up at once
             Output::CloseStream(conn) => self.conns.retain(|_, c| *c != conn.0),
-            Output::SendMedia { .. } | Output::Persist { .. } => {}
+            Output::SendMedia { .. } => {}
+            Output::Persist { ticket, .. } => self.disk.put(*ticket),
             Output::InstallSas(_) | Output::ExtendSas { .. } | Output::RemoveSas { .. } => {
                 self.command_kernel(output);
             }

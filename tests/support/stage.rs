@@ -107,17 +107,21 @@ impl Stage {
         act(&mut self.core, &mut cx);
         self.spent.allocations += Counting::allocations() - before;
         self.spent.nanos += start.elapsed().as_nanos() as u64;
-        let mut ports = Vec::new();
+        let (mut ports, mut stored) = (Vec::new(), None);
         for item in self.out.items() {
             match item {
                 Output::Send { flow, range, .. } => {
                     self.sent.push(Sent { to: flow.remote, octets: self.out.bytes(range).to_vec() });
                 }
                 Output::OpenMedia { session, .. } => ports.push(*session),
+                Output::Persist { ticket, .. } => stored = Some(*ticket),
                 _ => {}
             }
         }
         self.out.clear();
+        if let Some(ticket) = stored {
+            self.input(&mut |core, cx| core.on_durable(cx, ticket));
+        }
         for session in ports {
             self.input(&mut |core, cx| core.on_media_opened(cx, session, true));
         }

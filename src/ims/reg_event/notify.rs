@@ -109,6 +109,7 @@ mod tests {
     use crate::base::time::{Duration, UnixTime};
     use crate::base::trace::Silent;
     use crate::config::model::{Config, Impu, SipSocket, User};
+    use crate::ims::disk::Disk;
     use crate::ims::emergency::callback::Callbacks;
     use crate::ims::policy::Policy;
     use crate::ims::registrar::Registrar;
@@ -181,6 +182,7 @@ mod tests {
                 trunk: None,
                 policy: &mut policy,
                 callbacks: &Callbacks::default(),
+                disk: &Disk::default(),
                 txs,
                 subs: &subs,
                 registrar: &registrar,

@@ -26,6 +26,7 @@ use crate::base::time::{Duration, Instant, UnixTime};
 use crate::base::trace::{Layer, Level, Record, Sink};
 use crate::config::model::{AuthentType, Config, Impu, OperatorCode, Sim, SimAlgo, SipSocket, User};
 use crate::ims::core::Core;
+use crate::ims::disk::Condition;
 use crate::proto::cx::Cx;
 use crate::proto::flow::{Flow, LocalId};
 use crate::proto::outbox::{Outbox, Output};
@@ -61,11 +62,22 @@ pub(super) struct Lab {
     pub(super) log: Lines,
     /// Records of the state file, as the core asked for them.
     pub(super) records: std::collections::BTreeMap<String, String>,
+    /// Whether the disk takes records at once, as it does unless a test makes it late.
+    pub(super) disk: DiskPace,
     pub(super) exited: bool,
     /// The outbox's tag of the message that was sent last.
     pub(super) last_tag: u64,
     /// What the core wants the kernel to do about security associations, until a test takes it.
     pub(super) kernel: Vec<Output>,
+}
+
+/// When the disk takes records.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum DiskPace {
+    /// With the input that asks for it.
+    AtOnce,
+    /// When the test says [`Lab::sync`].
+    Late,
 }
 
 /// A message that the core sent.
@@ -112,6 +124,7 @@ impl Lab {
             out: Outbox::new(),
             log: Lines::default(),
             records: Default::default(),
+            disk: DiskPace::AtOnce,
             exited: false,
             last_tag: 0,
             kernel: Vec::new(),
@@ -119,6 +132,30 @@ impl Lab {
     }
 
     pub(super) fn with<R>(&mut self, act: impl FnOnce(&mut Core, &mut Cx<'_>) -> R) -> (R, Vec<Sent>) {
+        let before = self.out.last_ticket();
+        let (result, mut sent) = self.turn(act);
+        if self.disk == DiskPace::AtOnce && self.out.last_ticket() > before {
+            sent.extend(self.sync());
+        }
+        (result, sent)
+    }
+
+    /// Everything is on the disk; gives what the core sent for it.
+    pub(super) fn sync(&mut self) -> Vec<Sent> {
+        let ticket = self.out.last_ticket();
+        self.with(|core, cx| core.on_durable(cx, ticket)).1
+    }
+
+    /// The disk refuses, or takes records again; gives what the core sent for it. A disk that refuses is one that is late.
+    pub(super) fn on_storage(&mut self, condition: Condition) -> Vec<Sent> {
+        self.disk = match condition {
+            Condition::Refuses(_) => DiskPace::Late,
+            Condition::Well => DiskPace::AtOnce,
+        };
+        self.with(|core, cx| core.on_storage(cx, condition)).1
+    }
+
+    fn turn<R>(&mut self, act: impl FnOnce(&mut Core, &mut Cx<'_>) -> R) -> (R, Vec<Sent>) {
         let mut cx = Cx {
             now: self.now,
             wall: self.wall,
@@ -135,10 +172,10 @@ impl Lab {
                     let text = String::from_utf8_lossy(self.out.bytes(range)).into_owned();
                     sent.push(Sent { flow: *flow, text });
                 }
-                Output::Persist { key, value: Some(value) } => {
+                Output::Persist { key, value: Some(value), .. } => {
                     drop(self.records.insert(key.clone(), value.clone()))
                 }
-                Output::Persist { key, value: None } => drop(self.records.remove(key)),
+                Output::Persist { key, value: None, .. } => drop(self.records.remove(key)),
                 Output::InstallSas(_) | Output::ExtendSas { .. } | Output::RemoveSas { .. } => {
                     self.kernel.push(item.clone());
                 }

@@ -3,7 +3,9 @@
 use super::phone::Phone;
 use super::{DOMAIN, Lab, config};
 use crate::base::time::Duration;
+use crate::base::trace::Level;
 use crate::config::model::{AuthentType, User};
+use crate::ims::disk::Condition;
 use crate::ims::limits::{MAX_BINDINGS_PER_USER, MAX_SETTLE_STEPS};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -163,4 +165,20 @@ fn a_binding_finds_its_socket_although_others_came_before_it() {
     other.sip = vec![second];
     let gone = restarted(&lab, other, SECOND);
     assert!(gone.core.load().bindings == 0 && gone.logged(&["10.0.0.254:5060 is not configured any more"]));
+}
+
+#[test]
+fn a_disk_that_refuses_is_said_once_and_once_when_it_is_well_again() {
+    let mut lab = Lab::new(config());
+    let refuses = |why: &str| Condition::Refuses(why.to_owned());
+    lab.on_storage(Condition::Well);
+    assert!(lab.log.0.is_empty());
+    for why in ["No space left on device", "No space left on device", "Read-only file system"] {
+        lab.on_storage(refuses(why));
+    }
+    assert_eq!(lab.lines(Level::Error).len(), 1);
+    assert!(lab.logged(&["state file: No space left on device"]));
+    lab.on_storage(Condition::Well);
+    lab.on_storage(Condition::Well);
+    assert_eq!(lab.lines(Level::Warn), ["state file: the disk takes records again"]);
 }

@@ -75,6 +75,7 @@ pub(super) struct World {
     pub core: Core,
     pub now: Instant,
     rng: Rng,
+    out: Outbox,
     lines: Lines,
     /// What was sent and not looked at yet.
     sent: VecDeque<(String, String)>,
@@ -123,6 +124,7 @@ impl World {
             core: Core::new(config, &mut rng),
             now: Instant::ZERO,
             rng,
+            out: Outbox::new(),
             lines: Lines::default(),
             sent: VecDeque::new(),
             open_ports: Vec::new(),
@@ -162,21 +164,22 @@ impl World {
 
     /// One input; what it gave, and the ports that it asks for.
     fn turn<R>(&mut self, f: impl FnOnce(&mut Core, &mut Cx<'_>) -> R) -> (R, Vec<(u64, u16)>) {
-        let mut out = Outbox::new();
+        let before = self.out.last_ticket();
         let mut cx = Cx {
             now: self.now,
             wall: UnixTime::from_micros(1_700_000_000_000_000) + self.now.since(Instant::ZERO),
             rng: &mut self.rng,
-            out: &mut out,
+            out: &mut self.out,
             sink: &mut self.lines,
         };
         let result = f(&mut self.core, &mut cx);
         let mut opened = Vec::new();
-        for item in out.items() {
+        for item in self.out.items() {
             match item {
                 Output::Send { flow, range, tag } => {
                     (self.last_flow, self.last_tag) = (*flow, *tag);
-                    let text = String::from_utf8(out.bytes(range).to_vec()).expect("what we send is text");
+                    let text =
+                        String::from_utf8(self.out.bytes(range).to_vec()).expect("what we send is text");
                     well_formed(&text);
                     self.sent.push_back((flow.remote.to_string(), text));
                 }
@@ -189,7 +192,17 @@ impl World {
                 _ => {}
             }
         }
+        self.out.clear();
+        let ticket = self.out.last_ticket();
+        if ticket > before {
+            // the disk is fast
+            opened.extend(self.stored(ticket));
+        }
         (result, opened)
+    }
+
+    fn stored(&mut self, ticket: u64) -> Vec<(u64, u16)> {
+        self.turn(|core, cx| core.on_durable(cx, ticket)).1
     }
 
     /// The operator does something to a call.
