@@ -1,5 +1,6 @@
 //! Bytes to values and back: no state, no time, no allocation on parse.
 
+pub mod gsm;
 pub mod identities;
 pub mod sdp;
 pub mod sgsap;
