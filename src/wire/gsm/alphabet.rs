@@ -41,7 +41,7 @@ pub enum Coded {
 
 impl Coded {
     /// Septets that it takes.
-    pub const fn len(self) -> usize {
+    pub const fn septets(self) -> usize {
         match self {
             Coded::One(_) => 1,
             Coded::Escaped(_) => 2,
@@ -113,7 +113,7 @@ mod tests {
         for c in DEFAULT.iter().chain(EXTENSION.iter().map(|(_, c)| c)).filter(|c| **c != '\u{1b}') {
             let mut septets = Vec::new();
             assert!(encode_text(&c.to_string(), &mut septets), "{c:?}");
-            assert_eq!(encode(*c).map(Coded::len), Some(septets.len()));
+            assert_eq!(encode(*c).map(Coded::septets), Some(septets.len()));
             assert_eq!(decoded(&septets), c.to_string());
             seen += 1;
         }
