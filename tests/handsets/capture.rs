@@ -130,6 +130,11 @@ const NOT_PASSED: &[HeaderId] = {
     ]
 };
 
+/// Headers of phones and of the network about where a phone is (RFC 7315 4.4, TS 24.229 7.2.15).
+fn is_place(id: HeaderId, name: &[u8]) -> bool {
+    id == HeaderId::PAccessNetworkInfo || name.eq_ignore_ascii_case(b"Cellular-Network-Info")
+}
+
 /// Headers that only elements of the network tell each other.
 const NETWORKS: [&str; 2] = ["P-Served-User", "Cellular-Network-Info"];
 
@@ -166,10 +171,15 @@ pub fn survives(capture: &[u8], passed: &[u8], with_body: bool) {
     for id in [HeaderId::SecurityVerify, HeaderId::Route] {
         assert_eq!(passed.header(id), None, "{id:?}");
     }
-    // where a phone is concerns nobody but who answers an emergency call, and who gets it, gets it as it is
-    let place = |m: &Message<'_>| m.header(HeaderId::PAccessNetworkInfo).map(|v| Text(v).to_string());
-    let is_told = captured.request_uri().starts_with(b"urn:service:sos") && place(&passed).is_some();
-    assert_eq!(place(&passed), place(&captured).filter(|_| is_told));
+    // TS 24.229 5.11.2: who answers an emergency call is told where the caller is, in the phone's own words, and nobody else
+    let place = |m: &Message<'_>| -> Vec<String> {
+        let told = m.fields().filter(|f| is_place(f.id, f.name));
+        told.map(|f| Text(f.value).to_string()).collect()
+    };
+    let calls_for_help = captured.request_uri().starts_with(b"urn:service:sos");
+    let known = if calls_for_help { place(&captured) } else { Vec::new() };
+    assert_eq!(place(&passed), known, "where the phone is");
+    assert!(!calls_for_help || !known.is_empty(), "this capture says nothing of it");
     if with_body {
         assert_eq!(Text(passed.body()).to_string(), Text(captured.body()).to_string());
         assert_eq!(passed.body(), captured.body());
