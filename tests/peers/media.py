@@ -5,6 +5,10 @@ import socket
 import struct
 import time
 
+# One packet's worth of media: 20 ms of G.711, an H.264 unit of filler data (7.3.2.7) as long as video packets are, and what somebody types.
+AUDIO = bytes(range(160))
+VIDEO = b"\x0c" + b"\xff" * 1100 + b"\x80"
+TEXT = "Grüße".encode()
 # RTP packets sent, and RTCP packets: one with every twentieth.
 PACKETS = 100
 RTCP_PACKETS = PACKETS // 20
@@ -36,22 +40,25 @@ class Stream:
         cname = struct.pack("!IBB", self.ssrc, 1, 5) + b"phone" + b"\0"
         return report + struct.pack("!BBH", 0x81, 202, len(cname) // 4) + cname
 
-    def exchange(self, server):
-        """Sends RTP and RTCP to the server's address and port; raises unless all of it comes back, unchanged and in order."""
+    def exchange(self, server, other=None, far_server=None):
+        """Sends RTP and RTCP to the server's address and port; raises unless all of it comes back, unchanged and in order: to the
+        `other` stream, if there is one, from `far_server`, which is where that one would send to.
+        """
         ip, port = server
+        receiver, source = other or self, far_server or server
         sent_rtp = [self.rtp_packet(n) for n in range(1, PACKETS + 1)]
         sent_rtcp = [self.rtcp_packet(n) for n in range(1, RTCP_PACKETS + 1)]
         with concurrent.futures.ThreadPoolExecutor(2) as pool:
             # Read while sending: a socket's buffer holds few packets.
-            rtp = pool.submit(receive, self.rtp, len(sent_rtp))
-            rtcp = pool.submit(receive, self.rtcp, len(sent_rtcp))
+            rtp = pool.submit(receive, receiver.rtp, len(sent_rtp))
+            rtcp = pool.submit(receive, receiver.rtcp, len(sent_rtcp))
             for n, packet in enumerate(sent_rtp):
                 self.rtp.sendto(packet, (ip, port))
                 if n % 20 == 0:
                     self.rtcp.sendto(sent_rtcp[n // 20], (ip, port + 1))
                 time.sleep(PACE_SECS)
-            check(rtp.result(), sent_rtp, (ip, port), "RTP")
-            check(rtcp.result(), sent_rtcp, (ip, port + 1), "RTCP")
+            check(rtp.result(), sent_rtp, source, "RTP")
+            check(rtcp.result(), sent_rtcp, (source[0], source[1] + 1), "RTCP")
 
 
 def receive(sock, count):
@@ -69,7 +76,7 @@ def receive(sock, count):
 
 def check(received, sent, source, what):
     """What came back must be what was sent, all of it, from where it was sent to."""
-    assert len(received) == len(sent), f"{what}: {len(sent)} packets sent to {source}, {len(received)} came back"
+    assert len(received) == len(sent), f"{what}: {len(sent)} packets sent, {len(received)} came from {source}"
     strange = [address for _, address in received if address[:2] != source]
     assert not strange, f"{what} came from {strange[0]}, not from {source}"
     assert [packet for packet, _ in received] == sent, f"{what}: packets came back changed or out of order"

@@ -22,8 +22,8 @@ FAILED_CHECK = re.compile("Failed regexp match|Regexp matched but should not")
 CROWD_PER_SEC = 1000
 
 
-def sdp(ip, version, audio, video, direction):
-    """A session description of a phone with G.711 audio, and H.264 video if a port is given."""
+def sdp(ip, version, audio, video, direction, text=0):
+    """A session description of a phone with G.711 audio, and H.264 video and real-time text (RFC 4103) if a port is given."""
     family = "IP6" if ":" in ip else "IP4"
     lines = ["v=0", f"o=- 1 {version} IN {family} {ip}", "s=-", f"c=IN {family} {ip}", "t=0 0",
              f"m=audio {audio} RTP/AVP 0 101", "a=rtpmap:0 PCMU/8000", "a=rtpmap:101 telephone-event/8000",
@@ -31,19 +31,22 @@ def sdp(ip, version, audio, video, direction):
     if video:
         lines += [f"m=video {video} RTP/AVP 99", "a=rtpmap:99 H264/90000",
                   "a=fmtp:99 profile-level-id=42e00c;packetization-mode=1", f"a={direction}"]
+    if text:
+        lines += [f"m=text {text} RTP/AVP 98", "a=rtpmap:98 t140/1000", f"a={direction}"]
     return "\n".join(lines)
 
 
 class Phone:
     """One subscriber's phone at its own port. `values` are further names for its scenarios."""
 
-    def __init__(self, case, user, name, video=False, wrong=False, transport=None, ip=None, port=None):
+    def __init__(self, case, user, name, video=False, text=False, wrong=False, transport=None, ip=None, port=None):
         self.case, self.user, self.name, self.wrong = case, user, name, wrong
         self.transport, self.ip = transport or case.transport, ip or case.ip
         self.port = port or case.ports.take()
         case.ports.phones.add(self.port)
         self.audio = case.ports.take(2)
         self.video = case.ports.take(2) if video else 0
+        self.text = case.ports.take(2) if text else 0
         self.process = self.command = None
         self.starts_left, self.crowd, self.at_a_time = 0, [], 1
         self.values = {
@@ -53,6 +56,10 @@ class Phone:
             "unauthorized": f'Authorization: Digest username="{user.impi}",realm="{DOMAIN}",uri="sip:{DOMAIN}",nonce="",response=""',
             "authorized": f"[authentication {user.credentials(wrong)}]",
             "nothing": "User-Agent: sipp", "newline": "\n", "invite_headers": "%{nothing}", "features": "",
+            "service": "urn:service:sos", "preferred": f"P-Preferred-Identity: <{user.impu}>", "offer_type": "application/sdp", "answer_type": "application/sdp",
+            # what is said, and looked at, in a call that is about nothing else
+            "ringing_headers": "%{nothing}", "answer_headers": "%{nothing}", "bye_headers": "%{nothing}", "invite_checks": "",
+            "ringing_checks": "", "answer_checks": "", "ack_checks": "", "bye_checks": "", "bye_answer_checks": "",
             # what an exchange of offers inside the call asks and gets, and what comes of the next one
             "change": "a=sendonly", "changed": "a=recvonly", "changed_back": "a=sendrecv",
             # option tags of a call with reliable responses, and what its descriptions say of resources
@@ -63,10 +70,11 @@ class Phone:
             ("hold_offer", 2, "sendonly"), ("held_answer", 2, "recvonly"), ("resume_offer", 3, "sendrecv"),
             ("resumed_answer", 3, "sendrecv"),
         ):
-            self.values[key] = sdp(self.ip, version, self.audio, self.video, direction)
+            self.values[key] = sdp(self.ip, version, self.audio, self.video, direction, self.text)
 
     def knows(self, peer):
         """Fills in what the scenarios check about the peer's phone."""
+        self.peer = peer
         self.values["peer_audio_port"] = peer.audio
         self.values["peer_msisdn"] = peer.user.msisdn
         self.values["peer_identity"] = f"({peer.user.imsi}|{peer.user.msisdn})"

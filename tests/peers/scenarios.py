@@ -3,14 +3,11 @@
 import socket
 import time
 
-from media import PACKETS, RTCP_PACKETS, Stream
+from media import AUDIO, PACKETS, RTCP_PACKETS, TEXT, VIDEO, Stream
 from phone import Phone
 from registry import scenario
 from users import DOMAIN, User
 
-# One packet's worth of media: 20 ms of G.711, and an H.264 unit of filler data (7.3.2.7) as long as video packets are.
-AUDIO = bytes(range(160))
-VIDEO = b"\x0c" + b"\xff" * 1100 + b"\x80"
 # Time for the log's and the disk's writers to come to rest, and time that an idle server is watched.
 SETTLE_SECS, IDLE_SECS = 1, 3
 
@@ -23,13 +20,14 @@ def alone(case, name, kind="md5", **how):
     return phone
 
 
-def call(case, caller_does, callee_does, kind="md5", target=None, callee=None, more=None, prepare=None, **values):
+def call(case, caller_does, callee_does, kind="md5", target=None, callee=None, more=None, prepare=None, media=None, **values):
     """B registers and waits for calls, A registers and calls B; both must come to the end of their scenarios.
 
     `target` gives the Request-URI for a user (its SIP identity if absent), `callee` what is special about B's phone, `values` what
-    both phones say. `more` has lines that are added to values, `prepare` changes what a phone says.
+    both phones say. `media` has the kinds of media that both have beside sound, `more` has lines that are added to values, `prepare` changes what a phone says.
     """
-    a, b = case.phone("caller", kind), case.phone("callee", **{"kind": kind, **(callee or {})})
+    media = media or {}
+    a, b = case.phone("caller", kind, **media), case.phone("callee", **{"kind": kind, **media, **(callee or {})})
     a.knows(b)
     b.knows(a)
     a.values["target"] = target(b.user) if target else b.user.impu
@@ -130,7 +128,7 @@ def wrong_key(case):
 
 @scenario
 def unknown_user(case):
-    stranger = Phone(case, User("md5", 999_000_000), "phone")
+    stranger = Phone(case, User("md5", 99_000_000), "phone")
     case.phones.append(stranger)
     stranger.start("unknown_user")
     stranger.wait()
@@ -268,9 +266,10 @@ class EchoCall:
     """A phone that calls the echo number; `with` it, the call is up and waits to be told to go on."""
 
     def __init__(self, case):
-        self.case, self.phone = case, case.phone("caller", video=True)
+        self.case, self.phone = case, case.phone("caller", video=True, text=True)
         self.phone.values["target"] = f"sip:666@{DOMAIN}"
-        self.streams = [Stream(case.ip, self.phone.audio, 0, AUDIO), Stream(case.ip, self.phone.video, 99, VIDEO)]
+        self.streams = [Stream(case.ip, self.phone.audio, 0, AUDIO), Stream(case.ip, self.phone.video, 99, VIDEO),
+                        Stream(case.ip, self.phone.text, 98, TEXT)]
         self.listener, self.control = control_of(self.phone)
 
     def __enter__(self):
@@ -279,9 +278,9 @@ class EchoCall:
         self.connection.settimeout(30)
         command = read_command(self.connection)
         self.call_id = next(line for line in command.splitlines() if line.startswith("Call-ID:"))
-        # c=IN IP4 <address> m=audio <port> m=video <port>
+        # c=IN IP4 <address> m=audio <port> m=video <port> m=text <port>
         words = command.split("Answer:")[1].split()
-        self.media = [(words[2], int(words[4])), (words[2], int(words[6]))]
+        self.media = [(words[2], int(port)) for port in words[4:9:2]]
         return self
 
     def go_on(self):
@@ -301,15 +300,15 @@ class EchoCall:
             stream.close()
 
 
-@scenario
+@scenario(media=True)
 def echo_returns_all_media(case):
-    """Audio and video, RTP and RTCP: every packet comes back unchanged, and the monitor has counted them."""
+    """Audio, video and text, RTP and RTCP: every packet comes back unchanged, and the monitor has counted them."""
     with EchoCall(case) as call:
         for stream, (ip, port) in zip(call.streams, call.media):
             assert ip == case.ip, f"the answer's address is {ip}, not {case.ip}"
             stream.exchange((ip, port))
         counted = {media["type"]: media for media in call.dialog()["medias"]}
-        for kind in ("audio", "video"):
+        for kind in ("audio", "video", "text"):
             for name, sent in (("rtp", PACKETS), ("rtcp", RTCP_PACKETS)):
                 for way in ("recv", "send"):
                     count = counted[kind][f"{name}_{way}_count"]

@@ -69,7 +69,7 @@ def call_of_somebody_who_wants_to_be_unknown(case):
 
 @scenario
 def emergency_call_of_a_phone_that_has_not_registered(case):
-    stranger = Phone(case, User("md5", 999_000_002), "stranger")
+    stranger = Phone(case, User("md5", 99_000_002), "stranger")
     case.phones.append(stranger)
     stranger.start("caller_in_need")
     stranger.wait()

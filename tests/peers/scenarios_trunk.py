@@ -7,7 +7,7 @@ from users import User
 # A number that no subscriber has, and one behind the PBX.
 OUTSIDE, INSIDE = "4930123456", "49309999"
 # The PBX is no subscriber: this only gives its scenarios a name.
-NOBODY = User("md5", 999_000_001)
+NOBODY = User("md5", 99_000_001)
 
 
 def pbx_of(case, **values):

@@ -11,19 +11,20 @@ import time
 from template import fill
 from users import DOMAIN, EVERYDAY, Users
 
-MEDIA_PORTS = 100
+# Media ports of a server that scenarios share, and of one that serves one scenario.
+MEDIA_PORTS, MEDIA_PORTS_OF_ONE = 200, 20
 HERE = pathlib.Path(__file__).parent
 
 
 class Server:
     """One process `imsbox run CONFIG` on loopback, IPv4 and IPv6, UDP and TCP on one port, with these kinds of users."""
 
-    def __init__(self, binary, folder, ports, dialog_timeout, kinds=EVERYDAY, trunk=None):
+    def __init__(self, binary, folder, ports, dialog_timeout, kinds=EVERYDAY, trunk=None, more="", media_ports=MEDIA_PORTS):
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True)
         self.port = ports.take()
-        self.media_min = ports.take(MEDIA_PORTS)
-        self.media_max = self.media_min + MEDIA_PORTS - 1
+        self.media_min = ports.take(media_ports)
+        self.media_max = self.media_min + media_ports - 1
         self.trunk_port = ports.take() if trunk else None
         if trunk:
             ports.phones.add(self.trunk_port)
@@ -32,7 +33,7 @@ class Server:
         self.config.write_text(fill((HERE / "ims.cfg.in").read_text(), {
             "log": self.log, "monitor": self.folder / "monitor", "state": self.folder / "ue_db.state", "port": self.port, "domain": DOMAIN,
             "media_min": self.media_min, "media_max": self.media_max, "dialog_timeout": dialog_timeout,
-            "trunk": self._trunk(*trunk) if trunk else "",
+            "more": self._trunk(*trunk) if trunk else more,
             "users": ",\n    ".join(user.config() for user in Users.everybody(kinds)),
         }))
         self.binary = binary

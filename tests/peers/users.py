@@ -11,11 +11,20 @@ AMF = "725c"
 # Keys of the crowd, 16 letters each, and two of AMF: SIPp 3.6 takes no others for users that come from a file.
 CROWD_K, CROWD_OP, CROWD_AMF = "imsbox-crowd-key", "imsbox-crowd-op!", "00"
 # Kinds of subscriber, and how many of each there are. `opc` has its OP configured as OPc; Those of a crowd
-# register all at a time. `unreliable` may not have reliable responses, `waiting` has preconditions.
-KINDS = {"md5": 400, "aka": 200, "challenged": 40, "md5-qop": 40, "aka-qop": 100, "opc": 20, "crowd": 2000, "crowd-md5": 2000,
-         "unreliable": 20, "waiting": 20}
+# register all at a time. `unreliable` may not have reliable responses, `waiting` has preconditions, `hidden` is anonymous, `dressed`
+# has all that can be seen of an identity, `quiet` takes no early media, `ringing` is never answered, `voice` takes no other media. There is one
+# `centre` that answers calls to the police.
+KINDS = {"md5": 800, "aka": 200, "challenged": 40, "md5-qop": 40, "aka-qop": 100, "opc": 20, "crowd": 2000, "crowd-md5": 2000,
+         "unreliable": 20, "waiting": 20, "hidden": 20, "dressed": 20, "quiet": 20, "ringing": 20, "voice": 20, "centre": 1}
+# What the identities of some kinds have beside, in the configuration's language; for the telephone number alone, in `OF_NUMBER`.
+OF_IDENTITY = {
+    "unreliable": '"100rel": false', "waiting": 'precondition: "on"', "hidden": "anonymous: true", "quiet": "use183: false, early_media: false",
+    "dressed": 'display_name: "Dr. Bo", p_called_party_id: "sip:desk@example.org"', "ringing": "ring_only: true",
+    "voice": "video: false, text: false",
+}
+OF_NUMBER = {"dressed": 'verstat: "TN-Validation-Passed", preferred: true'}
 # Those that a server's configuration has unless a scenario wants others.
-EVERYDAY = tuple(kind for kind in KINDS if not kind.startswith("crowd"))
+EVERYDAY = tuple(kind for kind in KINDS if not kind.startswith(("crowd", "centre")))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,11 +36,11 @@ class User:
 
     @property
     def imsi(self):
-        return f"00101{list(KINDS).index(self.kind)}{self.number:09}"
+        return f"00101{list(KINDS).index(self.kind):02}{self.number:08}"
 
     @property
     def msisdn(self):
-        return f"4477{list(KINDS).index(self.kind)}{self.number:07}"
+        return f"4477{list(KINDS).index(self.kind):02}{self.number:06}"
 
     @property
     def impi(self):
@@ -52,10 +61,13 @@ class User:
     def config(self):
         """The subscriber's entry in `ue_db`."""
         common = f'imsi: "{self.imsi}", impi: "{self.impi}", impu: ["sip:{self.imsi}", "tel:+{self.msisdn}"]'
-        own = {"unreliable": '"100rel": false', "waiting": 'precondition: "on"'}.get(self.kind)
-        if own:
-            identities = ", ".join(f'{{ impu: "{uri}", {own} }}' for uri in (f"sip:{self.imsi}", f"tel:+{self.msisdn}"))
+        if own := OF_IDENTITY.get(self.kind):
+            of_number = ", ".join(filter(None, (own, OF_NUMBER.get(self.kind))))
+            identities = f'{{ impu: "sip:{self.imsi}", {own} }}, {{ impu: "tel:+{self.msisdn}", {of_number} }}'
             common = f'imsi: "{self.imsi}", impi: "{self.impi}", impu: [{identities}]'
+        if self.kind == "centre":
+            police = '{ impu: "urn:service:sos.police", authentication: false, anonymous: true }'
+            common = f'imsi: "{self.imsi}", impi: "{self.impi}", impu: ["sip:{self.imsi}", "tel:+{self.msisdn}", {police}]'
         if self.kind.endswith("-qop"):
             common += ', authent_qop: "auth"'
         if self.is_aka:
