@@ -257,7 +257,7 @@ const STATES: &[&str] =
 /// What `help` prints.
 pub const HELP: &str = "  register [SECONDS]        register, and wait for the answer
   register sos [SECONDS]    the same for emergency calls only
-  deregister                give the registration back
+  deregister                give the registration back; one for emergency calls runs its time in the network
   call WHO [SECONDS]        call a number, a name or a URI; with a time, wait for the call's end
   video WHO [SECONDS]       the same with pictures
   emergency [SERVICE [SECONDS]]

@@ -54,6 +54,8 @@ pub(in crate::ims) struct Refusal {
     min_secs: Option<u32>,
     /// How an emergency call is to come instead.
     alternative: Option<Action>,
+    /// What the status line says, where that is not the status's usual phrase.
+    phrase: Option<&'static str>,
 }
 
 impl Refusal {
@@ -64,8 +66,13 @@ impl Refusal {
     pub(super) const NO_ROOM: Refusal = Refusal::new(503, "there is no room for another call");
 
     const fn new(status: u16, text: &'static str) -> Self {
-        let (warning, unsupported, min_secs, alternative) = (None, None, None, None);
-        Refusal { status, text, warning, unsupported, min_secs, alternative }
+        let (warning, unsupported, min_secs) = (None, None, None);
+        Refusal { status, text, warning, unsupported, min_secs, alternative: None, phrase: None }
+    }
+
+    /// The caller would rather not call than be seen so far (RFC 3323 5).
+    const fn privacy(phrase: &'static str, text: &'static str) -> Self {
+        Refusal { phrase: Some(phrase), ..Refusal::new(500, text) }
     }
 
     /// An emergency call is to come another way.
@@ -100,7 +107,7 @@ impl Refusal {
         let config = view.config;
         let agent = config.sip[0].addr;
         let came = view.txs.server(tx).and_then(|s| view.txs.local_addr(s.flow().local)).unwrap_or(agent);
-        view.txs.respond(cx, tx, self.status, None, &tag, |mut w| {
+        view.txs.respond(cx, tx, self.status, self.phrase, &tag, |mut w| {
             if self.status == 503 {
                 w.header_fmt("Retry-After", format_args!("{RETRY_AFTER_SECS}"));
             }
@@ -168,7 +175,9 @@ impl Draft {
             rules.precondition[Side::Caller as usize] = own;
         }
         if let Kind::Bridge(bridge) = &mut kind {
-            bridge.policy = Policy::of(&view.config.call, [from, called]);
+            let policy = Policy::of(&view.config.call, [from, called]);
+            bridge.policy = if calling.privacy.hides_media { policy.hiding() } else { policy };
+            admit_critical(&calling, &bridge.policy)?;
         }
         let offer = description(msg).and_then(|d| Sdp::parse(d).ok());
         if matches!(kind, Kind::Bridge(_)) && offer.is_some_and(|o| rules.refuses_all(&o)) {
@@ -257,6 +266,23 @@ fn admit_anonymous(view: &View<'_>, calling: &Party) -> Result<(), Refusal> {
     match refused.filter(|_| calling.privacy.hides_anything()) {
         Some(_) => Err(Refusal::ANONYMOUS),
         None => Ok(()),
+    }
+}
+
+/// A caller to whom its privacy is critical is not shown more than it wants (RFC 3323 5).
+fn admit_critical(calling: &Party, policy: &Policy) -> Result<(), Refusal> {
+    let privacy = calling.privacy;
+    let shows_media = privacy.hides_media && !policy.hides();
+    match (privacy.is_critical, shows_media, privacy.wants_more) {
+        (true, true, _) => Err(Refusal::privacy(
+            "Privacy Not Possible: session",
+            "media_relay off: the callee would see where the caller's media comes from",
+        )),
+        (true, false, true) => Err(Refusal::privacy(
+            "Privacy Not Possible: unknown level",
+            "the caller wants privacy of a kind that is not known here",
+        )),
+        _ => Ok(()),
     }
 }
 
@@ -394,10 +420,9 @@ pub(in crate::ims) fn calling_party<'v>(
     let binding = caller.binding;
     let follows_binding = binding.is_some_and(|id| is_registered_at(view, id, msg, flow));
     // TS 24.607 4.5.2.4: what is withheld for good stays so, whatever the phone says of a single call
-    let privacy = match [known, shown].into_iter().flatten().any(|impu| impu.anonymous) {
-        true => Privacy::ALL,
-        false => Privacy::of(msg),
-    };
+    let asked = Privacy::of(msg);
+    let is_withheld = [known, shown].into_iter().flatten().any(|impu| impu.anonymous);
+    let privacy = if is_withheld { Privacy::ALL.or(asked) } else { asked };
     (Party { user, uri, binding, imei, follows_binding, privacy, ..Party::default() }, known)
 }
 

@@ -43,6 +43,8 @@ pub(super) struct Anchor {
     /// Sessions whose ports are being opened.
     opening: SmallVec<[u64; 4]>,
     retries_left: u8,
+    /// No address of a phone passes: streams that are not relayed are refused (RFC 3323 5.2).
+    hides: bool,
     /// Both sides have been told of it, or are being told as the call begins.
     is_settled: bool,
     /// What was seen last of streams that were closed with all others.
@@ -77,10 +79,10 @@ pub(super) enum Prepared {
 }
 
 impl Anchor {
-    /// No streams yet.
-    pub(super) fn new(facing: [Facing; 2]) -> Self {
+    /// No streams yet; `hides` says that nobody may see where the media comes from.
+    pub(super) fn new(facing: [Facing; 2], hides: bool) -> Self {
         let (lines, opening) = (SmallVec::new(), SmallVec::new());
-        Anchor { facing, lines, opening, retries_left: 0, is_settled: false, past: Vec::new() }
+        Anchor { facing, lines, opening, retries_left: 0, hides, is_settled: false, past: Vec::new() }
     }
 
     /// Opens what is missing for a description, or, without one, for the audio stream that will most likely be in the answer.
@@ -240,6 +242,10 @@ impl Anchor {
             }
             let change = &mut edit.medias[index];
             if media.port == 0 {
+                continue;
+            }
+            if !is_rtp(&media) && self.hides {
+                change.refused = true;
                 continue;
             }
             if !is_rtp(&media) {

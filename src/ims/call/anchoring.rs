@@ -28,10 +28,15 @@ use smallvec::SmallVec;
 /// What is said when there is no room.
 const NO_PORTS: &str = "no media port is left";
 
+/// What is said when the media cannot pass here.
+const NO_ADDRESS: &str = "no media address of ours is of the caller's family: its media would be seen where it comes from";
+
 /// What the configuration wants of the media of a call.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Policy {
     relay: MediaRelay,
+    /// The caller's media is not to be seen where it comes from (RFC 3323 5.2).
+    hides: bool,
     /// What is done to the packets of each side.
     treatments: [Treatment; 2],
 }
@@ -61,15 +66,26 @@ impl Policy {
         let relay = [MediaRelay::On, MediaRelay::Off, MediaRelay::Auto].into_iter().find(|r| says(*r));
         Policy {
             relay: relay.unwrap_or(settings.media_relay),
+            hides: false,
             treatments: impus.map(|i| i.map_or(Treatment::default(), |i| i.packets)),
         }
+    }
+
+    /// The same for a caller whose media is not to be seen where it comes from.
+    pub(super) fn hiding(self) -> Policy {
+        Policy { hides: true, ..self }
+    }
+
+    /// Whether nobody sees where the caller's media comes from.
+    pub(super) fn hides(&self) -> bool {
+        self.hides && self.relay != MediaRelay::Off
     }
 
     fn anchors(&self, families_differ: bool) -> bool {
         match self.relay {
             MediaRelay::On => true,
             MediaRelay::Off => false,
-            MediaRelay::Auto => families_differ || self.treatments.iter().any(|t| *t != Treatment::default()),
+            MediaRelay::Auto => families_differ || self.hides || self.treatments.iter().any(|t| *t != Treatment::default()),
         }
     }
 }
@@ -110,6 +126,10 @@ impl Waiting {
 /// Starts a leg: sends the INVITE to a destination, or has it wait for ports. `false`: neither is possible.
 pub(super) fn start(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, to: Destination) -> bool {
     let Some(mut anchor) = anchor_for(call, view, cx, to) else {
+        if must_hide(call) {
+            note_lack(call, 500, NO_ADDRESS);
+            return false;
+        }
         return setup::start_leg(call, view, cx, to, &mut None);
     };
     let Some(invite) = &call.invite else { return false };
@@ -122,10 +142,16 @@ pub(super) fn start(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, to: D
             waiting.map(|w| w.legs.push((to, anchor))).is_some()
         }
         Prepared::NoRoom => {
-            note_no_room(call);
+            note_lack(call, 503, NO_PORTS);
             false
         }
     }
+}
+
+/// Whether the caller would rather not call than have its media seen where it comes from.
+fn must_hide(call: &Call) -> bool {
+    let hides = matches!(&call.kind, Kind::Bridge(bridge) if bridge.policy.hides);
+    hides && call.caller.privacy.is_critical
 }
 
 /// Sends the INVITE to a destination whose ports are open.
@@ -144,11 +170,11 @@ fn launch(
     started
 }
 
-/// Nobody can be called without ports.
-fn note_no_room(call: &mut Call) {
+/// Nobody can be called without that.
+fn note_lack(call: &mut Call, status: u16, what: &'static str) {
     if let Some(bridge) = call.bridge_mut() {
-        bridge.lacks = Some(NO_PORTS);
-        bridge.best.get_or_insert(Failure { status: 503, response: None });
+        bridge.lacks = Some(what);
+        bridge.best.get_or_insert(Failure { status, response: None });
     }
 }
 
@@ -166,7 +192,7 @@ fn anchor_for(call: &Call, view: &View<'_>, cx: &Cx<'_>, to: Destination) -> Opt
         let number = call.legs.len() as u32;
         Facing { dialog: call.history.index + 1 + number, ..facing(call, view, Side::Callee, far, None)? }
     }];
-    Some(Box::new(Anchor::new(facing)))
+    Some(Box::new(Anchor::new(facing, bridge.policy.hides)))
 }
 
 /// Our end towards a side that signals over this flow and has said this. `None`: we have no address of its family.
@@ -237,7 +263,8 @@ fn adopt(call: &mut Call, view: &View<'_>, now: Instant, (leg, from): (u8, Side)
     let far = facing(call, view, Side::Callee, down.flow(), Some(&said[1]));
     let (Some(near), Some(far)) = (near, far) else { return };
     let far = Facing { dialog: entry.history.index, ..far };
-    call.legs[usize::from(leg)].passage.adopt(Anchor::new([near, far]));
+    let hides = bridge.policy.hides;
+    call.legs[usize::from(leg)].passage.adopt(Anchor::new([near, far], hides));
     if call.state.is_answered() {
         call.idle_deadline = Some(now + view.config.call.dialog_timeout);
     }
@@ -307,7 +334,7 @@ fn start_waiting(
         return;
     }
     if !is_open {
-        note_no_room(call);
+        note_lack(call, 503, NO_PORTS);
     }
     fork::go_on(call, view, cx);
 }

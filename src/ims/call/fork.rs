@@ -108,6 +108,7 @@ pub(super) fn give_up(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>) {
         }
         (None, 408) => format!("{whose} does not answer"),
         (None, 503) => lacks.unwrap_or("there is no room for another transaction").to_owned(),
+        (None, 500) if lacks.is_some() => lacks.unwrap_or_default().to_owned(),
         (None, _) if rang => "nobody took the call".to_owned(),
         (None, _) => format!("{whose} cannot be reached"),
     };

@@ -16,11 +16,24 @@ pub struct Privacy {
     pub hides_from: bool,
     /// Whom the call was for before is not shown.
     pub hides_history: bool,
+    /// Where its media comes from is not shown: it passes through us (RFC 3323 5.2).
+    pub hides_media: bool,
+    /// The call is refused rather than made with less of that (RFC 3323 5).
+    pub is_critical: bool,
+    /// It wants something that is not known.
+    pub wants_more: bool,
 }
 
 impl Privacy {
-    /// Nothing is shown.
-    pub const ALL: Privacy = Privacy { hides_identity: true, hides_from: true, hides_history: true };
+    /// Nothing of who it is is shown.
+    pub const ALL: Privacy = Privacy {
+        hides_identity: true,
+        hides_from: true,
+        hides_history: true,
+        hides_media: false,
+        is_critical: false,
+        wants_more: false,
+    };
 
     /// Whether the party is to be unknown.
     pub fn hides_anything(&self) -> bool {
@@ -35,6 +48,9 @@ impl Privacy {
             hides_identity: asked.withholds_identity(),
             hides_from: !asked.none && (asked.header || asked.user),
             hides_history: !asked.none && (asked.history || asked.header || asked.session),
+            hides_media: !asked.none && asked.session,
+            is_critical: !asked.none && asked.critical,
+            wants_more: !asked.none && asked.other,
         }
     }
 
@@ -44,6 +60,9 @@ impl Privacy {
             hides_identity: self.hides_identity || other.hides_identity,
             hides_from: self.hides_from || other.hides_from,
             hides_history: self.hides_history || other.hides_history,
+            hides_media: self.hides_media || other.hides_media,
+            is_critical: self.is_critical || other.is_critical,
+            wants_more: self.wants_more || other.wants_more,
         }
     }
 

@@ -63,6 +63,8 @@ pub enum Refusal {
     TooBrief,
     /// Older than what the registrar has from the same Call-ID (RFC 3261 10.3 step 7): 500.
     OutOfOrder,
+    /// An emergency registration is to end, which runs its time (TS 24.229 5.4.8.4): 501.
+    Emergency,
     /// The table of bindings is full: 503.
     NoRoom,
 }
@@ -76,6 +78,7 @@ impl Refusal {
             Refusal::TooLarge => 413,
             Refusal::TooBrief => 423,
             Refusal::OutOfOrder => 500,
+            Refusal::Emergency => 501,
             Refusal::NoRoom => 503,
         }
     }
@@ -90,6 +93,7 @@ impl fmt::Display for Refusal {
             Refusal::TooLarge => "too many contacts, or Contact, Call-ID or Path too long",
             Refusal::TooBrief => "expires is too brief",
             Refusal::OutOfOrder => "CSeq not above the last one of this Call-ID",
+            Refusal::Emergency => "an emergency registration runs its time: it cannot be given back",
             Refusal::NoRoom => "no room for another binding",
         })
     }
@@ -192,6 +196,8 @@ impl Plan {
         let lifetime = match granted(address.params, message.expires(), &config.registration) {
             Expires::TooBrief => return Err(Refusal::TooBrief),
             Expires::Granted(lifetime) => lifetime,
+            // TS 24.229 5.1.6.6: whoever answers the emergency call can call back until then
+            Expires::Remove if existing.is_some_and(|b| b.contact.sos) => return Err(Refusal::Emergency),
             Expires::Remove => {
                 self.steps.push(Step::Unbind(Box::new(contact)));
                 return Ok(false);

@@ -75,6 +75,35 @@ fn neither_the_network_nor_a_star_ends_an_emergency_registration_with_the_others
 }
 
 #[test]
+fn an_emergency_registration_cannot_be_given_back_and_can_be_refreshed() {
+    let mut lab = Lab::new(config());
+    let mut alice = Phone::alice();
+    assert_eq!(alice.register(&mut lab, "").status(), 200);
+    let mut sos = Phone::alice();
+    sos.contact = "<sip:phone@10.0.0.1:5060;sos>".into();
+    assert_eq!(sos.register(&mut lab, "Expires: 600\r\n").status(), 200);
+    let both = contacts(&lab, 0);
+    let refused = sos.register(&mut lab, "Expires: 0\r\n");
+    assert_eq!((refused.status(), refused.one("Warning").contains("runs its time")), (501, true), "{}", refused.text);
+    assert_eq!(contacts(&lab, 0), both);
+    // together with the normal one: nothing of it happens
+    sos.contact = "<sip:phone@10.0.0.1:5060>,<sip:phone@10.0.0.1:5060;sos>".into();
+    assert_eq!(sos.register(&mut lab, "Expires: 0\r\n").status(), 501);
+    assert_eq!(contacts(&lab, 0), both);
+    sos.contact = "<sip:phone@10.0.0.1:5060;sos>".into();
+    lab.pass(Duration::from_secs(300));
+    assert_eq!(sos.register(&mut lab, "Expires: 600\r\n").status(), 200);
+    lab.pass(Duration::from_secs(500));
+    assert_eq!(contacts(&lab, 0).len(), 2, "it was refreshed");
+    assert_eq!(alice.register(&mut lab, "Expires: 0\r\n").status(), 200);
+    assert_eq!(contacts(&lab, 0), both[1..]);
+    lab.pass(Duration::from_secs(101));
+    assert_eq!(contacts(&lab, 0), []);
+    // what is not there is gone as far as anybody can tell
+    assert_eq!(sos.register(&mut lab, "Expires: 0\r\n").status(), 200);
+}
+
+#[test]
 fn an_emergency_registration_has_security_associations_of_its_own() {
     let mut lab = lab_of(config());
     let mut normal = Guarded::new();

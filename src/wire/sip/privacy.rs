@@ -19,6 +19,8 @@ pub struct Privacy {
     pub none: bool,
     /// `critical`: refuse rather than do less.
     pub critical: bool,
+    /// Words of other kinds.
+    pub other: bool,
 }
 
 impl Privacy {
@@ -46,18 +48,25 @@ impl Privacy {
             history: self.history || other.history,
             none: self.none || other.none,
             critical: self.critical || other.critical,
+            other: self.other || other.other,
         }
     }
 
     fn add(&mut self, word: &[u8]) {
         let is = |name: &str| word.eq_ignore_ascii_case(name.as_bytes());
-        self.id |= is("id");
-        self.header |= is("header");
-        self.session |= is("session");
-        self.user |= is("user");
-        self.history |= is("history");
-        self.none |= is("none");
-        self.critical |= is("critical");
+        let words = [
+            (&mut self.id, "id"),
+            (&mut self.header, "header"),
+            (&mut self.session, "session"),
+            (&mut self.user, "user"),
+            (&mut self.history, "history"),
+            (&mut self.none, "none"),
+            (&mut self.critical, "critical"),
+        ];
+        match words.into_iter().find(|(_, name)| is(name)) {
+            Some((asked, _)) => *asked = true,
+            None => self.other |= !word.is_empty(),
+        }
     }
 }
 
@@ -68,7 +77,8 @@ mod tests {
     #[test]
     fn words_once_twice_and_unknown() {
         let p = Privacy::parse(b"id; critical;presence");
-        assert!(p.id && p.critical && p.withholds_identity() && !p.header);
+        assert!(p.id && p.critical && p.other && p.withholds_identity() && !p.header);
+        assert!(!Privacy::parse(b"id;; critical;").other);
         let p = Privacy::parse(b"none;none");
         assert!(p.none && !p.withholds_identity());
         assert!(Privacy::parse(b"USER,header").withholds_identity());

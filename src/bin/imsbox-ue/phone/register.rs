@@ -136,6 +136,11 @@ impl Phone {
         if self.registration.is_on() && self.registration.is_sos != is_sos {
             return Err(BESIDE.to_owned());
         }
+        if expires_secs == 0 && is_sos {
+            // TS 24.229 5.1.6.6: the network keeps an emergency registration for its time; the phone may leave
+            self.leave(now);
+            return Ok(());
+        }
         self.registration.is_sos = is_sos;
         if expires_secs > 0 {
             self.registration.expires_secs = expires_secs;
@@ -272,15 +277,20 @@ impl Phone {
         refusal(answer) + &why
     }
 
+    /// The phone has no registration any more.
+    fn leave(&mut self, now: Instant) {
+        self.registration.forget();
+        self.watching.part(now);
+        let wishes = self.security.part(now);
+        self.do_all(wishes);
+        self.event(Event::Deregistered);
+    }
+
     fn on_registered(&mut self, now: Instant, attempt: Attempt, answer: &Message<'_>) {
         self.registration.attempt = None;
         self.code = Some(answer.status());
         if attempt.expires_secs == 0 {
-            self.registration.forget();
-            self.watching.part(now);
-            let wishes = self.security.part(now);
-            self.do_all(wishes);
-            return self.event(Event::Deregistered);
+            return self.leave(now);
         }
         let secs = self.granted(answer).unwrap_or(attempt.expires_secs);
         self.note_security(now, secs);

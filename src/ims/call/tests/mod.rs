@@ -18,6 +18,7 @@ mod mt;
 mod numbers;
 mod preconditions;
 mod preferences;
+mod privacy;
 mod races;
 mod reliable;
 mod settings;

@@ -51,6 +51,17 @@ fn an_emergency_registration_is_marked_and_is_one_of_its_own_kind() {
 }
 
 #[test]
+fn an_emergency_registration_is_left_without_a_word_to_the_network() {
+    let mut phone = phone(1, &[]);
+    phone.register_for_emergency(Instant::ZERO, 3600).unwrap();
+    let register = said(&mut phone).0.remove(0);
+    hear(&mut phone, &answer(&register, "200 OK", "t", OK));
+    phone.register(Instant::ZERO, 0).unwrap();
+    assert_eq!(said(&mut phone), (vec![], vec![Event::Deregistered]));
+    assert!(!phone.registration().is_on());
+}
+
+#[test]
 fn a_380_is_told_in_words() {
     for (action, words) in [
         ("<action>emergency-registration</action>", "wants an emergency registration first: `register sos`"),
