@@ -29,7 +29,8 @@ use smallvec::SmallVec;
 const NO_PORTS: &str = "no media port is left";
 
 /// What is said when the media cannot pass here.
-const NO_ADDRESS: &str = "no media address of ours is of the caller's family: its media would be seen where it comes from";
+const NO_ADDRESS: &str =
+    "no media address of ours is of the caller's family: its media would be seen where it comes from";
 
 /// What the configuration wants of the media of a call.
 #[derive(Clone, Copy, Debug, Default)]
@@ -85,7 +86,9 @@ impl Policy {
         match self.relay {
             MediaRelay::On => true,
             MediaRelay::Off => false,
-            MediaRelay::Auto => families_differ || self.hides || self.treatments.iter().any(|t| *t != Treatment::default()),
+            MediaRelay::Auto => {
+                families_differ || self.hides || self.treatments.iter().any(|t| *t != Treatment::default())
+            }
         }
     }
 }

@@ -84,7 +84,12 @@ fn an_emergency_registration_cannot_be_given_back_and_can_be_refreshed() {
     assert_eq!(sos.register(&mut lab, "Expires: 600\r\n").status(), 200);
     let both = contacts(&lab, 0);
     let refused = sos.register(&mut lab, "Expires: 0\r\n");
-    assert_eq!((refused.status(), refused.one("Warning").contains("runs its time")), (501, true), "{}", refused.text);
+    assert_eq!(
+        (refused.status(), refused.one("Warning").contains("runs its time")),
+        (501, true),
+        "{}",
+        refused.text
+    );
     assert_eq!(contacts(&lab, 0), both);
     // together with the normal one: nothing of it happens
     sos.contact = "<sip:phone@10.0.0.1:5060>,<sip:phone@10.0.0.1:5060;sos>".into();

@@ -19,10 +19,14 @@ fn world(change: impl FnOnce(&mut Config)) -> World {
 fn the_media_of_who_wants_session_privacy_passes_here() {
     for wish in ["session", "id;session", "session;critical", "user; session; critical"] {
         let mut w = world(|_| {});
-        let mut alice = w.invite(ALICE, "sip:bob@ims.test", &format!("Privacy: {wish}\r\n"), &with_messages());
+        let mut alice =
+            w.invite(ALICE, "sip:bob@ims.test", &format!("Privacy: {wish}\r\n"), &with_messages());
         let invite = w.expect(BOB, "INVITE");
         let offer = body(&invite);
-        assert!(offer.contains("c=IN IP4 198.51.100.1\r\n") && !offer.contains("IN IP4 192.0.2.1"), "{offer}");
+        assert!(
+            offer.contains("c=IN IP4 198.51.100.1\r\n") && !offer.contains("IN IP4 192.0.2.1"),
+            "{offer}"
+        );
         assert!(offer.contains("m=message 0 TCP/MSRP *\r\n"), "its address would be seen: {offer}");
         w.answer(BOB, &invite, 200, "", &format!("{SDP}m=message 0 TCP/MSRP *\r\n"));
         alice.learn(&w.expect(ALICE, "SIP/2.0 200"));
