@@ -56,6 +56,8 @@ fn invariants_hold_on_a_lossy_network() {
         assert!(total.missed * 100 < total.notified, "what is repeated for 128 s arrives: {total:?}");
         assert!(total.pracked > 100 && total.told > 100, "inside calls: {total:?}");
         assert!(total.moves > 300 && total.early_updates > 30, "offers inside calls: {total:?}");
+        let help = (total.asked_for_help > 500, total.sent_elsewhere > 50, total.called_back > 50);
+        assert_eq!(help, (true, true, true), "emergency calls: {total:?}");
         assert!(
             total.trunked > 100 && total.cut > 100,
             "calls of a trunk, and phones out of reach: {total:?}"

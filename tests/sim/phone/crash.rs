@@ -26,7 +26,7 @@ impl Phone {
             shield.forget();
         }
         self.seen.crashed += 1;
-        if !self.is_peer {
+        if self.registers() {
             self.start_registering(now + for_as_long);
         }
     }

@@ -153,6 +153,7 @@ impl Phone {
             self.ack_failure(leg, text, want);
             match code {
                 487 => self.seen.cancelled += 1,
+                380 => self.on_alternative(leg, text),
                 _ => self.seen.refused += 1,
             }
             return self.end(leg);

@@ -57,6 +57,11 @@ impl Phone {
             self.name,
             text.start
         );
+        assert!(
+            self.kind == Kind::Subscriber,
+            "{}: a text to who has registered to call for help",
+            self.name
+        );
         assert!(!text.get("P-Asserted-Identity").is_empty(), "{}: whose is it", self.name);
         assert!(text.get("Contact").is_empty(), "{}: a MESSAGE founds no dialog", self.name);
         assert_eq!(text.get("Content-Type"), "text/plain", "{}", self.name);

@@ -7,6 +7,7 @@ mod incoming;
 mod media;
 mod message;
 mod moves;
+mod need;
 mod outgoing;
 mod register;
 mod setup;
@@ -22,6 +23,8 @@ use imsbox::base::time::{Duration, Instant};
 use imsbox::crypto::{aka, hex, milenage, xor};
 use imsbox::proto::sip::digest::{self, Algorithm, Inputs};
 use media::{Media, Qos, Turn};
+use need::Kind;
+pub use need::{Help, Need, Outlook};
 pub use shield::{Sealed, Style};
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::net::SocketAddr;
@@ -92,6 +95,8 @@ pub struct Order<'a> {
     /// How long the caller talks.
     pub talk: Duration,
     pub habits: Habits,
+    /// What comes of it beside the plan, when it goes to an emergency service.
+    pub help: Option<Help>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -186,6 +191,9 @@ struct Leg {
     session: Option<Session>,
     /// One of its phones may hold; as the caller knows.
     may_hold: bool,
+    /// It calls for help, or back.
+    is_for_help: bool,
+    ended_at: Option<Instant>,
     /// Its next message must be a BYE.
     is_doomed: bool,
     result: Option<u16>,
@@ -249,6 +257,10 @@ pub struct Seen {
     pub refreshed: u64,
     pub was_refreshed: u64,
     pub expired: u64,
+    /// Calls back to who was in need.
+    pub called_back: u64,
+    /// Emergency calls that were told to come another way.
+    pub sent_elsewhere: u64,
     pub crashed: u64,
     pub unacknowledged: u64,
     /// Texts that were delivered, and that came back from the echo number.
@@ -266,8 +278,7 @@ pub struct Phone {
     pub user: String,
     pub addr: SocketAddr,
     pub tcp: bool,
-    /// A server of another network: it does not register.
-    is_peer: bool,
+    kind: Kind,
     /// It says of itself that it is a VoLTE phone.
     is_mmtel: bool,
     pub seen: Seen,
@@ -298,6 +309,10 @@ pub struct Phone {
     shield: Option<shield::Shield>,
     /// It is told to end everything.
     has_left: bool,
+    /// What it has to do with emergency calls.
+    need: Need,
+    /// When something last came to it.
+    clock: Instant,
 }
 
 impl Phone {
@@ -307,7 +322,9 @@ impl Phone {
             user: name.to_owned(),
             addr,
             tcp,
-            is_peer: false,
+            kind: Kind::Subscriber,
+            need: Need::default(),
+            clock: Instant::ZERO,
             is_mmtel: false,
             seen: Seen::default(),
             watch_secs: 0,
@@ -362,11 +379,16 @@ impl Phone {
 
     /// A server of another network.
     pub fn peer(self) -> Self {
-        Phone { is_peer: true, ..self }
+        Phone { kind: Kind::Peer, ..self }
     }
 
     pub fn is_peer(&self) -> bool {
-        self.is_peer
+        self.kind == Kind::Peer
+    }
+
+    /// Whether it registers at all.
+    pub fn registers(&self) -> bool {
+        matches!(self.kind, Kind::Subscriber | Kind::InNeed)
     }
 
     pub fn secret(&self) -> &Secret {
@@ -442,28 +464,31 @@ impl Phone {
                 _ => {}
             }
         }
-        if !self.is_peer {
+        if self.registers() {
             self.timers.push((now, Timer::Register));
         }
     }
 
     /// Starts a call.
     pub fn call(&mut self, now: Instant, order: Order<'_>, want: &mut Wants) {
-        let Order { to, plan, cancel, talk, mut habits } = order;
-        habits.caller.qos &= !self.is_peer;
+        let Order { to, plan, cancel, talk, mut habits, help } = order;
+        self.clock = now;
+        habits.caller.qos &= !self.is_peer();
         let ways = habits.caller;
-        let echo = to.contains("666");
+        let echo = to.contains("666") || help.is_some_and(|h| h.is_echo);
         let tag = self.fresh("t");
-        let me = match self.is_peer {
-            true => format!("<sip:+4930{}@pbx.test>;tag={tag}", self.counter),
-            false => format!("<sip:{}@{DOMAIN}>;tag={tag}", self.name),
-        };
+        let me = format!("{};tag={tag}", self.says_it_is());
         let gives_up = ways.qos && ways.bearer.is_none();
         let cancel = if gives_up { Some(cancel.unwrap_or(NO_BEARER).min(NO_BEARER)) } else { cancel };
         let mut leg = self.new_leg(self.fresh_copy("c"), me, format!("<{to}>"), tag, to.to_owned(), talk);
         leg.cancel_at = cancel.map(|c| now + c);
         leg.echo = echo;
-        leg.expected = expected(to, plan, cancel.is_some(), &habits);
+        leg.expected = match help.map_or(Outlook::Planned, |h| h.outlook) {
+            Outlook::Refused(code) => Some(code),
+            Outlook::Planned => expected(to, echo, plan, cancel.is_some(), &habits),
+            Outlook::Open => None,
+        };
+        leg.is_for_help = help.is_some_and(|h| h.outlook != Outlook::Refused(403));
         leg.ways = ways;
         leg.has_offered = !habits.offerless;
         leg.may_hold = habits.may_hold();
@@ -476,10 +501,7 @@ impl Phone {
         self.counter += 1;
         let index = self.legs.len();
         self.legs.push(leg);
-        let preferred = match self.is_peer {
-            true => String::new(),
-            false => format!("P-Preferred-Identity: <sip:{}@{DOMAIN}>\r\n", self.name),
-        };
+        let preferred = self.identity_and_place();
         let options = match (ways.rel, ways.qos) {
             (Rel::No, _) => "",
             (Rel::Supported, false) => "Supported: 100rel\r\n",
@@ -501,6 +523,7 @@ impl Phone {
     }
 
     pub fn on_tick(&mut self, now: Instant, want: &mut Wants) {
+        self.clock = now;
         self.repeat_requests(now, want);
         self.repeat_answers(now, want);
         let due: Vec<Timer> = self.timers.iter().filter(|(at, _)| *at <= now).map(|(_, t)| *t).collect();
@@ -512,6 +535,7 @@ impl Phone {
 
     pub fn on_message(&mut self, now: Instant, octets: &[u8], want: &mut Wants) {
         let text = Text::read(octets);
+        self.clock = now;
         if self.is_deaf(now, &text) {
             return;
         }
@@ -567,6 +591,7 @@ impl Phone {
 
     fn end(&mut self, leg: usize) {
         self.legs[leg].state = State::Done;
+        self.legs[leg].ended_at = Some(self.clock);
     }
 
     fn new_leg(
@@ -609,6 +634,8 @@ impl Phone {
             steps: VecDeque::new(),
             session: None,
             may_hold: true,
+            is_for_help: false,
+            ended_at: None,
             is_doomed: false,
             result: None,
             expected: None,
@@ -639,7 +666,7 @@ impl Phone {
 
     fn contact_at(&self, addr: SocketAddr) -> String {
         let transport = if self.tcp { ";transport=tcp" } else { "" };
-        format!("<sip:{}@{addr}{transport}>", self.name)
+        format!("<sip:{}@{addr}{transport}{}>{}", self.name, self.sos(), self.equipment())
     }
 
     /// Whether a URI is a contact of this phone, now or before it renewed its ports.
@@ -676,7 +703,7 @@ impl Phone {
 }
 
 /// The only final answer that a call may have on a perfect network; `None`: several are right.
-fn expected(to: &str, plan: Plan, cancels: bool, habits: &Habits) -> Option<u16> {
+fn expected(to: &str, echo: bool, plan: Plan, cancels: bool, habits: &Habits) -> Option<u16> {
     let (caller, callee) = (&habits.caller, &habits.callee);
     // the callee's preconditions may come from the network
     let may_fail = (caller.qos && caller.bearer.is_none()) || (callee.qos && callee.bearer.is_none());
@@ -685,7 +712,7 @@ fn expected(to: &str, plan: Plan, cancels: bool, habits: &Habits) -> Option<u16>
         _ if to.contains("away") => Some(480),
         // one of its phones comes and goes
         _ if to.contains("duo") => None,
-        _ if to.contains("666") => (!cancels).then_some(200),
+        _ if echo => (!cancels).then_some(200),
         Plan::Reject(code) => Some(code),
         _ if may_fail => None,
         // who cancels about when the other answers gets either

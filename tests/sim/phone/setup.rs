@@ -22,9 +22,10 @@ impl Phone {
         let is_of_network = text.get("X-Plan").is_empty();
         assert!(is_of_network || text.get("P-Asserted-Identity").contains("sip:"), "no P-Asserted-Identity");
         let target = text.start.split(' ').nth(1).unwrap_or_default();
-        assert!(self.is_peer || self.is_own(target), "Request-URI is not our contact: {target}");
+        assert!(self.is_peer() || self.is_own(target), "Request-URI is not our contact: {target}");
+        self.is_called_rightly(text);
         let mut ways = Habits::read(text.get("X-Habits"));
-        ways.qos &= !self.is_peer;
+        ways.qos &= !self.is_peer();
         let offers = |tag| lists(text, "Supported", tag) || lists(text, "Require", tag);
         for (tag, can) in [("100rel", ways.rel != Rel::No), ("precondition", ways.qos)] {
             if lists(text, "Require", tag) && !can {
@@ -59,7 +60,7 @@ impl Phone {
             };
             self.timers.push((at, timer));
         }
-        let plan = if self.is_peer && target.contains("404") { Plan::Reject(404) } else { plan };
+        let plan = if self.is_peer() && target.contains("404") { Plan::Reject(404) } else { plan };
         match plan {
             Plan::Reject(code) => return self.reject(now, index, code, want),
             Plan::Answer(after) => self.timers.push((now + after, Timer::Answer(index))),

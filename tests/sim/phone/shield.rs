@@ -343,7 +343,7 @@ impl Phone {
         let octets = format!(
             "REGISTER sip:{DOMAIN} SIP/2.0\r\nVia: SIP/2.0/{transport} {via};branch={branch};rport\r\nMax-Forwards: 70\r\n\
              From: <sip:{user}@{DOMAIN}>;tag=r{name}\r\nTo: <sip:{user}@{DOMAIN}>\r\nCall-ID: reg-{name}\r\n\
-             CSeq: {c} REGISTER\r\nContact: {contact}{features};+sip.instance=\"<urn:uuid:{name}>\";expires={expires}\r\n\
+             CSeq: {c} REGISTER\r\nContact: {contact}{features};+sip.instance=\"<urn:uuid:{user}>\";expires={expires}\r\n\
              Require: sec-agree\r\nProxy-Require: sec-agree\r\nSupported: path,sec-agree\r\nSecurity-Client: {offer}\r\n{verify}\
              {authorization}Content-Length: 0\r\n\r\n",
             c = self.register_cseq,

@@ -1,5 +1,6 @@
 //! IPsec in a run: the kernel, what leaves protected, what the sets must be like, and who forges packets.
 
+use super::need::is_for_help;
 use super::{Arrival, Flow, LocalId, Way, World};
 use crate::kernel::{Esp, Told};
 use crate::phone::DOMAIN;
@@ -88,7 +89,8 @@ impl World {
         for phone in &self.phones {
             let of_phone = |v: &&_| {
                 let v: &SetView = v;
-                v.impi.starts_with(&format!("{}@", phone.user)) && v.ue.spi_c < FORGED_SPI
+                let is_its = v.associations[0].from.ip() == phone.clear_addr().ip();
+                is_its && v.impi.starts_with(&format!("{}@", phone.user)) && v.ue.spi_c < FORGED_SPI
             };
             let count = |stage| views.iter().filter(of_phone).filter(|v| v.stage == stage).count();
             assert!(count(Stage::Active) <= 1, "{}: two sets in use: {views:?}", phone.name);
@@ -147,8 +149,8 @@ impl World {
     }
 
     pub(super) fn overhear(&mut self, phone: usize, octets: &str) {
-        // a REGISTER that was heard names SPIs and ports
-        if octets.starts_with("REGISTER") {
+        // a REGISTER that was heard names SPIs and ports; calls for help are taken in clear as well
+        if octets.starts_with("REGISTER") || is_for_help(octets) {
             return;
         }
         if self.overheard.len() == OVERHEARD {
