@@ -47,6 +47,8 @@ pub(super) struct Anchor {
     hides: bool,
     /// Both sides have been told of it, or are being told as the call begins.
     is_settled: bool,
+    /// Several early dialogs stand behind it, and what one of them refuses another may take.
+    is_shared: bool,
     /// What was seen last of streams that were closed with all others.
     past: Vec<(MediaKind, [Option<SessionView>; 2])>,
 }
@@ -82,7 +84,16 @@ impl Anchor {
     /// No streams yet; `hides` says that nobody may see where the media comes from.
     pub(super) fn new(facing: [Facing; 2], hides: bool) -> Self {
         let (lines, opening) = (SmallVec::new(), SmallVec::new());
-        Anchor { facing, lines, opening, retries_left: 0, hides, is_settled: false, past: Vec::new() }
+        Anchor {
+            facing,
+            lines,
+            opening,
+            retries_left: 0,
+            hides,
+            is_settled: false,
+            is_shared: false,
+            past: Vec::new(),
+        }
     }
 
     /// Opens what is missing for a description, or, without one, for the audio stream that will most likely be in the answer.
@@ -273,7 +284,8 @@ impl Anchor {
             let Some(line) = self.lines[index].as_mut() else { continue };
             let of = said.map(|sdp| sdp.map(|sdp| sdp.medias().nth(index)));
             let is_off = |m: &Option<Option<Media<'_>>>| m.is_some_and(|m| m.is_none_or(|m| m.port == 0));
-            if of.iter().any(is_off) {
+            let is_off = of.iter().any(is_off);
+            if is_off && !self.is_shared {
                 self.close_line(index, media, out);
                 continue;
             }
@@ -284,10 +296,21 @@ impl Anchor {
             let ends = line.ends;
             for side in SIDES {
                 let address = self.facing[side as usize].address;
-                let remote = of[side as usize].and_then(|m| remote_of(&m, is_muxed, address));
+                let said = of[side as usize].filter(|_| !is_off);
+                let remote = said.and_then(|m| remote_of(&m, is_muxed, address));
                 media.set_remote(ends[side as usize].session, remote);
             }
         }
+    }
+
+    /// Several early dialogs stand behind it from now on, or one alone.
+    pub(super) fn share(&mut self, is_shared: bool) {
+        self.is_shared = is_shared;
+    }
+
+    /// Whether several early dialogs stand behind it.
+    pub(super) fn is_shared(&self) -> bool {
+        self.is_shared
     }
 
     /// Whether [`Anchor::settle`] was called.

@@ -12,6 +12,7 @@ use super::reinvite;
 use super::release::{self, End};
 use super::session::{Call, Failure, Kind, LegState, ServerId};
 use super::setup;
+use super::sibling;
 use super::state::State;
 use super::tag::Side;
 use crate::base::time::Instant;
@@ -344,14 +345,17 @@ fn start_waiting(
 
 /// Requests that have waited for the ports of a leg go on.
 fn proceed(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, leg: u8, is_open: bool) {
+    // its anchor may be that of others, one of which had an offer while it was theirs
+    let of_leg: SmallVec<[u8; 8]> = sibling::all(call, leg).collect();
+    let is_its = |leg: u8| of_leg.contains(&leg);
     let Some(bridge) = call.bridge_mut() else { return };
     let all = std::mem::take(&mut bridge.waiting_for_ports.offers);
-    let (ready, rest) = all.into_iter().partition::<SmallVec<[Offer; 1]>, _>(|o| o.leg == leg);
+    let (ready, rest) = all.into_iter().partition::<SmallVec<[Offer; 1]>, _>(|o| is_its(o.leg));
     bridge.waiting_for_ports.offers = rest;
     for offer in ready {
         if is_open {
             let msg = offer.request.message();
-            reinvite::on_request(call, view, cx, offer.tx, &msg, (leg, offer.from));
+            reinvite::on_request(call, view, cx, offer.tx, &msg, (offer.leg, offer.from));
         } else {
             refuse(call, view, cx, offer.tx);
         }
@@ -371,6 +375,9 @@ pub(super) fn opening(call: &Call) -> impl Iterator<Item = u64> + '_ {
 /// Frees the ports of legs that are over, all of them when the call is.
 pub(super) fn sweep(call: &mut Call, media: &mut MediaTable, out: &mut Outbox) {
     let is_over = call.state == State::Stop;
+    if !is_over {
+        sibling::hand_relays_on(call, media, out);
+    }
     for leg in &mut call.legs {
         let ends = is_over || matches!(leg.state, LegState::Over | LegState::Cancelled);
         if let Some(anchor) = leg.passage.anchor.as_mut().filter(|_| ends) {

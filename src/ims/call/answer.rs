@@ -14,11 +14,12 @@ use super::release::{self, End};
 use super::reliable::Reliability;
 use super::session::{Accepted, Call, ClientId, LegState, ServerId};
 use super::setup;
+use super::sibling;
 use super::state::State;
-use super::tag::{self, Side};
+use super::tag::{self, Place, Side};
 use crate::ims::core::View;
 use crate::proto::cx::Cx;
-use crate::proto::sip::dialog::Dialog;
+use crate::proto::sip::dialog::{Dialog, State as DialogState};
 use crate::wire::sip::Message;
 
 /// A final answer to the INVITE of a leg.
@@ -33,6 +34,7 @@ pub(super) fn on_final(
     if msg.status() >= 300 {
         return on_refusal(call, view, cx, leg, msg);
     }
+    let leg = sibling::of_answer(call, view, cx, leg, msg).unwrap_or(leg);
     let Some(dialog) = confirmed(view, client, msg) else {
         // RFC 3261 12.1.2: without Contact or To tag there is no dialog to acknowledge it in
         fork::on_failure(call, view, cx, leg, 500, None);
@@ -48,7 +50,7 @@ pub(super) fn on_final(
             early.on_response(msg);
             early
         }
-        early => after(dialog, early.as_ref()),
+        _ => dialog,
     });
     if wins && !only_rings {
         refresh::on_success(call, cx.now, (leg, Side::Callee), msg);
@@ -59,12 +61,17 @@ pub(super) fn on_final(
         take(call, view, cx, leg, msg, FarAck::Due);
     } else {
         // the race was lost: RFC 3261 16.7 step 10, 9.1; or the identity rings and no more (manual 5.2.1, `ring_only`)
-        let (_, cseq) = call.legs[usize::from(leg)].invites[Side::Caller as usize];
-        pass::ack(call, view, cx, (leg, Side::Callee), cseq, None);
-        let reason = "SIP;cause=487;text=\"the call was cancelled or taken elsewhere\"";
-        release::bye(call, view, cx, leg, Side::Callee, reason, None);
+        turn_away(call, view, cx, leg);
         fork::on_failure(call, view, cx, leg, 480, None);
     }
+}
+
+/// A 2xx that is not the call is acknowledged, and its dialog ended (RFC 3261 13.2.2.4).
+fn turn_away(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, leg: u8) {
+    let (_, cseq) = call.legs[usize::from(leg)].invites[Side::Caller as usize];
+    pass::ack(call, view, cx, (leg, Side::Callee), cseq, None);
+    let reason = "SIP;cause=487;text=\"the call was cancelled or taken elsewhere\"";
+    release::bye(call, view, cx, leg, Side::Callee, reason, None);
 }
 
 /// The phone of a leg has refused the call, or the INVITE as it was.
@@ -77,13 +84,6 @@ fn on_refusal(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, leg: u8, ms
         422 => fork::on_failure(call, view, cx, leg, 500, None),
         status => fork::on_failure(call, view, cx, leg, status, Some(msg)),
     }
-}
-
-/// A dialog that takes another one's place on its leg: a proxy there forks. Both may come to be in use by turns, so that the numbers
-/// go on.
-pub(super) fn after(mut dialog: Dialog, before: Option<&Dialog>) -> Dialog {
-    dialog.count_after(before.map_or(0, Dialog::local_cseq));
-    dialog
 }
 
 /// The dialog that a 2xx confirms, made anew from it.
@@ -113,6 +113,7 @@ pub(super) fn take(
     msg: &Message<'_>,
     far_ack: FarAck,
 ) {
+    sibling::win(call, view, cx, leg);
     fork::cancel_open(call, view, cx, Some(leg), ELSEWHERE);
     let Some(invite) = call.invite.take() else { return };
     let entry = &mut call.legs[usize::from(leg)];
@@ -226,7 +227,7 @@ fn ended_reason(call: &Call) -> String {
     format!("SIP;cause=200;text=\"{}\"", text.replace(['"', '\\'], "'"))
 }
 
-/// A 2xx that came again, or a second one of a phone behind a proxy that forks.
+/// A 2xx that came again, or one of another phone behind a proxy that forks.
 pub(super) fn on_repeated(
     call: &mut Call,
     view: &mut View<'_>,
@@ -234,17 +235,35 @@ pub(super) fn on_repeated(
     client: ClientId,
     msg: &Message<'_>,
 ) {
-    let Some((place, cseq)) = place_of(msg) else { return };
-    let known = call.legs.get(usize::from(place.leg)).and_then(|l| l.dialog(place.side));
-    if known.is_some_and(|d| Some(d.remote_tag()) == msg.to().and_then(|t| t.tag())) {
-        let at = (place.leg, place.side);
-        let was_sent = pass::ack_again(call, view, cx, at, cseq);
-        // nothing to repeat yet: the other phone's ACK is awaited, on a timer of ours, unless it has left instead
-        if !was_sent && call.state == State::Stop {
-            pass::ack(call, view, cx, at, cseq, None);
+    let Some((place, cseq)) = place_of(call, msg) else { return };
+    // an answer to another INVITE than the one that began the leg founds nothing
+    let is_first = call.legs[usize::from(place.leg)].client == Some(client);
+    let leg = match place.side {
+        Side::Callee if is_first => sibling::of_answer(call, view, cx, place.leg, msg),
+        _ => Some(place.leg),
+    };
+    let Some(leg) = leg else { return abandon(view, cx, client, msg, Ending::Bye) };
+    let at = (leg, place.side);
+    let founded = confirmed(view, client, msg).filter(|_| is_first);
+    let entry = &mut call.legs[usize::from(leg)];
+    if entry.down.is_none() {
+        entry.down = founded;
+        return turn_away(call, view, cx, leg);
+    }
+    let theirs = msg.to().and_then(|to| to.tag()).unwrap_or_default();
+    match entry.dialog_mut(place.side).filter(|d| d.remote_tag() == theirs) {
+        Some(dialog) if is_first && dialog.state() == DialogState::Early => {
+            dialog.on_response(msg);
+            turn_away(call, view, cx, leg);
         }
-    } else {
-        abandon(view, cx, client, msg, Ending::Bye);
+        Some(_) => {
+            let was_sent = pass::ack_again(call, view, cx, at, cseq);
+            // nothing to repeat yet: the other phone's ACK is awaited, on a timer of ours, unless it has left instead
+            if !was_sent && call.state == State::Stop {
+                pass::ack(call, view, cx, at, cseq, None);
+            }
+        }
+        None => abandon(view, cx, client, msg, Ending::Bye),
     }
 }
 
@@ -287,7 +306,9 @@ pub(super) fn abandon(
     });
 }
 
-/// Where the response of a phone belongs, by our tag in its From, with its CSeq number.
-pub(super) fn place_of(msg: &Message<'_>) -> Option<(tag::Place, u32)> {
-    Some((tag::parse(msg.from()?.tag()?)?, msg.cseq()?.number))
+/// Where the response of a phone belongs, by the tags of its dialog, with its CSeq number.
+pub(super) fn place_of(call: &Call, msg: &Message<'_>) -> Option<(Place, u32)> {
+    let theirs = msg.to().and_then(|to| to.tag()).unwrap_or_default();
+    let place = sibling::with_tag(call, tag::parse(msg.from()?.tag()?)?, theirs)?;
+    Some((place, msg.cseq()?.number))
 }

@@ -10,12 +10,16 @@ use super::mt;
 use super::passage::Settled;
 use super::release::{self, End};
 use super::session::{Call, Kind, LegState};
+use super::sibling;
 use super::tag::{Place, Side};
 use crate::config::model::Precondition;
 use crate::ims::core::View;
 use crate::ims::policy::{Needs, Outcome, SessionId};
 use crate::proto::cx::Cx;
 use std::sync::Arc;
+
+/// Why a phone without the bearers that it needs is given up (RFC 3326).
+const REASON: &str = "SIP;cause=580;text=\"Precondition Failure\"";
 
 /// Where the bearers of one phone are (manual 6.6, `dialog_get`: `qos`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -145,10 +149,15 @@ pub(super) fn on_outcome(
     let is_open = leg.state.is_open();
     match (is_needed, call.state.is_answered()) {
         (true, false) if place.side == Side::Callee && is_open => {
-            if let Some(client) = leg.client {
-                view.txs.cancel(cx, client, Some("SIP;cause=580;text=\"Precondition Failure\""));
-            }
+            let client = leg.client;
             super::trace(cx, call, format_args!("{text}"));
+            // another phone behind the same contact may have what this one lacks
+            if sibling::end_one(call, view, cx, place.leg, (REASON, None)) {
+                return;
+            }
+            if let Some(client) = client {
+                view.txs.cancel(cx, client, Some(REASON));
+            }
             match call.kind {
                 Kind::Mt(_) => mt::on_failure(call, view, cx, place.leg, status, &text),
                 _ => fork::on_failure(call, view, cx, place.leg, status, None),

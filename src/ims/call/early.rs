@@ -1,10 +1,10 @@
 //! Provisional answers of the callee's phones, on their way to the caller (RFC 3261 13.3.1.1, RFC 3262).
 //!
-//! Each leg is an early dialog of its own towards the caller. What becomes of reliable ones is `reliable`'s matter.
+//! Each leg is an early dialog of its own towards the caller, and each To tag of a contact a leg. What becomes of reliable ones is `reliable`'s matter.
 
-use super::answer;
 use super::reliable;
 use super::session::{Call, Leg, LegState};
+use super::sibling;
 use super::state::State;
 use super::tag::Side;
 use crate::ims::core::View;
@@ -24,18 +24,18 @@ pub(super) fn on_provisional(
     // 100 is hop by hop (RFC 3261 16.7 step 5); we have answered 100 ourselves
     let Some(invite) = call.invite.as_ref().filter(|_| msg.status() > 100) else { return };
     let tx = invite.tx;
-    let leg = &mut call.legs[usize::from(number)];
+    let Some(number) = sibling::of_answer(call, view, cx, number, msg) else { return };
+    let (Some(invite), leg) = (&call.invite, &mut call.legs[usize::from(number)]) else { return };
     if !leg.state.is_open() {
         return;
     }
     leg.state = LegState::Ringing;
     let new = note(leg, msg);
     let request = leg.client.and_then(|c| view.txs.client(c));
-    if leg.down.as_ref().is_none_or(|d| Some(d.remote_tag()) != msg.to().and_then(|t| t.tag()))
+    if leg.down.is_none()
         && let Some(request) = request
-        && let Some(dialog) = Dialog::uac(&request.request(), msg, request.flow())
     {
-        leg.down = Some(answer::after(dialog, leg.down.as_ref()));
+        leg.down = Dialog::uac(&request.request(), msg, request.flow());
     }
     if leg.up.is_none() {
         leg.up = Some(Dialog::uas(&invite.request.message(), leg.tag(Side::Caller), invite.flow));

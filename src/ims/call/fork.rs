@@ -5,6 +5,7 @@ use super::destination::next_group;
 use super::forward;
 use super::release::{self, End};
 use super::session::{Call, Failure, LegState};
+use super::sibling;
 use super::state::State;
 use crate::ims::core::View;
 use crate::proto::cx::Cx;
@@ -38,10 +39,7 @@ pub(super) fn on_failure(
     // a challenge of the trunk's is not the caller's to answer, and we have no password for it
     let is_challenge = call.callee.is_trunk && matches!(status, 401 | 407);
     let (status, response) = if is_challenge { (TRUNK_CHALLENGES, None) } else { (status, response) };
-    let entry = &mut call.legs[usize::from(leg)];
-    let was_open = entry.state.is_open();
-    entry.state = LegState::Over;
-    entry.reliable.stop();
+    let was_open = sibling::end_all(call, leg);
     if !was_open || call.invite.is_none() {
         return;
     }

@@ -12,6 +12,7 @@ use super::preconditions;
 use super::release::End;
 use super::reliable::{self, Ability};
 use super::session::{Call, LegState};
+use super::sibling;
 use super::tag::Side;
 use crate::ims::core::View;
 use crate::proto::cx::Cx;
@@ -27,6 +28,7 @@ pub(super) fn must_wait(call: &Call, leg: u8) -> bool {
 
 /// Takes the 2xx of a leg and keeps it back.
 pub(super) fn hold(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, leg: u8, msg: &Message<'_>) {
+    sibling::win(call, view, cx, leg);
     fork::cancel_open(call, view, cx, Some(leg), answer::ELSEWHERE);
     let Call { legs, invite, .. } = call;
     let entry = &mut legs[usize::from(leg)];

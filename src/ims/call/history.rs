@@ -164,6 +164,21 @@ impl History {
         }
     }
 
+    /// That of another early dialog of the INVITE whose history is `first`: begun by an answer, at the contact that this names.
+    pub(super) fn beside(first: &History, index: u32, session: Token, answer: &Message<'_>) -> Self {
+        let contact = answer
+            .contacts()
+            .next()
+            .flatten()
+            .map(|c| lossy(&c.uri_text[..c.uri_text.len().min(MAX_TARGET)]).into());
+        History {
+            state: first.state,
+            target: contact.unwrap_or_else(|| first.target.clone()),
+            trace_id: first.trace_id,
+            ..History::new(index, session)
+        }
+    }
+
     /// The session id's text.
     pub(super) fn session_id(&self) -> String {
         self.session.to_string()

@@ -10,6 +10,11 @@ pub const MAX_CALLS: usize = if cfg!(test) { 256 } else { 16_384 };
 /// a watch, a tablet and a few soft clients has stale bindings.
 pub const MAX_FORKS: usize = 8;
 
+/// Further early dialogs of one call, beside the first of each contact: a PBX or a proxy behind a contact forks, and each phone
+/// there answers under a To tag of its own. What rings under still another tag is neither passed nor acknowledged; the one
+/// that answers has the call all the same.
+pub const MAX_SIBLINGS: usize = 8;
+
 /// Requests inside one call that wait for an answer from the other side; beyond it 500 with Retry-After (RFC 3261 14.2). Two
 /// phones have at most an INVITE, an UPDATE or PRACK and an INFO under way each.
 pub const MAX_RELAYS: usize = 8;

@@ -42,6 +42,7 @@ mod rules;
 mod sameness;
 mod session;
 mod setup;
+mod sibling;
 pub mod state;
 mod tag;
 mod timer;
@@ -84,7 +85,7 @@ use crate::proto::sip::transaction::{Answer, TxEvent};
 use crate::wire::sip::{Message, Method, Stored};
 use admit::Draft;
 use history::Way;
-use limits::{LINGER, MAX_CALLS, MAX_NEWS};
+use limits::{LINGER, MAX_CALLS, MAX_FORKS, MAX_NEWS, MAX_SIBLINGS};
 use release::End;
 use session::{Invite, Kind, Role};
 use smallvec::SmallVec;
@@ -92,8 +93,12 @@ use state::State;
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 
-/// Each call takes this many dialog indexes: its own and one for each leg.
-const INDEXES: u32 = 10;
+/// Each call takes this many dialog indexes: its own, one for each leg, and one for the sibling that may answer beyond its limit.
+const INDEXES: u32 = 20;
+const _: () = assert!(2 + MAX_FORKS + MAX_SIBLINGS <= INDEXES as usize);
+
+/// The index of the first call.
+const FIRST_INDEX: u32 = 10;
 
 /// All calls.
 #[derive(Debug)]
@@ -126,7 +131,7 @@ impl Calls {
             alarms: AlarmQueue::new(),
             ended: VecDeque::new(),
             opening: BTreeMap::new(),
-            next_index: INDEXES,
+            next_index: FIRST_INDEX,
             recallable: VecDeque::new(),
             watch: watch::Watch::default(),
             news: VecDeque::new(),
@@ -410,7 +415,10 @@ impl Calls {
     /// The place that a request's To tag names, if the dialog there is the request's.
     fn place(&self, msg: &Message<'_>) -> Option<Place> {
         let place = tag::parse(msg.to()?.tag()?)?;
-        let dialog = self.calls.get(place.call)?.legs.get(usize::from(place.leg))?.dialog(place.side)?;
+        let call = self.calls.get(place.call)?;
+        let theirs = msg.from().and_then(|from| from.tag()).unwrap_or_default();
+        let place = sibling::with_tag(call, place, theirs)?;
+        let dialog = call.legs[usize::from(place.leg)].dialog(place.side)?;
         (Dialog::key_of(msg)? == dialog.id()).then_some(place)
     }
 
@@ -470,7 +478,7 @@ impl Calls {
         }
         let index = self.next_index;
         let id = self.calls.insert(draft.into_call(view, cx, index)).ok()?;
-        self.next_index = index.wrapping_add(INDEXES).max(INDEXES);
+        self.next_index = index.wrapping_add(INDEXES).max(FIRST_INDEX);
         let call = self.calls.get_mut(id)?;
         call.id = id;
         if call.echo_mut().is_some() {

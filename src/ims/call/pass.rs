@@ -6,6 +6,7 @@ use super::preconditions;
 use super::refresh;
 use super::reliable::{self, Reliability};
 use super::session::{Call, ClientId, Role, ServerId};
+use super::sibling;
 use super::tag::Side;
 use super::timer::Terms;
 use crate::config::model::SipSettings;
@@ -297,8 +298,15 @@ fn carry(
     from: Side,
     msg: &Message<'_>,
 ) -> Option<Vec<u8>> {
+    if description(msg).is_some() {
+        sibling::take_relay(call, view.media, cx.out, leg);
+    }
     let Call { legs, rules, .. } = call;
     let passage = &mut legs.get_mut(usize::from(leg))?.passage;
+    if passage.is_relayed && passage.anchor.is_none() && description(msg).is_some() {
+        // an early dialog that is over, whose relay another one has: what it says of its media is nobody's business any more
+        return Some(Vec::new());
+    }
     let sdp = description(msg).filter(|_| msg.status() < 300).and_then(|d| Sdp::parse(d).ok());
     let (Some(anchor), Some(sdp)) = (&mut passage.anchor, sdp) else {
         return passage.carry(rules, from, msg, false);

@@ -29,6 +29,8 @@ pub(super) type Settled = (Arc<[u8]>, Arc<[u8]>);
 pub(super) struct Passage {
     /// The media, where it passes through us.
     pub(super) anchor: Option<Box<Anchor>>,
+    /// The offer that begins the call names our addresses: all who answer it share its anchor.
+    pub(super) is_relayed: bool,
     /// Who uses preconditions.
     pub(super) mode: Mode,
     /// What each side said last, as it came.
@@ -49,8 +51,24 @@ pub(super) struct Passage {
 
 impl Passage {
     /// No descriptions yet.
-    pub(super) fn new(mode: Mode) -> Self {
-        Passage { mode, ..Passage::default() }
+    pub(super) fn new(mode: Mode, anchor: Option<Box<Anchor>>) -> Self {
+        Passage { mode, is_relayed: anchor.is_some(), anchor, ..Passage::default() }
+    }
+
+    /// The same descriptions, for another who answers them; without the anchor.
+    pub(super) fn beside(&self) -> Passage {
+        Passage {
+            anchor: None,
+            is_relayed: self.is_relayed,
+            mode: self.mode,
+            said: self.said.clone(),
+            told: self.told.clone(),
+            versions: self.versions,
+            open: self.open.clone(),
+            asked: self.asked.clone(),
+            has_answered: self.has_answered,
+            renumbers: self.renumbers,
+        }
     }
 
     /// Takes the description of a message that a side has sent to the other side. Gives the body as it passes; `None`: as it

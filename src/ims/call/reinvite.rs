@@ -16,6 +16,7 @@ use super::refresh;
 use super::release::{self, End};
 use super::reliable::{self, Acknowledged, Reliability};
 use super::session::{Call, ClientId, LegState, Relay, Role, ServerId};
+use super::sibling;
 use super::state::State;
 use super::tag::Side;
 use crate::ims::core::View;
@@ -35,6 +36,9 @@ pub(super) fn on_request(
     if let Some(status) = refusal {
         refuse(view, cx, tx, status);
         return;
+    }
+    if description(msg).is_some() {
+        sibling::take_relay(call, view.media, cx.out, leg);
     }
     if refresh::refuse_short(call, view, cx, tx, msg, (leg, from))
         || refresh::take(call, view, cx, tx, msg, (leg, from))
@@ -318,7 +322,7 @@ fn acknowledge_late(
     client: ClientId,
     msg: &Message<'_>,
 ) {
-    let Some((place, cseq)) = answer::place_of(msg) else { return };
+    let Some((place, cseq)) = answer::place_of(call, msg) else { return };
     if call.legs.get(usize::from(place.leg)).is_some_and(|l| l.dialog(place.side).is_some()) {
         pass::ack(call, view, cx, (place.leg, place.side), cseq, None);
     } else {

@@ -7,6 +7,7 @@ use super::own;
 use super::pass::{self, Onward};
 use super::reliable::Reliability;
 use super::session::{Call, Ended, Kind, LegState, Role, ServerId};
+use super::sibling;
 use super::state::State;
 use super::tag::Side;
 use crate::ims::core::View;
@@ -238,6 +239,9 @@ pub(super) fn on_bye(
     }
     if is_over {
         return forget_accepted(call, leg, side);
+    }
+    if early && sibling::end_one(call, view, cx, leg, ("", Some(msg))) {
+        return;
     }
     let open_elsewhere =
         call.legs.iter().enumerate().any(|(n, l)| n != usize::from(leg) && l.state.is_open());

@@ -1,7 +1,8 @@
 //! A call as it is kept: its legs, their dialogs, and what is under way inside it.
 //!
 //! Towards each contact of the callee a call has one leg with two dialogs that never mix: `up` faces the caller (we are its UAS,
-//! one early dialog per leg, RFC 3261 12.1), `down` faces that contact (we are its UAC). An echo call has one leg without `down`.
+//! one early dialog per leg, RFC 3261 12.1), `down` faces that contact (we are its UAC). A contact that answers under several To
+//! tags has a leg for each (`sibling`). An echo call has one leg without `down`.
 
 use super::again::{self, Later};
 use super::anchoring::{Policy, Waiting as WaitingForPorts};
@@ -38,6 +39,7 @@ use crate::wire::sdp::{Direction, MediaKind};
 use crate::wire::sip::{Message, Method, Stored};
 use arrayvec::ArrayString;
 use smallvec::SmallVec;
+use std::sync::Arc;
 
 /// A server transaction of the call layer's.
 pub type ServerId = Id<ServerTx<Owner>>;
@@ -234,6 +236,8 @@ pub(super) struct Leg {
     pub(super) acks: [Acks; 2],
     /// The descriptions of its two sides.
     pub(super) passage: Passage,
+    /// What they were when the INVITE had gone out, while another early dialog may come of it.
+    pub(super) begun: Option<Arc<Passage>>,
     /// Its reliable provisional answers.
     pub(super) reliable: Reliable,
     /// The bearers of its two phones.
@@ -261,6 +265,7 @@ impl Leg {
             invites: [(0, 0), (0, 0)],
             acks: Default::default(),
             passage: Passage::default(),
+            begun: None,
             reliable: Reliable::default(),
             bearers: <_>::default(),
             held: None,

@@ -13,12 +13,14 @@ use super::preconditions::{self, Mode};
 use super::refresh;
 use super::reliable::{self, Ability};
 use super::session::{Call, Failure, Leg, LegState, Role};
+use super::sibling;
 use super::tag::{self, Place, Side, Tag};
 use crate::config::model::Precondition;
 use crate::ims::core::View;
 use crate::proto::cx::Cx;
 use crate::wire::sdp::Sdp;
 use crate::wire::sip::{Message, Method};
+use std::sync::Arc;
 
 /// Starts the call: the first group of contacts rings, or nobody's phone could be sent to.
 pub(super) fn start(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>) {
@@ -54,6 +56,7 @@ pub(super) fn start_leg(
 /// Sends the INVITE of a leg again, because its phone has refused it as it was; what changes is the session timer (RFC 4028 7.3).
 /// `false`: it cannot be sent.
 pub(super) fn invite_again(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, leg: u8) -> bool {
+    sibling::begin_again(call, view, cx, leg);
     let entry = &mut call.legs[usize::from(leg)];
     let (_, cseq) = entry.invites[Side::Caller as usize];
     // no dialog outlives its INVITE's refusal (RFC 3261 12.3)
@@ -81,8 +84,7 @@ fn invite(
     let offer = description(&msg).and_then(|d| Sdp::parse(d).ok());
     let begin = preconditions::Begin { is_mmtel: way.is_mmtel, may_insert: may_insert(call, view) };
     let mode = Mode::begin(&call.rules, &msg, offer.as_ref(), begin);
-    let mut passage = Passage::new(mode);
-    passage.anchor = anchor.take();
+    let mut passage = Passage::new(mode, anchor.take());
     let body = passage.carry(&call.rules, Side::Caller, &msg, true);
     let supported = supported(call, &way, &msg, mode);
     let opening = Opening {
@@ -111,6 +113,7 @@ fn invite(
             }
             passage.settle(view.media, cx.out);
             entry.client = Some(client);
+            entry.begun = Some(Arc::new(passage.beside()));
             entry.passage = passage;
             entry.invites[Side::Caller as usize] = (caller_cseq, cseq);
         }

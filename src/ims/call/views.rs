@@ -73,7 +73,11 @@ fn dialog(call: &Call, history: &History, now: Instant, kind: &'static str) -> D
 /// Why a leg is over that is not the call.
 fn end_of(call: &Call, leg: &Leg) -> String {
     let is_taken = matches!(&call.kind, Kind::Bridge(bridge) if bridge.winner.is_some());
+    let winner = call.answered_leg().and_then(|number| call.legs.get(usize::from(number)));
     match (leg.history.failure(), &call.ended) {
+        _ if winner.is_some_and(|w| w.tag(Side::Callee) == leg.tag(Side::Callee)) => {
+            "another phone there answered".to_owned()
+        }
         // RFC 3261 15.1.2: the phone's word for our CANCEL
         (None | Some(487), _) if is_taken => "another contact answered".to_owned(),
         (Some(status), _) if call.legs.len() > 1 && status != 487 => format!("refused with {status}"),

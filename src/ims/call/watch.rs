@@ -5,7 +5,8 @@
 //! that the same input was for, and have its Call-ID.
 
 use super::history::Way;
-use super::tag::{self, Place};
+use super::sibling;
+use super::tag::{self, Place, Side};
 use super::{Call, Calls};
 use crate::base::arena::{Arena, Id};
 use crate::base::time::Instant;
@@ -53,22 +54,29 @@ impl Calls {
 
 /// The place that our tag in a message names: it is in From of what we ask, in To of what we answer.
 fn place_of(calls: &Arena<Call>, way: Way, msg: &Message<'_>) -> Option<Place> {
-    let ours = match (way, msg.is_request()) {
-        (Way::Sent, true) | (Way::Received, false) => msg.from()?,
-        (Way::Sent, false) | (Way::Received, true) => msg.to()?,
-    };
+    // our tag is in From of what we ask and of what answers us
+    let is_from = (way == Way::Sent) == msg.is_request();
+    let ours = if is_from { msg.from()? } else { msg.to()? };
     let tag = ours.tag()?;
     let place = tag::parse(tag)?;
-    let leg = calls.get(place.call)?.legs.get(usize::from(place.leg))?;
+    let call = calls.get(place.call)?;
+    let leg = call.legs.get(usize::from(place.leg))?;
     // a peer may write anything that looks like a tag of ours, and gets it back in our answer
-    (leg.tag(place.side)[..] == *tag).then_some(place)
+    let is_ours = leg.tag(place.side)[..] == *tag;
+    let is_noted_later =
+        place.side == Side::Callee && way == Way::Received && sibling::founds(call, place.leg, msg);
+    if !is_ours || is_noted_later {
+        return None;
+    }
+    let theirs = if is_from { msg.to() } else { msg.from() };
+    sibling::with_tag(call, place, theirs.and_then(|t| t.tag()).unwrap_or_default())
 }
 
 /// The caller's side of the call that the input was for, if that is whose INVITE is answered.
 fn opening_of(calls: &Arena<Call>, call: Id<Call>, msg: &Message<'_>) -> Option<Place> {
     let known = calls.get(call)?.history.trace_id?;
     let is_its = !msg.is_request() && msg.call_id().map(trace_id) == Some(known);
-    is_its.then_some(Place { call, leg: 0, side: tag::Side::Caller })
+    is_its.then_some(Place { call, leg: 0, side: Side::Caller })
 }
 
 fn note(calls: &mut Arena<Call>, now: Instant, place: Place, way: Way, msg: &Message<'_>) {

@@ -11,6 +11,7 @@ use crate::ims::call::refresh;
 use crate::ims::call::reliable;
 use crate::ims::call::session::{Call, Kind, Leg, LegState, Role};
 use crate::ims::call::setup::new_tag;
+use crate::ims::call::sibling;
 use crate::ims::call::tag::Side;
 use crate::ims::call::timer::Terms;
 use crate::ims::core::View;
@@ -52,6 +53,7 @@ pub(super) fn send(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, to: De
 
 /// Sends the INVITE of a leg again, because its phone wants a longer session (RFC 4028 7.3). `false`: it cannot be sent.
 pub(super) fn send_again(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, leg: u8) -> bool {
+    sibling::begin_again(call, view, cx, leg);
     let entry = &mut call.legs[usize::from(leg)];
     let (_, cseq) = entry.invites[Side::Caller as usize];
     // no dialog outlives its INVITE's refusal (RFC 3261 12.3)
@@ -88,7 +90,7 @@ fn ask(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, (leg, cseq): (u8, 
     entry.client = Some(client);
     entry.invites[Side::Caller as usize] = (0, cseq);
     if let Some(mt) = mt_of(call) {
-        let said = Said { ours: sdp, theirs: None, is_settled: false };
+        let said = Said::new(sdp.into());
         match mt.said.get_mut(usize::from(leg)) {
             Some(before) => *before = said,
             None => mt.said.push(said),

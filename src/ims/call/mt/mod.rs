@@ -21,6 +21,7 @@ use super::refresh;
 use super::release::{self, End};
 use super::reliable;
 use super::session::{Call, ClientId, Kind, LegState, Waiting};
+use super::sibling;
 use super::state::State;
 use super::tag::Side;
 use crate::base::time::{Duration, Instant};
@@ -59,12 +60,21 @@ pub(super) struct Mt {
 /// The descriptions of one leg.
 #[derive(Debug)]
 struct Said {
+    /// What our INVITE said.
+    sent: Arc<[u8]>,
     /// What we said last.
     ours: Vec<u8>,
     /// What the phone said last; none before its answer.
     theirs: Option<Vec<u8>>,
     /// The answer came reliably, or an UPDATE after it: the 2xx says nothing new (RFC 6337 2.2).
     is_settled: bool,
+}
+
+impl Said {
+    /// Of a phone that has said nothing to this yet.
+    fn new(sent: Arc<[u8]>) -> Said {
+        Said { ours: sent.to_vec(), sent, theirs: None, is_settled: false }
+    }
 }
 
 impl Mt {
@@ -173,8 +183,12 @@ pub(super) fn on_provisional(
     number: u8,
     msg: &Message<'_>,
 ) {
+    if msg.status() <= 100 {
+        return;
+    }
+    let Some(number) = leg_of(call, view, cx, number, msg) else { return };
     let leg = &mut call.legs[usize::from(number)];
-    if msg.status() <= 100 || !leg.state.is_open() {
+    if !leg.state.is_open() {
         return;
     }
     leg.state = LegState::Ringing;
@@ -194,16 +208,23 @@ pub(super) fn on_provisional(
     }
 }
 
+/// The leg that an answer to the INVITE of `first` belongs to: another one for another To tag (`sibling`). `None`: there is no room.
+fn leg_of(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, first: u8, msg: &Message<'_>) -> Option<u8> {
+    let number = sibling::of_answer(call, view, cx, first, msg)?;
+    let mt = mt(call)?;
+    if mt.said.len() == usize::from(number) {
+        let sent = Arc::clone(&mt.said.get(usize::from(first))?.sent);
+        mt.said.push(Said::new(sent));
+    }
+    Some(number)
+}
+
 /// The early dialog of an answer with a To tag (RFC 3261 12.1.2).
 fn found_dialog(call: &mut Call, view: &View<'_>, number: u8, msg: &Message<'_>) {
     let leg = &mut call.legs[usize::from(number)];
-    let tag = msg.to().and_then(|t| t.tag());
-    if leg.down.as_ref().is_some_and(|d| Some(d.remote_tag()) == tag) {
-        return;
-    }
-    let Some(request) = leg.client.and_then(|c| view.txs.client(c)) else { return };
-    if let Some(dialog) = Dialog::uac(&request.request(), msg, request.flow()) {
-        leg.down = Some(dialog);
+    let request = leg.client.and_then(|c| view.txs.client(c)).filter(|_| leg.down.is_none());
+    if let Some(request) = request {
+        leg.down = Dialog::uac(&request.request(), msg, request.flow());
     }
 }
 
@@ -238,7 +259,7 @@ pub(super) fn on_reoffered(call: &mut Call, leg: u8, offer: Option<&[u8]>) {
     let Some(mt) = mt(call) else { return };
     let ours = mt.agent.streams.description().to_vec();
     if let (Some(said), Some(offer)) = (mt.said.get_mut(usize::from(leg)), offer) {
-        *said = Said { ours, theirs: Some(offer.to_vec()), is_settled: true };
+        (said.ours, said.theirs, said.is_settled) = (ours, Some(offer.to_vec()), true);
     }
 }
 
@@ -258,6 +279,7 @@ pub(super) fn on_final(
         let words = format!("{} {}", msg.status(), forward::phrase(msg).unwrap_or_default());
         return on_failure(call, view, cx, leg, msg.status(), words.trim_end());
     }
+    let leg = leg_of(call, view, cx, leg, msg).unwrap_or(leg);
     let Some(dialog) = answer::confirmed(view, client, msg) else {
         // RFC 3261 12.1.2: without Contact or To tag there is no dialog to acknowledge it in
         return on_failure(call, view, cx, leg, 500, "the answer founds no dialog");
@@ -287,6 +309,7 @@ pub(super) fn on_final(
 
 /// The 2xx that makes the call.
 fn take(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, leg: u8, msg: &Message<'_>) {
+    sibling::win(call, view, cx, leg);
     fork::cancel_open(call, view, cx, Some(leg), answer::ELSEWHERE);
     call.legs[usize::from(leg)].state = LegState::Answered;
     hear_nobody_else(call, leg, msg);
@@ -328,9 +351,7 @@ pub(super) fn on_failure(
     status: u16,
     words: &str,
 ) {
-    let entry = &mut call.legs[usize::from(leg)];
-    let was_open = entry.state.is_open();
-    entry.state = LegState::Over;
+    let was_open = sibling::end_all(call, leg);
     if !was_open || call.state == State::Stop || call.answered_leg().is_some() {
         return;
     }

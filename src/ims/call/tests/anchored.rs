@@ -8,7 +8,7 @@ use crate::wire::sdp::{Direction, MediaKind, Sdp};
 use std::net::SocketAddr;
 
 const BOB6: Phone = Phone { addr: "[2001:db8::b0b]:5060", user: "bob" };
-const RTP: [u8; 12] = [0x80, 0, 0, 1, 0, 0, 0, 160, 0, 0, 0, 7];
+pub(super) const RTP: [u8; 12] = [0x80, 0, 0, 1, 0, 0, 0, 160, 0, 0, 0, 7];
 const RTCP: [u8; 8] = [0x80, 200, 0, 1, 0, 0, 0, 7];
 
 /// What a phone on IPv6 says.
@@ -47,14 +47,14 @@ fn call(w: &mut World, to: Phone, offer: &str, answer: &str) -> (Side, Side) {
 }
 
 /// Where a description wants the RTP of its `n`-th stream.
-fn wants(text: &str, n: usize) -> SocketAddr {
+pub(super) fn wants(text: &str, n: usize) -> SocketAddr {
     let sdp = Sdp::parse(body(text).as_bytes()).unwrap();
     sdp.medias().nth(n).unwrap().rtp_addr().unwrap()
 }
 
 impl World {
     /// A packet comes in on one of our ports; where it goes to.
-    fn packet(
+    pub(super) fn packet(
         &mut self,
         at: SocketAddr,
         from: &str,

@@ -23,6 +23,7 @@ mod races;
 mod reliable;
 mod settings;
 mod shared_sim;
+mod siblings;
 mod streams;
 mod survive;
 mod timers;

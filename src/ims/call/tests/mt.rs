@@ -576,3 +576,57 @@ fn a_phone_that_says_again_and_again_that_it_rings_does_not_ring_for_ever() {
     w.expect(BOB, "ACK");
     w.quiet();
 }
+
+#[test]
+fn phones_behind_one_contact_are_acknowledged_each_and_the_one_that_answers_has_the_call() {
+    let mut w = world(|_| {});
+    let index = make(&mut w, order("bob")).unwrap();
+    let invite = w.expect(BOB, "INVITE");
+    let own = format!(";tag=T{}", BOB.addr.replace([':', '.'], ""));
+    let behind = |request: &str, tag: &str, status: u16, headers: &str, sdp: &str| {
+        reply(BOB, request, status, headers, sdp).replace(&own, &format!(";tag={tag}"))
+    };
+    for (tag, rseq) in [("one", 3), ("two", 1)] {
+        let answer = ANSWER.replace("4000", if tag == "one" { "4000" } else { "5000" });
+        w.send(BOB, &behind(&invite, tag, 183, &format!("Require: 100rel\r\nRSeq: {rseq}\r\n"), &answer));
+        let prack = w.expect(BOB, "PRACK");
+        assert!(header(&prack, HeaderId::To).ends_with(&format!(";tag={tag}")), "{prack}");
+        assert_eq!(header(&prack, HeaderId::RAck), format!("{rseq} 1 INVITE"));
+        assert_eq!(header(&prack, HeaderId::CSeq), "2 PRACK");
+        w.answer(BOB, &prack, 200, "", "");
+    }
+    // before its 2xx a phone may say something else (RFC 3311 5.1), and has our answer in its own dialog
+    let mut two = Side::callee(BOB, &invite);
+    two.local = two.local.replace(&own, ";tag=two");
+    w.request(&mut two, "UPDATE", "", &ANSWER.replace("4000", "5000").replace("o=- 1 1", "o=- 1 2"));
+    w.expect(BOB, "SIP/2.0 200");
+    w.send(BOB, &behind(&invite, "one", 200, "", ""));
+    let ack = w.expect(BOB, "ACK");
+    assert!(header(&ack, HeaderId::To).ends_with(";tag=one"), "{ack}");
+    w.send(BOB, &behind(&invite, "two", 200, "", ""));
+    for method in ["ACK", "BYE"] {
+        let text = w.expect(BOB, method);
+        assert!(header(&text, HeaderId::To).ends_with(";tag=two"), "{text}");
+    }
+    w.expect_nothing();
+    assert!(echoes(&mut w), "the media are those of the one that answered");
+    w.core_stop(index).unwrap();
+    let bye = w.expect(BOB, "BYE");
+    assert!(header(&bye, HeaderId::To).ends_with(";tag=one"), "{bye}");
+    w.quiet();
+}
+
+#[test]
+fn a_failure_behind_one_contact_ends_all_that_rang_there() {
+    let mut w = world(|_| {});
+    make(&mut w, order("bob")).unwrap();
+    let invite = w.expect(BOB, "INVITE");
+    w.answer(BOB, &invite, 180, "", "");
+    let own = format!(";tag=T{}", BOB.addr.replace([':', '.'], ""));
+    w.send(BOB, &reply(BOB, &invite, 180, "", "").replace(&own, ";tag=two"));
+    w.answer(BOB, &invite, 486, "", "");
+    w.expect(BOB, "ACK");
+    w.expect_nothing();
+    assert_eq!(w.states(), ["stop"]);
+    w.quiet();
+}

@@ -137,24 +137,6 @@ fn a_prack_that_the_200_overtakes_ends_at_us_if_the_answer_was_ours() {
 }
 
 #[test]
-fn numbers_go_on_when_a_proxy_before_the_phone_forks() {
-    let mut w = World::new();
-    let (_, invite) = calls(&mut w, "", SDP);
-    for (tag, rseq, cseq) in [("T", 1, "2 PRACK"), ("U", 5, "3 PRACK"), ("T", 6, "4 PRACK")] {
-        let reliable = format!("Require: 100rel\r\nRSeq: {rseq}\r\n");
-        w.send(BOB, &reply(BOB, &invite, 180, &reliable, "").replace(";tag=T", &format!(";tag={tag}")));
-        let prack = w.expect(BOB, "PRACK");
-        assert_eq!(header(&prack, HeaderId::CSeq), cseq);
-        w.answer(BOB, &prack, 200, "", "");
-        w.expect(ALICE, "SIP/2.0 180");
-    }
-    let other = reply(BOB, &invite, 200, "", SDP).replace(";tag=T", ";tag=V");
-    w.send(BOB, &other);
-    w.expect(ALICE, "SIP/2.0 200");
-    w.quiet();
-}
-
-#[test]
 fn the_bye_to_a_phone_that_answers_a_forgotten_call_counts_on_after_its_pracks() {
     let mut w = World::with(|c| c.protocol.timer_t1 = Duration::from_secs(2));
     let (alice, invite) = calls(&mut w, "", SDP);

@@ -569,3 +569,49 @@ fn the_trunk_is_told_by_which_name_a_call_is_charged() {
     assert_ne!(first, told("tel:+49301234", PBX), "each call has its own");
     assert_eq!(told("tel:+33600000002", BOB), "", "a phone is not told");
 }
+
+/// What a phone behind the PBX answers to a request.
+fn behind(request: &str, tag: &str, status: u16, headers: &str, sdp: &str) -> String {
+    let own = format!(";tag=T{}", PBX.addr.replace([':', '.'], ""));
+    let text = reply(PBX, request, status, headers, sdp);
+    text.replace(&own, &format!(";tag={tag}"))
+        .replace("<sip:pbx@192.0.2.9:5060>", &format!("<sip:{tag}@10.9.9.9>"))
+}
+
+#[test]
+fn a_pbx_that_forks_rings_several_phones_and_the_one_that_answers_has_the_call() {
+    let mut w = world(|_| {});
+    let alice = w.invite(ALICE, "tel:+49301234", "Supported: 100rel\r\n", SDP);
+    let invite = w.expect(PBX, "INVITE");
+    let mut halves = Vec::new();
+    for (tag, rseq) in [("desk", 1), ("cordless", 900)] {
+        let reliable = format!("Require: 100rel\r\nRSeq: {rseq}\r\n");
+        w.send(PBX, &behind(&invite, tag, 183, &reliable, &SDP.replace("4000", &format!("{}", 6000 + rseq))));
+        let mut half = alice.clone();
+        half.learn(&w.expect(ALICE, "SIP/2.0 183"));
+        w.request(&mut half, "PRACK", &format!("RAck: {rseq} 1 INVITE\r\n"), "");
+        // its contact is behind the PBX, which is where requests go
+        let prack = w.expect(PBX, &format!("PRACK sip:{tag}@10.9.9.9 "));
+        assert_eq!(header(&prack, HeaderId::RAck), format!("{rseq} 1 INVITE"));
+        w.send(PBX, &behind(&prack, tag, 200, "", ""));
+        w.expect(ALICE, "SIP/2.0 200");
+        halves.push(half);
+    }
+    assert_ne!(halves[0].remote, halves[1].remote);
+    w.send(PBX, &behind(&invite, "desk", 200, "", ""));
+    let ok = w.expect(ALICE, "SIP/2.0 200");
+    assert_eq!(header(&ok, HeaderId::To), halves[0].remote);
+    w.send(PBX, &behind(&invite, "cordless", 200, "", ""));
+    w.expect(PBX, "ACK sip:cordless@10.9.9.9 ");
+    let bye = w.expect(PBX, "BYE sip:cordless@10.9.9.9 ");
+    w.send(PBX, &behind(&bye, "cordless", 200, "", ""));
+    w.ack(&halves[0], 1, "");
+    w.expect(PBX, "ACK sip:desk@10.9.9.9 ");
+    w.expect_nothing();
+    assert!(w.core.dialog_views(w.now)[1..].iter().all(|v| v.is_trunk));
+    w.request(&mut halves[0], "BYE", "", "");
+    w.expect(ALICE, "SIP/2.0 200");
+    let bye = w.expect(PBX, "BYE sip:desk@10.9.9.9 ");
+    w.send(PBX, &behind(&bye, "desk", 200, "", ""));
+    w.quiet();
+}
