@@ -4,6 +4,8 @@
 mod auth;
 #[path = "ue/calls.rs"]
 mod calls;
+#[path = "ue/echo.rs"]
+mod echo;
 #[path = "ue/emergency.rs"]
 mod emergency;
 #[path = "ue/mt_call.rs"]
@@ -22,6 +24,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -76,7 +79,8 @@ fn requests(text: &str, method: &str) -> usize {
 /// A program whose output is read line by line, killed if the test ends before it does.
 struct Running {
     child: Child,
-    lines: Receiver<String>,
+    /// Behind a lock, so that phones can be started side by side.
+    lines: Mutex<Receiver<String>>,
     seen: Vec<String>,
 }
 
@@ -93,14 +97,19 @@ impl Running {
         thread::spawn(move || {
             BufReader::new(err).lines().map_while(Result::ok).try_for_each(|l| errors.send(l))
         });
-        Running { child, lines, seen: Vec::new() }
+        Running { child, lines: Mutex::new(lines), seen: Vec::new() }
     }
 
     /// Reads until a line holds this text.
     fn until(&mut self, text: &str) -> &mut Running {
         let deadline = Instant::now() + DEADLINE;
         loop {
-            match self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+            match self
+                .lines
+                .get_mut()
+                .unwrap()
+                .recv_timeout(deadline.saturating_duration_since(Instant::now()))
+            {
                 Ok(line) => {
                     self.seen.push(line);
                     if self.seen.last().is_some_and(|line| line.contains(text)) {
@@ -117,7 +126,12 @@ impl Running {
         let deadline = Instant::now() + DEADLINE;
         // the output ends when the program does
         loop {
-            match self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+            match self
+                .lines
+                .get_mut()
+                .unwrap()
+                .recv_timeout(deadline.saturating_duration_since(Instant::now()))
+            {
                 Ok(line) => self.seen.push(line),
                 Err(std::sync::mpsc::RecvTimeoutError::Disconnected) => break,
                 Err(_) => panic!("the program does not end:\n{}", self.seen.join("\n")),
@@ -226,6 +240,11 @@ impl Drop for Ims {
         self.program = None;
         let _ = fs::remove_dir_all(&self.folder);
     }
+}
+
+/// Does something for each of these at the same time: most of a call is waiting.
+fn at_once<T: Copy + Send + Sync>(all: &[T], each: impl Fn(T) + Sync) {
+    thread::scope(|scope| all.iter().for_each(|one| drop(scope.spawn(|| each(*one)))));
 }
 
 /// The transports and versions of IP.

@@ -47,7 +47,16 @@ fn who_dials_112_is_told_to_register_for_emergency_calls_and_gets_through() {
 #[test]
 fn who_answers_hears_where_the_caller_is_and_calls_back_a_phone_without_registration() {
     let ims = Ims::with("sos-callback", SERVICES);
-    let mut help = ims.phone(
+    let both_ways = [(WAYS[0], WAYS[1]), (WAYS[1], WAYS[3]), (WAYS[2], WAYS[0]), (WAYS[3], WAYS[2])];
+    for (caller_on, help_on) in both_ways {
+        call_for_help(&ims, caller_on, help_on);
+    }
+}
+
+/// A phone without registration calls for help, is called back, and talks both times.
+fn call_for_help(ims: &Ims, caller_on: &str, help_on: &str) {
+    let mut help = ims.phone_on(
+        help_on,
         &[BOB, &["-v"]].concat(),
         "register; auto-answer on; wait ended 60; expect code 200; expect rtp-lost 0; call 356938035643809 1; expect code 200; \
          expect rtp-lost 0; expect rtp-received > 20",
@@ -55,7 +64,7 @@ fn who_answers_hears_where_the_caller_is_and_calls_back_a_phone_without_registra
     help.until("registered as");
     let who = [ALICE, DEVICE, &["-v"]].concat();
     let script = "emergency sos 1; expect code 200; expect rtp-lost 0; auto-answer on; wait incoming; wait ended 60; expect code 200";
-    let text = ims.phone(&who, script).succeeds();
+    let text = ims.phone_on(caller_on, &who, script).succeeds();
     assert!(text.contains("    Priority: psap-callback"), "{text}");
     let text = help.succeeds();
     for part in [

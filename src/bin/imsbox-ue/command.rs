@@ -30,10 +30,12 @@ pub enum Awaited {
     Notified,
     /// A text that comes in.
     Sms,
+    /// A key that the other side presses.
+    Key,
 }
 
 /// The words for what can be waited for.
-const AWAITED: [(&str, Awaited); 10] = [
+const AWAITED: [(&str, Awaited); 11] = [
     ("registered", Awaited::Registered),
     ("incoming", Awaited::Incoming),
     ("ringing", Awaited::Ringing),
@@ -44,6 +46,7 @@ const AWAITED: [(&str, Awaited); 10] = [
     ("unregistered", Awaited::Unregistered),
     ("notified", Awaited::Notified),
     ("sms", Awaited::Sms),
+    ("dtmf", Awaited::Key),
 ];
 
 impl Awaited {
@@ -70,6 +73,8 @@ pub enum Metric {
     Jitter,
     /// Packets that came back as they were sent, in percent of those that came.
     Echo,
+    /// The shortest time in which a packet came back, in milliseconds.
+    EchoDelay,
     /// Packets of pictures sent.
     VideoSent,
     /// Packets of pictures received.
@@ -85,7 +90,7 @@ pub enum Metric {
 }
 
 /// The words for the numbers, and the unit that may follow their value.
-const METRICS: [(&str, Metric, &str); 13] = [
+const METRICS: [(&str, Metric, &str); 14] = [
     ("code", Metric::Code, ""),
     ("rtp-sent", Metric::RtpSent, ""),
     ("rtp-received", Metric::RtpReceived, ""),
@@ -93,6 +98,7 @@ const METRICS: [(&str, Metric, &str); 13] = [
     ("rtp-loss", Metric::RtpLoss, "%"),
     ("jitter", Metric::Jitter, "ms"),
     ("echo", Metric::Echo, "%"),
+    ("echo-delay", Metric::EchoDelay, "ms"),
     ("video-sent", Metric::VideoSent, ""),
     ("video-received", Metric::VideoReceived, ""),
     ("video-lost", Metric::VideoLost, ""),
@@ -166,6 +172,8 @@ pub enum Expected {
     RegEvent(Change),
     /// What the last text says.
     Sms(String),
+    /// The keys that the other side has pressed in the call.
+    Keys(String),
 }
 
 /// A command.
@@ -183,6 +191,10 @@ pub enum Command {
     Emergency(String, Option<Duration>),
     /// Send a text to somebody.
     Sms(String, String),
+    /// Press keys in the call.
+    Press(String),
+    /// Send nothing in calls, or go on.
+    Mute(bool),
     /// Answer the call that rings.
     Answer,
     /// Answer calls by itself after so long, or not.
@@ -219,6 +231,8 @@ pub const VERBS: &[&str] = &[
     "video",
     "emergency",
     "sms",
+    "dtmf",
+    "mute",
     "answer",
     "auto-answer",
     "reject",
@@ -242,7 +256,7 @@ pub fn words_after(verb: &str) -> Vec<&'static str> {
         "wait" => AWAITED.iter().map(|(name, _)| *name).collect(),
         "expect" => STATES.iter().copied().chain(metrics).collect(),
         "expect reg-event" => Change::names().collect(),
-        "auto-answer" => vec!["on", "off"],
+        "auto-answer" | "mute" => vec!["on", "off"],
         "register" => vec!["sos"],
         "emergency" => vec!["sos", "police", "fire", "ambulance"],
         "try" => VERBS.to_vec(),
@@ -251,8 +265,17 @@ pub fn words_after(verb: &str) -> Vec<&'static str> {
 }
 
 /// What can be expected beside numbers.
-const STATES: &[&str] =
-    &["registered", "unregistered", "in-call", "idle", "subscribed", "unsubscribed", "reg-event", "sms"];
+const STATES: &[&str] = &[
+    "registered",
+    "unregistered",
+    "in-call",
+    "idle",
+    "subscribed",
+    "unsubscribed",
+    "reg-event",
+    "sms",
+    "dtmf",
+];
 
 /// What `help` prints.
 pub const HELP: &str = "  register [SECONDS]        register, and wait for the answer
@@ -263,6 +286,8 @@ pub const HELP: &str = "  register [SECONDS]        register, and wait for the a
   emergency [SERVICE [SECONDS]]
                             call urn:service:sos, or police, fire, … below it, also without registration
   sms WHO TEXT              send a text, in quotes where it has a `;` or a `#`
+  dtmf KEYS                 press keys in the call: 0 to 9, *, #, A to D
+  mute on|off               send nothing in calls, neither media nor reports, or go on
   answer, reject [CODE]     take or refuse the call that rings; 603 by default
   auto-answer on|off|SECONDS
                             answer calls at once, not, or after so long
@@ -271,13 +296,14 @@ pub const HELP: &str = "  register [SECONDS]        register, and wait for the a
   status                    registration, call, streams
   ipsec                     security associations: algorithms, ports, SPIs, packets
   wait EVENT [SECONDS]      registered, incoming, ringing, answered, held, resumed, ended,
-                            unregistered, notified (a NOTIFY of the reg event), sms; 30 s by default
+                            unregistered, notified (a NOTIFY of the reg event), sms, dtmf (one key); 30 s by default
   expect registered [ipsec|clear]|unregistered|in-call|idle
   expect subscribed|unsubscribed
                             to the reg event
   expect reg-event EVENT    what it said last: registered, refreshed, shortened, deactivated, rejected, …
   expect sms TEXT           what the last text that came says
-  expect NAME OP VALUE      code, sms-received, notified, rtp-sent, rtp-received, rtp-lost, rtp-loss %, jitter ms, echo %,
+  expect dtmf KEYS          all keys that the other side has pressed in the call
+  expect NAME OP VALUE      code, sms-received, notified, rtp-sent, rtp-received, rtp-lost, rtp-loss %, jitter ms, echo %, echo-delay ms,
                             video-sent, video-received, video-lost, video-echo %; OP: = < <= > >=
   sleep SECONDS
   try COMMAND               do it, and go on if it fails
@@ -380,6 +406,9 @@ pub fn parse(line: &str) -> Result<Option<Command>, String> {
         ("call" | "video", [who, secs]) => {
             Command::Call((*who).to_owned(), Some(seconds(secs)?), verb == "video")
         }
+        ("dtmf", [keys]) => Command::Press((*keys).to_owned()),
+        ("mute", ["on"]) => Command::Mute(true),
+        ("mute", ["off"]) => Command::Mute(false),
         ("answer", []) => Command::Answer,
         ("auto-answer", ["on"]) => Command::AutoAnswer(Some(Duration::ZERO)),
         ("auto-answer", ["off"]) => Command::AutoAnswer(None),
@@ -463,6 +492,7 @@ fn expected(words: &[&str]) -> Result<Expected, String> {
             let change = Change::from_name(word).ok_or(format!("`{word}` is no event of a registration"))?;
             return Ok(Expected::RegEvent(change));
         }
+        ["dtmf", keys] => return Ok(Expected::Keys((*keys).to_owned())),
         ["in-call"] => return Ok(Expected::InCall(true)),
         ["idle"] => return Ok(Expected::InCall(false)),
         _ => {}
@@ -516,6 +546,14 @@ mod tests {
             ("expect sms see you", Command::Expect(Expected::Sms("see you".into()))),
             ("expect sms-received 2", number(Metric::SmsReceived, 2.0)),
             ("wait sms", Command::Wait(Awaited::Sms, PATIENCE)),
+            ("dtmf 12*#a", Command::Press("12*#a".into())),
+            ("mute on", Command::Mute(true)),
+            ("wait dtmf 5", Command::Wait(Awaited::Key, secs(5))),
+            ("expect dtmf 5", Command::Expect(Expected::Keys("5".into()))),
+            (
+                "expect echo-delay >= 500 ms",
+                Command::Expect(Expected::Number(Metric::EchoDelay, Relation::AtLeast, 500.0)),
+            ),
             ("auto-answer on", Command::AutoAnswer(Some(Duration::ZERO))),
             ("auto-answer 2s", Command::AutoAnswer(Some(secs(2)))),
             ("reject 486", Command::Reject(486)),
@@ -590,6 +628,8 @@ mod tests {
             ("hold on", "expected `hold`"),
             ("resume on", "expected `resume`"),
             ("auto-answer", "expected `auto-answer on|off|SECONDS`"),
+            ("dtmf", "expected `dtmf KEYS`"),
+            ("mute", "expected `mute on|off`"),
             ("wait", "expected `wait EVENT [SECONDS]`"),
             // no other code, though it has the same low 16 bits
             ("reject 66022", "`66022` is no number that fits"),
@@ -605,6 +645,7 @@ mod tests {
         for word in words_after("expect") {
             let more = match word {
                 "reg-event" => " registered",
+                "dtmf" => " 1#",
                 "sms" => " hello",
                 _ if STATES.contains(&word) => "",
                 _ => " 1",

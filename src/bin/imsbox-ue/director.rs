@@ -42,6 +42,8 @@ enum Doing {
     Call(Instant, bool),
     Hold(Instant),
     Text(Instant),
+    /// Keys are being pressed.
+    Press(Instant),
     Wait(Awaited, Instant),
     Sleep(Instant),
     /// The call is ending, then the registration, then the program.
@@ -75,6 +77,8 @@ pub struct Director {
     marks: VecDeque<Mark>,
     /// Texts that have come and have not been waited for.
     texts: u32,
+    /// Keys of the other side that have come and have not been waited for.
+    keys: u32,
     /// Documents of the reg event that have come and have not been waited for.
     notified: u32,
     told: VecDeque<Told>,
@@ -92,6 +96,7 @@ impl Director {
             is_complete: false,
             marks: VecDeque::new(),
             texts: 0,
+            keys: 0,
             notified: 0,
             told: VecDeque::new(),
             has_ended: false,
@@ -121,6 +126,7 @@ impl Director {
             | Doing::Call(at, _)
             | Doing::Hold(at)
             | Doing::Text(at)
+            | Doing::Press(at)
             | Doing::Wait(_, at)
             | Doing::Sleep(at)
             | Doing::Quit(at) => *at,
@@ -149,6 +155,10 @@ impl Director {
             Event::TextRefused(_, words) => Mark::TextRefused(words.clone()),
             Event::Text(..) => {
                 self.texts += 1;
+                return;
+            }
+            Event::Key(_) => {
+                self.keys += 1;
                 return;
             }
             Event::Notice(_) => return,
@@ -228,6 +238,11 @@ impl Director {
                 phone.send_text(now, &who, &text)?;
                 self.wait_unless_typed(Doing::Text(by));
             }
+            Command::Press(keys) => {
+                phone.press(&keys)?;
+                self.wait_unless_typed(Doing::Press(by));
+            }
+            Command::Mute(is_mute) => phone.set_mute(now, is_mute),
             Command::Answer => phone.answer(now)?,
             Command::AutoAnswer(after) => phone.set_auto_answer(after),
             Command::Reject(code) => phone.reject(now, code)?,
@@ -288,6 +303,10 @@ impl Director {
                     _ => None,
                 })
                 .or(late(at, "the answer to the text")),
+            Doing::Press(at) => {
+                (!phone.is_pressing()).then_some(Ok(())).or(late(at, "the last key to be sent"))
+            }
+            Doing::Wait(Awaited::Key, at) => take_one(&mut self.keys).or(late(at, "a key")),
             Doing::Wait(Awaited::Sms, at) => take_one(&mut self.texts).or(late(at, "a text")),
             Doing::Wait(Awaited::Notified, at) => take_one(&mut self.notified).or(late(at, "a NOTIFY")),
             Doing::Wait(Awaited::Registered, _) if phone.registration().is_on() => Some(Ok(())),
@@ -404,7 +423,7 @@ fn take_one(count: &mut u32) -> Option<Result<(), String>> {
     has_come.then_some(Ok(()))
 }
 
-fn expect(phone: &Phone, what: Expected) -> Result<(), String> {
+fn expect(phone: &mut Phone, what: Expected) -> Result<(), String> {
     let wrong = |words: &str| Err(format!("not as expected: {words}"));
     match what {
         Expected::Registered(wanted) if phone.registration().is_on() != wanted => {
@@ -432,6 +451,13 @@ fn expect(phone: &Phone, what: Expected) -> Result<(), String> {
             Some(last) if last == text => Ok(()),
             Some(last) => Err(format!("expected the text `{text}`, it is `{last}`")),
             None => wrong("no text has come"),
+        },
+        Expected::Keys(keys) => match phone.keys() {
+            heard if heard == keys => Ok(()),
+            heard => Err(format!(
+                "expected the keys {keys}, they are {}",
+                if heard.is_empty() { "none" } else { heard }
+            )),
         },
         Expected::Number(metric, relation, value) => {
             let (name, unit) = metric.name();
@@ -461,6 +487,7 @@ fn measured(phone: &Phone, metric: Metric) -> Option<f64> {
         Metric::RtpLoss => sound(Report::loss_percent),
         Metric::Jitter => sound(|r| r.jitter_ms),
         Metric::Echo => sound(Report::echo_percent),
+        Metric::EchoDelay => phone.report().and_then(|r| r.echo_delay_ms),
         Metric::VideoSent => pictures(|r| r.sent as f64),
         Metric::VideoReceived => pictures(|r| r.received as f64),
         Metric::VideoLost => pictures(|r| r.lost as f64),

@@ -43,6 +43,7 @@ pub fn of_event(event: &Event) -> Option<String> {
         Event::Texted(to) => format!("text to {to} is taken"),
         Event::TextRefused(_, words) => format!("text is not taken: {words}"),
         Event::Text(party, text) => format!("text from {party}: {}", printable(text)),
+        Event::Key(key) => format!("the other side presses {key}"),
         Event::Notice(words) => words.clone(),
     })
 }
@@ -88,6 +89,7 @@ pub fn of_report(report: &Report) -> String {
             true => ", an echo, bit by bit what was sent".to_owned(),
             false => format!(", an echo, {} of {} bit by bit", report.echoed, report.received),
         };
+        text += &report.echo_delay_ms.map_or(String::new(), |ms| format!(", back after {ms:.1} ms at best"));
     }
     if let Some(lost) = report.peer_lost {
         text += &format!("; the other side reports {lost} lost");
@@ -168,14 +170,15 @@ mod tests {
             lost: 10,
             jitter_ms: 0.26,
             echoed: 90,
+            echo_delay_ms: Some(2.04),
             peer_lost: Some(1),
         };
         assert_eq!(
             of_report(&report),
-            "PCMA: 100 packets sent, 90 received, 10 lost (10.0 %), jitter 0.3 ms, an echo, bit by bit what was sent; \
-             the other side reports 1 lost"
+            "PCMA: 100 packets sent, 90 received, 10 lost (10.0 %), jitter 0.3 ms, an echo, bit by bit what was sent, \
+             back after 2.0 ms at best; the other side reports 1 lost"
         );
-        (report.echoed, report.peer_lost) = (89, None);
+        (report.echoed, report.echo_delay_ms, report.peer_lost) = (89, None, None);
         assert!(of_report(&report).ends_with("an echo, 89 of 90 bit by bit"));
     }
 

@@ -284,6 +284,7 @@ impl Phone {
             }
             (None, None) => {}
         }
+        self.set_mute(now, self.is_mute);
     }
 
     /// The call is over: its streams end, and it is told.
@@ -292,6 +293,7 @@ impl Phone {
         let report: Option<Report> = call.media.as_ref().map(Media::report);
         let video: Option<Report> = call.video.as_ref().map(Media::report);
         self.last_reports = (report, video);
+        self.last_keys = call.media.map_or(String::new(), |mut media| media.heard().keys().to_owned());
         self.code = Some(code);
         self.event(Event::Ended(Ended { by, code, words: words.to_owned(), report, video }));
     }

@@ -67,6 +67,8 @@ pub enum Event {
     TextRefused(Option<u16>, String),
     /// A text from this party.
     Text(String, String),
+    /// The other side has pressed this key.
+    Key(char),
     /// Something worth knowing.
     Notice(String),
 }

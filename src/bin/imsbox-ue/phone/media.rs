@@ -1,6 +1,7 @@
 //! The stream of a call: a packet every 20 ms, and what is found about those that come (RFC 3550 6.4.1, A.1, A.3, A.8).
 
 use super::codec::{self, Codec, SAMPLES};
+use super::digits::{self, Heard, Pressed};
 use super::rtp::{self, Block, Sent};
 use super::sdp::Agreed;
 use super::sound::Sound;
@@ -49,6 +50,8 @@ pub struct Report {
     pub jitter_ms: f64,
     /// Packets that were the ones we sent, in their order, bit by bit.
     pub echoed: u64,
+    /// The shortest time in which one of them came back, in milliseconds.
+    pub echo_delay_ms: Option<f64>,
     /// What the other side reports as lost, when it does.
     pub peer_lost: Option<u32>,
 }
@@ -74,8 +77,12 @@ fn percent(part: u64, whole: u64) -> f64 {
 pub struct Media {
     agreed: Agreed,
     sound: Sound,
-    /// Whether we send although we hold the call: no.
+    /// Whether we hold the call: nothing is sent then.
     is_muted: bool,
+    /// Whether a person wants nothing sent, neither media nor reports.
+    is_silent: bool,
+    pressed: Pressed,
+    heard: Heard,
     ssrc: u32,
     seq: u16,
     stamp: u32,
@@ -97,6 +104,9 @@ impl Media {
             agreed,
             sound,
             is_muted: false,
+            is_silent: false,
+            pressed: Pressed::default(),
+            heard: Heard::default(),
             ssrc: rng.next_u64() as u32,
             seq: rng.next_u64() as u16,
             stamp: rng.next_u64() as u32,
@@ -113,13 +123,37 @@ impl Media {
 
     /// Goes on under another agreement; the sender of a held call says nothing.
     pub fn renew(&mut self, now: Instant, agreed: Agreed, is_muted: bool) {
+        self.change(now, |media| (media.agreed, media.is_muted) = (agreed, is_muted));
+    }
+
+    /// Sends nothing at all any more, or goes on.
+    pub fn silence(&mut self, now: Instant, is_silent: bool) {
+        self.change(now, |media| media.is_silent = is_silent);
+    }
+
+    fn change(&mut self, now: Instant, change: impl FnOnce(&mut Media)) {
         let was_silent = !self.sends();
-        self.agreed = agreed;
-        self.is_muted = is_muted;
+        change(self);
         if was_silent && self.sends() {
             self.skip_to(now);
             self.is_first = true;
         }
+    }
+
+    /// Presses keys, where the other side takes them.
+    pub fn press(&mut self, numbers: &[u8]) -> Result<(), String> {
+        self.agreed.events.ok_or("the other side takes no keys: it has not agreed to telephone-event")?;
+        self.pressed.press(numbers)
+    }
+
+    /// Whether keys wait to be sent.
+    pub fn is_pressing(&self) -> bool {
+        self.pressed.is_busy()
+    }
+
+    /// The keys of the other side.
+    pub fn heard(&mut self) -> &mut Heard {
+        &mut self.heard
     }
 
     /// What has been agreed on.
@@ -128,7 +162,7 @@ impl Media {
     }
 
     fn sends(&self) -> bool {
-        self.agreed.direction.sends() && self.agreed.remote.is_some() && !self.is_muted
+        self.agreed.direction.sends() && self.agreed.remote.is_some() && !self.is_muted && !self.is_silent
     }
 
     /// When [`Media::tick`] has something to do.
@@ -144,7 +178,7 @@ impl Media {
             self.skip_to(now);
         }
         while self.sends() && self.next_at <= now {
-            let packet = self.packet(rng);
+            let packet = self.packet(now, rng);
             if let Some(remote) = self.agreed.remote {
                 out.push(Wanted::Rtp(remote, packet));
             }
@@ -174,14 +208,19 @@ impl Media {
         self.agreed.codec.clock() / 1000 * self.agreed.codec.interval_ms()
     }
 
-    fn packet(&mut self, rng: &mut Rng) -> Vec<u8> {
+    fn packet(&mut self, now: Instant, rng: &mut Rng) -> Vec<u8> {
         let codec = self.agreed.codec;
+        let step = self.step();
+        let key = self.agreed.events.and_then(|pt| Some((pt, self.pressed.next(self.stamp, step)?)));
         // RFC 6184 5.1: the marker is on the last packet of a picture, and each is one
-        let is_marked = self.is_first || codec.is_video();
-        let mut packet =
-            rtp::write_head(self.agreed.payload_type, is_marked, self.seq, self.stamp, self.ssrc);
+        let plain = (self.agreed.payload_type, self.stamp, self.is_first || codec.is_video());
+        let (payload_type, stamp, is_marked) =
+            key.map_or(plain, |(pt, digits::Packet { stamp, is_first, .. })| (pt, stamp, is_first));
+        let mut packet = rtp::write_head(payload_type, is_marked, self.seq, stamp, self.ssrc);
         self.is_first = false;
-        if codec.is_video() {
+        if let Some((_, key)) = key {
+            packet.extend(key.payload);
+        } else if codec.is_video() {
             codec::note(u64::from(self.ssrc) << 32 | self.sent, &mut packet);
         } else {
             let sound: [i16; SAMPLES] = self.sound.next(rng);
@@ -189,12 +228,12 @@ impl Media {
         }
         // AMR's frames without data are all alike: nothing could be known again
         if codec.is_encoded() || codec.is_video() {
-            self.echo.remember(&packet[12..]);
+            self.echo.remember(now, &packet[12..]);
         }
         self.octets = self.octets.wrapping_add(packet.len() as u32 - 12);
         self.sent += 1;
         self.seq = self.seq.wrapping_add(1);
-        self.stamp = self.stamp.wrapping_add(self.step());
+        self.stamp = self.stamp.wrapping_add(step);
         packet
     }
 
@@ -202,9 +241,14 @@ impl Media {
     pub fn on_rtp(&mut self, now: Instant, from: SocketAddr, octets: &[u8]) -> bool {
         let expected = self.agreed.remote.is_none_or(|remote| remote.ip() == from.ip());
         let Some(packet) = rtp::parse(octets).filter(|_| expected) else { return false };
-        let clock = self.agreed.codec.clock();
+        let is_key = self.agreed.events == Some(packet.payload_type);
+        // the packets of a key have all the same time, which says nothing of their spacing
+        let clock = (!is_key).then_some(self.agreed.codec.clock());
         if let Some(number) = self.received.take(now, &packet, clock) {
-            self.echo.compare(number, packet.payload);
+            self.echo.compare(now, number, packet.payload);
+            if is_key {
+                self.heard.take(&packet);
+            }
         }
         true
     }
@@ -217,7 +261,7 @@ impl Media {
     }
 
     fn rtcp(&mut self, now: Instant) -> Option<Wanted> {
-        let remote = self.agreed.remote_rtcp?;
+        let remote = self.agreed.remote_rtcp.filter(|_| !self.is_silent)?;
         let nanos = now.as_nanos();
         let fraction = u128::from(nanos % 1_000_000_000) * (1 << 32) / 1_000_000_000;
         let sent = Sent {
@@ -242,6 +286,7 @@ impl Media {
             lost: expected.saturating_sub(received),
             jitter_ms: self.received.jitter * 1000.0 / f64::from(self.agreed.codec.clock()),
             echoed: self.echo.exact,
+            echo_delay_ms: self.echo.shortest.map(|d| d.as_nanos() as f64 / 1e6),
             peer_lost: self.peer_lost,
         }
     }
@@ -266,14 +311,15 @@ struct Source {
     received: u64,
     /// Which of the 64 numbers up to `highest` have come.
     seen: u64,
-    transit: f64,
+    transit: Option<f64>,
 }
 
 impl Received {
-    /// Takes a packet; its number with cycles, or `None` for one that was there before or is far too old.
-    fn take(&mut self, now: Instant, packet: &rtp::Packet<'_>, clock: u32) -> Option<u64> {
-        let arrival = now.as_nanos() as f64 * f64::from(clock) / 1e9;
-        let transit = arrival - f64::from(packet.stamp);
+    /// Takes a packet; its number with cycles, or `None` for one that was there before or is far too old. `clock` is that of its
+    /// timestamp, where that tells of its time.
+    fn take(&mut self, now: Instant, packet: &rtp::Packet<'_>, clock: Option<u32>) -> Option<u64> {
+        let arrival = clock.map(|clock| now.as_nanos() as f64 * f64::from(clock) / 1e9);
+        let transit = arrival.map(|at| at - f64::from(packet.stamp));
         let source = match &mut self.source {
             Some(source) if source.ssrc == packet.ssrc => source,
             _ => {
@@ -286,11 +332,11 @@ impl Received {
             }
         };
         // A.8: mean deviation, smoothed by 16; the timestamp may go round
-        let change = (transit - source.transit).abs();
-        if change < 1e8 {
+        let change = transit.zip(source.transit).map(|(now, before)| (now - before).abs());
+        if let Some(change) = change.filter(|change| *change < 1e8) {
             self.jitter += (change - self.jitter) / 16.0;
         }
-        source.transit = transit;
+        source.transit = transit.or(source.transit);
         source.count(packet.seq)
     }
 
@@ -339,36 +385,35 @@ impl Source {
 /// Whether what comes is what was sent: found by the first payload that is known again, then number by number.
 #[derive(Debug, Default)]
 struct Echo {
-    sent: VecDeque<Vec<u8>>,
+    sent: VecDeque<(Instant, Vec<u8>)>,
     /// The number of the first of `sent`.
     base: u64,
     /// What is to be taken from a received number to have that of the sent one.
     offset: Option<i64>,
     exact: u64,
+    /// The shortest time between sending one and getting it back.
+    shortest: Option<Duration>,
 }
 
 impl Echo {
-    fn remember(&mut self, payload: &[u8]) {
+    fn remember(&mut self, now: Instant, payload: &[u8]) {
         if self.sent.len() == REMEMBERED {
             self.sent.pop_front();
             self.base += 1;
         }
-        self.sent.push_back(payload.to_vec());
+        self.sent.push_back((now, payload.to_vec()));
     }
 
-    fn compare(&mut self, number: u64, payload: &[u8]) {
-        let known = |i: i64| {
-            let at = usize::try_from(i - self.base as i64).ok()?;
-            self.sent.get(at).map(|sent| sent == payload)
-        };
-        if let Some(offset) = self.offset
-            && known(number as i64 - offset) == Some(true)
-        {
-            self.exact += 1;
-        } else if let Some(at) = self.sent.iter().position(|sent| sent == payload) {
-            self.offset = Some(number as i64 - (self.base + at as u64) as i64);
-            self.exact += 1;
-        }
+    fn compare(&mut self, now: Instant, number: u64, payload: &[u8]) {
+        let expected =
+            self.offset.and_then(|offset| usize::try_from(number as i64 - offset - self.base as i64).ok());
+        let is_it = |(_, sent): &(Instant, Vec<u8>)| sent == payload;
+        let here = expected.filter(|at| self.sent.get(*at).is_some_and(is_it));
+        let Some(at) = here.or_else(|| self.sent.iter().position(is_it)) else { return };
+        self.offset = Some(number as i64 - (self.base + at as u64) as i64);
+        self.exact += 1;
+        let took = now.since(self.sent[at].0);
+        self.shortest = Some(self.shortest.map_or(took, |shortest| shortest.min(took)));
     }
 }
 
@@ -388,6 +433,7 @@ mod tests {
             codec: Codec::Pcma,
             payload_type: 8,
             octet_aligned: false,
+            events: Some(101),
             direction,
         };
         let mut rng = Rng::from_seed(5);

@@ -12,6 +12,7 @@ pub mod change;
 pub mod client;
 pub mod codec;
 pub mod dialog;
+pub mod digits;
 mod emergency;
 pub mod event;
 mod features;
@@ -93,6 +94,10 @@ pub struct Phone {
     code: Option<u16>,
     /// What is known of the streams of the last call.
     last_reports: (Option<Report>, Option<Report>),
+    /// The keys that the other side pressed in the last call.
+    last_keys: String,
+    /// Whether nothing is sent in calls.
+    is_mute: bool,
     /// Texts that have come: how many, and the last one.
     texts: (u32, String),
     out: VecDeque<Output>,
@@ -131,6 +136,8 @@ impl Phone {
             auto_answer: None,
             code: None,
             last_reports: (None, None),
+            last_keys: String::new(),
+            is_mute: false,
             texts: (0, String::new()),
             out: VecDeque::new(),
         }
@@ -178,6 +185,33 @@ impl Phone {
         running.or(self.last_reports.1)
     }
 
+    /// The keys that the other side has pressed in this call, or in the last one.
+    pub fn keys(&mut self) -> &str {
+        let running = self.call.as_mut().and_then(|c| c.media.as_mut());
+        running.map_or(self.last_keys.as_str(), |media| media.heard().keys())
+    }
+
+    /// Whether keys wait to be sent.
+    pub fn is_pressing(&self) -> bool {
+        self.call.as_ref().and_then(|c| c.media.as_ref()).is_some_and(media::Media::is_pressing)
+    }
+
+    /// Presses keys in the call.
+    pub fn press(&mut self, keys: &str) -> Result<(), String> {
+        let numbers = digits::numbers(keys)?;
+        let call = self.call.as_mut().filter(|c| c.is_up()).ok_or("there is no call that is answered")?;
+        call.media.as_mut().ok_or("the call has no sound")?.press(&numbers)
+    }
+
+    /// Sends nothing in calls any more, neither media nor reports, or goes on.
+    pub fn set_mute(&mut self, now: Instant, is_mute: bool) {
+        self.is_mute = is_mute;
+        let Some(call) = self.call.as_mut() else { return };
+        for media in [&mut call.media, &mut call.video].into_iter().flatten() {
+            media.silence(now, is_mute);
+        }
+    }
+
     /// How many texts have come.
     pub fn texts(&self) -> u32 {
         self.texts.0
@@ -221,6 +255,8 @@ impl Phone {
     pub fn on_rtp(&mut self, now: Instant, stream: Stream, from: SocketAddr, octets: &[u8]) {
         if let Some(media) = self.stream(stream) {
             media.on_rtp(now, from, octets);
+            let keys: Vec<char> = std::iter::from_fn(|| media.heard().pop()).collect();
+            self.out.extend(keys.into_iter().map(|key| Output::Event(Event::Key(key))));
         }
     }
 

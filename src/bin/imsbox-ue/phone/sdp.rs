@@ -67,6 +67,8 @@ pub struct Agreed {
     pub payload_type: u8,
     /// AMR: whether payloads are octet-aligned (RFC 4867 8.1).
     pub octet_aligned: bool,
+    /// The payload type of telephone events (RFC 4733), where both take them.
+    pub events: Option<u8>,
     /// The direction as seen from us.
     pub direction: Direction,
 }
@@ -318,7 +320,7 @@ fn is_events(media: &Media<'_>, format: &[u8], clock: u32) -> bool {
 }
 
 fn agreed(media: &Media<'_>, format: &[u8], codec: Codec, direction: Direction) -> Agreed {
-    let text = std::str::from_utf8(format).unwrap_or_default();
+    let number = |format: &[u8]| std::str::from_utf8(format).ok()?.parse().ok();
     let aligned = media.fmtp(format).and_then(|f| f.get("octet-align")) == Some(b"1");
     // an address of all zeros is the old way to hold (RFC 3264 8.4)
     let usable = |addr: Option<SocketAddr>| addr.filter(|a| !a.ip().is_unspecified() && a.port() != 0);
@@ -326,8 +328,9 @@ fn agreed(media: &Media<'_>, format: &[u8], codec: Codec, direction: Direction) 
         remote: usable(media.rtp_addr()),
         remote_rtcp: usable(media.rtcp_addr()),
         codec,
-        payload_type: text.parse().unwrap_or(codec.payload_type()),
+        payload_type: number(format).unwrap_or(codec.payload_type()),
         octet_aligned: aligned,
+        events: media.formats().find(|f| is_events(media, f, codec.clock())).and_then(number),
         direction,
     }
 }

@@ -2,6 +2,7 @@
 
 mod calls;
 mod emergency;
+mod keys;
 mod network;
 mod pictures;
 mod registration;
