@@ -14,6 +14,8 @@ pub enum Malformed {
     Length(&'static str),
     /// No message has this type.
     Type(u8),
+    /// It is a message of another protocol.
+    Discriminator,
 }
 
 impl Malformed {
@@ -33,6 +35,7 @@ impl fmt::Display for Malformed {
             Malformed::TooLong(part) => write!(f, "{part} is too long"),
             Malformed::Length(part) => write!(f, "wrong length inside {part}"),
             Malformed::Type(value) => write!(f, "unknown message type {value}"),
+            Malformed::Discriminator => f.write_str("a message of another protocol"),
         }
     }
 }

@@ -6,8 +6,10 @@
 pub mod address;
 pub mod alphabet;
 pub mod concat;
+pub mod cp;
 pub mod dcs;
 pub mod error;
+pub mod failure;
 pub mod pid;
 pub mod reader;
 pub mod rp;
@@ -21,12 +23,16 @@ pub mod validity;
 
 pub use address::Address;
 pub use concat::{Concat, Reference};
+pub use cp::{Cp, CpCause, Cpdu};
 pub use dcs::{Alphabet, Dcs};
 pub use error::Malformed;
+pub use failure::FailureCause;
 pub use pid::Pid;
 pub use rp::{Rp, RpCause, Rpdu};
 pub use time::Timestamp;
-pub use tpdu::{Deliver, Submit};
+pub use tpdu::{
+    Carrier, Command, Deliver, DeliverReport, Parameters, StatusReport, Submit, SubmitReport, Tpdu,
+};
 pub use udh::Udh;
 pub use user_data::{UserData, UserDataBuf};
 pub use validity::Validity;

@@ -10,7 +10,7 @@ use crate::wire::gsm::user_data::UserData;
 use crate::wire::gsm::validity::Validity;
 
 /// TP-MTI of a SUBMIT.
-const SUBMIT: u8 = 1;
+pub(super) const SUBMIT: u8 = 1;
 
 /// An SMS-SUBMIT.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
