@@ -22,6 +22,11 @@ impl Key {
         &self.0
     }
 
+    /// A key from its octets; `None` when they are too many.
+    pub fn of_octets(octets: &[u8]) -> Option<Key> {
+        octets.try_into().ok().map(Key)
+    }
+
     fn of(parts: &[&[u8]]) -> Key {
         let mut key = ArrayVec::new();
         for part in parts {

@@ -22,7 +22,7 @@ use crate::ims::limits::{
 };
 use crate::ims::message::Messages;
 use crate::ims::owner::Owner;
-use crate::ims::persist;
+use crate::ims::persist::{self, association};
 use crate::ims::policy::{self, Policy};
 use crate::ims::reauthentication;
 use crate::ims::reg_event::RegEvents;
@@ -41,7 +41,7 @@ use crate::proto::flow::{ConnId, Flow};
 use crate::proto::locals::Locals;
 use crate::proto::media::table::MediaTable;
 use crate::proto::outbox::Output;
-use crate::proto::sip::sec_agree::{SaFailure, SetCounters};
+use crate::proto::sip::sec_agree::{Restored, SaFailure, SetCounters};
 use crate::proto::sip::transaction::{Limits, Timers, Transactions, TxEvent};
 use crate::wire::sip::{Index, Message, ParseError};
 use std::collections::BTreeMap;
@@ -333,6 +333,12 @@ impl Core {
         }
     }
 
+    /// All records of the state file have been taken.
+    pub fn on_restored(&mut self, cx: &mut Cx<'_>) {
+        self.service.on_restored(cx);
+        self.settle(cx);
+    }
+
     /// Takes one SIP message: a UDP datagram, or one message cut from a stream.
     pub fn on_sip(&mut self, cx: &mut Cx<'_>, flow: Flow, octets: &[u8]) {
         self.tell_complaints(cx);
@@ -395,6 +401,12 @@ impl Core {
     /// The kernel holds a set of security associations, or would not take it.
     pub fn on_sas_installed(&mut self, cx: &mut Cx<'_>, set: u64, outcome: Result<(), SaFailure>) {
         self.service.on_set_installed(cx, Id::from_bits(set), outcome);
+        self.settle(cx);
+    }
+
+    /// The kernel holds a set that an earlier run of the program has made, or would not.
+    pub fn on_sas_restored(&mut self, cx: &mut Cx<'_>, set: u64, outcome: Result<Restored, SaFailure>) {
+        self.service.on_set_restored(cx, Id::from_bits(set), outcome);
         self.settle(cx);
     }
 
@@ -569,6 +581,8 @@ impl Core {
                 self.service.on_tx_event(cx, event);
             } else if let Some(removed) = self.service.registrar.pop_removed() {
                 self.service.on_removed(cx, removed);
+            } else if let Some(number) = self.service.security.pop_unstored() {
+                association::forget(cx, number);
             } else if let Some(stranger) = self.service.calls.pop_recallable() {
                 self.service.callbacks.open(cx.now, stranger);
             } else if let Some(user) = self.service.registrar.pop_changed() {
@@ -601,11 +615,15 @@ impl Service {
         if let Some(name) = key.strip_prefix(persist::SQN) {
             return self.auth.restore_sqn(cx, &self.subscribers, name, value);
         }
+        if key.starts_with(association::ASSOCIATION) {
+            let kept = association::read(cx, &self.subscribers, key, value)?;
+            return self.security.restore(kept);
+        }
         if !key.starts_with(persist::BINDING) {
             return Ok(());
         }
-        let (user, number, mut draft) =
-            persist::read_binding(cx, &self.subscribers, &self.config.sip, key, value)?;
+        let known = persist::Known::of(&self.subscribers, &self.config.sip, &self.security);
+        let (user, number, mut draft) = persist::read_binding(cx, &known, key, value)?;
         // the wall clock may have been set back meanwhile, and the limit lowered
         draft.expires_at = draft.expires_at.min(cx.now + self.config.registration.binding_expires);
         self.registrar.add_numbered(user, number, draft).map_err(|_| "no room for another binding")?;

@@ -1,8 +1,12 @@
 //! The records of the state file that registration needs: bindings and sequence numbers, one JSON object each.
 //!
+//! Bindings behind IPsec name the record of their security associations ([`association`]).
+//!
 //! Keys are `binding/NUMBER` (eight hexadecimal digits) and `sqn/IMPI`, or `sqn/IMPI;imei=DIGITS` for one of the phones that share
 //! a SIM. A record names users by IMPI and times by the wall
 //! clock, so that it means the same after a restart with another order of users and another start of the monotonic clock.
+
+pub mod association;
 
 use crate::base::time::{Duration, UnixTime};
 use crate::config::model::SipSocket;
@@ -10,9 +14,10 @@ use crate::ims::auth::card::Equipment;
 use crate::ims::registrar::Draft;
 use crate::ims::registrar::binding::{Binding, Contact, Origin};
 use crate::ims::registrar::route::Route;
+use crate::ims::security::Security;
 use crate::ims::subscriber::{Subscribers, UserId};
 use crate::proto::cx::Cx;
-use crate::proto::flow::{Flow, LocalId};
+use crate::proto::flow::{Flow, LocalId, Transport};
 use crate::wire::sip::NameAddr;
 use crate::wire::sip::text::lossy;
 use serde_json::Value;
@@ -60,13 +65,24 @@ pub fn read_sqn(value: &str) -> Option<u64> {
     u64::from_str_radix(record["sqn"].as_str()?, 16).ok()
 }
 
-/// Stores a binding as it is now. One that is reached through security associations only is not: they end with the program, and
-/// the phone registers again when it finds them gone.
-pub fn store_binding(cx: &mut Cx<'_>, subscribers: &Subscribers, sockets: &[SipSocket], binding: &Binding) {
-    if binding.set.is_some() {
-        return forget_binding(cx, binding.number);
+/// What records name: users by IMPI, sockets by address, sets of security associations by number.
+#[derive(Clone, Copy, Debug)]
+pub struct Known<'a> {
+    subscribers: &'a Subscribers,
+    sockets: &'a [SipSocket],
+    security: &'a Security,
+}
+
+impl<'a> Known<'a> {
+    /// Those of a service.
+    pub fn of(subscribers: &'a Subscribers, sockets: &'a [SipSocket], security: &'a Security) -> Known<'a> {
+        Known { subscribers, sockets, security }
     }
-    let value = Some(write_binding(cx, subscribers, sockets, binding));
+}
+
+/// Stores a binding as it is now.
+pub fn store_binding(cx: &mut Cx<'_>, known: &Known<'_>, binding: &Binding) {
+    let value = Some(write_binding(cx, known, binding));
     cx.out.persist(binding_key(binding.number), value);
 }
 
@@ -79,21 +95,28 @@ fn binding_key(number: u32) -> String {
     format!("{BINDING}{number:08x}")
 }
 
-fn write_binding(cx: &Cx<'_>, subscribers: &Subscribers, sockets: &[SipSocket], binding: &Binding) -> String {
+fn write_binding(cx: &Cx<'_>, known: &Known<'_>, binding: &Binding) -> String {
     let mut contact = Vec::with_capacity(256);
     binding.contact.write(&mut contact);
     let Origin { impu, call_id, cseq, source, at, path, user_agent, auth } = &binding.origin;
-    let local = sockets.get(usize::from(binding.flow.local.0)).map(|socket| socket.addr);
-    let mut record = Record(Vec::with_capacity(768));
-    let profile = subscribers.user(binding.user);
+    let mut record = Record::new();
+    let profile = known.subscribers.user(binding.user);
     record.text("impi", &profile.impi);
     record.text("impu", profile.impus.get(*impu).map_or("", |impu| &impu.uri));
     record.text("contact", &lossy(&contact));
     record.plain("expires", format_args!("{}", binding.expires_wall(cx.now, cx.wall).as_micros()));
-    record.plain("local", format_args!("\"{}\"", local.expect("a flow is of one of our sockets")));
     record.text("transport", binding.flow.transport.via_token());
-    record.plain("remote", format_args!("\"{}\"", binding.flow.remote));
-    record.plain("tcp_allowed", format_args!("{}", binding.tcp_allowed));
+    match binding.set.and_then(|id| known.security.set(id)) {
+        Some(set) => record.plain("association", format_args!("{}", set.number)),
+        None => {
+            let local = known.security.locals().clear_of(binding.flow.local);
+            let local = known.sockets.get(usize::from(local.0)).map(|socket| socket.addr);
+            let local = local.expect("a flow is of one of our sockets");
+            record.plain("local", format_args!("\"{local}\""));
+            record.plain("remote", format_args!("\"{}\"", binding.flow.remote));
+            record.plain("tcp_allowed", format_args!("{}", binding.tcp_allowed));
+        }
+    }
     record.text("call_id", &lossy(call_id));
     record.plain("cseq", format_args!("{cseq}"));
     record.plain("source", format_args!("\"{source}\""));
@@ -108,6 +131,10 @@ fn write_binding(cx: &Cx<'_>, subscribers: &Subscribers, sockets: &[SipSocket], 
 struct Record(Vec<u8>);
 
 impl Record {
+    fn new() -> Record {
+        Record(Vec::with_capacity(768))
+    }
+
     fn text(&mut self, name: &str, value: &str) {
         self.plain(name, format_args!(""));
         serde_json::to_writer(&mut self.0, value).expect("writing to a Vec cannot fail");
@@ -128,40 +155,32 @@ impl Record {
 /// A binding read from a record: its user and number, and what to make it from. The error says what does not fit.
 pub fn read_binding(
     cx: &Cx<'_>,
-    subscribers: &Subscribers,
-    sockets: &[SipSocket],
+    known: &Known<'_>,
     key: &str,
     value: &str,
 ) -> Result<(UserId, u32, Draft), String> {
     let number = key.strip_prefix(BINDING).and_then(|n| u32::from_str_radix(n, 16).ok());
     let number = number.ok_or("the key is no binding's")?;
     let record: Value = serde_json::from_str(value).map_err(|e| e.to_string())?;
-    let text = |name: &str| record[name].as_str().ok_or_else(|| format!("{name} is missing"));
+    let text = |name: &str| text(&record, name);
     let impi = text("impi")?;
-    let user = subscribers.by_impi(impi.as_bytes()).ok_or_else(|| format!("{impi} is no user any more"))?;
+    let user =
+        known.subscribers.by_impi(impi.as_bytes()).ok_or_else(|| format!("{impi} is no user any more"))?;
     let contact = NameAddr::parse(text("contact")?.as_bytes()).ok_or("the contact is malformed")?;
     let whole = |name: &str| record[name].as_i64().ok_or_else(|| format!("{name} is missing"));
     let left = whole("expires")?.saturating_sub(cx.wall.as_micros());
     let left = u64::try_from(left).ok().filter(|left| *left > 0).ok_or("it has expired meanwhile")?;
-    let address = |name: &str| text(name)?.parse::<SocketAddr>().map_err(|_| format!("{name} is no address"));
-    let addr = address("local")?;
-    let local = sockets.iter().position(|socket| socket.addr == addr).and_then(|at| u8::try_from(at).ok());
-    let local = LocalId(local.ok_or_else(|| format!("{addr} is not configured any more"))?);
-    let flow = match text("transport")? {
-        "TCP" => Flow::tcp(local, address("remote")?, None),
-        _ => Flow::udp(local, address("remote")?),
-    };
-    let impus = &subscribers.user(user).impus;
+    let impus = &known.subscribers.user(user).impus;
     let draft = Draft {
         contact: Contact::new(&contact),
-        route: Route { flow, tcp_allowed: record["tcp_allowed"].as_bool().unwrap_or(false), set: None },
+        route: read_route(known, user, &record)?,
         expires_at: cx.now + Duration::from_micros(left),
         origin: Origin {
             // it may have gone from the configuration
             impu: impus.iter().position(|i| Some(i.uri.as_str()) == record["impu"].as_str()).unwrap_or(0),
             call_id: text("call_id")?.as_bytes().into(),
             cseq: u32::try_from(whole("cseq")?).unwrap_or(0),
-            source: address("source")?,
+            source: address(&record, "source")?,
             at: UnixTime::from_micros(whole("at")?),
             path: text("path")?.as_bytes().into(),
             user_agent: text("user_agent")?.to_owned(),
@@ -169,6 +188,38 @@ pub fn read_binding(
         },
     };
     Ok((user, number, draft))
+}
+
+/// Where requests for a binding go: through its security associations, or from a socket to an address.
+fn read_route(known: &Known<'_>, user: UserId, record: &Value) -> Result<Route, String> {
+    let transport = match text(record, "transport")? {
+        "TCP" => Transport::Tcp,
+        _ => Transport::Udp,
+    };
+    if let Some(number) = record["association"].as_u64() {
+        let set = u32::try_from(number).ok().and_then(|number| known.security.restored(number));
+        let (id, set) =
+            set.filter(|(_, set)| set.user == user).ok_or("its security associations are lost")?;
+        return Ok(Route { flow: set.ways.to_ue(transport), tcp_allowed: false, set: Some(id) });
+    }
+    let addr = address(record, "local")?;
+    let local = known.sockets.iter().position(|socket| socket.addr == addr);
+    let local = local.and_then(|at| u8::try_from(at).ok());
+    let local = LocalId(local.ok_or_else(|| format!("{addr} is not configured any more"))?);
+    let remote = address(record, "remote")?;
+    let flow = match transport {
+        Transport::Tcp => Flow::tcp(local, remote, None),
+        Transport::Udp => Flow::udp(local, remote),
+    };
+    Ok(Route { flow, tcp_allowed: record["tcp_allowed"].as_bool().unwrap_or(false), set: None })
+}
+
+fn text<'r>(record: &'r Value, name: &str) -> Result<&'r str, String> {
+    record[name].as_str().ok_or_else(|| format!("{name} is missing"))
+}
+
+fn address(record: &Value, name: &str) -> Result<SocketAddr, String> {
+    text(record, name)?.parse().map_err(|_| format!("{name} is no address"))
 }
 
 /// The static name of an authentication.

@@ -24,7 +24,7 @@ pub(super) fn start(
         let least = REAUTHENTICATE_AT_LEAST.as_secs();
         return Err(format!("{secs} s is too soon: no phone registers again in less than {least} s"));
     }
-    let Service { registrar, subscribers, auth, reg_events, config, .. } = service;
+    let Service { registrar, subscribers, auth, reg_events, config, security, .. } = service;
     let named = registrar.named(subscribers, uri)?;
     let mut count = 0;
     for id in named {
@@ -44,7 +44,7 @@ pub(super) fn start(
             "Reauthenticate {impi}: {text} is to register again within {secs} s, by command{advice}"
         );
         cx.ims(Level::Info, subject, words);
-        persist::store_binding(cx, subscribers, &config.sip, binding);
+        persist::store_binding(cx, &persist::Known::of(subscribers, &config.sip, security), binding);
     }
     match count {
         0 => Err(format!("every registration of {uri} ends within {secs} s anyway")),

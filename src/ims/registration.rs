@@ -315,7 +315,7 @@ fn on_proven(service: &mut Service, cx: &mut Cx<'_>, id: ServerId, msg: &Message
 
 /// Traces a change, and stores it.
 fn tell(cx: &mut Cx<'_>, service: &Service, profile: &User, done: &Done) {
-    let Service { registrar, subscribers, config, .. } = service;
+    let Service { registrar, subscribers, config, security, .. } = service;
     let impi = &profile.impi;
     let (id, lifetime, verb) = match done {
         Done::Added(id, lifetime) => (*id, lifetime, "bound"),
@@ -331,7 +331,7 @@ fn tell(cx: &mut Cx<'_>, service: &Service, profile: &User, done: &Done) {
     let (text, secs) = (Described(binding), lifetime.as_secs());
     let subject = Subject::Id(binding.number);
     cx.ims(Level::Info, subject, format_args!("Register {impi}: {verb} {text}, expires in {secs} s"));
-    persist::store_binding(cx, subscribers, &config.sip, binding);
+    persist::store_binding(cx, &persist::Known::of(subscribers, &config.sip, security), binding);
 }
 
 fn answer(service: &mut Service, cx: &mut Cx<'_>, id: ServerId, msg: &Message<'_>, proven: Proven<'_>) {

@@ -8,6 +8,7 @@ use crate::base::time::{Duration, Instant};
 use crate::base::trace::{Layer, Level, Subject};
 use crate::ims::core::Core;
 use crate::node::hooks::{Endpoint, Hooks, Readiness, Storage};
+use crate::node::ipsec::Notice;
 use crate::node::ipsec::agent::Agent;
 use crate::node::media_plane::MediaPlane;
 use crate::node::ready::ReadySet;
@@ -143,16 +144,23 @@ impl Node {
         (&mut self.core, self.world.cx())
     }
 
-    /// Has what the restored state asks for carried out, and waits until it is on the disk: sequence numbers that are skipped after
-    /// a crash must not be forgotten by the next one.
-    pub fn store_restored(&mut self) {
+    /// Has what the restored state asks for carried out, removes what is left of an earlier run beside it, and waits until the state is
+    /// on the disk: sequence numbers that are skipped after a crash must not be forgotten by the next one. For the operator, what was
+    /// removed from the kernel.
+    pub fn settle_restored(&mut self) -> Option<Notice> {
         self.flush();
+        let left = self.ipsec.remove_left();
+        if let Some(Notice { level, text }) = &left {
+            let text = format_args!("IPsec: {text}");
+            self.world.trace(Layer::Ipsec, *level, Subject::None, text);
+        }
         let stored = self.storage.as_mut().is_none_or(|storage| storage.wait(STORE_PATIENCE));
         if !stored {
             let words = "the state file has not taken what is new after the start; if the program dies now, SIMs may ask for \
                          re-synchronisation";
             self.world.trace(Layer::Ims, Level::Error, Subject::None, format_args!("{words}"));
         }
+        left
     }
 
     /// Runs until the core says that it is done, after a signal or a command. An error is one that the program cannot go on from.

@@ -101,6 +101,10 @@ impl Node {
                 None => self.core.on_durable(&mut self.world.cx(), *ticket),
             },
             Output::InstallSas(set) => self.install_sas(set),
+            Output::RestoreSas { set, age } => {
+                let outcome = self.ipsec.restore(set, *age);
+                self.core.on_sas_restored(&mut self.world.cx(), set.id, outcome);
+            }
             Output::ExtendSas { id, lifetime } => self.extend_sas(*id, *lifetime),
             Output::RemoveSas { id } => {
                 self.install_if_waiting(*id);

@@ -62,6 +62,14 @@ pub enum Output {
     /// Put a set of security associations and their policies into the kernel. The outcome comes back as
     /// `Core::on_sas_installed`.
     InstallSas(Box<SaSet>),
+    /// Take over a set that an earlier run has put into the kernel, or put it there again. The outcome comes back as
+    /// `Core::on_sas_restored`.
+    RestoreSas {
+        /// The set.
+        set: Box<SaSet>,
+        /// How long ago it was made.
+        age: Duration,
+    },
     /// Let a set that the kernel has end so long from now. That it is not there any more comes back as `Core::on_sas_lost`.
     ExtendSas {
         /// The set.

@@ -232,7 +232,7 @@ fn what_is_in_the_way_in_the_kernel_makes_no_challenge_without_associations() {
     let Protection { algorithms, lifetime } = crate::wire::protection(suite(), &keys, Lifetime::ENDLESS);
     let id = StateId { source: here, destination: there, spi: phone.own.spi_s };
     let bound = Bound::default();
-    let state = State { id, reqid: 77, algorithms, lifetime, replay_window: 0, bound };
+    let state = State { id, reqid: 77, algorithms, lifetime, replay_window: 0, sent: 0, bound };
     scene.network.core.xfrm.add_state(&state).unwrap();
     let before = scene.states();
     let authorization = phone.nobody();

@@ -60,3 +60,100 @@ fn a_killed_ims_cleans_up_what_it_left_and_nothing_else_and_its_phones_come_back
     assert_eq!(scene.network.core.xfrm.remove(&[foreign]).unwrap().states, 1);
     scene.ends_clean();
 }
+
+/// A phone that stays registered over a restart of the IMS, and is called then: its machine, how it talks, what it is.
+struct Stays {
+    phone: usize,
+    v6: bool,
+    who: &'static [&'static str],
+    more: &'static [&'static str],
+    impi: &'static str,
+    number: &'static str,
+}
+
+const STAYING: [Stays; 2] = [
+    Stays {
+        phone: 0,
+        v6: false,
+        who: MILENAGE,
+        more: &["--ipsec-ealg", "aes-cbc"],
+        impi: "001010000000003@ims.mnc001.mcc001.3gppnetwork.org",
+        number: "603",
+    },
+    Stays {
+        phone: 1,
+        v6: true,
+        who: TUAK,
+        more: &["--ipsec-ealg", "aes-gcm", "--tcp"],
+        impi: "001010000000004@ims.mnc001.mcc001.3gppnetwork.org",
+        number: "604",
+    },
+];
+
+/// Lets phones register, ends the IMS by `end`, starts it again, and has another phone text the first ones: through the associations
+/// that they have, without another REGISTER of theirs. Their refreshes are taken without a challenge.
+fn phones_stay(name: &str, end: impl FnOnce(&mut Scene)) {
+    // 20 s: the refresh comes within the test
+    let properties = format!("{USERS} binding_expires: 20, ue_db_filename: \"state.db\",");
+    let mut scene = Scene::new(name, 3, &properties);
+    let script = "register; wait sms 60; wait sms 60; deregister";
+    let options = ["--ipsec", "required", "--timer-t1", "100"];
+    let mut phones: Vec<_> = STAYING
+        .iter()
+        .map(|s| scene.phone(s.phone, s.v6, &[s.who, &options, s.more].concat(), script))
+        .collect();
+    for phone in &mut phones {
+        phone.until("registered as");
+    }
+    let before: Vec<_> = scene.network.core.xfrm.states().unwrap().iter().map(|s| s.id).collect();
+    assert_eq!(before.len(), 8);
+    end(&mut scene);
+    let from = scene.ims.log().len();
+    scene.ims.run(&scene.network.core);
+    let same = |scene: &mut Scene| {
+        let now = scene.network.core.xfrm.states().unwrap();
+        before.iter().all(|id| now.iter().any(|s| s.id == *id))
+    };
+    assert!(same(&mut scene), "the same associations: {}", scene.ims.banner());
+    let text = |scene: &Scene, number: &str| {
+        let script = format!("register; sms {number} hello; deregister");
+        scene.phone(2, false, &[crate::people::XOR, &options[..]].concat(), &script).succeeds();
+    };
+    STAYING.iter().for_each(|s| text(&scene, s.number));
+    // half of the registration is over, and the phones refresh it
+    for s in &STAYING {
+        scene.ims.log_with(from, &format!("Register {}: refreshed", s.impi));
+        text(&scene, s.number);
+    }
+    for phone in phones {
+        phone.succeeds();
+    }
+    for s in &STAYING {
+        let log = scene.ims.log_with(from, &format!("Unregister {}", s.impi));
+        let offered = log.lines().filter(|line| line.contains(&format!("{}: offered", s.impi))).count();
+        assert_eq!(offered, 0, "{} was challenged:\n{log}", s.impi);
+    }
+    until("all associations go", || scene.states() == 0);
+    scene.ends_clean();
+}
+
+#[test]
+fn phones_behind_ipsec_are_reached_after_a_crash_through_the_associations_that_the_kernel_still_has() {
+    phones_stay("stay-crash", |scene| scene.ims.kill());
+}
+
+#[test]
+fn phones_behind_ipsec_are_reached_after_a_clean_stop_which_leaves_nothing_in_the_kernel() {
+    phones_stay("stay-stop", |scene| {
+        scene.ims.stop();
+        scene.network.core.assert_empty();
+    });
+}
+
+#[test]
+fn phones_behind_ipsec_are_reached_after_a_crash_that_the_kernel_did_not_survive() {
+    phones_stay("stay-lost", |scene| {
+        scene.ims.kill();
+        scene.network.core.xfrm.flush().unwrap();
+    });
+}

@@ -608,6 +608,7 @@ impl World {
             Output::InstallSas(_) | Output::ExtendSas { .. } | Output::RemoveSas { .. } => {
                 self.command_kernel(output);
             }
+            Output::RestoreSas { .. } => panic!("nothing was restored"),
             Output::Exit => panic!("nobody asked the core to end"),
         }
     }

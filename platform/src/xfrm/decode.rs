@@ -2,8 +2,8 @@
 
 use super::encode::{self, BLOCK, ESP};
 use super::{
-    Action, Bound, Counters, Direction, Lifetime, Mark, Net, PolicyInfo, Selector, StateId, StateInfo,
-    Template,
+    Action, Algorithms, Bound, Counters, Direction, Lifetime, Mark, Net, PolicyInfo, Selector, StateId,
+    StateInfo, Template,
 };
 use crate::netlink::{attributes, u16_at, u32_at, u64_at};
 use std::net::IpAddr;
@@ -128,6 +128,33 @@ fn bound(rest: &[u8]) -> Bound {
         }
     }
     bound
+}
+
+/// Whether a state has these algorithms with these keys.
+pub(super) fn has_algorithms(content: &[u8], algorithms: &Algorithms<'_>) -> bool {
+    let rest = content.get(STATE_LEN..).unwrap_or_default();
+    let has = |kind, name: &str, key: &[u8], icv: Option<u16>| {
+        let value = attributes(rest).find(|(k, _)| *k == kind).map(|(_, value)| value);
+        value.is_some_and(|value| is_algorithm(value, name, key, icv))
+    };
+    match *algorithms {
+        Algorithms::Separate { integrity, integrity_key, icv_bits, encryption, encryption_key } => {
+            let kind = if icv_bits.is_some() { encode::ALG_AUTH_TRUNC } else { encode::ALG_AUTH };
+            has(kind, integrity, integrity_key, icv_bits)
+                && has(encode::ALG_CRYPT, encryption, encryption_key, None)
+        }
+        Algorithms::Aead { name, key, icv_bits } => has(encode::ALG_AEAD, name, key, Some(icv_bits)),
+    }
+}
+
+/// Whether this is struct xfrm_algo, or with the length of a check value xfrm_algo_auth or xfrm_algo_aead, of that algorithm.
+fn is_algorithm(value: &[u8], wanted: &str, key: &[u8], icv_bits: Option<u16>) -> bool {
+    let lengths = encode::NAME_LEN;
+    let keys = lengths + if icv_bits.is_some() { 8 } else { 4 };
+    let is_icv = icv_bits.is_none_or(|bits| u32_at(value, lengths + 4) == Some(u32::from(bits)));
+    let found = value.get(keys..keys + key.len());
+    let is_long = u32_at(value, lengths) == Some(key.len() as u32 * 8);
+    name(value) == wanted && is_icv && is_long && found == Some(key)
 }
 
 fn name(algorithm: &[u8]) -> String {

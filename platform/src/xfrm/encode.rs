@@ -20,6 +20,7 @@ const FLUSHPOLICY: u16 = 29;
 pub(super) const ALG_AUTH: u16 = 1;
 pub(super) const ALG_CRYPT: u16 = 2;
 pub(super) const TEMPLATES: u16 = 5;
+const REPLAY_VALUE: u16 = 10;
 const SOURCE_ADDRESS: u16 = 13;
 pub(super) const ALG_AEAD: u16 = 18;
 pub(super) const ALG_AUTH_TRUNC: u16 = 20;
@@ -29,7 +30,7 @@ pub(super) const IF_ID: u16 = 31;
 /// Octets of struct xfrm_address_t, which has room for either IP version.
 const ADDRESS_LEN: usize = 16;
 /// Octets for the name of an algorithm, the last one zero.
-const NAME_LEN: usize = 64;
+pub(super) const NAME_LEN: usize = 64;
 /// No limit of octets, packets.
 const UNLIMITED: u64 = u64::MAX;
 /// Any algorithm.
@@ -116,6 +117,10 @@ fn user_sa_info(c: &mut Content<'_>, state: &State<'_>) {
     c.u8(0); // flags
     c.zeros(7);
     algorithms(c, &state.algorithms);
+    if state.sent != 0 {
+        // struct xfrm_replay_state: sent, received, and which of the last have come
+        c.attribute(REPLAY_VALUE, |c| [state.sent, 0, 0].into_iter().for_each(|n| c.u32(n)));
+    }
     bound(c, state.bound);
 }
 

@@ -50,6 +50,7 @@ impl Traffic {
             algorithms: protection.algorithms,
             lifetime: protection.lifetime,
             replay_window: REPLAY_WINDOW,
+            sent: 0,
             bound: Bound::default(),
         }
     }
@@ -136,8 +137,22 @@ impl Xfrm {
     /// Puts the set into the kernel, states first; all of it or nothing. Something in its place already is an error
     /// (`AlreadyExists`): two sets need different SPIs, and of two ports one that differs.
     pub fn install(&mut self, set: &[Traffic], protection: &Protection<'_>) -> io::Result<()> {
+        self.install_again(set, protection, 0)
+    }
+
+    /// As [`Xfrm::install`], for a set that was in use before: the sequence numbers of what goes out begin after `sent`. The other
+    /// side drops what has a number that it has seen, and some algorithms are broken by a number that is used twice.
+    pub fn install_again(
+        &mut self,
+        set: &[Traffic],
+        protection: &Protection<'_>,
+        sent: u32,
+    ) -> io::Result<()> {
         let mut batch = Batch::new();
-        set.iter().for_each(|t| encode::add_state(&mut batch, &t.state(protection)));
+        for t in set {
+            let sent = if t.direction == Direction::Out { sent } else { 0 };
+            encode::add_state(&mut batch, &State { sent, ..t.state(protection) });
+        }
         set.iter().for_each(|t| encode::add_policy(&mut batch, &t.policy(protection.lifetime)));
         let outcomes = self.netlink.transact(&batch, |_, _, _| {})?;
         let Some(failed) = outcomes.iter().position(Result::is_err) else { return Ok(()) };
@@ -168,6 +183,23 @@ impl Xfrm {
             }
         }
         Ok(found)
+    }
+
+    /// Whether the kernel has the state of each traffic of the set, with its number, these algorithms and these keys. A kernel that
+    /// shows no keys (lockdown) has none of them.
+    pub fn holds(&mut self, set: &[Traffic], algorithms: &Algorithms<'_>) -> io::Result<bool> {
+        let mut batch = Batch::new();
+        set.iter().for_each(|t| encode::get_state(&mut batch, &t.state_id(), Bound::default()));
+        let mut same = vec![false; set.len()];
+        let outcomes = self.netlink.transact(&batch, |at, _, content| {
+            let info = decode::state(content);
+            let is_named = info.is_some_and(|s| s.reqid == set[at].reqid && s.id == set[at].state_id());
+            same[at] = is_named && decode::has_algorithms(content, algorithms);
+        })?;
+        for (same, outcome) in same.iter_mut().zip(outcomes) {
+            *same &= super::existed(outcome)?;
+        }
+        Ok(same.iter().all(|same| *same))
     }
 
     /// Lets the set live for the lifetime from now on. States keep their keys, counters and windows. The error `NotFound` says that

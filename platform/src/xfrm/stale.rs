@@ -7,15 +7,28 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 
+/// What is left at a local address and port.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Left {
+    /// A process that goes on has it.
+    Nothing,
+    /// It is ours: the guards are new, the sets that are not held are old.
+    Sets,
+    /// Nobody has it.
+    All,
+}
+
 impl Xfrm {
     /// Finds and removes the sets and guards that nobody holds any more: policies with one of our numbers, or of a guard's rank,
-    /// whose local address and port `is_left` says yes to, with their states; and states of ours at these addresses without
-    /// any policy. Which is ours is told by `reqids` and the local addresses; a process that goes on is told by its ports.
+    /// whose local address and port are `left`, with their states; and states of ours at these addresses without
+    /// any policy. Which is ours is told by `reqids` and the local addresses; a process that goes on is told by its ports. What is
+    /// `held` stays.
     pub fn remove_left(
         &mut self,
         reqids: &RangeInclusive<u32>,
         addresses: &[IpAddr],
-        mut is_left: impl FnMut(SocketAddr) -> bool,
+        held: &HashSet<StateId>,
+        mut left_at: impl FnMut(SocketAddr) -> Left,
     ) -> io::Result<Removed> {
         // states first: a set that somebody installs meanwhile has its policies by the time that they are listed
         let states = self.states()?;
@@ -23,14 +36,22 @@ impl Xfrm {
         let mut kept: HashSet<StateId> = HashSet::new();
         let mut left = Vec::new();
         for info in &policies {
-            match local_end(info, reqids).filter(|end| addresses.contains(&end.ip())) {
-                Some(end) if is_left(end) => left.extend(policy(info)),
-                _ => kept.extend(named_state(info)),
+            let end = local_end(info, reqids).filter(|end| addresses.contains(&end.ip()));
+            let state = named_state(info);
+            let is_left = end.is_some_and(|end| match left_at(end) {
+                Left::Nothing => false,
+                Left::Sets => state.is_some_and(|state| !held.contains(&state)),
+                Left::All => state.is_none_or(|state| !held.contains(&state)),
+            });
+            if is_left {
+                left.extend(policy(info));
+            } else {
+                kept.extend(state);
             }
         }
         let ours = states.iter().filter(|s| {
             let is_here = [s.id.source, s.id.destination].iter().any(|ip| addresses.contains(ip));
-            reqids.contains(&s.reqid) && is_here && !kept.contains(&s.id)
+            reqids.contains(&s.reqid) && is_here && !kept.contains(&s.id) && !held.contains(&s.id)
         });
         let ours = ours.map(|s| (s.id, s.bound)).collect();
         self.delete_all(ours, left)

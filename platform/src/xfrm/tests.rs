@@ -135,7 +135,7 @@ fn requests_are_those_of_iproute2_octet_by_octet() {
                 let (lifetime, bound) = (Lifetime::ENDLESS, Bound::default());
                 encode::add_state(
                     &mut batch,
-                    &State { id, reqid, algorithms, lifetime, replay_window, bound },
+                    &State { id, reqid, algorithms, lifetime, replay_window, sent: 0, bound },
                 );
             }),
             "state delete" => encode::delete_state(&mut batch, &command.id(), Bound::default()),
@@ -169,6 +169,7 @@ fn state() -> State<'static> {
             hard: Some(Duration::from_millis(630_500)),
         },
         replay_window: 32,
+        sent: 0,
         bound: Bound { mark: Some(Mark { value: 5, mask: 255 }), if_id: 9 },
     }
 }
@@ -199,6 +200,48 @@ fn a_state_is_read_as_it_was_written() {
     assert_eq!(&auth[72..], integrity_key);
     let crypt = attributes.iter().find(|(kind, _)| *kind == 2).unwrap().1;
     assert_eq!((&crypt[..8], &crypt[68..]), (encryption.as_bytes(), encryption_key));
+}
+
+#[test]
+fn a_state_has_its_own_algorithms_and_keys_and_no_others() {
+    let has = |state: &State<'_>, algorithms: Algorithms<'_>| {
+        let mut batch = Batch::new();
+        encode::add_state(&mut batch, state);
+        decode::has_algorithms(&batch.as_bytes()[16..], &algorithms)
+    };
+    let state = state();
+    assert!(has(&state, state.algorithms));
+    let (integrity, encryption) = ("hmac(sha1)", "cbc(aes)");
+    let other = |integrity_key, icv_bits, encryption_key| Algorithms::Separate {
+        integrity,
+        integrity_key,
+        icv_bits,
+        encryption,
+        encryption_key,
+    };
+    for other in [
+        other(&[3; 20], Some(160), &[2; 16]),
+        other(&[1; 19], Some(160), &[2; 16]),
+        other(&[1; 20], Some(96), &[2; 16]),
+        other(&[1; 20], Some(160), &[3; 16]),
+        Algorithms::Aead { name: "rfc4106(gcm(aes))", key: &[1; 20], icv_bits: 128 },
+    ] {
+        assert!(!has(&state, other), "{other:?}");
+    }
+    let aead = Algorithms::Aead { name: "rfc4106(gcm(aes))", key: &[1; 20], icv_bits: 128 };
+    assert!(has(&State { algorithms: aead, ..state }, aead));
+}
+
+#[test]
+fn a_state_that_goes_on_tells_the_last_number_that_was_sent() {
+    for (sent, expected) in [(0, None), (70_000, Some([70_000, 0, 0]))] {
+        let mut batch = Batch::new();
+        encode::add_state(&mut batch, &State { sent, ..state() });
+        // struct xfrm_replay_state
+        let found = crate::netlink::attributes(&batch.as_bytes()[16 + 224..]).find(|(kind, _)| *kind == 10);
+        let numbers = found.map(|(_, value)| [0, 4, 8].map(|at| crate::netlink::u32_at(value, at).unwrap()));
+        assert_eq!(numbers, expected);
+    }
 }
 
 #[test]

@@ -58,7 +58,7 @@ fn start(mut config: Config) -> Result<Started, String> {
     let control = open_control(&config)?;
     let socket = control.path().to_owned();
     let mut sockets = Sockets::open(&mut config.sip).map_err(|e| e.to_string())?;
-    let Prepared { ability, notices } = ipsec::prepare(&config, &mut sockets);
+    let Prepared { ability, mut notices } = ipsec::prepare(&config, &mut sockets);
     let (storage, records) = open_storage(&config)?;
     let log = open_log(&config)?;
     let storage = storage.map(|s| Box::new(s) as Box<_>);
@@ -78,7 +78,8 @@ fn start(mut config: Config) -> Result<Started, String> {
     for (key, value) in records.into_iter().flatten() {
         core.restore(&mut cx, &key, &value);
     }
-    node.store_restored();
+    core.on_restored(&mut cx);
+    notices.extend(node.settle_restored());
     // the text of a large configuration has left as much behind as all its users take
     platform::process::return_free_memory();
     Ok(Started { node, socket, users, restored, notices })

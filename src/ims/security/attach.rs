@@ -9,6 +9,7 @@ use crate::base::trace::{Dir, Layer, Level, Subject};
 use crate::ims::attempt::Step;
 use crate::ims::core::Service;
 use crate::ims::dispatch::{Refusal, challenge, refuse};
+use crate::ims::persist::association;
 use crate::ims::registrar::Gone;
 use crate::ims::subscriber::{Subscribers, UserId};
 use crate::proto::cx::Cx;
@@ -26,8 +27,9 @@ impl Service {
             .map(|id| (id, self.carried_until(user, id).filter(|_| !self.is_passed(id, through))))
             .partition(|(_, until)| until.is_some());
         for (id, until) in carriers {
-            if let Some(until) = until {
-                self.security.carry(cx, id, until);
+            let news = until.and_then(|until| self.security.carry(cx, id, until));
+            if let Some(set) = news {
+                association::store(cx, &self.subscribers, set);
             }
         }
         for (id, _) in others {
@@ -76,7 +78,7 @@ impl Service {
     }
 
     /// Until when the last binding lives that the set carries.
-    fn carried_until(&self, user: UserId, id: SetId) -> Option<Instant> {
+    pub(super) fn carried_until(&self, user: UserId, id: SetId) -> Option<Instant> {
         self.registrar.of_user(user).filter(|(_, b)| b.set == Some(id)).map(|(_, b)| b.expires_at).max()
     }
 
@@ -182,7 +184,7 @@ impl Service {
 }
 
 /// One line about a set.
-fn tell(cx: &mut Cx<'_>, subscribers: &Subscribers, id: SetId, set: &Set, what: &str) {
+pub(super) fn tell(cx: &mut Cx<'_>, subscribers: &Subscribers, id: SetId, set: &Set, what: &str) {
     if cx.sink.wants(Layer::Ipsec, Level::Info) {
         let impi = &subscribers.user(set.user).impi;
         let in_kernel = set.for_kernel(id, set.expires_at.since(cx.now));

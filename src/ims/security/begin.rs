@@ -12,7 +12,7 @@ use crate::ims::subscriber::UserId;
 use crate::proto::cx::Cx;
 use crate::proto::flow::{Flow, LocalId, Ways};
 use crate::proto::outbox::Output;
-use crate::proto::sip::sec_agree::{Agreement, Choice, Parameters, SaFailure};
+use crate::proto::sip::sec_agree::{Agreement, Choice, MAX_SETS, Parameters, REQIDS, SaFailure};
 use smallvec::SmallVec;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -99,6 +99,9 @@ impl Security {
         let keep = p.predecessor.and_then(|id| self.sets.get(id)).map(|old| old.ways.server);
         let ways = self.ways(own_ip, ue_ip, &p.choice.ue, keep, &[]).ok_or(NoSet::Ports)?;
         let own = self.parameters(cx, &ways, &p.choice.ue);
+        if self.sets.is_full() {
+            return Err(NoSet::Full);
+        }
         let set = Set {
             number: self.next_number,
             user: p.user,
@@ -111,6 +114,9 @@ impl Security {
             predecessor: p.predecessor,
             expires_at: cx.now + KERNEL_PATIENCE,
             has_carried: false,
+            made: cx.wall,
+            reqid: self.draw_reqid(),
+            is_stored: false,
             waiting: Some(waiting),
             refused: SmallVec::new(),
             alarm: Alarm::default(),
@@ -243,6 +249,17 @@ impl Security {
             let is_free = |c: &LocalId| !refused.contains(c) && !self.by_ends.contains_key(&(*c, ue_server));
             clients.find(is_free).map(|client| Ways { server, client, ue_client, ue_server })
         })
+    }
+
+    /// A number for the kernel that no other set has: there are as many as there may be sets.
+    pub(super) fn draw_reqid(&mut self) -> u32 {
+        loop {
+            let reqid = REQIDS.start() + 2 * self.next_pair;
+            self.next_pair = (self.next_pair + 1) % MAX_SETS as u32;
+            if self.reqids.insert(reqid) {
+                return reqid;
+            }
+        }
     }
 
     /// Our SPIs, which nobody else has and the UE has not offered (TS 33.203 7.2), with the ports.

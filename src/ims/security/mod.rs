@@ -9,6 +9,7 @@ mod attach;
 mod begin;
 pub mod limits;
 pub(super) mod register;
+mod restore;
 mod set;
 mod text;
 mod view;
@@ -27,6 +28,7 @@ use crate::proto::sip::sec_agree::{MAX_SETS, Preferences};
 pub use ability::Ability;
 pub use begin::{NoSet, Proposal};
 use limits::{KERNEL_MARGIN, KERNEL_PATIENCE, LEAVING_LIFE, OLD_LIFE};
+pub use restore::Kept;
 pub use set::{Set, SetId, Waiting};
 use smallvec::SmallVec;
 use std::collections::{BTreeMap, BTreeSet};
@@ -53,6 +55,13 @@ pub struct Security {
     /// Challenges whose set ended before the kernel had taken it: their REGISTERs still want an answer.
     orphans: Vec<(UserId, Waiting)>,
     next_number: u32,
+    /// The numbers for the kernel that are in use, the first of each pair, and the pair to be tried next.
+    reqids: BTreeSet<u32>,
+    next_pair: u32,
+    /// Sets of an earlier run by their numbers, as long as the state file is read.
+    restored: BTreeMap<u32, SetId>,
+    /// The numbers of those that the state file has and that it need not have any more.
+    unstored: Vec<u32>,
 }
 
 impl Security {
@@ -72,6 +81,10 @@ impl Security {
             alarms: AlarmQueue::new(),
             orphans: Vec::new(),
             next_number: 1,
+            reqids: BTreeSet::new(),
+            next_pair: 0,
+            restored: BTreeMap::new(),
+            unstored: Vec::new(),
         }
     }
 
@@ -180,6 +193,9 @@ impl Security {
     fn turn(&mut self, id: SetId, stage: Stage) {
         let Some(set) = self.sets.get_mut(id) else { return };
         set.stage = stage;
+        if stage != Stage::Active && std::mem::take(&mut set.is_stored) {
+            self.unstored.push(set.number);
+        }
         match stage {
             Stage::Installing | Stage::Offered => self.unanswered.insert(set.number, id),
             Stage::Active | Stage::Old | Stage::Leaving | Stage::Removing => {
@@ -196,9 +212,9 @@ impl Security {
         }
     }
 
-    /// The set carries a registration that lasts until then.
-    pub(super) fn carry(&mut self, cx: &mut Cx<'_>, id: SetId, until: Instant) {
-        let Some(set) = self.sets.get_mut(id) else { return };
+    /// The set carries a registration that lasts until then. The set, if its record is to be written.
+    pub(super) fn carry(&mut self, cx: &mut Cx<'_>, id: SetId, until: Instant) -> Option<&Set> {
+        let set = self.sets.get_mut(id)?;
         let predecessor = set.predecessor.take();
         let is_same = set.stage == Stage::Active && set.expires_at == until + limits::MARGIN;
         set.has_carried = true;
@@ -212,6 +228,14 @@ impl Security {
             self.end_older(cx, id, old);
             self.shorten(cx.now, old, Stage::Old, OLD_LIFE);
         }
+        let set = self.sets.get_mut(id).filter(|_| !is_same)?;
+        set.is_stored = true;
+        Some(set)
+    }
+
+    /// The number of a set whose record is to go.
+    pub(super) fn pop_unstored(&mut self) -> Option<u32> {
+        self.unstored.pop()
     }
 
     /// Ends what is older still than the set that `id` has taken the place of: a phone has one old set at most (TS 33.203 7.4).
@@ -267,6 +291,10 @@ impl Security {
         let mut set = self.sets.remove(id)?;
         self.alarms.set(&mut set.alarm, id, None);
         self.unanswered.remove(&set.number);
+        self.reqids.remove(&set.reqid);
+        if set.is_stored {
+            self.unstored.push(set.number);
+        }
         Some(set)
     }
 

@@ -2,14 +2,14 @@
 
 use super::view::{SetView, Stage};
 use crate::base::arena::Id;
-use crate::base::time::{Duration, Instant};
+use crate::base::time::{Duration, Instant, UnixTime};
 use crate::base::timer::Alarm;
 use crate::ims::auth::Family;
 use crate::ims::auth::challenge::NonceText;
 use crate::ims::dispatch::ServerId;
 use crate::ims::subscriber::{Subscribers, UserId};
 use crate::proto::flow::{LocalId, Ways};
-use crate::proto::sip::sec_agree::{Agreement, Association, Keys, REQIDS, SaSet, associations};
+use crate::proto::sip::sec_agree::{Agreement, Association, Keys, SaSet, associations};
 use smallvec::SmallVec;
 use std::net::IpAddr;
 
@@ -41,6 +41,12 @@ pub struct Set {
     pub expires_at: Instant,
     /// Whether it has carried a registration.
     pub has_carried: bool,
+    /// When it was made.
+    pub made: UnixTime,
+    /// The number of its first pair of associations for the kernel.
+    pub reqid: u32,
+    /// Whether the state file has it.
+    pub(super) is_stored: bool,
     /// The challenge, until the kernel holds the set.
     pub(super) waiting: Option<Waiting>,
     /// Our client ports that the kernel would not take.
@@ -106,8 +112,7 @@ impl Set {
     pub(super) fn for_kernel(&self, id: SetId, lifetime: Duration) -> SaSet {
         SaSet {
             id: id.to_bits(),
-            // the places in the arena are as many as the numbers, and no two sets have the same
-            reqid: REQIDS.start() + 2 * id.slot(),
+            reqid: self.reqid,
             suite: self.agreement.choice().suite,
             keys: self.keys.clone(),
             associations: self.associations(),

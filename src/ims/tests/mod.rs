@@ -17,6 +17,7 @@ mod reauthenticate;
 mod reg_event;
 mod register;
 mod restore;
+mod restore_ipsec;
 mod subscribe;
 pub(in crate::ims) mod tree;
 mod watcher;
@@ -176,7 +177,10 @@ impl Lab {
                     drop(self.records.insert(key.clone(), value.clone()))
                 }
                 Output::Persist { key, value: None, .. } => drop(self.records.remove(key)),
-                Output::InstallSas(_) | Output::ExtendSas { .. } | Output::RemoveSas { .. } => {
+                Output::InstallSas(_)
+                | Output::RestoreSas { .. }
+                | Output::ExtendSas { .. }
+                | Output::RemoveSas { .. } => {
                     self.kernel.push(item.clone());
                 }
                 Output::Exit => self.exited = true,

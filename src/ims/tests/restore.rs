@@ -11,12 +11,17 @@ use crate::ims::limits::{MAX_BINDINGS_PER_USER, MAX_SETTLE_STEPS};
 const SECOND: Duration = Duration::from_secs(1);
 
 fn restarted(old: &Lab, config: crate::config::model::Config, later: Duration) -> Lab {
-    let mut lab = Lab::new(config);
+    restored_into(Lab::new(config), old, later)
+}
+
+/// The records of `old`, so much later, in a core that has just started.
+pub(super) fn restored_into(mut lab: Lab, old: &Lab, later: Duration) -> Lab {
     lab.wall = old.wall + later;
     lab.records = old.records.clone();
     for (key, value) in old.records.clone() {
         lab.with(|core, cx| core.restore(cx, &key, &value));
     }
+    lab.with(|core, cx| core.on_restored(cx));
     lab
 }
 

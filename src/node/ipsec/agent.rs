@@ -23,9 +23,9 @@ const STATISTICS: &str = "/proc/thread-self/net/xfrm_stat";
 
 /// A set that the kernel has.
 #[derive(Debug)]
-struct Held {
+pub(super) struct Held {
     set: Box<SaSet>,
-    traffic: [Traffic; 4],
+    pub(super) traffic: [Traffic; 4],
 }
 
 /// Our side of the kernel's IPsec; without any, it refuses every set.
@@ -33,16 +33,16 @@ struct Held {
 /// Nothing of ours stays in the kernel when it is dropped. Connections at protected ports are to be closed before.
 #[derive(Debug, Default)]
 pub struct Agent {
-    kernel: Option<Kernel>,
-    sets: HashMap<u64, Held>,
+    pub(super) kernel: Option<Kernel>,
+    pub(super) sets: HashMap<u64, Held>,
     /// The set that each number of a pair belongs to.
     by_reqid: HashMap<u32, u64>,
-    locals: HashMap<SocketAddr, LocalId>,
+    pub(super) locals: HashMap<SocketAddr, LocalId>,
 }
 
 #[derive(Debug)]
-struct Kernel {
-    xfrm: Xfrm,
+pub(super) struct Kernel {
+    pub(super) xfrm: Xfrm,
     expiries: Expiries,
 }
 
@@ -91,11 +91,16 @@ impl Agent {
             }
             return Err(failure(&e, &traffic));
         }
+        self.hold(set, traffic);
+        Ok(())
+    }
+
+    /// The kernel has this set.
+    pub(super) fn hold(&mut self, set: &SaSet, traffic: [Traffic; 4]) {
         for t in &traffic {
             self.by_reqid.insert(t.reqid, set.id);
         }
         self.sets.insert(set.id, Held { set: Box::new(set.clone()), traffic });
-        Ok(())
     }
 
     /// Lets a set live for so long from now on.
@@ -198,8 +203,8 @@ impl SetReader for Agent {
 }
 
 impl Kernel {
-    /// Removes what is there of a set of which the kernel did not say whether it took it.
-    fn take_back(&mut self, traffic: &[Traffic; 4]) {
+    /// Removes what is there of a set of which the kernel did not say whether it took it, or which it has not whole.
+    pub(super) fn take_back(&mut self, traffic: &[Traffic; 4]) {
         let Ok(states) = self.xfrm.read(traffic) else { return };
         let is_ours = |(t, s): &(&Traffic, Option<StateInfo>)| s.as_ref().is_some_and(|s| s.reqid == t.reqid);
         let ours: Vec<Traffic> = traffic.iter().zip(states).filter(is_ours).map(|(t, _)| *t).collect();
@@ -212,7 +217,7 @@ fn refusal(error: &io::Error) -> Option<&Refusal> {
 }
 
 /// Why the kernel would not take a set, and what to do.
-fn failure(error: &io::Error, traffic: &[Traffic; 4]) -> SaFailure {
+pub(super) fn failure(error: &io::Error, traffic: &[Traffic; 4]) -> SaFailure {
     let is_taken = error.kind() == io::ErrorKind::AlreadyExists;
     let lack = Lack::of(error, Family::of(traffic[0].to.ip()));
     let is_short =

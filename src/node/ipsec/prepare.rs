@@ -1,5 +1,5 @@
-//! What is done about IPsec before the core is made: what the kernel can do is found out, protected ports are opened, what an
-//! earlier run left behind is removed, and guards are put before the ports.
+//! What is done about IPsec before the core is made: what the kernel can do is found out, protected ports are opened, and
+//! guards are put before the ports. What an earlier run left behind waits until it is known what of it is still in use.
 
 use super::agent::Agent;
 use super::survey::{Survey, survey};
@@ -10,11 +10,9 @@ use crate::ims::security::Ability;
 use crate::node::sockets::Sockets;
 use crate::proto::flow::LocalId;
 use crate::proto::locals::Locals;
-use crate::proto::sip::sec_agree::{Policy, REQIDS, Suite};
-use platform::socket::{UdpOptions, bind_udp};
-use platform::xfrm::{Family, Lack, Removed, Xfrm};
-use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr};
+use crate::proto::sip::sec_agree::{Policy, Suite};
+use platform::xfrm::{Family, Lack, Xfrm};
+use std::net::IpAddr;
 
 const NO_ADDRESS: &str = "sip_addr has no address for phones";
 
@@ -79,7 +77,6 @@ impl Preparation<'_> {
         let found = survey(&mut xfrm, family, &self.config.ipsec);
         let suites = self.judge(found)?;
         let addresses = self.open_ports(sockets, addresses)?;
-        self.remove_left(&mut xfrm, &addresses);
         sockets.agent = Agent::new(xfrm, &self.locals).map_err(|e| format!("the kernel refuses: {e}"))?;
         self.tell(&addresses, suites.len());
         Ok(suites)
@@ -161,25 +158,6 @@ impl Preparation<'_> {
             return Err(first_problem.unwrap_or_else(|| NO_ADDRESS.to_owned()));
         }
         Ok(usable)
-    }
-
-    /// Removes what a run left behind that did not end cleanly: at ports that we have now, and at those that nobody has.
-    fn remove_left(&mut self, xfrm: &mut Xfrm, addresses: &[IpAddr]) {
-        let own =
-            |end: SocketAddr| self.locals.iter().any(|(id, l)| l.own == end && self.locals.is_protected(id));
-        let options = UdpOptions { buffer: 0, errors: false, local_address: false };
-        let mut known: HashMap<SocketAddr, bool> = HashMap::new();
-        let is_left = |end| *known.entry(end).or_insert_with(|| own(end) || bind_udp(end, options).is_ok());
-        match xfrm.remove_left(&REQIDS, addresses, is_left) {
-            Ok(Removed { states: 0, policies: 0 }) => {}
-            Ok(Removed { states, policies }) => {
-                let text = format!(
-                    "{states} security associations and {policies} policies of an earlier run removed"
-                );
-                self.notice(Level::Info, text);
-            }
-            Err(e) => self.notice(Level::Warn, format!("what an earlier run left may be there still: {e}")),
-        }
     }
 
     fn tell(&mut self, addresses: &[IpAddr], pairs: usize) {

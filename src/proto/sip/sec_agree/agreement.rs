@@ -60,6 +60,11 @@ impl Agreement {
         &self.choice
     }
 
+    /// What the UE offered: the values of Security-Client, with commas between.
+    pub fn offers(&self) -> &[u8] {
+        &self.client
+    }
+
     /// The P-CSCF's SPIs and ports.
     pub fn own(&self) -> &Parameters {
         &self.own

@@ -262,6 +262,19 @@ impl Suite {
         }
     }
 
+    /// Keys that [`Suite::keys`] has made, from their octets; `None` when they are not as long as the algorithms need.
+    pub fn keys_of(self, integrity: &[u8], encryption: &[u8], aead: &[u8]) -> Option<Keys> {
+        let expected = self.keys(&[0; 16], &[0; 16]);
+        let same_length = |(key, given): (&Key, &[u8])| {
+            Key::of_octets(given).filter(|_| key.as_bytes().len() == given.len())
+        };
+        Some(Keys {
+            integrity: same_length((&expected.integrity, integrity))?,
+            encryption: same_length((&expected.encryption, encryption))?,
+            aead: same_length((&expected.aead, aead))?,
+        })
+    }
+
     /// The algorithm that stands alone.
     fn aead(self) -> Option<Row> {
         match (self.integrity, self.encryption) {

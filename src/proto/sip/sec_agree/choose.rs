@@ -60,8 +60,9 @@ pub struct Choice {
     pub ue: Parameters,
     /// Whether the UE wrote `prot` and `mod`, which have defaults. The answer does as the offer did: some phones refuse a
     /// parameter that they did not send.
-    pub(super) prot: bool,
-    pub(super) mode: bool,
+    pub prot: bool,
+    /// See `prot`.
+    pub mode: bool,
 }
 
 /// What an offered mechanism lacks. The later in the list, the closer it came to being chosen.

@@ -31,6 +31,15 @@ pub struct SaFailure {
     pub words: String,
 }
 
+/// How the kernel came to hold a set that an earlier run of the program has made.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Restored {
+    /// It had it all the time.
+    TakenOver,
+    /// It had lost it, and was given it again.
+    Installed,
+}
+
 /// What has gone through one association.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct SaCounters {

@@ -1,0 +1,179 @@
+//! What survives a restart of a phone behind IPsec: its set with SPIs, ports, algorithms and keys, and the binding that it carries.
+
+use super::ipsec::{Guarded, asked, install, lab, lab_of, remove, stages, taken};
+use super::phone::Phone;
+use super::restore::restored_into;
+use super::{Lab, config};
+use crate::base::time::Duration;
+use crate::base::trace::Level;
+use crate::ims::security::Stage;
+use crate::proto::flow::{Flow, LocalId};
+use crate::proto::outbox::Output;
+use crate::proto::sip::sec_agree::{Restored, SaFailure, SaSet};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// The sets that the kernel is to have again, with their ages.
+fn wanted(lab: &mut Lab) -> Vec<(Box<SaSet>, Duration)> {
+    let restores = taken(lab).into_iter().filter_map(|output| match output {
+        Output::RestoreSas { set, age } => Some((set, age)),
+        _ => None,
+    });
+    restores.collect()
+}
+
+/// A phone that is registered, and the set as the kernel was told of it.
+fn registered() -> (Lab, Guarded, Box<SaSet>) {
+    let mut lab = lab();
+    let mut bob = Guarded::new();
+    let text = bob.phone.register_text(&bob.offer());
+    lab.on_sip(bob.phone.flow(), text);
+    let set = asked(&mut lab);
+    let sent = lab.with(|core, cx| core.on_sas_installed(cx, set.id, Ok(()))).1;
+    bob.agreed = sent[0].one("Security-Server").to_owned();
+    let headers = bob.offer() + &bob.verify();
+    assert_eq!(bob.answer(&mut lab, &sent[0], &headers).status(), 200);
+    taken(&mut lab);
+    (lab, bob, set)
+}
+
+#[test]
+fn a_restarted_core_asks_the_kernel_for_the_same_set_and_reaches_the_phone_through_it() {
+    let (old, mut bob, before) = registered();
+    let mut lab = restored_into(lab(), &old, SECOND * 100);
+    let wanted = wanted(&mut lab);
+    let [(set, age)] = &wanted[..] else { panic!("{wanted:?}") };
+    assert_eq!(*age, SECOND * 100);
+    let parts = |set: &SaSet| (set.reqid, set.suite, set.keys.clone(), set.associations);
+    assert_eq!(parts(set), parts(&before));
+    // for what is left of the registration, 30 s, and 60 s in the kernel
+    assert_eq!(set.lifetime.as_secs(), 3600 - 100 + 30 + 60);
+    lab.with(|core, cx| core.on_sas_restored(cx, set.id, Ok(Restored::TakenOver)));
+    assert_eq!(stages(&lab), [Stage::Active]);
+    let but_sqn = |lab: &Lab| {
+        let mut records = lab.records.clone();
+        records.retain(|key, _| !key.starts_with("sqn/"));
+        records
+    };
+    assert_eq!(but_sqn(&lab), but_sqn(&old));
+
+    // a call to the phone leaves through the set
+    let mut alice = Phone::alice();
+    assert_eq!(alice.register(&mut lab, "").status(), 200);
+    let text = alice.request("INVITE", "tel:0600000002", "tel:0600000002", "Contact: <sip:a@10.0.0.1>\r\n");
+    let sent = lab.on_sip(alice.flow(), text);
+    let invite = sent.iter().find(|s| s.text.starts_with("INVITE")).expect("an INVITE to bob");
+    assert_eq!(invite.flow, Flow::udp(LocalId(2), "10.0.0.2:31113".parse().unwrap()));
+
+    // and its refresh needs no challenge
+    taken(&mut lab);
+    let sent = bob.refresh(&mut lab, "");
+    assert_eq!((sent.len(), sent[0].status()), (1, 200));
+    assert!(matches!(taken(&mut lab)[..], [Output::ExtendSas { id, .. }] if id == set.id));
+    // the end of the registration ends the set, and nothing of it is left in the file
+    lab.pass(SECOND * 3631);
+    remove(&mut lab, super::ipsec::NONE);
+    let left: Vec<&String> = lab.records.keys().filter(|key| !key.starts_with("sqn/")).collect();
+    assert_eq!((lab.core.load().sets, left), (0, Vec::<&String>::new()));
+}
+
+#[test]
+fn numbers_for_the_kernel_and_spis_of_restored_sets_are_not_given_to_others() {
+    let (old, _, before) = registered();
+    let mut lab = restored_into(lab(), &old, SECOND);
+    wanted(&mut lab);
+    let mut other = Guarded::new();
+    (other.client, other.server, other.spi) = (31200, 31201, 9000);
+    let text = other.phone.register_text(&other.offer());
+    lab.on_sip(other.phone.flow(), text);
+    let new = asked(&mut lab);
+    assert_ne!(new.reqid, before.reqid);
+    let ends = |set: &SaSet| set.associations.map(|a| (a.from, a.to));
+    assert!(ends(&new).iter().all(|end| !ends(&before).contains(end)));
+}
+
+#[test]
+fn a_set_whose_registration_has_ended_is_forgotten_with_it() {
+    let (old, ..) = registered();
+    let mut lab = restored_into(lab(), &old, SECOND * 3601);
+    assert!(wanted(&mut lab).is_empty());
+    assert_eq!((lab.core.load().sets, lab.core.load().bindings), (0, 0));
+    assert_eq!(lab.records.keys().filter(|key| !key.starts_with("sqn/")).count(), 0);
+}
+
+#[test]
+fn half_made_and_old_sets_are_not_remembered() {
+    let mut config = config();
+    config.users[1].impus.iter_mut().for_each(|impu| impu.reauthenticate = true);
+    let mut lab = lab_of(config);
+    let mut bob = Guarded::new();
+    bob.challenged(&mut lab);
+    assert!(!lab.records.keys().any(|key| key.starts_with("association/")));
+    assert_eq!(bob.register(&mut lab).status(), 200);
+    let first: Vec<String> =
+        lab.records.keys().filter(|key| key.starts_with("association/")).cloned().collect();
+    assert_eq!(first.len(), 1);
+    (bob.client, bob.spi) = (31114, 8000);
+    let headers = bob.offer();
+    assert_eq!(bob.refresh(&mut lab, &headers), []);
+    let challenge = install(&mut lab).remove(0);
+    bob.agreed = challenge.one("Security-Server").to_owned();
+    let headers = bob.offer() + &bob.verify();
+    assert_eq!(bob.answer(&mut lab, &challenge, &headers).status(), 200);
+    assert!(stages(&lab).contains(&Stage::Old) && stages(&lab).contains(&Stage::Active));
+    let second: Vec<&String> = lab.records.keys().filter(|key| key.starts_with("association/")).collect();
+    assert!(second.len() == 1 && *second[0] != first[0], "{second:?}");
+}
+
+#[test]
+fn a_set_that_the_kernel_refuses_takes_its_binding_along() {
+    let (old, ..) = registered();
+    let mut lab = restored_into(lab(), &old, SECOND);
+    let id = wanted(&mut lab)[0].0.id;
+    let refused = SaFailure { is_taken: true, words: "it is there already".to_owned() };
+    lab.with(|core, cx| core.on_sas_restored(cx, id, Err(refused)));
+    assert_eq!((lab.core.load().sets, lab.core.load().bindings), (0, 0));
+    assert_eq!(lab.records.keys().filter(|key| !key.starts_with("sqn/")).count(), 0);
+}
+
+#[test]
+fn what_can_not_be_used_any_more_is_left_out_with_its_binding() {
+    let (old, ..) = registered();
+    let none = |lab: &Lab, words: &str| {
+        assert_eq!((lab.core.load().sets, lab.core.load().bindings), (0, 0), "{words}");
+        assert!(lab.lines(Level::Warn).iter().any(|line| line.contains(words)), "{words}: {:?}", lab.log.0);
+    };
+    none(&restored_into(Lab::new(config()), &old, SECOND), "there is no IPsec now");
+    let mut others = config();
+    others.users.remove(1);
+    none(&restored_into(lab_of(others), &old, SECOND), "is no user any more");
+    let mut late = lab();
+    late.wall = old.wall;
+
+    let back = crate::base::time::UnixTime::from_micros(old.wall.as_micros() - 1_000_000);
+    for (key, value) in old.records.clone() {
+        late.wall = back;
+        late.with(|core, cx| core.restore(cx, &key, &value));
+    }
+    none(&late, "the clock has been set back");
+    let key = old.records.keys().find(|key| key.starts_with("association/")).unwrap();
+    for (from, to, words) in [
+        ("\"alg\":\"hmac-sha-1-96\"", "\"alg\":\"hmac-md5-96\"", "the keys are no keys"),
+        ("\"alg\":\"hmac-sha-1-96\"", "\"alg\":\"rot13\"", "alg is missing or malformed"),
+        ("10.0.0.254", "10.0.0.253", "protected ports are not ours"),
+        (",5100,", ",5990,", "protected ports are not ours"),
+        ("\"own\":[", "\"own\":[[", "expected"),
+    ] {
+        let mut bad = lab();
+        bad.records = old.records.clone();
+        let record = bad.records.get_mut(key).unwrap();
+        assert!(record.contains(from), "{record}");
+        *record = record.replace(from, to);
+        none(&restored_into(lab(), &bad_with_wall(bad, &old), SECOND), words);
+    }
+}
+
+fn bad_with_wall(mut lab: Lab, old: &Lab) -> Lab {
+    lab.wall = old.wall;
+    lab
+}
