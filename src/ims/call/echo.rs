@@ -23,7 +23,7 @@ use crate::ims::identity;
 use crate::proto::cx::Cx;
 use crate::proto::flow::LocalId;
 use crate::proto::sip::dialog::Dialog;
-use crate::wire::sdp::edit::{Edit, MediaEdit};
+use crate::wire::sdp::edit::{Edit, MediaEdit, QosEdit};
 use crate::wire::sdp::{Direction, Sdp};
 use crate::wire::sip::{HeaderId, Message, Method, RAck, Writer};
 use smallvec::SmallVec;
@@ -134,10 +134,9 @@ fn opening_offer(rules: &Rules, offer: &[u8]) -> Vec<u8> {
     let Ok(sdp) = Sdp::parse(offer) else { return offer.to_vec() };
     let takes_qos = rules.precondition(Side::Caller) == Precondition::On;
     let unholds = rules.unholds(&sdp).then_some(Direction::SendRecv);
-    let medias = sdp.medias().map(|media| {
-        let edit = if takes_qos { MediaEdit::default() } else { preconditions::take_out(&media, None) };
-        MediaEdit { direction: edit.direction.or(unholds), ..edit }
-    });
+    // RFC 3264 6.1: a stream that waits is answered as one that waits; its phone lets it run by another offer (TS 24.229 6.1.2)
+    let qos = if takes_qos { QosEdit::Keep } else { QosEdit::Drop };
+    let medias = sdp.medias().map(|_| MediaEdit { qos, direction: unholds, ..MediaEdit::default() });
     Edit { medias: medias.collect(), ..Edit::default() }.apply(&sdp)
 }
 

@@ -88,9 +88,12 @@ impl Passage {
             return (!edit.is_nothing()).then(|| in_place_of(msg.body(), came, &edit.apply(&sdp)));
         }
         let said = Arc::from(came);
-        self.open_or_close(from, msg);
+        let is_answer = self.open_or_close(from, msg);
         self.said[from as usize] = Some(Arc::clone(&said));
-        let edit = self.edit(rules, from, &sdp, begins);
+        let mut edit = self.edit(rules, from, &sdp, begins);
+        if is_answer {
+            self.answer_waiting(&mut edit, from.other(), &sdp);
+        }
         if edit.is_nothing() && !self.renumbers {
             self.told[from.other() as usize] = Some(said);
             return None;
@@ -102,17 +105,33 @@ impl Passage {
         Some(body)
     }
 
-    /// A description in a request is an offer, but for the one in an ACK; that in a response is an answer, if an offer is open.
-    fn open_or_close(&mut self, from: Side, msg: &Message<'_>) {
+    /// A description in a request is an offer, but for the one in an ACK; that in a response is an answer, if an offer is open, or
+    /// was. Gives whether it is an answer.
+    fn open_or_close(&mut self, from: Side, msg: &Message<'_>) -> bool {
         let is_answer = !msg.is_request() || msg.method() == Method::Ack;
         let to = from.other();
         if is_answer && self.open[to as usize].take().is_some() {
-            return;
+            return true;
         }
         let repeats = is_answer && self.said[to as usize].is_some();
         if self.open[from as usize].is_none() && !repeats {
             let before = (self.said[from as usize].clone(), self.told[to as usize].clone());
             self.open[from as usize] = Some(before);
+        }
+        repeats
+    }
+
+    /// Keeps the directions of an answer within its offer where that waits for resources and the answerer was told that it runs:
+    /// the offerer lets it run by another offer (RFC 3264 6.1, TS 24.229 6.1.2).
+    fn answer_waiting(&self, edit: &mut Edit, to: Side, answer: &Sdp<'_>) {
+        let offer = self.said(to);
+        let offered = offer.iter().flat_map(|s| s.medias());
+        for ((edit, ours), theirs) in edit.medias.iter_mut().zip(answer.medias()).zip(offered) {
+            if self.mode == Mode::None && preconditions::stream_waits(&theirs) {
+                let most = theirs.direction().reversed();
+                let within = edit.direction.unwrap_or(ours.direction()).within(most);
+                edit.direction = Some(within).filter(|d| *d != ours.direction());
+            }
         }
     }
 

@@ -96,7 +96,8 @@ pub(super) fn waits(sdp: &Sdp<'_>) -> bool {
     streams(sdp).any(|m| stream_waits(&m))
 }
 
-fn stream_waits(media: &Media<'_>) -> bool {
+/// The same of one stream.
+pub(super) fn stream_waits(media: &Media<'_>) -> bool {
     let wanted = media.qos_lines().find_map(|line| match line {
         QosLine::Desired(Strength::Mandatory, Status::Local, wanted) => Some(wanted),
         _ => None,

@@ -329,6 +329,27 @@ fn preconditions_that_are_met_or_not_wanted_need_no_detour() {
 }
 
 #[test]
+fn without_preconditions_a_stream_that_waits_runs_when_its_phone_says_so() {
+    for mode in [Precondition::Off, Precondition::Silent] {
+        let mut w = world(|c| c.echo[0].precondition = Some(mode));
+        let mut alice = w.invite(ALICE, "tel:666", "Supported: 100rel, precondition\r\n", VOLTE);
+        let ok = w.expect(ALICE, "SIP/2.0 200");
+        assert!(body(&ok).contains("a=inactive\r\n") && !body(&ok).contains("qos"), "RFC 3264 6.1: {ok}");
+        alice.learn(&ok);
+        w.ack(&alice, 1, "");
+        let session = w.open_ports[0].0;
+        assert!(!matches!(hear(&mut w, session), PacketVerdict::Send { .. }));
+        let ready = VOLTE.replace("inactive", "sendrecv").replace("local none", "local sendrecv");
+        w.request(&mut alice, "UPDATE", "", &ready);
+        let ok = w.expect(ALICE, "SIP/2.0 200");
+        assert!(body(&ok).contains("a=sendrecv\r\n") && !body(&ok).contains("qos"), "{ok}");
+        assert!(matches!(hear(&mut w, session), PacketVerdict::Send { .. }));
+        w.request(&mut alice, "BYE", "", "");
+        w.quiet();
+    }
+}
+
+#[test]
 fn a_reliable_answer_that_is_never_acknowledged() {
     let mut w = world(|c| c.call.dialog_timeout = Duration::from_secs(100));
     w.invite(ALICE, "tel:666", "Supported: 100rel\r\n", VOLTE);

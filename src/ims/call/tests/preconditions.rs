@@ -249,9 +249,21 @@ fn silently_no_phone_hears_of_them() {
     w.answer(BOB, &prack, 200, "", "");
     w.expect(ALICE, "SIP/2.0 200");
     w.answer(BOB, &invite, 200, "", &sdp(1, "sendrecv", ""));
-    w.expect(ALICE, "SIP/2.0 200");
+    let ok = w.expect(ALICE, "SIP/2.0 200");
+    assert_eq!(body(&ok), sdp(1, "inactive", ""), "her stream waits: nobody may answer that it runs (RFC 3264 6.1)");
     w.ack(&alice, 1, "");
     w.expect(BOB, "ACK");
+    // her bearer has come
+    let ready = sdp(2, "sendrecv", &qos("sendrecv", "none", ["mandatory", "none"], false));
+    w.request(&mut alice, "UPDATE", "Require: precondition\r\n", &ready);
+    let update = w.expect(BOB, "UPDATE");
+    assert_eq!(
+        (header(&update, HeaderId::Require).as_str(), body(&update)),
+        ("", &sdp(1, "sendrecv", "")[..]),
+        "to him it runs already"
+    );
+    w.answer(BOB, &update, 200, "", &sdp(1, "sendrecv", ""));
+    assert!(body(&w.expect(ALICE, "SIP/2.0 200")).ends_with("a=sendrecv\r\n"));
     hangs_up(&mut w, &mut alice);
     assert_eq!(
         w.ladder(10),
@@ -272,6 +284,10 @@ alice@ims.test                   imsbox                      bob@ims.test
   |<------ 200 INVITE (sdp) --------|                                 |
   |-------------- ACK ------------->|                                 |
   |                                 |-------------- ACK ------------->|
+  |--------- UPDATE (sdp) --------->|                                 |
+  |                                 |--------- UPDATE (sdp) --------->|
+  |                                 |<------ 200 UPDATE (sdp) --------|
+  |<------ 200 UPDATE (sdp) --------|                                 |
   |-------------- BYE ------------->|                                 |
 * stop: the caller hung up
   |<----------- 200 BYE ------------|                                 |
