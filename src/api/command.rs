@@ -223,7 +223,8 @@ pub const COMMANDS: &[Command] = &[
                   \x20 hold         holds the media on our side, or lets them run again; --media only that; echo and mt_call\n\
                   \x20 reinvite     sends a re-INVITE; with the media of --sdp_file\n\
                   \x20 downgrade    gives video up, or the --media named\n\
-                  \x20 media        lets --rtp and --rtcp pass (on) or not (off); --media only of that\n\
+                  \x20 media        lets --rtp and --rtcp pass (on) or not (off), of all streams and of those that come later, or \
+                  of the --media named that run\n\
                   \x20 answer       answers a call to an echo number with remote_control, with --code N (200)\n\
                   \x20 session-expires-stop   refreshes the session no more, and waits for no refresh.",
         handler: calls::dialog_set,

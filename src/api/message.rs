@@ -66,7 +66,7 @@ mod tests {
     use crate::api::cx::{LogStatus, Logs, NoSets};
     use crate::api::log_options::{LogConfig, Rotate};
     use crate::base::rng::Rng;
-    use crate::base::time::{Instant, UnixTime};
+    use crate::base::time::{Duration, Instant, UnixTime};
     use crate::base::trace::{Layer, Level, Record, Sink};
     use crate::config::MemoryFiles;
     use crate::config::model::{AuthentType, Config, Impu, SipSocket, User};
@@ -118,6 +118,7 @@ mod tests {
         rng: Rng,
         out: Outbox,
         files: MemoryFiles,
+        now: Instant,
     }
 
     impl World {
@@ -138,7 +139,20 @@ mod tests {
                 files: MemoryFiles::default()
                     .with("good.sdp", "m=audio 1 RTP/AVP 8\r\n")
                     .with("bad.sdp", "hello"),
+                now: Instant::from_nanos(1_234_567_890),
             }
+        }
+
+        /// Lets so many milliseconds pass.
+        fn pass(&mut self, millis: u64) {
+            let end = self.now + Duration::from_millis(millis);
+            let World { core, rng, out, log, now, .. } = self;
+            while let Some(at) = core.next_deadline().filter(|at| *at <= end) {
+                *now = at.max(*now);
+                let wall = UnixTime::from_micros(1_608_093_067_123_456);
+                core.tick(&mut Cx { now: *now, wall, rng, out, sink: log });
+            }
+            *now = end;
         }
 
         fn ask(&mut self, request: &str) -> Vec<Value> {
@@ -148,7 +162,7 @@ mod tests {
                 log: &mut self.log,
                 sas: &mut NoSets,
                 files: &self.files,
-                now: Instant::from_nanos(1_234_567_890),
+                now: self.now,
                 wall: UnixTime::from_micros(1_608_093_067_123_456),
                 rng: &mut self.rng,
                 out: &mut self.out,
@@ -192,9 +206,9 @@ mod tests {
         let phone = Flow::udp(LocalId(0), "10.0.0.1:5060".parse().unwrap());
         let register = "REGISTER sip:x SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.0.1:5060;branch=z9hG4bK1\r\nFrom: <tel:600>;tag=1\r\nTo: <tel:600>\r\n\
             Call-ID: 1\r\nCSeq: 1 REGISTER\r\nContact: <sip:p@10.0.0.1>\r\nExpires: 3600\r\nContent-Length: 0\r\n\r\n";
-        let World { core, rng, out, log, .. } = &mut w;
+        let World { core, rng, out, log, now, .. } = &mut w;
         let wall = UnixTime::from_micros(1_608_093_067_123_456);
-        let mut cx = Cx { now: Instant::from_nanos(1_234_567_890), wall, rng, out, sink: log };
+        let mut cx = Cx { now: *now, wall, rng, out, sink: log };
         core.on_sip(&mut cx, phone, register.as_bytes());
         let made = w.one(r#"{"message":"mt_call","impu":"tel:600","sdp_file":"good.sdp","duration":5}"#);
         assert!(made["session_id"].as_str().is_some_and(|id| id.len() > 10), "{made}");
@@ -236,6 +250,19 @@ mod tests {
         );
         assert_eq!(w.error(r#"{"message":"reinvite","dialog":"last"}"#), "dialog 10 has ended already");
         assert_eq!(w.error(r#"{"message":"dialog_answer","dialog":"last"}"#), "dialog 10 has ended already");
+        // manual 6.6: for 30 s it can be named, by its index, its session id, or as the last
+        w.pass(29_999);
+        for name in ["10", "last", "*", id.as_str().unwrap()] {
+            let found = w.one(&format!(r#"{{"message":"dialog_get","dialog":"{name}"}}"#));
+            assert_eq!(found["dialogs"][0]["state"], "stop", "{found}");
+            assert!(found["ladder"].is_object(), "{found}");
+        }
+        w.pass(1);
+        for name in ["10", "last"] {
+            let why = w.error(&format!(r#"{{"message":"dialog_get","dialog":"{name}"}}"#));
+            assert_eq!(why, format!("no dialog {name}"));
+        }
+        assert_eq!(w.one(r#"{"message":"dialog_get"}"#)["dialogs"], json!([]));
     }
 
     #[test]

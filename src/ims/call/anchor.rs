@@ -234,6 +234,11 @@ impl Anchor {
         (0..self.lines.len()).for_each(|index| self.close_line(index, media, out));
     }
 
+    /// What is done to the packets that come from a side in streams that are opened from now on.
+    pub(super) fn treatment_mut(&mut self, side: Side) -> &mut Treatment {
+        &mut self.facing[side as usize].treatment
+    }
+
     /// The number of the dialog with a side, once it is known.
     pub(super) fn name(&mut self, media: &mut MediaTable, side: Side, dialog: u32) {
         self.facing[side as usize].dialog = dialog;

@@ -11,6 +11,7 @@ use super::state::State;
 use super::tag::Side;
 use crate::ims::core::View;
 use crate::proto::cx::Cx;
+use crate::proto::media::table::Treatment;
 use crate::wire::sdp::{MediaKind, Template};
 use smallvec::SmallVec;
 use std::sync::Arc;
@@ -26,9 +27,9 @@ pub enum Action {
     Reinvite(Option<Arc<Template>>),
     /// The streams of a kind are given up.
     Downgrade(MediaKind),
-    /// RTP or RTCP of the streams of a kind, or of all, passes or not; what is not said stays.
+    /// RTP or RTCP of the streams of a kind, or of all and of those that come later, passes or not; what is not said stays.
     Media {
-        /// Which.
+        /// Which; none: all.
         media: Option<MediaKind>,
         /// Whether RTP passes.
         rtp: Option<bool>,
@@ -113,27 +114,42 @@ pub(super) fn act(
     }
 }
 
-/// Lets RTP and RTCP that come from a side pass or not, of the streams of a kind or of all.
+/// Lets RTP and RTCP that come from a side pass or not, of the streams of a kind, or of all and of those that come later: then it
+/// takes the place of what `rtp` and `rtcp` of the identity say (manual 5.2.1).
 fn block(
-    call: &Call,
+    call: &mut Call,
     view: &mut View<'_>,
     (side, kind): (Side, Option<MediaKind>),
     (rtp, rtcp): (Option<bool>, Option<bool>),
 ) -> Result<(), String> {
-    let anchor = call.answered_leg().and_then(|leg| call.legs[usize::from(leg)].passage.anchor.as_deref());
-    let sessions: SmallVec<[u64; MAX_STREAMS]> = match (call.agent(), anchor) {
-        (Some(agent), _) => agent.streams.sessions(kind).collect(),
-        (None, Some(anchor)) => anchor.facing(side, kind).collect(),
-        (None, None) => return Err("the media of this call do not pass here".to_owned()),
+    let change = |treatment: &mut Treatment| {
+        treatment.rtp_block = rtp.map_or(treatment.rtp_block, |passes| !passes);
+        treatment.rtcp_block = rtcp.map_or(treatment.rtcp_block, |passes| !passes);
+    };
+    let leg = call.answered_leg().map(usize::from);
+    let sessions: SmallVec<[u64; MAX_STREAMS]> = if let Some(agent) = call.agent() {
+        agent.streams.sessions(kind).collect()
+    } else if let Some(anchor) = leg.and_then(|leg| call.legs[leg].passage.anchor.as_deref()) {
+        anchor.facing(side, kind).collect()
+    } else {
+        return Err("the media of this call do not pass here".to_owned());
     };
     if sessions.is_empty() {
         return Err(format!("the call has no {}", kind.map_or("media", MediaKind::name)));
     }
     for session in sessions {
         let Some(mut treatment) = view.media.view(session).map(|v| v.treatment) else { continue };
-        treatment.rtp_block = rtp.map_or(treatment.rtp_block, |passes| !passes);
-        treatment.rtcp_block = rtcp.map_or(treatment.rtcp_block, |passes| !passes);
+        change(&mut treatment);
         view.media.set_treatment(session, treatment);
+    }
+    if kind.is_none() {
+        match call.agent_mut() {
+            Some(agent) => change(agent.streams.treatment_mut()),
+            None => {
+                let anchor = leg.and_then(|leg| call.legs[leg].passage.anchor.as_deref_mut());
+                anchor.into_iter().for_each(|anchor| change(anchor.treatment_mut(side)));
+            }
+        }
     }
     Ok(())
 }

@@ -9,6 +9,7 @@ mod dispatch;
 mod emergency;
 mod hostile;
 mod ipsec;
+mod ipsec_calls;
 mod ipsec_hostile;
 mod ipsec_strangers;
 mod loss;
@@ -70,6 +71,8 @@ pub(super) struct Lab {
     pub(super) last_tag: u64,
     /// What the core wants the kernel to do about security associations, until a test takes it.
     pub(super) kernel: Vec<Output>,
+    /// Media sessions whose ports the core wants opened, until a test opens them.
+    pub(super) ports: Vec<u64>,
 }
 
 /// When the disk takes records.
@@ -129,6 +132,7 @@ impl Lab {
             exited: false,
             last_tag: 0,
             kernel: Vec::new(),
+            ports: Vec::new(),
         }
     }
 
@@ -183,6 +187,7 @@ impl Lab {
                 | Output::RemoveSas { .. } => {
                     self.kernel.push(item.clone());
                 }
+                Output::OpenMedia { session, .. } => self.ports.push(*session),
                 Output::Exit => self.exited = true,
                 _ => {}
             }

@@ -129,6 +129,11 @@ impl Streams {
         self.treatment = treatment;
     }
 
+    /// What is done to the packets of streams that are opened from now on.
+    pub(in crate::ims::call) fn treatment_mut(&mut self) -> &mut Treatment {
+        &mut self.treatment
+    }
+
     /// The description that [`Streams::answer`] or [`Streams::offer`] wrote last.
     pub(in crate::ims::call) fn description(&self) -> &[u8] {
         &self.description

@@ -232,6 +232,28 @@ fn the_media_of_a_dialog_is_blocked_and_let_through_again() {
 }
 
 #[test]
+fn what_is_blocked_in_a_whole_call_is_blocked_in_streams_that_come_later() {
+    for (media, passes) in [(None, false), (Some(MediaKind::Audio), true)] {
+        let mut w = world(|_| {});
+        let (mut alice, _) = call(&mut w, BOB6, SDP4, SDP6);
+        let index = w.core.dialog_views(w.now)[0].index;
+        w.set(index, Action::Media { media, rtp: Some(false), rtcp: None }).unwrap();
+        w.request(&mut alice, "INVITE", "", &with_video(4002));
+        let invite = w.expect(BOB6, "INVITE");
+        w.answer(BOB6, &invite, 200, "", &format!("{SDP6}m=video 6002 RTP/AVP 99\r\n"));
+        w.expect(ALICE, "SIP/2.0 100");
+        let ok = w.expect(ALICE, "SIP/2.0 200");
+        w.ack(&alice, alice.cseq, "");
+        w.expect(BOB6, "ACK");
+        assert_eq!(w.packet(wants(&ok, 0), "192.0.2.1:4000", &RTP).is_ok(), false);
+        assert_eq!(w.packet(wants(&ok, 1), "192.0.2.1:4002", &RTP).is_ok(), passes);
+        assert!(w.packet(wants(&ok, 1), "192.0.2.1:4002", &RTCP).is_ok());
+        assert!(w.packet(wants(&invite, 1), "[2001:db8::b0b]:6002", &RTP).is_ok(), "the other side");
+        w.hang_up(&mut alice);
+    }
+}
+
+#[test]
 fn each_contact_has_ports_of_its_own_and_loses_them_with_its_leg() {
     let mut w = world4(|_| {});
     w.register(BOB6, "");
