@@ -6,7 +6,8 @@ use crate::base::time::Duration;
 use crate::ims::call::{Action, Callee, Order};
 use crate::proto::flow::{Flow, LocalId};
 
-const ANSWER: &str = "v=0\r\no=- 1 1 IN IP4 10.0.0.2\r\ns=-\r\nc=IN IP4 10.0.0.2\r\nt=0 0\r\nm=audio 4000 RTP/AVP 8\r\n";
+const ANSWER: &str =
+    "v=0\r\no=- 1 1 IN IP4 10.0.0.2\r\ns=-\r\nc=IN IP4 10.0.0.2\r\nt=0 0\r\nm=audio 4000 RTP/AVP 8\r\n";
 
 /// Bob's answer to a request.
 fn reply(request: &Sent, status: &str, body: &str) -> String {
@@ -16,7 +17,10 @@ fn reply(request: &Sent, status: &str, body: &str) -> String {
         text += &format!("{name}: {}{tag}\r\n", request.one(name));
     }
     let kind = if body.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
-    text + &format!("Contact: <sip:phone@10.0.0.2:31113>\r\n{kind}Content-Length: {}\r\n\r\n{body}", body.len())
+    text + &format!(
+        "Contact: <sip:phone@10.0.0.2:31113>\r\n{kind}Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
 }
 
 /// The one request that was sent; it goes through Bob's set.

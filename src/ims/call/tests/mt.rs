@@ -529,7 +529,10 @@ fn media_are_added_blocked_and_given_up() {
     w.set(index, Action::Media { media: None, rtp: Some(false), rtcp: None }).unwrap();
     assert!(!echoes(&mut w));
     assert!(w.core.dialog_views(w.now)[0].medias[0].rtp_block);
-    let template = Arc::new(Template::parse(b"m=audio 1 RTP/AVP 8\r\nm=video 1 RTP/AVP 99\r\na=rtpmap:99 H264/90000\r\n").unwrap());
+    let template = Arc::new(
+        Template::parse(b"m=audio 1 RTP/AVP 8\r\nm=video 1 RTP/AVP 99\r\na=rtpmap:99 H264/90000\r\n")
+            .unwrap(),
+    );
     w.set(index, Action::Reinvite(Some(template))).unwrap();
     let up = w.expect(BOB, "INVITE");
     w.answer(BOB, &up, 200, "", &with_video);

@@ -250,7 +250,11 @@ fn silently_no_phone_hears_of_them() {
     w.expect(ALICE, "SIP/2.0 200");
     w.answer(BOB, &invite, 200, "", &sdp(1, "sendrecv", ""));
     let ok = w.expect(ALICE, "SIP/2.0 200");
-    assert_eq!(body(&ok), sdp(1, "inactive", ""), "her stream waits: nobody may answer that it runs (RFC 3264 6.1)");
+    assert_eq!(
+        body(&ok),
+        sdp(1, "inactive", ""),
+        "her stream waits: nobody may answer that it runs (RFC 3264 6.1)"
+    );
     w.ack(&alice, 1, "");
     w.expect(BOB, "ACK");
     // her bearer has come
