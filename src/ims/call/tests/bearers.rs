@@ -206,3 +206,34 @@ fn without_a_policy_server_all_is_granted() {
     w.call();
     assert_eq!(w.qos(), ["erab_set", "erab_set"]);
 }
+
+#[test]
+fn a_bearer_that_one_of_several_phones_behind_a_contact_cannot_have_ends_its_early_dialog_alone() {
+    let mut w = world(|_| {});
+    let (mut alice, invite) = offered(&mut w);
+    assert_eq!(w.reserved().len(), 2);
+    let own = format!(";tag=T{}", BOB.addr.replace([':', '.'], ""));
+    let answer = waiting(false).replace("4000", "5000");
+    w.send(BOB, &reply(BOB, &invite, 183, RELIABLE, &answer).replace(&own, ";tag=two"));
+    let mut two = alice.clone();
+    two.learn(&w.expect(ALICE, "SIP/2.0 183"));
+    assert_eq!(w.reserved(), [(3, "192.0.2.1".to_owned()), (4, "192.0.2.2".to_owned())]);
+    w.decides(4, Outcome::Refused("no room"));
+    let bye = w.expect(BOB, "BYE");
+    assert!(header(&bye, HeaderId::To).ends_with(";tag=two"), "{bye}");
+    assert!(header(&bye, HeaderId::Reason).contains("580"), "{bye}");
+    w.answer(BOB, &bye, 200, "", "");
+    w.expect_nothing();
+    assert_eq!(w.commands(), [Command::Release { session: 3 }, Command::Release { session: 4 }]);
+    w.request(&mut two, "PRACK", "RAck: 1 1 INVITE\r\n", "");
+    w.expect(ALICE, "SIP/2.0 481");
+    // the other one rings on, and without its bearers it was the last
+    w.request(&mut alice, "PRACK", "RAck: 1 1 INVITE\r\n", "");
+    let prack = w.expect(BOB, "PRACK");
+    w.answer(BOB, &prack, 200, "", "");
+    w.expect(ALICE, "SIP/2.0 200");
+    w.decides(2, Outcome::Refused("no room"));
+    w.expect(BOB, "CANCEL");
+    w.expect(ALICE, "SIP/2.0 580");
+    w.quiet();
+}

@@ -20,6 +20,9 @@ struct Seen {
 
 const PHONES: [Phone; 3] = [ALICE, BOB, BOB_TABLET];
 
+/// How tags begin: behind a contact there may be several phones.
+const BEHIND: [&str; 3] = [";tag=T", ";tag=U", ";tag=V"];
+
 fn pick<'a, T>(rng: &mut Rng, all: &'a [T]) -> Option<&'a T> {
     all.get(rng.below(all.len() as u64) as usize)
 }
@@ -42,15 +45,24 @@ fn look(w: &mut World, rng: &mut Rng, seen: &mut Seen) {
         }
         if msg.is_request() {
             if msg.method() == Method::Invite && msg.to().unwrap().tag().is_none() {
-                seen.sides.push((Side::callee(phone, &text), 0));
+                let side = Side::callee(phone, &text);
+                let behind = |tag: &str| Side { local: side.local.replace(";tag=T", tag), ..side.clone() };
+                seen.sides.extend(BEHIND.map(|tag| (behind(tag), 0)));
             }
             seen.requests.push((phone, text));
         } else if (101..300).contains(&msg.status()) && msg.method() == Method::Invite {
             let call_id = lossy(msg.call_id().unwrap()).into_owned();
-            for (side, _) in seen.sides.iter_mut().filter(|(s, _)| s.call_id == call_id && s.phone.addr == to)
-            {
-                if !side.remote.contains(";tag=") {
-                    side.learn(&text);
+            let of_call = |s: &&mut (Side, u32)| s.0.call_id == call_id && s.0.phone.addr == to;
+            let mut known: Vec<&mut (Side, u32)> = seen.sides.iter_mut().filter(of_call).collect();
+            let tag = header(&text, HeaderId::To);
+            match known.iter().position(|(side, _)| !side.remote.contains(";tag=")) {
+                Some(at) => known[at].0.learn(&text),
+                None if known.iter().any(|(side, _)| side.remote == tag) => {}
+                // another early dialog
+                None => {
+                    let mut other = known.first().map(|(side, branch)| (side.clone(), *branch));
+                    other.iter_mut().for_each(|(side, _)| side.learn(&text));
+                    seen.sides.extend(other);
                 }
             }
         }
@@ -77,7 +89,13 @@ fn answer(w: &mut World, rng: &mut Rng, seen: &Seen) {
         _ => "",
     };
     let body = if rng.below(2) == 0 { sdp(rng) } else { String::new() };
-    w.answer(phone, &request, status, headers, &body);
+    let text = reply(phone, &request, status, headers, &body);
+    let tag = if header(&request, HeaderId::To).contains(";tag=") {
+        BEHIND[0]
+    } else {
+        pick(rng, &BEHIND).unwrap()
+    };
+    w.send(phone, &text.replacen(BEHIND[0], tag, 1));
 }
 
 fn speak(w: &mut World, rng: &mut Rng, seen: &mut Seen) {

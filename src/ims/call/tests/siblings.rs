@@ -730,3 +730,23 @@ alice@ims.test          imsbox             bob@192.0.2.2:5060 two@192.0.2.2:5060
     );
     f.w.quiet();
 }
+
+#[test]
+fn what_a_phone_that_came_too_late_says_of_its_media_reaches_nobody() {
+    let mut f = Fork::new(CAN, SDP, |c| c.call.media_relay = MediaRelay::On);
+    let (mut one, _) = f.early("one", 183, &rel(1), &sdp(6000));
+    f.passes(&mut one, "PRACK", "RAck: 1 1 INVITE\r\n", ("one", ""));
+    f.early("two", 180, "", "");
+    f.w.request(&mut one, "UPDATE", "", &SDP.replace("o=- 1 1", "o=- 1 2"));
+    let update = f.w.expect(BOB, "UPDATE sip:one@");
+    f.says("two", 200, "", &sdp(7000));
+    let taken = f.w.expect(ALICE, "SIP/2.0 200");
+    let answer = f.text("one", &update, 200, "", &sdp(6000));
+    f.w.send(BOB, &answer);
+    let late = f.w.expect(ALICE, "SIP/2.0 200");
+    assert_eq!((header(&late, HeaderId::CSeq).as_str(), body(&late)), ("3 UPDATE", ""));
+    assert_eq!(media(&mut f, &taken, 7000), (true, Some("192.0.2.2:7000".to_owned())));
+    f.alice.learn(&taken);
+    f.w.ack(&f.alice, 1, "");
+    f.ends("two");
+}
