@@ -81,6 +81,12 @@ def trunk_call_out_with_100rel_and_update(case):
 
 
 @trunk
+def trunk_call_out_to_a_pbx_that_forks(case):
+    """Two phones behind the PBX ring and answer: each is an early dialog of its own, and the first has the call."""
+    call_out(case, "caller_of_a_fork", "pbx_forks")
+
+
+@trunk
 def trunk_that_asks_for_a_password(case):
     call_out(case, "caller_is_refused", "callee_refuses", expected="502", refusal="401 Unauthorized")
     case.log_has("the trunk asks for credentials")
