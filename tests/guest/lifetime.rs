@@ -34,7 +34,7 @@ fn a_set_that_nobody_extends_is_gone_after_its_time_policies_too() {
     let mut pair = Pair::new("expire");
     let mut expiries = pair.core.within(Expiries::listen).unwrap();
     let agreed = pair.agree(true);
-    install(&mut pair, &agreed, Lifetime { soft: Some(SECOND), hard: Some(5 * SECOND) });
+    install(&mut pair, &agreed, Lifetime { soft: Some(SECOND), hard: Some(8 * SECOND) });
     pair.exchange_udp(&agreed);
     let news = news(&mut expiries, 8);
     for traffic in &agreed.core {
@@ -52,8 +52,8 @@ fn an_extended_set_outlives_its_first_time_with_its_counters() {
     let mut pair = Pair::new("extend");
     let mut expiries = pair.core.within(Expiries::listen).unwrap();
     let (agreed, other) = (pair.agree(false), pair.agree(false));
-    install(&mut pair, &agreed, Lifetime::hard(4 * SECOND));
-    install(&mut pair, &other, Lifetime::hard(5 * SECOND));
+    install(&mut pair, &agreed, Lifetime::hard(10 * SECOND));
+    install(&mut pair, &other, Lifetime::hard(11 * SECOND));
     pair.exchange_udp(&agreed);
     let keys = suite().keys(&CK, &IK);
     let longer = protection(suite(), &keys, Lifetime::hard(600 * SECOND));

@@ -2,6 +2,7 @@
 
 use crate::network::Link;
 use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// What a packet is.
@@ -29,12 +30,14 @@ pub struct Seen {
     pub to: (IpAddr, u16),
     /// Its first line, as far as it is text.
     pub line: String,
+    /// What it carries, hashed.
+    pub content: u64,
 }
 
 impl fmt::Debug for Seen {
     /// In one line, as there are many.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Seen { kind, from, to, line } = self;
+        let Seen { kind, from, to, line, .. } = self;
         write!(f, "{kind:?} {} {} to {} {}", from.0, from.1, to.0, to.1)?;
         if *kind == Kind::Esp { Ok(()) } else { write!(f, " {}", line.escape_debug()) }
     }
@@ -116,6 +119,8 @@ impl Seen {
         };
         let line = payload.split(|o| *o == b'\r').next().unwrap_or_default();
         let line = String::from_utf8_lossy(&line[..line.len().min(80)]).into_owned();
-        Seen { kind, from: (from, port(0)), to: (to, port(2)), line }
+        let mut hasher = DefaultHasher::new();
+        payload.hash(&mut hasher);
+        Seen { kind, from: (from, port(0)), to: (to, port(2)), line, content: hasher.finish() }
     }
 }
