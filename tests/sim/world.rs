@@ -36,6 +36,9 @@ const LEAVE: u64 = 900;
 /// The longest that anything may be left behind: a registration, and then some.
 const QUIET: Duration = Duration::from_secs(86_400);
 
+/// Far more than any run has: something is due again and again, and time all but stands still.
+const MAX_TURNS: u64 = 1_000_000;
+
 /// The last trace lines, printed when a run fails.
 #[derive(Default)]
 struct Tail(VecDeque<String>);
@@ -210,7 +213,15 @@ impl World {
         }
         let leave = Instant::ZERO + Duration::from_secs(LEAVE);
         let end = leave + QUIET;
+        let mut turns = 0;
         loop {
+            turns += 1;
+            assert!(
+                turns < MAX_TURNS,
+                "it goes on and on: {:?}, {:?}",
+                self.core.next_deadline(),
+                self.core.load()
+            );
             let phones = self.phones.iter().filter_map(Phone::next_deadline).min();
             let leaving = (!self.left).then_some(leave);
             let candidates = [

@@ -464,7 +464,9 @@ impl Phone {
                 _ => {}
             }
         }
-        if self.registers() {
+        // TS 24.229 5.1.6.6: a registration for emergency calls cannot be given back, and runs its time
+        self.registered &= self.kind != Kind::InNeed;
+        if self.kind == Kind::Subscriber {
             self.timers.push((now, Timer::Register));
         }
     }
