@@ -115,6 +115,23 @@ def where_a_phone_is_and_what_it_costs_stays_with_the_network(case):
 
 
 @scenario
+def nothing_of_the_other_leg_is_seen(case):
+    """Neither ports nor tags nor the Call-ID of one phone are in the heads of what the other one gets: the server is in between."""
+    a, b = case.phone("caller"), case.phone("callee")
+    a.knows(b)
+    b.knows(a)
+    a.values["target"] = b.user.impu
+    for phone, other in ((a, b), (b, a)):
+        seen = checks(lacks=[f":{other.port}[^0-9]", "tag=[0-9]+c1" if phone is b else "tag=[0-9]+u", "Call-ID: 1-" if phone is b else "Record-Route"])
+        phone.values.update(invite_checks=seen, ringing_checks=seen, answer_checks=seen, ack_checks=seen, bye_checks=seen, bye_answer_checks=seen)
+    b.start("callee_waits", out_of_call="callee_says")
+    b.wait_done(1)
+    a.start("caller_says")
+    a.wait()
+    b.wait_done(2)
+
+
+@scenario
 def history_and_diversion_pass(case):
     history = [("History-Info", f"<sip:first@{DOMAIN}>;index=1, <sip:second@{DOMAIN}?Reason=SIP%3Bcause%3D302>;index=1.1"),
                ("Diversion", "<tel:+4470000000001>;reason=unconditional")]
