@@ -67,6 +67,23 @@ def frames_of(samples):
     return [samples[start:start + 2 * FRAME] for start in range(0, len(samples), 2 * FRAME)]
 
 
+def check_heard(name, recording, speaker, at_least):
+    """What was recorded must be what the speaker's microphone had, packet by packet and in its order, and so many packets of it.
+
+    Some may be missing: the first ones, which came before the answer, and those for which a busy machine had no time.
+    """
+    with wave.open(str(recording)) as file:
+        heard = frames_of(file.readframes(file.getnframes()))
+    said = {frame: number for number, frame in enumerate(frames_of(speaker.microphone))}
+    numbers = [said.get(frame) for frame in heard]
+    strange = numbers.count(None)
+    assert not strange, f"{strange} packets that {name} has heard are not what {speaker.name} has said: {recording}"
+    # the first ones may come twice, as the buffer fills
+    back = [pair for pair in zip(numbers[BUFFERED_FRAMES:], numbers[BUFFERED_FRAMES + 1:]) if pair[1] <= pair[0]]
+    assert not back, f"{name} has heard {speaker.name} out of order: {back} in {numbers}"
+    assert len(set(numbers)) >= at_least, f"{name} has heard {len(set(numbers))} packets of {speaker.name}, not {at_least}"
+
+
 class Baresip:
     """One subscriber's baresip at its own port, registered as soon as it runs. `wrong` gives it a wrong password."""
 
@@ -183,22 +200,21 @@ class Baresip:
         assert counts, f"{self.name} has counted no call: {self.last_words()}"
         return tuple(int(count) for count in counts[-1])
 
-    def check_heard(self, speaker, at_least, missed=BUFFERED_FRAMES):
-        """What was recorded must be what the speaker's microphone had, in its order and without a gap: so many packets, less what
-        the buffer had at the end. Only of the first `missed` ones some may not be there, or come twice, as the buffer fills.
-        """
-        recordings = sorted(self.folder.glob("dump-*-dec.wav"))
-        assert recordings, f"{self.name} has recorded nothing"
-        with wave.open(str(recordings[-1])) as file:
-            heard = frames_of(file.readframes(file.getnframes()))
-        said = {frame: number for number, frame in enumerate(frames_of(speaker.microphone))}
-        numbers = [said.get(frame) for frame in heard]
-        strange = numbers.count(None)
-        assert not strange, f"{strange} packets that {self.name} has heard are not what {speaker.name} has said: {recordings[-1]}"
-        gaps = [(a, b) for a, b in zip([-1, *numbers], numbers) if b > missed and b != a + 1]
-        assert not gaps, f"{self.name} has heard {speaker.name} with gaps: {gaps} in {numbers}"
-        assert numbers and numbers[-1] + 1 >= at_least - BUFFERED_FRAMES, (
-            f"{self.name} has heard {speaker.name} up to packet {numbers[-1:]}, not {at_least}")
+    def recordings(self):
+        """What it has heard, a file for each call."""
+        return sorted(self.folder.glob("dump-*-dec.wav"))
+
+    def wait_heard(self, packets):
+        """Waits until it has heard so many packets in its call."""
+        deadline = time.monotonic() + DEADLINE_SECS
+        while not (self.recordings() and self.recordings()[-1].stat().st_size >= 2 * FRAME * packets):
+            assert time.monotonic() < deadline, f"{self.name} does not hear {packets} packets: {self.last_words()}"
+            time.sleep(0.05)
+
+    def check_heard(self, speaker, at_least):
+        """What it has heard in its last call is what the speaker has said."""
+        assert self.recordings(), f"{self.name} has recorded nothing"
+        check_heard(self.name, self.recordings()[-1], speaker, at_least)
 
     def stop(self):
         """Ends the process if it still runs."""

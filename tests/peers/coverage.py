@@ -76,7 +76,8 @@ COVERAGE = {
     "what the monitor shows: states, counters, the ladder": [
         "the_monitor_draws_a_call_as_a_ladder", "the_monitor_shows_where_the_packets_of_an_echo_call_go", "echo_returns_all_media"],
     "a client of other authors, with real sound in both directions": [
-        "baresip_calls_the_echo", "baresip_calls_baresip", "baresip_calls_a_sim_user", "sim_user_calls_baresip"],
+        "baresip_calls_the_echo", "baresip_calls_baresip", "baresip_calls_a_sim_user", "sim_user_calls_baresip",
+        "baresip_calls_a_sim_user_of_the_other_ip_version"],
 }
 
 

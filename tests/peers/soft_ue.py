@@ -3,7 +3,7 @@
 import subprocess
 import wave
 
-from baresip import RATE, noise
+from baresip import RATE, check_heard, noise
 from users import DOMAIN, K, OP
 
 TIMEOUT_SECS = 60
@@ -12,8 +12,8 @@ TIMEOUT_SECS = 60
 class SoftUe:
     """One subscriber's soft UE at its own port. Its microphone is a file of noise that no other phone has."""
 
-    def __init__(self, case, user, name):
-        self.case, self.user, self.name = case, user, name
+    def __init__(self, case, user, name, ip=None):
+        self.case, self.user, self.name, self.ip = case, user, name, ip or case.ip
         self.folder = case.folder / name
         self.folder.mkdir()
         self.port = case.ports.take()
@@ -26,11 +26,11 @@ class SoftUe:
 
     def start(self, script):
         """Starts it with commands, one after the other."""
-        host = f"[{self.case.ip}]" if ":" in self.case.ip else self.case.ip
+        host = f"[{self.ip}]" if ":" in self.ip else self.ip
         options = {
             "imsi": self.user.imsi, "impi": self.user.impi, "impu": self.user.impu, "domain": DOMAIN, "k": K, "op": OP,
             "algo": "milenage", "state": "none", "ipsec": "off", "codecs": "PCMU", "transport": self.case.transport,
-            "wav": self.folder / "microphone.wav", "pcscf": f"{host}:{self.case.server.port}", "local": f"{host}:{self.port}",
+            "wav": self.folder / "microphone.wav", "record": self.folder / "heard.wav", "pcscf": f"{host}:{self.case.server.port}", "local": f"{host}:{self.port}",
         }
         words = [str(word) for name, value in options.items() for word in (f"--{name}", value)]
         program = self.case.server.binary.with_name("imsbox-ue")
@@ -45,6 +45,10 @@ class SoftUe:
         """Waits for the end of the script; raises when something in it was not as expected."""
         code = self.process.wait(timeout=TIMEOUT_SECS)
         assert code == 0, f"{self.name} ended with exit code {code}: {self.last_words()}"
+
+    def check_heard(self, speaker, at_least):
+        """What it has heard in its last call is what the speaker has said."""
+        check_heard(self.name, self.folder / "heard.wav", speaker, at_least)
 
     def last_words(self):
         return "its output ends with:\n" + (self.folder / "output").read_text(errors="replace")[-1500:]

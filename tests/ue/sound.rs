@@ -2,6 +2,7 @@
 
 use super::*;
 use std::net::UdpSocket;
+use std::path::Path;
 
 /// A recording as people have them: one number of 16 bits after the other, at 8 kHz.
 fn wav(samples: &[i16]) -> Vec<u8> {
@@ -50,6 +51,20 @@ fn answer(sip: &UdpSocket, media: &UdpSocket) {
     sip.send_to(text.as_bytes(), from).unwrap();
 }
 
+/// The echo of this file, through the network and back, sample by sample.
+fn what_is_heard_is_kept(folder: &Path, file: &Path) {
+    let ims = Ims::start("recorded");
+    let kept = folder.join("heard.wav");
+    let files = ["--wav", file.to_str().unwrap(), "--record", kept.to_str().unwrap(), "--codecs", "PCMA"];
+    ims.phone(&[ALICE, &files].concat(), "register; call 666 1; expect echo = 100").succeeds();
+    let octets = fs::read(&kept).unwrap();
+    let heard: Vec<i16> = octets[44..].chunks_exact(2).map(|o| i16::from_le_bytes([o[0], o[1]])).collect();
+    // what A-law makes of silence and of the loudest samples
+    let said = [8, 32_256, -32_256].into_iter().flat_map(|sample| [sample; 80]);
+    assert!(!heard.is_empty() && heard.len().is_multiple_of(160), "{}", heard.len());
+    assert!(heard.iter().copied().eq(said.cycle().take(heard.len())), "{:?}", &heard[..160]);
+}
+
 #[test]
 fn a_recording_is_what_the_other_side_hears() {
     let folder = std::env::temp_dir().join(format!("imsbox-ue-wav-{}", std::process::id()));
@@ -75,6 +90,7 @@ fn a_recording_is_what_the_other_side_hears() {
     phone.until("is answered");
     drop(phone);
 
+    what_is_heard_is_kept(&folder, &file);
     fs::write(&file, b"no sound at all").unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_imsbox-ue"));
     let text = Running::start(command.args(ALICE).arg("--wav").arg(&file).arg("register")).fails(3);

@@ -55,7 +55,7 @@ fn read(path: &Path, files: &dyn Files) -> (Given, Vec<(bool, String)>) {
         let taken = text(&member.value).map(|text| settings::taken(option, &text).map_err(|t| t.words));
         match taken {
             Some(Ok(mut text)) => {
-                if matches!(option.name, "state" | "wav") {
+                if matches!(option.name, "state" | "wav" | "record") {
                     text = beside(path, &text);
                 }
                 given.insert(option.name, text);

@@ -175,6 +175,13 @@ pub const OPTIONS: &[Opt] = &[
         "sound to send: WAV, 8 kHz, mono, 16 bits; a tone of 440 Hz by default",
     ),
     opt(
+        "record",
+        "record",
+        "FILE",
+        Kind::Text,
+        "where the sound that is heard in a call is kept, each in place of the last: WAV, of PCMA and PCMU",
+    ),
+    opt(
         "imei",
         "imei",
         "DIGITS",

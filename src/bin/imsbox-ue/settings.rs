@@ -112,6 +112,8 @@ pub struct Settings {
     pub video: bool,
     /// The sound to send.
     pub wav: Option<PathBuf>,
+    /// Where the sound of a call is kept.
+    pub record: Option<PathBuf>,
     /// Which device it is: the URN of `+sip.instance`.
     pub instance: String,
     /// The value of P-Access-Network-Info, when it is sent.
@@ -188,6 +190,7 @@ pub fn build(given: &Given) -> Result<Settings, Trouble> {
         refresher: refresher(text("refresher")),
         video: is_on(text("video"), true),
         wav: text("wav").map(PathBuf::from),
+        record: text("record").map(PathBuf::from),
         instance: crate::device::urn(text("imei"), imsi.unwrap_or(&impi)),
         reg_event: is_on(text("reg_event"), true),
         access: access(text("access")),

@@ -271,7 +271,13 @@ impl Phone {
         call.slots = agreement.slots;
         match &mut call.media {
             Some(media) => media.renew(now, agreement.audio, muted),
-            None => call.media = Some(Media::new(now, agreement.audio, sound, &mut self.rng)),
+            None => {
+                let mut media = Media::new(now, agreement.audio, sound, &mut self.rng);
+                if self.settings.record.is_some() {
+                    media.record();
+                }
+                call.media = Some(media);
+            }
         }
         match (&mut call.video, agreement.video) {
             (Some(video), Some(agreed)) => video.renew(now, agreed, muted),
@@ -289,7 +295,9 @@ impl Phone {
 
     /// The call is over: its streams end, and it is told.
     pub(super) fn end_call(&mut self, by: Party, code: u16, words: &str) {
-        let Some(call) = self.call.take() else { return };
+        let Some(mut call) = self.call.take() else { return };
+        let recorded = call.media.as_mut().and_then(Media::take_recorded);
+        self.out.extend(recorded.map(Output::Recorded));
         let report: Option<Report> = call.media.as_ref().map(Media::report);
         let video: Option<Report> = call.video.as_ref().map(Media::report);
         self.last_reports = (report, video);

@@ -93,6 +93,17 @@ impl Codec {
     }
 }
 
+impl Codec {
+    /// The sound in a payload of G.711; nothing of other codecs.
+    pub fn sound(self, payload: &[u8]) -> Vec<i16> {
+        match self {
+            Codec::Pcma => payload.iter().map(|&code| from_a_law(code)).collect(),
+            Codec::Pcmu => payload.iter().map(|&code| from_mu_law(code)).collect(),
+            _ => Vec::new(),
+        }
+    }
+}
+
 /// Appends what is sent for pictures, as there is no encoder: a NAL unit that every decoder steps over, supplemental
 /// information of a user (ITU-T H.264 7.3.2.3.1, D.1.6), as a single NAL unit packet (RFC 6184 5.6). Its number is in it.
 pub fn note(number: u64, out: &mut Vec<u8>) {
@@ -127,35 +138,36 @@ pub fn mu_law(sample: i16) -> u8 {
     !(sign | (segment << 4) as u8 | (magnitude >> (segment + 1) & 15) as u8)
 }
 
+/// The value in the middle of a step of A-law (G.711 table 1).
+pub fn from_a_law(code: u8) -> i16 {
+    let code = code ^ 0x55;
+    let (segment, step) = (i16::from(code >> 4 & 7), i16::from(code & 15));
+    let value = match segment {
+        0 => step * 2 + 1,
+        _ => (step * 2 + 33) << (segment - 1),
+    };
+    8 * if code & 0x80 == 0 { -value } else { value }
+}
+
+/// The value in the middle of a step of µ-law (G.711 table 2).
+pub fn from_mu_law(code: u8) -> i16 {
+    let code = !code;
+    let (segment, step) = (i16::from(code >> 4 & 7), i16::from(code & 15));
+    let value = ((step * 2 + 33) << segment) - 33;
+    4 * if code & 0x80 == 0 { value } else { -value }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// G.711's decoder, written from its tables: the value in the middle of each step.
-    fn from_a_law(code: u8) -> i32 {
-        let code = code ^ 0x55;
-        let (segment, step) = (i32::from(code >> 4 & 7), i32::from(code & 15));
-        let value = match segment {
-            0 => step * 2 + 1,
-            _ => (step * 2 + 33) << (segment - 1),
-        };
-        8 * if code & 0x80 == 0 { -value } else { value }
-    }
-
-    fn from_mu_law(code: u8) -> i32 {
-        let code = !code;
-        let (segment, step) = (i32::from(code >> 4 & 7), i32::from(code & 15));
-        let value = ((step * 2 + 33) << segment) - 33;
-        4 * if code & 0x80 == 0 { value } else { -value }
-    }
-
     #[test]
     fn every_code_comes_back_as_itself() {
         for code in 0..=255u8 {
-            assert_eq!(a_law(from_a_law(code) as i16), code, "A-law {code:#x}");
+            assert_eq!(a_law(from_a_law(code)), code, "A-law {code:#x}");
             // µ-law has a positive and a negative zero, which are one sample
             if code != 0x7f {
-                assert_eq!(mu_law(from_mu_law(code) as i16), code, "µ-law {code:#x}");
+                assert_eq!(mu_law(from_mu_law(code)), code, "µ-law {code:#x}");
             }
         }
     }
@@ -165,10 +177,10 @@ mod tests {
         for sample in i16::MIN..=i16::MAX {
             let s = i32::from(sample);
             let limit = (s.abs() / 16).max(16);
-            assert!((from_a_law(a_law(sample)) - s).abs() <= limit, "A-law {sample}");
+            assert!((i32::from(from_a_law(a_law(sample))) - s).abs() <= limit, "A-law {sample}");
             // µ-law ends a little below the range
             let clipped = s.clamp(-32_124, 32_124);
-            assert!((from_mu_law(mu_law(sample)) - clipped).abs() <= limit, "µ-law {sample}");
+            assert!((i32::from(from_mu_law(mu_law(sample))) - clipped).abs() <= limit, "µ-law {sample}");
         }
     }
 

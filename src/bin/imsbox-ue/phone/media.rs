@@ -14,6 +14,8 @@ use std::net::SocketAddr;
 const REPORT: Duration = Duration::from_secs(5);
 /// Packets that are made up for when the program was late; what is more is left out.
 const MOST_LATE: u32 = 10;
+/// Samples of sound that are recorded: ten minutes.
+const RECORDED: usize = 8000 * 600;
 /// Payloads that are remembered to be known again: five seconds.
 const REMEMBERED: usize = 250;
 
@@ -95,6 +97,8 @@ pub struct Media {
     received: Received,
     echo: Echo,
     peer_lost: Option<u32>,
+    /// What was heard, where it is recorded.
+    recorded: Option<Vec<i16>>,
 }
 
 impl Media {
@@ -118,7 +122,18 @@ impl Media {
             received: Received::default(),
             echo: Echo::default(),
             peer_lost: None,
+            recorded: None,
         }
+    }
+
+    /// Records what is heard from now on: G.711, packet after packet as they come.
+    pub fn record(&mut self) {
+        self.recorded.get_or_insert_default();
+    }
+
+    /// What was recorded.
+    pub fn take_recorded(&mut self) -> Option<Vec<i16>> {
+        self.recorded.take()
     }
 
     /// Goes on under another agreement; the sender of a held call says nothing.
@@ -248,6 +263,8 @@ impl Media {
             self.echo.compare(now, number, packet.payload);
             if is_key {
                 self.heard.take(&packet);
+            } else if let Some(recorded) = self.recorded.as_mut().filter(|r| r.len() < RECORDED) {
+                recorded.extend(self.agreed.codec.sound(packet.payload));
             }
         }
         true

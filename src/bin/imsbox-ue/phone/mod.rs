@@ -65,6 +65,8 @@ pub enum Output {
     Media(Stream, Wanted),
     /// Keep the numbers that the card has taken, before anything that follows.
     Keep(Taken),
+    /// Keep what was heard in a call: samples at 8 kHz.
+    Recorded(Vec<i16>),
     /// Do this in the kernel.
     Ipsec(Wish),
     /// Tell what happened.

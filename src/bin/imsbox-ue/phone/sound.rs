@@ -82,6 +82,22 @@ pub fn read_wav(octets: &[u8]) -> Result<Vec<i16>, String> {
     Err("no sound in it".to_owned())
 }
 
+/// Writes a WAV file that [`read_wav`] reads.
+pub fn write_wav(samples: &[i16]) -> Vec<u8> {
+    let len = samples.len() as u32 * 2;
+    let rate = RATE as u32;
+    let mut out = Vec::with_capacity(44 + samples.len() * 2);
+    out.extend(b"RIFF");
+    out.extend((36 + len).to_le_bytes());
+    // 16 octets of format: PCM, one channel; then octets a second, octets and bits of a sample
+    out.extend(b"WAVEfmt \x10\0\0\0\x01\0\x01\0");
+    out.extend([rate, rate * 2].map(u32::to_le_bytes).concat());
+    out.extend(b"\x02\0\x10\0data");
+    out.extend(len.to_le_bytes());
+    out.extend(samples.iter().flat_map(|sample| sample.to_le_bytes()));
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -105,6 +121,12 @@ mod tests {
         let out = sound.next(&mut Rng::from_seed(1));
         assert_eq!(out[..7], [1, -2, 3, 1, -2, 3, 1]);
         assert_eq!(sound.next(&mut Rng::from_seed(1))[0], -2);
+    }
+
+    #[test]
+    fn what_was_written_is_read() {
+        let samples = [0, 1, -1, i16::MAX, i16::MIN];
+        assert_eq!(read_wav(&write_wav(&samples)).unwrap(), samples);
     }
 
     #[test]

@@ -63,7 +63,7 @@ fn said(phone: &mut Phone) -> (Vec<String>, Vec<Event>) {
         match output {
             Output::Send(_, octets) => messages.push(String::from_utf8_lossy(&octets).into_owned()),
             Output::Event(event) => events.push(event),
-            Output::Media(..) | Output::Keep(_) | Output::Ipsec(_) => {}
+            Output::Media(..) | Output::Recorded(_) | Output::Keep(_) | Output::Ipsec(_) => {}
         }
     }
     (messages, events)

@@ -11,7 +11,7 @@ use crate::director::{Director, Told};
 use crate::phone::media::Stream;
 use crate::phone::message::Peer;
 use crate::phone::security::Wish;
-use crate::phone::sound::{Sound, read_wav};
+use crate::phone::sound::{Sound, read_wav, write_wav};
 use crate::phone::{Output, Phone};
 use crate::settings::{Protect, Secret, Settings, Transport};
 use crate::usim::Taken;
@@ -117,6 +117,7 @@ struct Shell {
     inputs: Receiver<Input>,
     printer: Printer,
     state: Option<PathBuf>,
+    record: Option<PathBuf>,
     is_verbose: bool,
     began: std::time::Instant,
     exit: Option<Exit>,
@@ -146,7 +147,7 @@ impl Shell {
         let rng = Rng::from_entropy(entropy);
         let mut director = Director::new(commands.is_none());
         let streams = Streams::new(settings.pcscf, send.clone());
-        let is_verbose = settings.verbose;
+        let (is_verbose, record) = (settings.verbose, settings.record.clone());
         let mut printer = match commands {
             Some(commands) => {
                 director.add(commands);
@@ -189,6 +190,7 @@ impl Shell {
             inputs,
             printer,
             state,
+            record,
             is_verbose,
             began: std::time::Instant::now(),
             exit: None,
@@ -331,6 +333,12 @@ impl Shell {
                 let Some(path) = &self.state else { return };
                 if let Err(e) = memory::store(path, &taken) {
                     self.printer.say(&format!("{}: {e}: the SIM's numbers are not kept", path.display()));
+                }
+            }
+            Output::Recorded(samples) => {
+                let Some(path) = &self.record else { return };
+                if let Err(e) = std::fs::write(path, write_wav(&samples)) {
+                    self.printer.say(&format!("{}: {e}: the sound is not kept", path.display()));
                 }
             }
             Output::Event(event) => {

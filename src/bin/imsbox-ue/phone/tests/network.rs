@@ -47,7 +47,7 @@ impl Two {
                 let from = SocketAddr::new([192, 0, 2, i as u8 + 1].into(), 4000);
                 match output {
                     Output::Event(event) => self.events[i].push(event),
-                    Output::Keep(_) | Output::Ipsec(_) => {}
+                    Output::Recorded(_) | Output::Keep(_) | Output::Ipsec(_) => {}
                     Output::Send(_, octets) => {
                         let text = String::from_utf8_lossy(&octets);
                         if self.listen && !self.heard.iter().any(|m| *m == text) {

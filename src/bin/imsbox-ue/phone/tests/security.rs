@@ -57,7 +57,7 @@ impl Lab {
                     self.sent.push((peer, String::from_utf8_lossy(&octets).into_owned()));
                 }
                 Output::Event(event) => self.events.push(event),
-                Output::Media(..) | Output::Keep(_) => {}
+                Output::Media(..) | Output::Recorded(_) | Output::Keep(_) => {}
                 Output::Ipsec(wish) => self.fulfil(wish),
             }
         }
