@@ -19,6 +19,7 @@ pub mod limits;
 pub mod netlink;
 pub mod notify;
 pub mod process;
+pub mod sctp;
 pub mod signal;
 pub mod socket;
 mod sockopt;

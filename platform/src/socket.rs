@@ -135,9 +135,14 @@ pub fn receive_buffer(fd: BorrowedFd<'_>) -> io::Result<usize> {
 }
 
 fn open(addr: SocketAddr, kind: i32) -> io::Result<OwnedFd> {
+    open_with(addr, kind, 0)
+}
+
+/// A socket of the address's family, of this kind and protocol.
+pub(crate) fn open_with(addr: SocketAddr, kind: i32, protocol: i32) -> io::Result<OwnedFd> {
     let family = if addr.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
     // SAFETY: no memory is passed.
-    let fd = unsafe { libc::socket(family, kind | libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC, 0) };
+    let fd = unsafe { libc::socket(family, kind | libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC, protocol) };
     if fd < 0 {
         return Err(io::Error::last_os_error());
     }
@@ -149,7 +154,8 @@ fn open(addr: SocketAddr, kind: i32) -> io::Result<OwnedFd> {
     Ok(fd)
 }
 
-fn bind(fd: &OwnedFd, addr: SocketAddr) -> io::Result<()> {
+/// Binds a socket.
+pub(crate) fn bind(fd: &OwnedFd, addr: SocketAddr) -> io::Result<()> {
     let (raw, len) = RawAddr::new(addr);
     // SAFETY: pointer and length are those of `raw`, which lives through the call; the descriptor is open.
     let rc = unsafe { libc::bind(fd.as_raw_fd(), (&raw const raw).cast(), len) };

@@ -254,6 +254,15 @@ pub const COMMANDS: &[Command] = &[
         handler: calls::dialog_answer,
     },
     Command {
+        message: "mme",
+        command: Some("mme"),
+        args: &[],
+        help: "Lists the MMEs that connect for SMS over SGs",
+        details: "Each with its name, its address, whether it is connected and for how long, and how many phones are attached through \
+                  it. They connect over SCTP to sctp_addr, port 29118.",
+        handler: handlers::mme,
+    },
+    Command {
         message: "unregister",
         command: Some("unregister"),
         args: &[
@@ -353,6 +362,7 @@ mod tests {
             "dialog_stop",
             "reinvite",
             "dialog_answer",
+            "mme",
             "unregister",
             "reauthenticate",
             "quit",

@@ -77,6 +77,11 @@ pub fn ipsec(cx: &mut ApiCx<'_>, _request: &Value) -> Result<Value, String> {
     Ok(snapshot::ipsec(&sets, &counted, cx.sas.unknown_spi(), cx.core.ipsec_lack()))
 }
 
+/// `mme`: the MMEs that are known.
+pub fn mme(cx: &mut ApiCx<'_>, _request: &Value) -> Result<Value, String> {
+    Ok(snapshot::mmes(&cx.core.mme_views(cx.now), cx.core.config().sgs))
+}
+
 /// `dialog_get`: all dialogs, the one with `session_id` (`*` and `last`: the one that began last), or the one that `dialog`
 /// names, with its call's ladder.
 pub fn dialog_get(cx: &mut ApiCx<'_>, request: &Value) -> Result<Value, String> {

@@ -1,12 +1,13 @@
 //! The format of the log (the manual's section 8, as newer releases print it): one line a record, its content below.
 //!
-//! IMS and SIP: `time [LAYER] dir id message`; RX and CX: `time [LAYER] dir addr message`; MEDIA: `time [MEDIA] id dir
+//! IMS and SIP: `time [LAYER] dir id message`; RX, CX and SGSAP: `time [LAYER] dir addr message`; MEDIA: `time [MEDIA] id dir
 //! message`. Header lines start with `#`, content lines with a tab. Peers have a hand in the text, so control characters
 //! are escaped: one record can never look like two.
 
 use crate::api::log_options::{LayerConfig, LogConfig, TimeFormat};
 use crate::base::time::UnixTime;
 use crate::base::trace::{Dir, Layer, Level, Record, Subject};
+use crate::wire::sgsap;
 use std::fmt::{self, Write as _};
 
 /// What turns a record's time into text.
@@ -74,7 +75,10 @@ pub fn write_record(out: &mut Vec<u8>, record: &Record<'_>, config: &LogConfig, 
     out.push(b'\n');
     let layer = config.layer(record.layer);
     if layer.level == Level::Debug && layer.max_size != 0 && !record.content.is_empty() {
-        write_content(out, record.content, layer);
+        match record.layer {
+            Layer::Sgsap => write_sgsap(out, record.content, layer),
+            _ => write_content(out, record.content, layer),
+        }
     }
 }
 
@@ -132,6 +136,18 @@ fn write_fraction(line: &mut Escaped<'_>, whole: fmt::Arguments<'_>, micros: u32
         true => write!(line, "{whole}.{micros:06}"),
         false => write!(line, "{whole}.{:03}", micros / 1000),
     };
+}
+
+/// A message of SGs: its elements in words, and with `payload` all its octets.
+fn write_sgsap(out: &mut Vec<u8>, content: &[u8], layer: &LayerConfig) {
+    let message = sgsap::Message::parse(content);
+    if let Ok(message) = message {
+        write_text(out, sgsap::Details(message).to_string().as_bytes());
+    }
+    // what cannot be read is shown all the same
+    if layer.payload || message.is_err() {
+        write_hex(out, content, -1);
+    }
 }
 
 /// A SIP message is text up to the blank line; its body may be anything (an SMS, a picture).
@@ -285,6 +301,23 @@ mod tests {
         );
         let short = record(Layer::Sip, Subject::None, message, "sip.level=debug,sip.max_size=2");
         assert!(short.ends_with("  ..\n\t... 16 more octets\n"), "{short}");
+    }
+
+    #[test]
+    fn a_message_of_sgs_is_told_in_words_and_with_payload_in_octets() {
+        let message = b"\x1b\x01\x08\x09\x10\x10\x10\x32\x54\x76\x98\x08\x01\x03";
+        let words = record(Layer::Sgsap, Subject::None, message, "sgsap.level=debug,sgsap.max_size=1");
+        let below: Vec<&str> = words.lines().skip(1).collect();
+        assert_eq!(below, ["\tIMSI: 001010123456789", "\tSGs cause: 3 (IMSI unknown)"]);
+        let both = record(Layer::Sgsap, Subject::None, message, "sgsap.level=debug,sgsap.payload=1");
+        assert!(both.starts_with(&words), "{both}");
+        assert!(
+            both.ends_with("\t0000:  1b 01 08 09 10 10 10 32 54 76 98 08 01 03        .......2Tv....\n"),
+            "{both}"
+        );
+        let broken = record(Layer::Sgsap, Subject::None, b"\x1b\x01", "sgsap.level=debug");
+        assert_eq!(broken.lines().count(), 2, "{broken}");
+        assert_eq!(record(Layer::Sgsap, Subject::None, message, "sgsap.level=info").lines().count(), 1);
     }
 
     #[test]

@@ -7,8 +7,8 @@ use crate::base::trace::{Layer, Level};
 use std::fmt;
 use std::path::PathBuf;
 
-/// The names of the layers that `log_options` takes; the first six in the order of [`Layer::ALL`].
-pub const LAYERS: [&str; 7] = ["ims", "sip", "media", "rx", "cx", "ipsec", "n5"];
+/// The names of the layers that `log_options` takes; the first seven in the order of [`Layer::ALL`].
+pub const LAYERS: [&str; 8] = ["ims", "sip", "media", "rx", "cx", "ipsec", "sgsap", "n5"];
 
 /// The settings of one layer.
 pub const LAYER_SETTINGS: [&str; 6] = ["level", "max_size", "payload", "key", "crypto", "verbose"];
@@ -391,7 +391,7 @@ mod tests {
         assert_eq!(config.layer(Layer::Ims).max_size, -1);
         assert!(config.layer(Layer::Rx).payload && config.layer(Layer::Rx).key);
         assert!(config.layer(Layer::Cx).crypto && !config.layer(Layer::Cx).key);
-        assert_eq!(config.layers[6].level, Level::None);
+        assert_eq!(config.layers[7].level, Level::None);
         assert!(config.layer(Layer::Ipsec).verbose);
         assert_eq!((config.time, config.time_us), (TimeFormat::Full, true));
         assert_eq!(config.rotate, Some(Rotate::Size(20 << 20)));

@@ -1,11 +1,12 @@
 //! The only place where JSON is built: what the service and the log show of themselves, with the names of manual 6.
 //!
 //! Members beyond the manual: `index`, `reason` and the text of events (dialogs); `id`, `transport`, `remote`, `auth`,
-//! `smsip`, `sos`, `user_agent` (bindings); `last_error`, `last_error_date` (users); those of `ipsec` and `attempt` are told
+//! `smsip`, `sos`, `user_agent` (bindings); `last_error`, `last_error_date` (users); those of `ipsec`, `attempt` and `sgs` are told
 //! there.
 
 mod attempt;
 mod ipsec;
+mod sgs;
 
 use crate::api::command::{COMMANDS, Command};
 use crate::api::cx::LogStatus;
@@ -15,6 +16,7 @@ use crate::ims::view::{BindingView, DialogView, EventView, LadderStep, LadderVie
 pub use attempt::attempt;
 pub use ipsec::ipsec;
 use serde_json::{Map, Value, json};
+pub use sgs::{attachment, mmes};
 
 /// One user of `users_get`. `users` and `dialogs` are all there are: a user's dialogs name the other party.
 pub fn user(view: &UserView, users: &[UserView], dialogs: &[DialogView]) -> Value {
@@ -29,6 +31,9 @@ pub fn user(view: &UserView, users: &[UserView], dialogs: &[DialogView]) -> Valu
             .map(|d| json!({ "remote": remote_of(view, d, users), "index": d.index, "session_id": d.session_id }))
             .collect::<Vec<_>>(),
     });
+    if let Some(sgs) = &view.sgs {
+        out["sgs"] = attachment(sgs);
+    }
     if let Some((date, text)) = &view.last_error {
         out["last_error"] = json!(text);
         out["last_error_date"] = json!(date);

@@ -22,11 +22,14 @@ pub enum Layer {
     Cx,
     /// Security associations with UEs.
     Ipsec,
+    /// SGs: MMEs and the texts that go through them.
+    Sgsap,
 }
 
 impl Layer {
     /// All layers, in the order in which they are listed.
-    pub const ALL: [Layer; 6] = [Layer::Ims, Layer::Sip, Layer::Media, Layer::Rx, Layer::Cx, Layer::Ipsec];
+    pub const ALL: [Layer; 7] =
+        [Layer::Ims, Layer::Sip, Layer::Media, Layer::Rx, Layer::Cx, Layer::Ipsec, Layer::Sgsap];
 
     /// The name in `log_options`: lower case.
     pub const fn name(self) -> &'static str {
@@ -37,6 +40,7 @@ impl Layer {
             Layer::Rx => "rx",
             Layer::Cx => "cx",
             Layer::Ipsec => "ipsec",
+            Layer::Sgsap => "sgsap",
         }
     }
 
@@ -49,6 +53,7 @@ impl Layer {
             Layer::Rx => "RX",
             Layer::Cx => "CX",
             Layer::Ipsec => "IPSEC",
+            Layer::Sgsap => "SGSAP",
         }
     }
 }

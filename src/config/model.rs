@@ -30,6 +30,8 @@ pub struct Config {
     pub call: CallSettings,
     /// The SIP trunk (`trunk`), when there is one.
     pub trunk: Option<Trunk>,
+    /// Where MMEs connect over SCTP, for SGs (`sctp_addr`), when given.
+    pub sgs: Option<SocketAddr>,
     /// The SMS centre.
     pub sms: SmsSettings,
     /// Log file and options.

@@ -30,6 +30,7 @@ use crate::ims::registrar::response::Described;
 use crate::ims::registrar::{Gone, Registrar, Removed};
 use crate::ims::registration;
 use crate::ims::security::{Ability, Security, SetView};
+use crate::ims::sgs::Sgs;
 use crate::ims::stranger::Strangers;
 use crate::ims::subscriber::{Subscribers, UserId};
 use crate::ims::tokens::Tokens;
@@ -49,7 +50,7 @@ use std::collections::BTreeMap;
 /// The IMS core.
 #[derive(Debug)]
 pub struct Core {
-    service: Service,
+    pub(super) service: Service,
     index: Index,
     strangers: Strangers,
     /// What was odd in the configuration, until there is a log to tell it to.
@@ -87,6 +88,7 @@ pub(super) struct Service {
     pub(super) trunk: Option<Trunk>,
     pub(super) policy: Policy,
     pub(super) callbacks: Callbacks,
+    pub(super) sgs: Sgs,
     pub(super) disk: Disk,
     pub(super) is_stopping: bool,
 }
@@ -161,6 +163,7 @@ impl Service {
             trunk: config.trunk.clone().map(Trunk::new),
             policy: Policy::default(),
             callbacks: Callbacks::default(),
+            sgs: Sgs::new(&config),
             disk: Disk::default(),
             is_stopping: false,
             config,
@@ -203,6 +206,7 @@ impl Service {
             let theirs = view.impus.iter().filter_map(|impu| running.get(impu.as_str()));
             view.dialogs = theirs.flatten().copied().collect();
             view.last_error = self.troubles.of(id);
+            view.sgs = self.sgs.ue_view(&user.imsi);
             view
         });
         views.collect()
@@ -457,6 +461,7 @@ impl Core {
         let (messages, mut view) = self.service.messages();
         messages.tick(&mut view, cx);
         self.service.reg_events.tick(cx);
+        self.service.sgs.tick(cx);
         self.settle(cx);
     }
 
@@ -478,6 +483,7 @@ impl Core {
             calls.next_deadline(),
             messages.next_deadline(),
             reg_events.next_deadline(),
+            self.service.sgs.next_deadline(),
             end,
         ];
         all.into_iter().flatten().min()
@@ -574,7 +580,7 @@ impl Core {
     }
 
     /// Routes what the input brought up, a bounded number of steps; the rest stays for the next input, which is due at once.
-    fn settle(&mut self, cx: &mut Cx<'_>) {
+    pub(super) fn settle(&mut self, cx: &mut Cx<'_>) {
         self.is_unsettled = true;
         for _ in 0..MAX_SETTLE_STEPS {
             if let Some(event) = self.service.txs.pop_event() {
@@ -585,6 +591,8 @@ impl Core {
                 association::forget(cx, number);
             } else if let Some(stranger) = self.service.calls.pop_recallable() {
                 self.service.callbacks.open(cx.now, stranger);
+            } else if let Some(event) = self.service.sgs.pop_event() {
+                self.service.on_sgs_event(cx, event);
             } else if let Some(user) = self.service.registrar.pop_changed() {
                 self.service.on_changed(cx, user);
             } else if !self.service.notify_next(cx) {
@@ -593,6 +601,7 @@ impl Core {
             }
         }
         self.service.calls.on_sent(cx);
+        self.service.sgs.release_quiet(cx);
         // a BYE is answered before the sockets close, or its sender finds them closed
         let idle = || self.service.calls.is_idle() && !self.service.txs.is_waiting();
         if let End::Stopping(at) = self.end

@@ -21,6 +21,7 @@ pub mod reg_event;
 pub mod registrar;
 mod registration;
 pub mod security;
+pub mod sgs;
 pub mod stranger;
 pub mod subscriber;
 pub mod tokens;

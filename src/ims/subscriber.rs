@@ -121,6 +121,15 @@ impl Subscribers {
         *self.by_impi_user.get(before_at(impi))?
     }
 
+    /// The user with this IMSI; the first of several.
+    pub fn by_imsi(&self, imsi: &str) -> Option<UserId> {
+        let has = |id: &UserId| self.user(*id).imsi == imsi;
+        match self.by_impi_user.get(imsi.as_bytes())? {
+            Some(id) => Some(*id).filter(has),
+            None => self.users().map(|(id, _)| id).find(has),
+        }
+    }
+
     /// The user whom people mean by a name: a private identity, or a public one with or without its scheme and domain.
     pub fn by_name(&self, name: &str) -> Option<UserId> {
         let public = |uri: String| self.lookup_user(&Uri::parse(uri.as_bytes())?).map(|(user, _)| user);

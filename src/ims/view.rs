@@ -4,6 +4,7 @@ use crate::base::time::Instant;
 use crate::config::model::User;
 use crate::ims::identity;
 use crate::ims::registrar::Binding;
+use crate::ims::sgs::UeView;
 use crate::proto::media::table::SessionView;
 use crate::wire::sip::text::lossy;
 use std::net::SocketAddr;
@@ -21,6 +22,8 @@ pub struct UserView {
     pub bindings: Vec<BindingView>,
     /// The dialogs of this user that go on, by index.
     pub dialogs: Vec<u32>,
+    /// How its phone is attached through an MME.
+    pub sgs: Option<UeView>,
     /// The last thing that went wrong with this user's registration, in words, and when (Unix seconds).
     pub last_error: Option<(i64, String)>,
 }

@@ -240,6 +240,7 @@ mod tests {
             "dialog_stop",
             "reinvite",
             "dialog_answer",
+            "mme",
             "unregister",
             "reauthenticate",
             "quit",

@@ -5,6 +5,7 @@ mod dialogs;
 mod ipsec;
 mod ladder;
 mod log;
+mod mmes;
 mod users;
 mod wireshark;
 
@@ -20,6 +21,7 @@ pub fn answer(request: &Value, answer: &Value, look: &Look) -> String {
         "users_get" => users::render(answer, look),
         "dialog_get" => dialogs::render(answer, look),
         "ipsec" => ipsec::render(request, answer, look),
+        "mme" => mmes::render(answer, look),
         "log" => log::render(answer, look),
         _ => other(answer),
     }

@@ -12,6 +12,7 @@ use crate::node::ipsec::Notice;
 use crate::node::ipsec::agent::Agent;
 use crate::node::media_plane::MediaPlane;
 use crate::node::ready::ReadySet;
+use crate::node::sctp::SctpPlane;
 use crate::node::service::Service;
 use crate::node::signals::{Request, Signals};
 use crate::node::sockets::Sockets;
@@ -64,6 +65,7 @@ pub struct Node {
     pub(super) streams: StreamPlane,
     pub(super) media: MediaPlane,
     pub(super) ipsec: Agent,
+    pub(super) sctp: SctpPlane,
     /// Sets that this turn has no time for.
     pub(super) waiting_sets: VecDeque<Box<SaSet>>,
     /// How long this turn has been installing sets.
@@ -78,7 +80,8 @@ pub struct Node {
 impl Node {
     /// Opens every socket of the core's configuration, then as [`Node::with_sockets`].
     pub fn new(core: Core, hooks: Hooks) -> Result<Self, StartError> {
-        let sockets = Sockets::open(&mut core.config().sip.clone())?;
+        let mut sockets = Sockets::open(&mut core.config().sip.clone())?;
+        sockets.listen_sctp(core.config().sgs)?;
         Self::with_sockets(core, sockets, hooks)
     }
 
@@ -96,13 +99,15 @@ impl Node {
             let token = Source::fixed(Kind::Storage, 0).token();
             storage.register(registry, token).map_err(StartError::system("watch the storage"))?;
         }
-        let world = World::new(log).map_err(StartError::system("seed the random generator"))?;
+        let mut world = World::new(log).map_err(StartError::system("seed the random generator"))?;
         let config = core.config();
         let watch = || StartError::system("watch a socket");
         let udp = UdpPlane::new(sockets.udp, sockets.clear, registry).map_err(watch())?;
         let streams = StreamPlane::new(sockets.tcp, &config.protocol, MAX_CONNECTIONS, registry);
         let streams = streams.map_err(watch())?;
         let media = MediaPlane::new(&config.sip);
+        let sctp = SctpPlane::new(sockets.sctp, registry).map_err(watch())?;
+        sctp.tell(&mut world);
         sockets.agent.register(registry).map_err(StartError::system("watch the kernel's IPsec"))?;
         Ok(Node {
             ready: ReadySet::default(),
@@ -116,6 +121,7 @@ impl Node {
             streams,
             media,
             ipsec: sockets.agent,
+            sctp,
             waiting_sets: VecDeque::new(),
             installing: Duration::ZERO,
             endpoint,
@@ -130,6 +136,7 @@ impl Node {
             .iter()
             .flat_map(|transport| self.udp.addrs().map(move |addr| format!("SIP on {transport} {addr}")))
             .collect();
+        lines.extend(self.sctp.words());
         lines.extend(self.endpoint.iter().flat_map(|e| e.listening()));
         lines
     }
@@ -218,6 +225,7 @@ impl Node {
             self.core.next_deadline(),
             self.streams.next_deadline(),
             self.media.next_deadline(),
+            self.sctp.next_deadline(),
             self.service.deadline(),
             leaving,
         ];
@@ -250,7 +258,16 @@ impl Node {
                     self.ready.add(source);
                 }
             }
-            Kind::Listener | Kind::Rtp | Kind::Rtcp => self.ready.add(source),
+            Kind::Sctp => {
+                if event.is_writable() || event.is_write_closed() || event.is_error() {
+                    let held = self.sctp.on_writable(source, &mut self.core, &mut self.world);
+                    held.into_iter().for_each(|source| self.ready.add(source));
+                }
+                if event.is_readable() || event.is_read_closed() || event.is_error() {
+                    self.ready.add(source);
+                }
+            }
+            Kind::Listener | Kind::SctpListener | Kind::Rtp | Kind::Rtcp => self.ready.add(source),
             Kind::Signal => self.on_signals(),
             Kind::Sas => self.on_sas_ended(),
             Kind::Endpoint => {
@@ -273,6 +290,7 @@ impl Node {
 
     /// Gives every ready media source its share of the turn, and the others as far as the turn's time reaches.
     fn drain_ready(&mut self) {
+        self.sctp.ready_again(self.world.now).into_iter().for_each(|listener| self.ready.add(listener));
         self.streams.ready_again(self.world.now).for_each(|listener| self.ready.add(listener));
         while let Some(source) = self.ready.next_media() {
             self.drain_one(source);
@@ -302,6 +320,8 @@ impl Node {
             Kind::Listener => {
                 self.streams.accept(source.slot, self.poll.registry(), &mut self.core, &mut self.world)
             }
+            Kind::SctpListener => self.sctp.accept(self.poll.registry(), &mut self.core, &mut self.world),
+            Kind::Sctp => self.sctp.drain(source, &mut self.core, &mut self.world),
             Kind::Signal | Kind::Endpoint | Kind::Storage | Kind::Sas => false,
         }
     }

@@ -111,6 +111,11 @@ impl Node {
                 let counted = self.take_out(*id);
                 self.core.on_sas_removed(&mut self.world.cx(), *id, counted);
             }
+            Output::SendSgs { association, stream, range } => {
+                let octets = out.bytes(range);
+                self.sctp.send(*association, *stream, octets, &mut self.core, &mut self.world);
+            }
+            Output::CloseSgs(association) => self.sctp.drop_association(*association),
             Output::Exit => self.stage = Stage::Leaving { until: self.world.now + EXIT_TIMEOUT },
         }
     }

@@ -12,6 +12,8 @@ mod listener;
 pub mod log_file;
 mod media_plane;
 mod ready;
+pub mod sctp;
+mod sctp_queue;
 mod service;
 pub mod signals;
 pub mod sockets;

@@ -3,6 +3,7 @@
 use crate::config::model::SipSocket;
 use crate::node::ipsec::agent::Agent;
 use crate::node::listener::{Listener, TcpEnd};
+use crate::node::sctp::SctpEnd;
 use crate::node::start::StartError;
 use crate::node::udp_port::UdpPort;
 use crate::proto::flow::LocalId;
@@ -20,6 +21,8 @@ pub struct Sockets {
     /// How many of them are those of `sip_addr`.
     pub(super) clear: usize,
     pub(super) agent: Agent,
+    /// Where MMEs connect.
+    pub(super) sctp: SctpEnd,
 }
 
 impl Sockets {
@@ -45,7 +48,13 @@ impl Sockets {
             let from = Some(SocketAddr::new(socket.bind.ip(), 0));
             tcp.push(TcpEnd { listener: Some(listener), from, is_protected: false });
         }
-        Ok(Sockets { udp, tcp, clear: count, agent: Agent::default() })
+        Ok(Sockets { udp, tcp, clear: count, agent: Agent::default(), sctp: SctpEnd::Off })
+    }
+
+    /// Listens for MMEs, if an address is given; that the kernel has no SCTP is no error, and told at the start.
+    pub fn listen_sctp(&mut self, addr: Option<SocketAddr>) -> Result<(), StartError> {
+        self.sctp = SctpEnd::open(addr)?;
+        Ok(())
     }
 
     /// Closes the protected ports.

@@ -11,7 +11,7 @@ pub enum StartError {
     Bind {
         /// The property that names the address, `sip_addr[0]` or `sip_addr[0].bind_addr`.
         property: String,
-        /// `UDP` or `TCP`.
+        /// `UDP`, `TCP` or `SCTP`.
         transport: &'static str,
         /// The address.
         addr: SocketAddr,
@@ -58,12 +58,16 @@ fn explain_bind(
     error: &io::Error,
 ) -> fmt::Result {
     let (ip, port) = (addr.ip(), addr.port());
-    let ss = if transport == "UDP" { "ss -lunp" } else { "ss -ltnp" };
+    let ss = match transport {
+        "UDP" => "ss -lunp",
+        "SCTP" => "ss -lnp --sctp",
+        _ => "ss -ltnp",
+    };
     match error.kind() {
         io::ErrorKind::AddrInUse => {
             write!(
                 f,
-                "the address is in use; is another SIP server running on {addr}? see `{ss} sport = :{port}`"
+                "the address is in use; is another server running on {addr}? see `{ss} sport = :{port}`"
             )
         }
         io::ErrorKind::AddrNotAvailable => write!(

@@ -23,10 +23,14 @@ pub enum Kind {
     Storage,
     /// What the kernel says of security associations.
     Sas,
+    /// The SCTP listener of SGs.
+    SctpListener,
+    /// An association with an MME.
+    Sctp,
 }
 
 impl Kind {
-    const ALL: [Kind; 9] = [
+    const ALL: [Kind; 11] = [
         Kind::Udp,
         Kind::Listener,
         Kind::Stream,
@@ -36,6 +40,8 @@ impl Kind {
         Kind::Endpoint,
         Kind::Storage,
         Kind::Sas,
+        Kind::SctpListener,
+        Kind::Sctp,
     ];
 }
 

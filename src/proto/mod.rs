@@ -5,5 +5,6 @@ pub mod flow;
 pub mod locals;
 pub mod media;
 pub mod outbox;
+pub mod sgsap;
 pub mod sip;
 pub mod upgrade;

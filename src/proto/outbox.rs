@@ -4,6 +4,7 @@
 
 use crate::base::time::Duration;
 use crate::proto::flow::{ConnId, Flow, LocalId};
+use crate::proto::sgsap::AssociationId;
 use crate::proto::sip::sec_agree::SaSet;
 use std::net::SocketAddr;
 use std::ops::Range;
@@ -82,6 +83,17 @@ pub enum Output {
         /// The set.
         id: u64,
     },
+    /// Send one message to an MME.
+    SendSgs {
+        /// Over which association.
+        association: AssociationId,
+        /// On which of its streams.
+        stream: u16,
+        /// What.
+        range: Range<usize>,
+    },
+    /// Close the association with an MME.
+    CloseSgs(AssociationId),
     /// Store (`Some`) or delete (`None`) a record of the state file. Keys are ordered and prefixed by kind. That it is on the disk comes
     /// back as `Core::on_durable`; that the disk does not take it now, as `Core::on_storage`.
     Persist {

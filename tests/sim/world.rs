@@ -620,6 +620,7 @@ impl World {
                 self.command_kernel(output);
             }
             Output::RestoreSas { .. } => panic!("nothing was restored"),
+            Output::SendSgs { .. } | Output::CloseSgs(_) => panic!("no MME has connected"),
             Output::Exit => panic!("nobody asked the core to end"),
         }
     }

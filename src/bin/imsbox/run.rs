@@ -58,6 +58,7 @@ fn start(mut config: Config) -> Result<Started, String> {
     let control = open_control(&config)?;
     let socket = control.path().to_owned();
     let mut sockets = Sockets::open(&mut config.sip).map_err(|e| e.to_string())?;
+    sockets.listen_sctp(config.sgs).map_err(|e| e.to_string())?;
     let Prepared { ability, mut notices } = ipsec::prepare(&config, &mut sockets);
     let (storage, records) = open_storage(&config)?;
     let log = open_log(&config)?;

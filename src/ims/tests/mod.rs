@@ -32,6 +32,7 @@ use crate::ims::disk::Condition;
 use crate::proto::cx::Cx;
 use crate::proto::flow::{Flow, LocalId};
 use crate::proto::outbox::{Outbox, Output};
+use crate::proto::sgsap::AssociationId;
 
 /// The realm of the test users.
 pub(super) const DOMAIN: &str = "ims.test";
@@ -73,6 +74,8 @@ pub(super) struct Lab {
     pub(super) kernel: Vec<Output>,
     /// Media sessions whose ports the core wants opened, until a test opens them.
     pub(super) ports: Vec<u64>,
+    /// What the core sent to MMEs, until a test takes it.
+    pub(super) to_mmes: Vec<(AssociationId, Vec<u8>)>,
 }
 
 /// When the disk takes records.
@@ -133,6 +136,7 @@ impl Lab {
             last_tag: 0,
             kernel: Vec::new(),
             ports: Vec::new(),
+            to_mmes: Vec::new(),
         }
     }
 
@@ -188,6 +192,9 @@ impl Lab {
                     self.kernel.push(item.clone());
                 }
                 Output::OpenMedia { session, .. } => self.ports.push(*session),
+                Output::SendSgs { association, range, .. } => {
+                    self.to_mmes.push((*association, self.out.bytes(range).to_vec()));
+                }
                 Output::Exit => self.exited = true,
                 _ => {}
             }

@@ -39,6 +39,9 @@ fn render_user(user: &Value, width: usize, look: &Look) -> String {
     for binding in bindings {
         out += &format!("  Binding  {}\n           {}\n", text(binding, "uri"), facts(binding));
     }
+    if user["sgs"].is_object() {
+        out += &format!("  SGs      {}\n", attachment(&user["sgs"]));
+    }
     for dialog in list(user, "dialogs") {
         out += &format!("  Dialog   {} with {}\n", dialog["index"], text(dialog, "remote"));
     }
@@ -48,6 +51,25 @@ fn render_user(user: &Value, width: usize, look: &Look) -> String {
         out += &format!("  Error    {}\n", look.paint(Tone::Bad, &problem));
     }
     out
+}
+
+/// How a phone is attached through an MME, in one line.
+fn attachment(sgs: &Value) -> String {
+    let mut facts = vec![text(sgs, "mme").into_owned()];
+    if sgs["connected"] != true {
+        facts.push("MME not connected".to_owned());
+    }
+    if text(sgs, "state") == "SGs-NULL" {
+        facts.push("not confirmed since the MME restarted".to_owned());
+    }
+    for (member, name) in
+        [("lai", "location area"), ("tai", "tracking area"), ("ecgi", "cell"), ("imeisv", "IMEISV")]
+    {
+        if sgs[member].is_string() {
+            facts.push(format!("{name} {}", text(sgs, member)));
+        }
+    }
+    facts.join(" | ")
 }
 
 fn impus(user: &Value) -> String {
@@ -105,6 +127,7 @@ mod tests {
             },
             {
                 "impi": "bob@ims.example.org", "impu": ["tel:601"], "bindings": [], "dialogs": [],
+                "sgs": { "mme": "mmec01.example.org", "connected": false, "state": "SGs-NULL", "lai": "001-01-0001", "tai": "001-01-0002" },
                 "last_error": "wrong password", "last_error_date": 1_608_093_067,
             },
         ] })
@@ -121,6 +144,8 @@ mod tests {
              | for emergency calls | video | SMS | Phone/1\n\
              \x20 Dialog   4 with bob@ims.example.org\n\
              bob@ims.example.org    not registered\n\
+             \x20 SGs      mmec01.example.org | MME not connected | not confirmed since the MME restarted \
+             | location area 001-01-0001 | tracking area 001-01-0002\n\
              \x20 Error    2020-12-16 04:31:07 wrong password\n\
              2 users, 1 registered\n"
         );

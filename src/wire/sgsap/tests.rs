@@ -292,6 +292,20 @@ fn what_is_told_names_each_element() {
             "E-CGI: 001-01-1a2d001",
         ]
     );
+    let text = |hex: &str| {
+        let octets = super::tests::octets(hex);
+        let text = Details(Message::parse(&octets).unwrap()).to_string();
+        text.lines().last().unwrap().to_owned()
+    };
+    assert_eq!(
+        text("0801080910101032547698160989010602ab41020000"),
+        "NAS message container: CP-DATA, transaction 0 of its receiver, RP-ACK 171: 89010602ab41020000"
+    );
+    assert_eq!(
+        text("070108091010103254769816039910161603ffffff"),
+        "NAS message container: ffffff",
+        "what is no CPDU"
+    );
     let m = [&b"\x1b\x01\x08\x09\x10\x10\x10\x32\x54\x76\x98\x08\x01\x03\x7e\x01\xab"[..]].concat();
     let m = Message::parse(&m).unwrap();
     assert_eq!(m.to_string(), "RELEASE-REQUEST imsi=001010123456789 cause=3 (IMSI unknown)");

@@ -7,6 +7,8 @@ use super::identity::{self, MobileIdentity};
 use super::message::Message;
 use super::name::Name;
 use super::values::{EpsDetach, NonEpsDetach, Service, UpdateType};
+use crate::wire::gsm::cp::{Cp, Cpdu};
+use crate::wire::gsm::{Rp, Rpdu};
 use std::fmt;
 
 /// The elements of a message, a line each: `name: value`.
@@ -76,6 +78,7 @@ impl Value<'_> {
                 MobileIdentity::Imsi(imsi) => write!(f, "IMSI {imsi}"),
                 MobileIdentity::Tmsi(tmsi) => write!(f, "TMSI {tmsi:08x}"),
             },
+            Tag::NasContainer => return nas(value, f),
             _ => return None,
         })
     }
@@ -84,5 +87,41 @@ impl Value<'_> {
 impl fmt::Display for Value<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.words(f).unwrap_or_else(|| write!(f, "{}", Hex(self.1)))
+    }
+}
+
+/// The messages of the connection and the relay protocol that are carried, then the octets.
+fn nas(value: &[u8], f: &mut fmt::Formatter<'_>) -> Option<fmt::Result> {
+    let cpdu = Cpdu::parse(value).ok()?;
+    let ti = cpdu.transaction;
+    // the flag is set in what goes to the side that started the transaction
+    let side = if ti.to_originator { "receiver" } else { "sender" };
+    let name = match cpdu.message {
+        Cp::Data(_) => "CP-DATA",
+        Cp::Ack => "CP-ACK",
+        Cp::Error(_) => "CP-ERROR",
+    };
+    let write = |f: &mut fmt::Formatter<'_>| {
+        write!(f, "{name}, transaction {} of its {side}", ti.value)?;
+        match cpdu.message {
+            Cp::Data(rpdu) => relay(rpdu, f)?,
+            Cp::Ack => {}
+            Cp::Error(cause) => write!(f, ", cause {cause}")?,
+        }
+        write!(f, ": {}", Hex(value))
+    };
+    Some(write(f))
+}
+
+fn relay(rpdu: &[u8], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let rpdu = match Rpdu::parse(rpdu) {
+        Ok(rpdu) => rpdu,
+        Err(e) => return write!(f, ", an RPDU that cannot be read: {e}"),
+    };
+    match rpdu.message {
+        Rp::Data { .. } => write!(f, ", RP-DATA {}", rpdu.reference),
+        Rp::Ack { .. } => write!(f, ", RP-ACK {}", rpdu.reference),
+        Rp::Error { cause, .. } => write!(f, ", RP-ERROR {} cause {cause}", rpdu.reference),
+        Rp::Smma => write!(f, ", RP-SMMA {}", rpdu.reference),
     }
 }

@@ -1,0 +1,140 @@
+//! Paging and alert.
+
+use super::*;
+use crate::proto::sgsap::timers::Timer;
+use crate::wire::sgsap::SgsCause;
+
+/// PAGING-REQUEST with the location area.
+const PAGE: &str = "0101080910101032547698021403766c7203696d73076578616d706c65036f7267200102040500f1100001";
+const ALERT: &str = "0d01080910101032547698";
+
+#[test]
+fn a_phone_is_paged_with_our_name_and_its_location_area_and_gets_its_message_when_it_answers() {
+    let mut f = Fixture::attached();
+    f.send(MT).unwrap();
+    assert_eq!(f.sent(), [PAGE]);
+    f.receive_hex(A, "0601080910101032547698200102");
+    assert_eq!(f.cpdus(), [hex(&data(0x09, MT))]);
+    assert_eq!(f.events(), []);
+}
+
+#[test]
+fn a_page_is_repeated_once_and_then_the_mme_is_asked_to_tell() {
+    let mut f = Fixture::attached();
+    f.send(MT).unwrap();
+    f.pass(9);
+    assert_eq!(f.sent(), [PAGE]);
+    f.pass(1);
+    assert_eq!((f.sent(), f.events()), (vec![hex_of(PAGE)], vec![]));
+    f.pass(10);
+    assert_eq!(f.why(), Why::Expired(Timer::Ts5));
+    assert_eq!(f.sent(), [ALERT]);
+    // a late answer of the phone tells that it can be reached, and it is released unless it is sent something
+    f.receive_hex(A, "0601080910101032547698200102");
+    assert_eq!(f.events(), [Event::Reachable { imsi: imsi(IMSI) }]);
+    f.release();
+    assert_eq!(f.sent(), ["1b01080910101032547698"]);
+}
+
+#[test]
+fn causes_1_to_5_forget_the_phone() {
+    for cause in 1..=5 {
+        for (kind, why) in [
+            (Kind::PagingReject, Why::PagingRejected(SgsCause(cause))),
+            (Kind::UeUnreachable, Why::Unreachable(SgsCause(cause))),
+        ] {
+            let mut f = Fixture::attached();
+            f.send(MT).unwrap();
+            f.sent();
+            f.about(kind, Tag::SgsCause, cause);
+            assert_eq!(f.why(), why);
+            assert_eq!((f.sent(), f.vlr.is_attached(&imsi(IMSI))), (vec![], false), "{cause}");
+            assert_eq!(f.vlr.next_deadline(), None);
+        }
+    }
+}
+
+#[test]
+fn other_causes_keep_the_phone_and_wait_for_its_activity() {
+    for cause in [6, 13, 14, 7, 200] {
+        let mut f = Fixture::attached();
+        f.send(MT).unwrap();
+        f.sent();
+        f.about(Kind::PagingReject, Tag::SgsCause, cause);
+        assert_eq!(f.why(), Why::PagingRejected(SgsCause(cause)));
+        assert_eq!((f.sent(), f.state()), (vec![hex_of(ALERT)], Some(State::Associated)));
+        f.receive_hex(A, "0e01080910101032547698");
+        f.pass(1000);
+        assert_eq!((f.sent(), f.events()), (vec![], vec![]), "an alert that is granted has no end");
+        f.receive_hex(A, "1001080910101032547698");
+        assert_eq!(f.events(), [Event::Reachable { imsi: imsi(IMSI) }]);
+        f.send(MT).unwrap();
+        assert_eq!(f.sent(), [PAGE]);
+    }
+}
+
+#[test]
+fn an_alert_is_asked_for_three_times_and_once_for_several_failures() {
+    let mut f = Fixture::attached();
+    f.send(MT).unwrap();
+    f.about(Kind::PagingReject, Tag::SgsCause, 6);
+    f.send(MT).unwrap();
+    f.about(Kind::UeUnreachable, Tag::SgsCause, 14);
+    assert_eq!(f.sent(), [PAGE, ALERT, PAGE]);
+    f.pass(30);
+    assert_eq!(f.sent(), [ALERT, ALERT]);
+    assert_eq!(f.vlr.next_deadline(), None);
+}
+
+#[test]
+fn a_rejected_alert_forgets_a_phone_that_is_gone_and_no_other() {
+    for (cause, stays) in [(3, false), (2, false), (6, true)] {
+        let mut f = Fixture::attached();
+        f.send(MT).unwrap();
+        f.about(Kind::PagingReject, Tag::SgsCause, 6);
+        f.events();
+        f.about(Kind::AlertReject, Tag::SgsCause, cause);
+        assert_eq!(f.vlr.is_attached(&imsi(IMSI)), stays, "{cause}");
+        assert_eq!((f.events(), f.vlr.next_deadline()), (vec![], None));
+    }
+}
+
+#[test]
+fn a_second_message_waits_for_the_outcome_of_the_first() {
+    let mut f = Fixture::attached();
+    f.send(MT).unwrap();
+    assert_eq!(f.send(MT), Err(NotNow::Busy));
+    f.about(Kind::ServiceRequest, Tag::ServiceIndicator, 2);
+    assert_eq!(f.send(MT), Err(NotNow::Busy));
+}
+
+#[test]
+fn a_phone_that_sends_while_it_is_paged_gets_its_message_at_the_latest_with_the_timer() {
+    let mut f = Fixture::attached();
+    f.send(MT).unwrap();
+    f.sent();
+    f.uplink(&data(0x09, MO));
+    assert_eq!(f.cpdus(), ["8904"]);
+    f.release();
+    f.pass(10);
+    assert_eq!(f.cpdus(), [hex(&data(0x09, MT))]);
+}
+
+#[test]
+fn what_comes_for_no_page_and_no_alert_changes_nothing() {
+    let mut f = Fixture::attached();
+    f.about(Kind::PagingReject, Tag::SgsCause, 6);
+    assert_eq!((f.sent(), f.events()), (vec![hex_of(ALERT)], vec![]));
+    f.plain(Kind::AlertAck);
+    f.plain(Kind::AlertAck);
+    assert_eq!((f.sent(), f.events(), f.vlr.next_deadline()), (vec![], vec![], None));
+}
+
+#[test]
+fn what_is_too_long_or_for_nobody_is_refused() {
+    let mut f = Fixture::attached();
+    assert_eq!(f.send(&[1; 249]), Err(NotNow::Length));
+    assert_eq!(f.send(&[1]), Err(NotNow::Length));
+    assert_eq!(f.send_to(OTHER, MT), Err(NotNow::NotAttached));
+    assert_eq!(f.send(&[1; 248]), Ok(()));
+}
