@@ -182,6 +182,22 @@ mod tests {
         }
     }
 
+    /// Manual 6.6: for 30 s after its end the dialog can be named, by its index, its session id, or as the last.
+    fn assert_named_for_a_while(w: &mut World, id: &str) {
+        w.pass(29_999);
+        for name in ["10", "last", "*", id] {
+            let found = w.one(&format!(r#"{{"message":"dialog_get","dialog":"{name}"}}"#));
+            assert_eq!(found["dialogs"][0]["state"], "stop", "{found}");
+            assert!(found["ladder"].is_object(), "{found}");
+        }
+        w.pass(1);
+        for name in ["10", "last"] {
+            let why = w.error(&format!(r#"{{"message":"dialog_get","dialog":"{name}"}}"#));
+            assert_eq!(why, format!("no dialog {name}"));
+        }
+        assert_eq!(w.one(r#"{"message":"dialog_get"}"#)["dialogs"], json!([]));
+    }
+
     #[test]
     fn a_call_is_ordered_and_acted_on() {
         let mut w = World::new();
@@ -250,19 +266,7 @@ mod tests {
         );
         assert_eq!(w.error(r#"{"message":"reinvite","dialog":"last"}"#), "dialog 10 has ended already");
         assert_eq!(w.error(r#"{"message":"dialog_answer","dialog":"last"}"#), "dialog 10 has ended already");
-        // manual 6.6: for 30 s it can be named, by its index, its session id, or as the last
-        w.pass(29_999);
-        for name in ["10", "last", "*", id.as_str().unwrap()] {
-            let found = w.one(&format!(r#"{{"message":"dialog_get","dialog":"{name}"}}"#));
-            assert_eq!(found["dialogs"][0]["state"], "stop", "{found}");
-            assert!(found["ladder"].is_object(), "{found}");
-        }
-        w.pass(1);
-        for name in ["10", "last"] {
-            let why = w.error(&format!(r#"{{"message":"dialog_get","dialog":"{name}"}}"#));
-            assert_eq!(why, format!("no dialog {name}"));
-        }
-        assert_eq!(w.one(r#"{"message":"dialog_get"}"#)["dialogs"], json!([]));
+        assert_named_for_a_while(&mut w, id.as_str().unwrap());
     }
 
     #[test]
