@@ -333,6 +333,68 @@ fn the_state_file_is_made_and_found_again() {
 }
 
 #[test]
+fn a_damaged_state_file_is_set_aside_and_the_program_starts_and_says_so() {
+    let folder = Folder::new("damaged");
+    let config = folder.runnable("ue_db_filename: \"state.db\",");
+    let damaged = [b"redb\x1a\n\xa9\r\n", &[7; 5000][..]].concat();
+    fs::write(folder.file("state.db"), &damaged).unwrap();
+    let running = Running::start(&config);
+    let aside = folder.file("state.db.damaged-1");
+    let said = |line: &String| line.contains("was damaged") && line.contains(aside.to_str().unwrap());
+    assert!(running.banner.iter().any(said), "{:?}", running.banner);
+    assert_eq!(fs::read(&aside).unwrap(), damaged);
+    assert_eq!(folder.monitor(&["quit"]).status.code(), Some(0));
+    assert_eq!(running.exit_code(), Some(0));
+    let log = fs::read_to_string(folder.file("ims.log")).unwrap();
+    assert_eq!(log.matches("was damaged").count(), 1, "{log}");
+    // the next start finds a good file
+    let running = Running::start(&config);
+    assert!(!running.banner.iter().any(said), "{:?}", running.banner);
+    assert_eq!(folder.monitor(&["quit"]).status.code(), Some(0));
+    assert_eq!(running.exit_code(), Some(0));
+}
+
+#[test]
+fn a_state_file_is_printed_as_json_while_the_program_runs_and_after() {
+    let folder = Folder::new("dump");
+    let running = Running::start(&folder.runnable("ue_db_filename: \"state.db\","));
+    let sip = running.banner.iter().find_map(|line| line.split("SIP on UDP ").nth(1)).unwrap();
+    let sip: SocketAddr = sip.split([',', ' ']).next().unwrap().parse().unwrap();
+    let phone = UdpSocket::bind("127.0.0.1:0").unwrap();
+    phone.set_read_timeout(Some(DEADLINE)).unwrap();
+    let own = phone.local_addr().unwrap();
+    let register = format!(
+        "REGISTER sip:ims SIP/2.0\r\nVia: SIP/2.0/UDP {own};branch=z9hG4bKdump\r\nFrom: <tel:600>;tag=1\r\nTo: <tel:600>\r\n\
+         Call-ID: d\r\nCSeq: 1 REGISTER\r\nContact: <sip:phone@{own}>\r\nContent-Length: 0\r\n\r\n"
+    );
+    phone.send_to(register.as_bytes(), sip).unwrap();
+    assert!(phone.recv(&mut [0; 4096]).unwrap() > 0, "a challenge, whose number is to be stored");
+    let file = folder.file("state.db");
+    let dump = || {
+        let output = run(&["db", "dump", file.to_str().unwrap()]);
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        serde_json::from_slice::<serde_json::Value>(&output.stdout).unwrap()
+    };
+    let sqn = "sqn/001010123456789@ims.mnc001.mcc001.3gppnetwork.org";
+    let deadline = std::time::Instant::now() + DEADLINE;
+    while dump()[sqn].is_null() {
+        assert!(std::time::Instant::now() < deadline, "{}", dump());
+    }
+    assert_eq!(folder.monitor(&["quit"]).status.code(), Some(0));
+    assert_eq!(running.exit_code(), Some(0));
+    assert!(dump()[sqn]["sqn"].is_string(), "{}", dump());
+    for (file, problem) in [("ims.cfg", "damaged, or no state file"), ("nothing.db", "No such file")] {
+        let output = run(&["db", "dump", folder.file(file).to_str().unwrap()]);
+        let text = stderr(&output);
+        assert!(output.status.code() == Some(1) && text.contains(problem), "{text}");
+        assert!(
+            text.starts_with("imsbox: ") && text.lines().count() == 1 && output.stdout.is_empty(),
+            "{text}"
+        );
+    }
+}
+
+#[test]
 fn the_monitor_says_that_nobody_is_there() {
     let output = Folder::new("nobody").monitor(&["users"]);
     assert_eq!(output.status.code(), Some(1));

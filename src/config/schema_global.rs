@@ -137,7 +137,7 @@ pub const GLOBAL: &[Property] = &[
         "ue_db_filename",
         Kind::File,
         Nothing,
-        "File that keeps registrations and what is pending over a restart.",
+        "File that keeps registrations, their security associations, SQNs and what is pending over a restart; print it with imsbox db dump.",
     ),
     property(
         "ipsec",

@@ -1,7 +1,8 @@
 //! The state file (`ue_db_filename`): records that outlive the program, stored off the loop with group commit.
 //!
 //! The loop puts records and goes on; a helper thread commits whatever has gathered since its last commit in one
-//! transaction, and then says up to which put everything is on the disk. A file that cannot be read is never overwritten.
+//! transaction, and then says up to which put everything is on the disk. A file that cannot be read is never overwritten: a damaged one is
+//! moved away under another name, and one that is not ours stays where it is.
 
 mod file;
 
@@ -51,6 +52,22 @@ impl std::error::Error for StorageFull {}
 
 /// Keys and values, in key order.
 pub type Records = Vec<(String, String)>;
+
+/// An opened state file.
+#[derive(Debug)]
+pub struct Opened {
+    /// What stores from now on.
+    pub storage: Storage,
+    /// The records that were found.
+    pub records: Records,
+    /// What the operator is to be told, a sentence each.
+    pub remarks: Vec<String>,
+}
+
+/// The records of a state file as they are now, whether a program runs with it or not. Nothing is written.
+pub fn peek(path: &std::path::Path) -> Result<Records, StorageError> {
+    file::peek(path)
+}
 
 /// The changes since the last commit: the newest value for each key.
 type Changes = BTreeMap<String, Option<String>>;
@@ -118,15 +135,47 @@ impl Shared {
 
 impl Storage {
     /// Opens or makes the file, gives all records in key order, and starts the thread.
-    pub fn open(path: PathBuf) -> Result<(Storage, Records), StorageError> {
-        let file = StateFile::open(&path)?;
-        let records = file.load()?;
+    ///
+    /// A damaged file is set aside, and the state begins empty; a file that is no state file, is of another version or is in use is an
+    /// error and stays as it is. On a disk that takes nothing now what can be read is given, and the file is opened when it can be.
+    pub fn open(path: PathBuf) -> Result<Opened, StorageError> {
+        let mut remarks = Vec::new();
+        let loaded = StateFile::open(&path).and_then(|file| Ok((file.load()?, file)));
+        let (records, file, refusal) = match loaded {
+            Ok((records, file)) => (records, file, None),
+            Err(StorageError::Damaged(_, why)) if !file::is_text(&path) => {
+                let aside = file::set_aside(&path).map_err(|e| {
+                    StorageError::Damaged(path.clone(), format!("{why}; it cannot be moved: {e}"))
+                })?;
+                remarks.push(format!(
+                    "state file {} was damaged ({why}): it is set aside as {}, and the state begins empty: phones register anew, \
+                     texts that waited are lost",
+                    path.display(),
+                    aside.display()
+                ));
+                let file = StateFile::open(&path)?;
+                (file.load()?, file, None)
+            }
+            Err(StorageError::Refused(_, why)) => {
+                let records = if path.exists() { file::peek(&path)? } else { Records::new() };
+                (records, StateFile::closed(&path), Some(why))
+            }
+            Err(error) => return Err(error),
+        };
+        let storage = Storage::start(path, file, refusal)?;
+        Ok(Opened { storage, records, remarks })
+    }
+
+    fn start(path: PathBuf, file: StateFile, refusal: Option<String>) -> Result<Storage, StorageError> {
         let shared = Arc::new(Shared::default());
+        if let Some(why) = refusal {
+            shared.lock().on_refused(why);
+        }
         let theirs = Arc::clone(&shared);
         let spawn = std::thread::Builder::new().name("storage".to_owned());
         let thread = spawn.spawn(move || run(&theirs, file));
         let thread = Some(thread.map_err(|e| StorageError::Io(path.clone(), e.to_string()))?);
-        Ok((Storage { path, shared, thread }, records))
+        Ok(Storage { path, shared, thread })
     }
 
     /// The file.
@@ -192,6 +241,9 @@ impl Storage {
 impl hooks::Storage for Storage {
     fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
         let waker = Waker::new(registry, token)?;
+        if self.shared.lock().trouble.is_some() {
+            waker.wake()?;
+        }
         // waking fails only when the poll has gone, and then nobody waits for the news
         self.set_notify(Box::new(move || waker.wake().unwrap_or(())));
         Ok(())
@@ -231,10 +283,11 @@ impl Drop for Storage {
 fn run(shared: &Shared, mut file: StateFile) {
     let mut state = shared.lock();
     loop {
-        while state.changes.is_empty() && !state.closing {
+        // a disk that refuses is asked again and again: nothing new may come before it takes something
+        while state.changes.is_empty() && state.trouble.is_none() && !state.closing {
             state = shared.work.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
-        if state.changes.is_empty() {
+        if state.changes.is_empty() && state.closing {
             return;
         }
         let closing = state.closing;
@@ -292,8 +345,12 @@ mod tests {
         path
     }
 
+    fn open(path: &std::path::Path) -> Storage {
+        Storage::open(path.to_owned()).unwrap().storage
+    }
+
     fn records(path: &std::path::Path) -> Vec<(String, String)> {
-        Storage::open(path.to_owned()).unwrap().1
+        Storage::open(path.to_owned()).unwrap().records
     }
 
     fn text(n: usize) -> String {
@@ -303,8 +360,8 @@ mod tests {
     #[test]
     fn records_come_back_in_key_order_after_a_restart() {
         let path = temp("restart");
-        let (mut storage, found) = Storage::open(path.clone()).unwrap();
-        assert_eq!(found, []);
+        let Opened { mut storage, records: found, remarks } = Storage::open(path.clone()).unwrap();
+        assert!(found.is_empty() && remarks.is_empty());
         let changes = [
             ("b/2", Some("two")),
             ("a/1", Some("one")),
@@ -325,7 +382,7 @@ mod tests {
     #[test]
     fn durable_reaches_the_last_put_and_is_notified() {
         let path = temp("durable");
-        let (mut storage, _) = Storage::open(path.clone()).unwrap();
+        let mut storage = open(&path);
         let (told, news) = mpsc::channel();
         storage.set_notify(Box::new(move || told.send(()).unwrap_or(())));
         for n in 0..500 {
@@ -344,7 +401,7 @@ mod tests {
     fn the_start_waits_for_the_disk_and_not_for_ever() {
         use crate::node::hooks::Storage as _;
         let path = temp("wait");
-        let (mut storage, _) = Storage::open(path.clone()).unwrap();
+        let mut storage = open(&path);
         assert!(storage.wait(Duration::ZERO), "nothing to wait for");
         storage.put(1, "k".to_owned(), Some(text(1))).unwrap();
         assert!(storage.wait(Duration::from_secs(20)));
@@ -370,41 +427,121 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_file_is_refused_or_read_right_and_never_panics() {
+    fn a_damaged_file_is_set_aside_or_read_right_and_never_panics() {
         let path = temp("damaged");
-        let (mut storage, _) = Storage::open(path.clone()).unwrap();
+        let mut storage = open(&path);
         for n in 0..40 {
             storage.put(n as u64 + 1, format!("k{n:02}"), Some(text(n))).unwrap();
         }
         storage.close().unwrap();
         let whole = fs::read(&path).unwrap();
         let expected = records(&path);
-        let mut refused = 0;
+        let mut set_aside = 0;
+        let mut try_one = |bad: &[u8], what: &str| {
+            fs::write(&path, bad).unwrap();
+            let Opened { records: found, remarks, .. } = Storage::open(path.clone()).unwrap();
+            let Some(remark) = remarks.first() else { return assert_eq!(found, expected, "{what}") };
+            set_aside += 1;
+            let aside = PathBuf::from(format!("{}.damaged-{set_aside}", path.display()));
+            assert!(found.is_empty() && remark.contains(&aside.display().to_string()), "{what}: {remark}");
+            assert!(fs::read(&aside).unwrap() == bad, "{what}: what is set aside was written to");
+        };
         for at in (0..whole.len()).step_by(whole.len() / 97) {
             let mut bad = whole.clone();
             bad[at] ^= 0x5a;
-            fs::write(&path, &bad).unwrap();
-            match Storage::open(path.clone()) {
-                Ok((_, found)) => assert_eq!(found, expected, "octet {at}"),
-                Err(_) => {
-                    refused += 1;
-                    assert!(fs::read(&path).unwrap() == bad, "octet {at}: the refused file was written to");
-                }
-            }
+            try_one(&bad, &format!("octet {at}"));
         }
         for cut in [1, whole.len() / 3, whole.len() - 1] {
-            fs::write(&path, &whole[..cut]).unwrap();
-            assert!(Storage::open(path.clone()).is_err(), "cut at {cut}");
-            refused += 1;
+            try_one(&whole[..cut], &format!("cut at {cut}"));
         }
-        assert!(refused >= 3);
+        try_one(&vec![0; whole.len()], "nothing but zeros");
+        assert!(set_aside >= 4);
+        (1..=set_aside).for_each(|n| fs::remove_file(format!("{}.damaged-{n}", path.display())).unwrap());
+        fs::remove_file(path).unwrap();
+    }
+
+    #[test]
+    fn a_file_of_a_newer_program_is_refused_and_left_alone() {
+        use redb::{Database, TableDefinition};
+        let path = temp("newer");
+        drop(open(&path));
+        let store = Database::create(&path).unwrap();
+        let transaction = store.begin_write().unwrap();
+        let meta: TableDefinition<'_, &str, &str> = TableDefinition::new("meta");
+        let records: TableDefinition<'_, &str, &str> = TableDefinition::new("records");
+        transaction.open_table(meta).unwrap().insert("format", "2").unwrap();
+        transaction.open_table(records).unwrap().insert("binding/1", "of another kind").unwrap();
+        transaction.commit().unwrap();
+        drop(store);
+        let before = fs::read(&path).unwrap();
+        let error = Storage::open(path.clone()).unwrap_err();
+        assert_eq!(error, StorageError::Version(path.clone(), "2".to_owned()));
+        assert_eq!(peek(&path).unwrap_err(), error);
+        assert!(error.to_string().contains("use the program that wrote it"), "{error}");
+        // the store itself may change as well: both of its heads name its version, as the octet after a root
+        let mut newer = before;
+        [64, 192].into_iter().for_each(|at| newer[at] = 99);
+        fs::write(&path, &newer).unwrap();
+        assert!(matches!(Storage::open(path.clone()).unwrap_err(), StorageError::Version(..)));
+        fs::remove_file(path).unwrap();
+    }
+
+    #[test]
+    fn the_file_is_its_owners_alone_also_when_it_was_not() {
+        let path = temp("mode");
+        drop(open(&path));
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        drop(open(&path));
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        fs::remove_file(path).unwrap();
+    }
+
+    #[test]
+    fn a_file_is_read_as_it_is_while_another_writes_to_it() {
+        let path = temp("peek");
+        let mut storage = open(&path);
+        let (told, news) = mpsc::channel();
+        storage.set_notify(Box::new(move || told.send(()).unwrap_or(())));
+        for n in 1..=40 {
+            storage.put(n, "counter".to_owned(), Some(n.to_string())).unwrap();
+            storage.put(n, format!("k{n:02}"), Some(text(n as usize).repeat(200))).unwrap();
+            while storage.durable() < n {
+                news.recv_timeout(Duration::from_secs(20)).expect("a commit is notified");
+            }
+            let found = peek(&path).unwrap();
+            assert_eq!(found[0], ("counter".to_owned(), n.to_string()));
+        }
+        drop(storage);
+        assert_eq!(peek(&path).unwrap(), records(&path));
+        fs::remove_file(path).unwrap();
+    }
+
+    #[test]
+    fn a_start_on_a_disk_that_refuses_gives_what_is_there_and_asks_again_by_itself() {
+        let path = temp("begin");
+        let mut storage = open(&path);
+        storage.put(1, "a".to_owned(), Some("1".to_owned())).unwrap();
+        storage.close().unwrap();
+        // as for a file that cannot be opened
+        assert_eq!(file::peek(&path).unwrap(), [("a".to_owned(), "1".to_owned())]);
+        let refused = "Read-only file system".to_owned();
+        let mut storage =
+            Storage::start(path.clone(), StateFile::closed(&path), Some(refused.clone())).unwrap();
+        let mut news = Vec::new();
+        while news.len() < 2 {
+            news.extend(storage.take_news());
+            std::thread::yield_now();
+        }
+        assert_eq!(news, [Condition::Refuses(refused), Condition::Well]);
+        drop(storage);
+        assert_eq!(records(&path).len(), 1);
         fs::remove_file(path).unwrap();
     }
 
     #[test]
     fn a_file_in_use_is_refused() {
         let path = temp("used");
-        let (storage, _) = Storage::open(path.clone()).unwrap();
+        let storage = open(&path);
         let error = Storage::open(path.clone()).unwrap_err();
         assert!(matches!(error, StorageError::InUse(_)), "{error}");
         drop(storage);
@@ -454,7 +591,7 @@ mod tests {
     #[test]
     fn what_waits_for_the_disk_is_bounded() {
         let path = temp("bounded");
-        let (mut storage, _) = Storage::open(path.clone()).unwrap();
+        let mut storage = open(&path);
         let (told, news) = mpsc::channel();
         storage.set_notify(Box::new(move || told.send(()).unwrap_or(())));
         assert_eq!(storage.put(1, "k".to_owned(), Some("x".repeat(PENDING_BYTES))), Err(StorageFull));

@@ -14,12 +14,15 @@ Usage:
   imsbox [run] CONFIG                              run; with a terminal, there is a prompt (try: help)
   imsbox check [--json | --effective] CONFIG       check a configuration and say all that is wrong
   imsbox check --properties                        print the reference of all properties
+  imsbox db dump [--keys] FILE                     print what a state file (ue_db_filename) holds, as JSON
   imsbox monitor [--socket PATH] [COMMAND...]      talk to a running imsbox; without a command, a prompt
 
 Options:
   --json             check: print the configuration after preprocessing and merging, as JSON
                      monitor: print the answer as JSON
   --effective        check: print every property with its value
+  --keys             db dump: print the keys of IPsec too. The file may be a copy, or in use: it is read as it is at one moment,
+                     and never written to
   --socket PATH      monitor: the server's socket. Without it, and without monitor_socket in the configuration, it is
                      /run/imsbox/monitor.sock for root and for the service, else $XDG_RUNTIME_DIR/imsbox.sock if that
                      folder exists, else /tmp/imsbox-UID/monitor.sock
@@ -32,7 +35,7 @@ Signals:
 
 Exit codes:
   0  all went well
-  1  the configuration has errors, or the monitor's command failed
+  1  the configuration has errors, or the monitor's command or db dump failed
   2  the command line is wrong
   3  cannot start: an address, the log file, the state file or the monitor's socket cannot be opened
   4  a failure while running that the program cannot go on from
@@ -63,6 +66,13 @@ pub enum Invocation {
     Check(Show, PathBuf),
     /// Print the reference of properties.
     Properties,
+    /// Print the records of a state file.
+    Dump {
+        /// The file.
+        file: PathBuf,
+        /// `--keys`.
+        keys: bool,
+    },
     /// Talk to a running program.
     Monitor {
         /// `--socket`.
@@ -90,6 +100,7 @@ pub fn parse(mut parser: Parser) -> Result<Invocation, String> {
     match first.to_str() {
         Some("run") => run(parser, None),
         Some("check") => check(parser),
+        Some("db") => db(parser),
         Some("monitor") => monitor(parser),
         _ => run(parser, Some(first)),
     }
@@ -126,6 +137,26 @@ fn check(mut parser: Parser) -> Result<Invocation, String> {
         (false, Some(config)) => Ok(Invocation::Check(show.unwrap_or(Show::Summary), config.into())),
         (false, None) => Err("a configuration file is missing: check CONFIG".to_owned()),
     }
+}
+
+fn db(mut parser: Parser) -> Result<Invocation, String> {
+    let (mut words, mut keys) = (Vec::new(), false);
+    while let Some(arg) = parser.next().map_err(|e| e.to_string())? {
+        match arg {
+            Arg::Long("keys") => keys = true,
+            Arg::Short('h') | Arg::Long("help") => return Ok(Invocation::Help),
+            Arg::Value(value) if words.len() < 2 => words.push(value),
+            other => return Err(other.unexpected().to_string()),
+        }
+    }
+    let mut words = words.into_iter();
+    match words.next() {
+        Some(word) if word == "dump" => {}
+        Some(word) => return Err(format!("db: `{}` is not known: db dump FILE", word.display())),
+        None => return Err("what is to be done with the state file is missing: db dump FILE".to_owned()),
+    }
+    let file = words.next().ok_or("a state file is missing: db dump FILE")?;
+    Ok(Invocation::Dump { file: file.into(), keys })
 }
 
 fn monitor(mut parser: Parser) -> Result<Invocation, String> {
@@ -175,6 +206,9 @@ mod tests {
             ("check ims.cfg --effective", Invocation::Check(Show::Effective, "ims.cfg".into())),
             ("check --properties", Invocation::Properties),
             ("check --properties ims.cfg", Invocation::Properties),
+            ("db dump state.db", Invocation::Dump { file: "state.db".into(), keys: false }),
+            ("db dump --keys state.db", Invocation::Dump { file: "state.db".into(), keys: true }),
+            ("db dump state.db --keys", Invocation::Dump { file: "state.db".into(), keys: true }),
             ("monitor", monitor(None, false, &[])),
             ("monitor --socket /s --json users", monitor(Some("/s"), true, &["users"])),
             ("monitor dialog_stop 3 --json", monitor(None, false, &["dialog_stop", "3", "--json"])),
@@ -196,6 +230,10 @@ mod tests {
             ("--fast a.cfg", "invalid option '--fast'"),
             ("check --json --effective a.cfg", "invalid option '--effective'"),
             ("check --json --properties", "--properties stands alone"),
+            ("db", "what is to be done with the state file is missing"),
+            ("db dump", "a state file is missing"),
+            ("db eat state.db", "db: `eat` is not known"),
+            ("db dump a b", "unexpected argument \"b\""),
             ("monitor --socket", "missing argument for option '--socket'"),
         ] {
             let error = parsed(line).unwrap_err();

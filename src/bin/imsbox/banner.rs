@@ -17,6 +17,8 @@ pub struct Banner<'a> {
     pub users: usize,
     /// The records that the state file gave.
     pub restored: Option<usize>,
+    /// What there is to be said about the state file.
+    pub remarks: &'a [String],
     /// What there is to be said about IPsec.
     pub notices: &'a [Notice],
     /// Whether a prompt follows.
@@ -45,6 +47,9 @@ impl Banner<'_> {
         match (&self.config.state_file, self.restored) {
             (Some(file), Some(records)) => row("state", &state(file, records)),
             _ => row("state", "not kept over a restart: ue_db_filename is not set"),
+        }
+        for remark in self.remarks {
+            row("", remark);
         }
         out + if self.prompt { "ready, type help for the commands\n" } else { "ready\n" }
     }
@@ -95,8 +100,15 @@ mod tests {
         let listening = vec!["SIP on UDP 127.0.0.1:5060".to_owned(), "monitor on /run/m".to_owned()];
         let notices = ["at 127.0.0.1 ports 6100, 6101; 22 pairs of algorithms", "the kernel lacks blowfish"]
             .map(|text| Notice { level: Level::Info, text: text.to_owned() });
-        let mut banner =
-            Banner { listening, config: &config, users: 1, restored: None, notices: &notices, prompt: false };
+        let mut banner = Banner {
+            listening,
+            config: &config,
+            users: 1,
+            restored: None,
+            remarks: &[],
+            notices: &notices,
+            prompt: false,
+        };
         let version = env!("CARGO_PKG_VERSION");
         assert_eq!(
             banner.text(),

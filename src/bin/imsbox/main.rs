@@ -4,6 +4,7 @@
 mod args;
 mod banner;
 mod check;
+mod db;
 mod disk;
 mod run;
 
@@ -38,6 +39,7 @@ fn main() -> ExitCode {
         Ok(Invocation::Run(path)) => run::run(&path),
         Ok(Invocation::Check(what, path)) => check::check(what, &path),
         Ok(Invocation::Properties) => check::properties(),
+        Ok(Invocation::Dump { file, keys }) => db::dump(&file, keys),
         Ok(Invocation::Monitor { socket, json, command }) => {
             let socket = socket.unwrap_or_else(imsbox::node::control::client_socket);
             match imsbox::monitor::run(&imsbox::monitor::Options { socket, json, command }) {

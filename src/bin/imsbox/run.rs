@@ -17,7 +17,7 @@ use imsbox::node::ipsec::{self, Notice, Prepared};
 use imsbox::node::log_file::LogFile;
 use imsbox::node::signals;
 use imsbox::node::sockets::Sockets;
-use imsbox::node::storage::{Records, Storage};
+use imsbox::node::storage::{Opened, Storage};
 use platform::terminal::{self, SavedTerminal};
 use std::io::{IsTerminal as _, stdin, stdout};
 use std::os::fd::AsFd as _;
@@ -50,6 +50,7 @@ struct Started {
     socket: std::path::PathBuf,
     users: usize,
     restored: Option<usize>,
+    remarks: Vec<String>,
     notices: Vec<Notice>,
 }
 
@@ -60,9 +61,14 @@ fn start(mut config: Config) -> Result<Started, String> {
     let mut sockets = Sockets::open(&mut config.sip).map_err(|e| e.to_string())?;
     sockets.listen_sctp(config.sgs).map_err(|e| e.to_string())?;
     let Prepared { ability, mut notices } = ipsec::prepare(&config, &mut sockets);
-    let (storage, records) = open_storage(&config)?;
+    let opened = open_storage(&config)?;
     let log = open_log(&config)?;
-    let storage = storage.map(|s| Box::new(s) as Box<_>);
+    let (storage, records, remarks) = match opened {
+        Some(Opened { storage, records, remarks }) => {
+            (Some(Box::new(storage) as Box<_>), Some(records), remarks)
+        }
+        None => (None, None, Vec::new()),
+    };
     let hooks = Hooks { log, endpoint: Some(Box::new(control)), storage };
     let users = config.users.len();
     let mut entropy = [0; 32];
@@ -75,6 +81,9 @@ fn start(mut config: Config) -> Result<Started, String> {
     for Notice { level, text } in &notices {
         cx.trace(Layer::Ipsec, *level, Dir::None, Subject::None, format_args!("IPsec: {text}"));
     }
+    for remark in &remarks {
+        cx.ims(Level::Error, Subject::None, format_args!("{remark}"));
+    }
     let restored = records.as_ref().map(Vec::len);
     for (key, value) in records.into_iter().flatten() {
         core.restore(&mut cx, &key, &value);
@@ -83,18 +92,19 @@ fn start(mut config: Config) -> Result<Started, String> {
     notices.extend(node.settle_restored());
     // the text of a large configuration has left as much behind as all its users take
     platform::process::return_free_memory();
-    Ok(Started { node, socket, users, restored, notices })
+    Ok(Started { node, socket, users, restored, remarks, notices })
 }
 
 impl Started {
     /// Prints the banner, offers the prompt, and turns the loop until the end.
     fn run(self) -> Exit {
-        let Started { mut node, socket, users, restored, notices } = self;
+        let Started { mut node, socket, users, restored, remarks, notices } = self;
         let prompt =
             stdin().is_terminal() && stdout().is_terminal() && terminal::is_foreground(stdin().as_fd());
         let listening = node.listening();
         let config = node.core_cx().0.config();
-        say(&Banner { listening, config, users, restored, notices: &notices, prompt }.text());
+        say(&Banner { listening, config, users, restored, remarks: &remarks, notices: &notices, prompt }
+            .text());
         // dropped last: the line editor may have been in the middle of a line
         let _saved = prompt.then(|| SavedTerminal::save(stdin().as_fd()));
         if prompt {
@@ -133,10 +143,9 @@ fn open_control(config: &Config) -> Result<Control, String> {
     Control::bind(&socket).map_err(|e| e.to_string())
 }
 
-fn open_storage(config: &Config) -> Result<(Option<Storage>, Option<Records>), String> {
-    let Some(file) = &config.state_file else { return Ok((None, None)) };
-    let (storage, records) = Storage::open(file.clone()).map_err(|e| e.to_string())?;
-    Ok((Some(storage), Some(records)))
+fn open_storage(config: &Config) -> Result<Option<Opened>, String> {
+    let opened = config.state_file.clone().map(Storage::open).transpose();
+    opened.map_err(|e| e.to_string())
 }
 
 fn open_log(config: &Config) -> Result<Box<dyn Logs>, String> {

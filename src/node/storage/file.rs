@@ -1,10 +1,12 @@
 //! The state file itself: one table of text records in an embedded store, checked whole when it is opened.
 
 use super::{Changes, Records};
-use redb::{Database, DatabaseError, ReadableDatabase, ReadableTable, TableDefinition};
+use redb::backends::InMemoryBackend;
+use redb::{Database, DatabaseError, ReadableDatabase, ReadableTable, StorageBackend as _, TableDefinition};
 use std::fmt;
-use std::fs::OpenOptions;
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::{self, File, OpenOptions, Permissions};
+use std::io::{self, Read as _};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 const RECORDS: TableDefinition<'static, &str, &str> = TableDefinition::new("records");
@@ -16,20 +18,35 @@ const FORMAT: &str = "1";
 /// Memory for pages of the file.
 const CACHE_BYTES: usize = 16 << 20;
 
+/// Damaged files that may lie beside the state file.
+const MAX_SET_ASIDE: usize = 1000;
+/// How often a file is read again that somebody was writing to.
+const MAX_TORN: usize = 16;
+/// The octets by which a text is known.
+const TEXT_LOOKED_AT: u64 = 512;
+/// Permissions of a file that holds keys.
+const OWNER_ALONE: u32 = 0o600;
+/// How the store's files begin.
+const STORE: &[u8] = b"redb";
+/// How the store says that its file is of a version that it does not know.
+const NEWER_STORE: &str = "Expected file format version";
+
 /// The version of a file, if it has any, and its records.
 type Contents = (Option<String>, Records);
 
 /// Why the state file cannot be used.
 #[derive(Debug, PartialEq, Eq)]
 pub enum StorageError {
-    /// It is damaged or no state file.
+    /// It is damaged, or no state file at all: why.
     Damaged(PathBuf, String),
     /// It is of another version.
     Version(PathBuf, String),
     /// Another process has it open.
     InUse(PathBuf),
-    /// The system refused.
+    /// The system refused, for good.
     Io(PathBuf, String),
+    /// The disk does not take anything now: it is full or read-only.
+    Refused(PathBuf, String),
 }
 
 impl fmt::Display for StorageError {
@@ -51,7 +68,9 @@ impl fmt::Display for StorageError {
             StorageError::InUse(path) => {
                 write!(f, "state file {} is in use: another imsbox runs with it", path.display())
             }
-            StorageError::Io(path, why) => write!(f, "state file {}: {why}", path.display()),
+            StorageError::Io(path, why) | StorageError::Refused(path, why) => {
+                write!(f, "state file {}: {why}", path.display())
+            }
         }
     }
 }
@@ -62,53 +81,61 @@ impl std::error::Error for StorageError {}
 #[derive(Debug)]
 pub(super) struct StateFile {
     path: PathBuf,
-    /// None after a failed commit: the store must be opened again before the next attempt.
+    /// None after a failed commit, and when the disk refuses: the store must be opened again before the next attempt.
     store: Option<Database>,
+    /// Nothing was in the file yet: what a failed attempt has left in it is nothing either.
+    is_new: bool,
 }
 
 impl StateFile {
     /// Opens and checks the file, or makes a new one that only its owner reads.
     pub(super) fn open(path: &Path) -> Result<StateFile, StorageError> {
-        match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
-            Ok(_) => {}
-            Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {}
-            Err(e) => return Err(StorageError::Io(path.to_owned(), e.to_string())),
-        }
-        let store = open_store(path).map_err(|e| explain(path, e))?;
-        Ok(StateFile { path: path.to_owned(), store: Some(store) })
+        let mut file = StateFile::closed(path);
+        file.prepare().map_err(|e| io_error(path, &e))?;
+        file.store = Some(file.open_store().map_err(|e| explain(path, e))?);
+        Ok(file)
     }
 
-    /// A file as after a failed commit: to be opened again.
-    #[cfg(test)]
+    /// A file that is opened with the next commit.
     pub(super) fn closed(path: &Path) -> StateFile {
-        StateFile { path: path.to_owned(), store: None }
+        StateFile { path: path.to_owned(), store: None, is_new: false }
+    }
+
+    /// Makes the file if it is not there, and takes it from others' eyes: it holds keys.
+    fn prepare(&mut self) -> io::Result<()> {
+        match OpenOptions::new().write(true).create_new(true).mode(OWNER_ALONE).open(&self.path) {
+            Ok(_) => self.is_new = true,
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
+                let metadata = fs::metadata(&self.path)?;
+                self.is_new |= metadata.len() == 0;
+                if metadata.permissions().mode() & 0o077 != 0 {
+                    // one whose permissions are another's to change is as open as its owner wants it
+                    let _ = fs::set_permissions(&self.path, Permissions::from_mode(OWNER_ALONE));
+                }
+            }
+            Err(e) => return Err(e),
+        }
+        Ok(())
+    }
+
+    fn open_store(&mut self) -> Result<Database, DatabaseError> {
+        let opened = builder().create(&self.path);
+        match &opened {
+            Ok(_) => self.is_new = false,
+            Err(_) if self.is_new => {
+                // half a beginning would look like damage
+                let file = OpenOptions::new().write(true).open(&self.path);
+                let _ = file.and_then(|file| file.set_len(0));
+            }
+            Err(_) => {}
+        }
+        opened
     }
 
     /// All records in key order.
     pub(super) fn load(&self) -> Result<Records, StorageError> {
-        let version = self.read().map_err(|e| explain_store(&self.path, e))?;
-        match version {
-            (Some(version), _) if version != FORMAT => Err(StorageError::Version(self.path.clone(), version)),
-            (_, records) => Ok(records),
-        }
-    }
-
-    fn read(&self) -> Result<Contents, redb::Error> {
-        let Some(store) = &self.store else { return Ok((None, Vec::new())) };
-        let transaction = store.begin_read()?;
-        let meta = match transaction.open_table(META) {
-            // a file that was made and never written to
-            Err(redb::TableError::TableDoesNotExist(_)) => return Ok((None, Vec::new())),
-            table => table?,
-        };
-        let version = meta.get("format")?.map(|v| v.value().to_owned());
-        let table = transaction.open_table(RECORDS)?;
-        let mut records = Vec::new();
-        for entry in table.iter()? {
-            let (key, value) = entry?;
-            records.push((key.value().to_owned(), value.value().to_owned()));
-        }
-        Ok((version, records))
+        let Some(store) = &self.store else { return Ok(Vec::new()) };
+        checked(&self.path, read(store))
     }
 
     /// Stores all changes in one durable transaction, or none of them; the error is in words.
@@ -124,7 +151,10 @@ impl StateFile {
     fn try_commit(&mut self, changes: &Changes) -> Result<(), redb::Error> {
         let store = match self.store.take() {
             Some(store) => store,
-            None => open_store(&self.path)?,
+            None => {
+                self.prepare()?;
+                self.open_store()?
+            }
         };
         let transaction = store.begin_write()?;
         {
@@ -143,8 +173,84 @@ impl StateFile {
     }
 }
 
-fn open_store(path: &Path) -> Result<Database, DatabaseError> {
-    Database::builder().set_cache_size(CACHE_BYTES).set_check_integrity_on_open(true).create(path)
+/// Moves a damaged file out of the way, under a name that nothing has yet. The name.
+pub(super) fn set_aside(path: &Path) -> io::Result<PathBuf> {
+    let name = |n: usize| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(format!(".damaged-{n}"));
+        PathBuf::from(name)
+    };
+    let is_free =
+        |path: &PathBuf| fs::symlink_metadata(path).is_err_and(|e| e.kind() == io::ErrorKind::NotFound);
+    let free = (1..=MAX_SET_ASIDE).map(name).find(is_free);
+    let free = free.ok_or_else(|| io::Error::other("too many damaged files lie there already"))?;
+    fs::rename(path, &free)?;
+    Ok(free)
+}
+
+/// Whether it is a text: no state file that was damaged, but a file of somebody's that the configuration names by mistake.
+pub(super) fn is_text(path: &Path) -> bool {
+    let mut start = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(TEXT_LOOKED_AT).read_to_end(&mut start));
+    let is_text = |octet: &u8| !octet.is_ascii_control() || octet.is_ascii_whitespace();
+    // a state file of which little is left still begins as one
+    let is_beginning = start.starts_with(STORE) || STORE.starts_with(&start);
+    read.is_ok() && !is_beginning && start.iter().all(is_text)
+}
+
+/// The records of a file that another process may be writing to, or that can be read only: of its octets as they are now. None is
+/// changed.
+pub(super) fn peek(path: &Path) -> Result<Records, StorageError> {
+    let mut torn = 0;
+    loop {
+        let octets = fs::read(path).map_err(|e| io_error(path, &e))?;
+        match records_in(path, &octets) {
+            // somebody has written between the first octet and the last
+            Err(StorageError::Damaged(..)) if torn < MAX_TORN => torn += 1,
+            outcome => return outcome,
+        }
+    }
+}
+
+fn records_in(path: &Path, octets: &[u8]) -> Result<Records, StorageError> {
+    if octets.is_empty() {
+        return Ok(Vec::new());
+    }
+    let memory = InMemoryBackend::new();
+    let filled = memory.set_len(octets.len() as u64).and_then(|()| memory.write(0, octets));
+    filled.map_err(|e| StorageError::Io(path.to_owned(), format!("{e:?}")))?;
+    let store = builder().create_with_backend(memory).map_err(|e| explain(path, e))?;
+    checked(path, read(&store))
+}
+
+fn builder() -> redb::Builder {
+    let mut builder = Database::builder();
+    builder.set_cache_size(CACHE_BYTES).set_check_integrity_on_open(true);
+    builder
+}
+
+fn read(store: &Database) -> Result<Contents, redb::Error> {
+    let transaction = store.begin_read()?;
+    let meta = match transaction.open_table(META) {
+        // a file that was made and never written to
+        Err(redb::TableError::TableDoesNotExist(_)) => return Ok((None, Vec::new())),
+        table => table?,
+    };
+    let version = meta.get("format")?.map(|v| v.value().to_owned());
+    let table = transaction.open_table(RECORDS)?;
+    let mut records = Vec::new();
+    for entry in table.iter()? {
+        let (key, value) = entry?;
+        records.push((key.value().to_owned(), value.value().to_owned()));
+    }
+    Ok((version, records))
+}
+
+fn checked(path: &Path, contents: Result<Contents, redb::Error>) -> Result<Records, StorageError> {
+    match contents.map_err(|e| explain_store(path, e))? {
+        (Some(version), _) if version != FORMAT => Err(StorageError::Version(path.to_owned(), version)),
+        (_, records) => Ok(records),
+    }
 }
 
 fn explain(path: &Path, error: DatabaseError) -> StorageError {
@@ -161,9 +267,22 @@ fn explain(path: &Path, error: DatabaseError) -> StorageError {
 
 fn explain_store(path: &Path, error: redb::Error) -> StorageError {
     match error {
-        redb::Error::Io(e) if e.kind() != std::io::ErrorKind::InvalidData => {
-            StorageError::Io(path.to_owned(), e.to_string())
+        redb::Error::Io(e) if e.kind() != io::ErrorKind::InvalidData => io_error(path, &e),
+        // the store's own format may be a newer one, too
+        redb::Error::Corrupted(why) if why.starts_with(NEWER_STORE) => {
+            StorageError::Version(path.to_owned(), format!("of a newer store ({why})"))
         }
         other => StorageError::Damaged(path.to_owned(), other.to_string()),
+    }
+}
+
+/// What may pass (a disk that is full, or mounted read-only, or a folder that is another's) and what will not.
+fn io_error(path: &Path, error: &io::Error) -> StorageError {
+    use io::ErrorKind::{FileTooLarge, PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+    match error.kind() {
+        FileTooLarge | PermissionDenied | QuotaExceeded | ReadOnlyFilesystem | StorageFull => {
+            StorageError::Refused(path.to_owned(), error.to_string())
+        }
+        _ => StorageError::Io(path.to_owned(), error.to_string()),
     }
 }
