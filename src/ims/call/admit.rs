@@ -219,6 +219,7 @@ impl Draft {
             news: SmallVec::new(),
             alarm: Alarm::default(),
             idle_deadline: None,
+            rings_since: cx.now,
         }
     }
 }

@@ -41,7 +41,7 @@ pub(super) fn on_provisional(
         leg.up = Some(Dialog::uas(&invite.request.message(), leg.tag(Side::Caller), invite.flow));
     }
     if new {
-        call.idle_deadline = Some(cx.now + view.config.call.dialog_timeout);
+        call.be_patient(cx.now, view.config.call.dialog_timeout);
     }
     if msg.status() == 183 && !call.rules.use183 && msg.header(HeaderId::RSeq).is_none() {
         return;

@@ -16,7 +16,7 @@ pub(super) const TRUNK_CHALLENGES: u16 = 502;
 
 /// Lets the best group of contacts that was not tried yet ring. `false`: there is none left that an INVITE could be sent to.
 pub(super) fn start_group(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>) -> bool {
-    call.idle_deadline = Some(cx.now + view.config.call.dialog_timeout);
+    call.be_patient(cx.now, view.config.call.dialog_timeout);
     loop {
         let Some(bridge) = call.bridge_mut() else { return false };
         let Some(group) = next_group(&mut bridge.waiting) else { return false };

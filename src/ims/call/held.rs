@@ -48,7 +48,7 @@ pub(super) fn hold(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, leg: u
         // what the caller needs to get its resources, as a provisional answer
         reliable::send_ours(call, view, cx, (tx, leg), Stored::new(msg), 183);
     }
-    call.idle_deadline = Some(cx.now + view.config.call.dialog_timeout);
+    call.be_patient(cx.now, view.config.call.dialog_timeout);
     super::trace(cx, call, format_args!("{} answered; the caller is not ready yet", call.callee.uri));
 }
 

@@ -27,6 +27,10 @@ pub const MAX_QUEUED_PROVISIONALS: usize = 4;
 /// answered 481.
 pub const MAX_OPEN_PROVISIONALS: usize = 16;
 
+/// How many times `dialog_timeout` a call may still last after the last provisional answer of a phone, or after its 2xx that is kept
+/// back, while requests come in it: bearers take a few steps, and a phone that sends UPDATE without end does not ring for ever.
+pub const MAX_SETUP_TURNS: u32 = 2;
+
 /// The shortest session that anybody may ask for, seconds (RFC 4028 4).
 pub const MIN_SESSION_SECS: u32 = 90;
 

@@ -266,13 +266,19 @@ impl Calls {
             TxEvent::ServerTimeout { .. } => return,
         };
         self.with(view, cx, part.call, |call, view, cx| match (part.role, event) {
-            (Role::Leg(_) | Role::Relay(_) | Role::Own(_), TxEvent::ProceedingTimeout { id, .. }) => {
-                view.txs.cancel(cx, id, Some("SIP;cause=408;text=\"no answer\""));
+            (Role::Relay(_) | Role::Own(_), TxEvent::ProceedingTimeout { id, .. }) => give_up(view, cx, id),
+            (Role::Leg(leg), event) => {
+                // what the phone says to our CANCEL, 487, is no answer to the caller
+                if let TxEvent::ProceedingTimeout { id, .. } = event {
+                    give_up(view, cx, id);
+                }
+                match call.kind {
+                    Kind::Mt(_) => {
+                        mt::on_failure(call, view, cx, leg, status, "the callee's phone does not answer");
+                    }
+                    _ => fork::on_failure(call, view, cx, leg, status, None),
+                }
             }
-            (Role::Leg(leg), _) if matches!(call.kind, Kind::Mt(_)) => {
-                mt::on_failure(call, view, cx, leg, status, "the callee's phone does not answer");
-            }
-            (Role::Leg(leg), _) => fork::on_failure(call, view, cx, leg, status, None),
             (Role::Relay(number), _) => reinvite::on_no_answer(call, view, cx, number, status),
             (Role::Own(number), _) => own::on_no_answer(call, view, cx, number),
             (Role::Invite | Role::Bye, _) => {}
@@ -499,6 +505,11 @@ fn on_orphan(view: &mut View<'_>, cx: &mut Cx<'_>, client: ClientId, msg: &Messa
     let is_reinvite = sent_to.is_some_and(|to| to.tag().is_some());
     let ending = if is_repeated || is_reinvite { answer::Ending::Acked } else { answer::Ending::Bye };
     answer::abandon(view, cx, client, msg, ending);
+}
+
+/// Nobody answers an INVITE of ours for too long (RFC 3261 16.8).
+fn give_up(view: &mut View<'_>, cx: &mut Cx<'_>, client: ClientId) {
+    view.txs.cancel(cx, client, Some("SIP;cause=408;text=\"no answer\""));
 }
 
 /// The first moment of a call.

@@ -87,7 +87,7 @@ pub(super) fn on_request(
         bridge.relays.push(relay);
     }
     if call.invite.is_some() {
-        call.idle_deadline = Some(cx.now + view.config.call.dialog_timeout);
+        call.stay_patient(cx.now, view.config.call.dialog_timeout);
     }
     anchoring::touch(call, view, cx.now);
 }

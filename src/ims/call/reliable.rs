@@ -99,7 +99,10 @@ impl Reliable {
 
     /// Whether the caller has not acknowledged an answer of ours with a description: the 2xx must wait for it (RFC 3262 3).
     pub(super) fn delays_success(&self) -> bool {
-        self.ours().any(|(_, r)| description(&r.response.message()).is_some())
+        self.ours().any(|(open, repeat)| match &open.body {
+            Some(body) => !body.is_empty(),
+            None => description(&repeat.response.message()).is_some(),
+        })
     }
 
     /// Nothing more is repeated: the INVITE has its final answer. A PRACK that it has overtaken may still come.
@@ -115,9 +118,9 @@ impl Reliable {
         self.open.clear();
     }
 
-    fn ours(&self) -> impl Iterator<Item = (u32, &Repeat)> {
+    fn ours(&self) -> impl Iterator<Item = (&Open, &Repeat)> {
         self.open.iter().filter_map(|o| match &o.source {
-            Source::Ours(repeat) => Some((o.rseq, &**repeat)),
+            Source::Ours(repeat) => Some((o, &**repeat)),
             Source::Far(_) | Source::Nobody => None,
         })
     }
@@ -261,13 +264,11 @@ pub(super) fn send_ours(
     let reliable = &mut call.legs[usize::from(leg)].reliable;
     let rseq = reliable.last + 1;
     reliable.last = rseq;
-    let body = pass::response(
-        call,
-        view,
-        cx,
-        onward((tx, leg), status, Reliability::With(rseq)),
-        &response.message(),
-    );
+    // RFC 3261 13.2.1, RFC 6337 3.1: to an INVITE without an offer a description in an unreliable answer is none either; in a reliable
+    // one it would be, and its answer would come in the PRACK, of which the phone does not know. Its 200 has its offer
+    let is_said = call.invite.as_ref().is_some_and(|i| description(&i.request.message()).is_none());
+    let onward = Onward { is_said, ..onward((tx, leg), status, Reliability::With(rseq)) };
+    let body = pass::response(call, view, cx, onward, &response.message());
     // RFC 3262 3: from T1 on, doubling, for 64*T1
     let repeat =
         Repeat { response, status, next_at: cx.now + t1, interval: t1, give_up_at: cx.now + t1 * 64 };

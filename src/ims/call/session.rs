@@ -11,7 +11,7 @@ use super::destination::Destination;
 use super::echo::Echo;
 use super::forward::Privacy;
 use super::history::{History, Way};
-use super::limits::MAX_FORKS;
+use super::limits::{MAX_FORKS, MAX_SETUP_TURNS};
 use super::mt::Mt;
 use super::own::Own;
 use super::passage::Passage;
@@ -101,6 +101,8 @@ pub struct Call {
     pub(super) alarm: Alarm,
     /// When the call ends unless something happens: no final answer, or no media.
     pub(super) idle_deadline: Option<Instant>,
+    /// When the callee has last asked for more time: by a provisional answer (RFC 3261 13.3.1.1).
+    pub(super) rings_since: Instant,
 }
 
 /// The end of a call.
@@ -372,6 +374,18 @@ impl Call {
                 |l: &&mut Leg| to == State::Stop || l.state.is_open() || l.state == LegState::Answered;
             self.legs.iter_mut().filter(has_part).for_each(|l| l.history.state(order, since, to));
         }
+    }
+
+    /// The callee rings, or has asked for more time: it has so much from now on.
+    pub(super) fn be_patient(&mut self, now: Instant, timeout: Duration) {
+        self.rings_since = now;
+        self.idle_deadline = Some(now + timeout);
+    }
+
+    /// Something was asked in a call that is being set up: what follows from it has its time, too, but not without end.
+    pub(super) fn stay_patient(&mut self, now: Instant, timeout: Duration) {
+        let most = self.rings_since + timeout * MAX_SETUP_TURNS;
+        self.idle_deadline = self.idle_deadline.map(|at| at.max(most.min(now + timeout)));
     }
 
     /// The call between users, if it is one.

@@ -33,8 +33,10 @@ pub(in crate::ims::call) fn on_request(
     if refresh::refuse_short(call, view, cx, tx, msg, at) {
         return;
     }
-    if let Some(deadline) = &mut call.idle_deadline {
-        *deadline = (*deadline).max(cx.now + view.config.call.dialog_timeout);
+    let timeout = view.config.call.dialog_timeout;
+    match &mut call.idle_deadline {
+        Some(deadline) if call.state.is_answered() => *deadline = (*deadline).max(cx.now + timeout),
+        _ => call.stay_patient(cx.now, timeout),
     }
     match msg.method() {
         Method::Invite | Method::Update => on_offer(call, view, cx, tx, msg, at),

@@ -108,7 +108,7 @@ pub(super) fn start(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>) {
 
 /// Calls the best contacts that were not tried yet. `false`: there are none left.
 fn start_group(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>) -> bool {
-    call.idle_deadline = Some(cx.now + view.config.call.dialog_timeout);
+    call.be_patient(cx.now, view.config.call.dialog_timeout);
     let index = call.history.index;
     let treatment = call.callee.impu(view.subs).map(|i| i.packets).unwrap_or_default();
     loop {
@@ -199,7 +199,7 @@ pub(super) fn on_provisional(
         return;
     }
     if is_new {
-        call.idle_deadline = Some(cx.now + view.config.call.dialog_timeout);
+        call.be_patient(cx.now, view.config.call.dialog_timeout);
     }
     hear(call, view, cx, number, msg);
     if call.state == State::Init {

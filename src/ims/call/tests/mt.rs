@@ -640,3 +640,22 @@ fn a_failure_behind_one_contact_ends_all_that_rang_there() {
     assert_eq!(w.states(), ["stop"]);
     w.quiet();
 }
+
+#[test]
+fn a_called_phone_that_sends_update_without_end_does_not_ring_for_ever() {
+    let mut w = world(|_| {});
+    make(&mut w, order("bob")).unwrap();
+    let invite = w.expect(BOB, "INVITE");
+    w.answer(BOB, &invite, 183, "", ANSWER);
+    let mut bob = Side::callee(BOB, &invite);
+    let mut rang = 0;
+    while rang < 90 && w.find(BOB, "CANCEL").is_none() {
+        w.request(&mut bob, "UPDATE", "", "");
+        w.expect(BOB, "SIP/2.0 200");
+        w.pass(Duration::from_secs(5));
+        rang += 5;
+    }
+    assert_eq!(rang, 60);
+    assert_eq!(w.reason(), "nobody took the call");
+    w.quiet();
+}

@@ -247,3 +247,77 @@ fn a_phone_that_reboots_and_hangs_up_by_hand_ends_no_other_call() {
     w.request(&mut alice, "BYE", "", "");
     w.quiet();
 }
+
+#[test]
+fn a_phone_that_sends_update_without_end_does_not_ring_for_ever() {
+    let mut w = World::registered();
+    w.invite(ALICE, "tel:+33600000002", "", SDP);
+    let invite = w.expect(BOB, "INVITE");
+    w.answer(BOB, &invite, 100, "", "");
+    w.pass(Duration::from_secs(20));
+    w.answer(BOB, &invite, 180, "", "");
+    w.expect(ALICE, "SIP/2.0 180");
+    let mut bob = Side::callee(BOB, &invite);
+    let mut rang = 0;
+    while rang < 90 && w.find(ALICE, "SIP/2.0 480").is_none() {
+        w.request(&mut bob, "UPDATE", "", "");
+        if let Some(update) = w.find(ALICE, "UPDATE") {
+            w.answer(ALICE, &update, 200, "", "");
+            w.expect(BOB, "SIP/2.0 200");
+        }
+        w.pass(Duration::from_secs(5));
+        rang += 5;
+    }
+    // once `dialog_timeout` since it rang, and once more for what is asked meanwhile
+    assert_eq!(rang, 60);
+    assert_eq!(w.reason(), "nobody took the call");
+    assert!(w.find(BOB, "CANCEL").is_some());
+    w.quiet();
+}
+
+#[test]
+fn a_phone_that_asks_for_more_time_gets_it_each_time() {
+    let mut w = World::registered();
+    w.invite(ALICE, "tel:+33600000002", "", SDP);
+    let invite = w.expect(BOB, "INVITE");
+    for status in [180, 182, 180, 182, 183] {
+        w.answer(BOB, &invite, status, "", "");
+        w.expect(ALICE, &format!("SIP/2.0 {status}"));
+        w.pass(Duration::from_secs(29));
+    }
+    w.expect_nothing();
+    w.answer(BOB, &invite, 200, "", SDP);
+    w.expect(ALICE, "SIP/2.0 200");
+    w.quiet();
+}
+
+#[test]
+fn what_a_phone_says_to_our_cancel_is_no_answer_to_the_caller() {
+    // the patience of the INVITE itself ends before that of the call (RFC 3261 16.6, timer C)
+    for next in [false, true] {
+        let mut w = World::with(|c| c.call.dialog_timeout = Duration::from_secs(400));
+        w.register(ALICE, "");
+        w.register(BOB, ";q=0.9");
+        if next {
+            w.register(BOB_TABLET, ";q=0.1");
+        }
+        w.invite(ALICE, "tel:+33600000002", "", SDP);
+        let invite = w.expect(BOB, "INVITE");
+        w.answer(BOB, &invite, 180, "", "");
+        w.expect(ALICE, "SIP/2.0 180");
+        w.pass(Duration::from_secs(200));
+        let cancel = w.find(BOB, "CANCEL").expect("nobody answers");
+        if next {
+            w.expect(BOB_TABLET, "INVITE");
+        } else {
+            w.expect(ALICE, "SIP/2.0 480");
+            assert_eq!(w.reason(), "nobody took the call");
+        }
+        w.drop_all();
+        w.answer(BOB, &cancel, 200, "", "");
+        w.answer(BOB, &invite, 487, "", "");
+        w.expect(BOB, "ACK");
+        assert_eq!(w.find(ALICE, "SIP/2.0 487"), None);
+        w.quiet();
+    }
+}

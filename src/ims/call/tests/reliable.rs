@@ -270,3 +270,61 @@ fn without_an_offer_the_phone_is_offered_no_more_than_the_caller_can_answer() {
     assert_eq!(header(&invite, HeaderId::Supported), "timer");
     w.quiet();
 }
+
+#[test]
+fn without_an_offer_a_phone_that_cannot_makes_its_own_in_its_200() {
+    let mut w = World::with(|c| c.users[1].impus[0].reliable_provisional = false);
+    let (mut alice, invite) = calls(&mut w, "Require: 100rel\r\n", "");
+    // what it says of its media here is no offer: she would answer it in her PRACK, which it never sees
+    w.answer(BOB, &invite, 183, "", SDP);
+    let early = w.expect(ALICE, "SIP/2.0 183");
+    assert_eq!((header(&early, HeaderId::RSeq).as_str(), body(&early)), ("1", ""));
+    w.pass(T1);
+    assert_eq!(w.expect(ALICE, "SIP/2.0 183"), early, "nor when it is said again");
+    w.answer(BOB, &invite, 180, "", SDP);
+    w.expect_nothing();
+    alice.learn(&early);
+    w.request(&mut alice, "PRACK", "RAck: 1 1 INVITE\r\n", "");
+    w.expect(ALICE, "SIP/2.0 200");
+    let ringing = w.expect(ALICE, "SIP/2.0 180");
+    assert_eq!((header(&ringing, HeaderId::RSeq).as_str(), body(&ringing)), ("2", ""));
+    // nothing that she must answer first keeps the 200 back, which has the offer
+    w.answer(BOB, &invite, 200, "", SDP);
+    let ok = w.expect(ALICE, "SIP/2.0 200");
+    assert_eq!((header(&ok, HeaderId::CSeq).as_str(), body(&ok)), ("1 INVITE", SDP));
+    w.request(&mut alice, "PRACK", "RAck: 2 1 INVITE\r\n", "");
+    w.expect(ALICE, "SIP/2.0 200");
+    let answer = SDP.replace("4000", "4002");
+    w.ack(&alice, 1, &answer);
+    assert_eq!(body(&w.expect(BOB, "ACK")), answer);
+    w.expect_nothing();
+    w.request(&mut alice, "BYE", "", "");
+    w.quiet();
+}
+
+#[test]
+fn without_an_offer_the_answer_in_a_prack_reaches_the_phone_that_has_offered_reliably() {
+    let mut w = World::new();
+    let (mut alice, invite) = calls(&mut w, "Require: 100rel\r\n", "");
+    // without reliability first, then with it
+    w.answer(BOB, &invite, 180, "", "");
+    let ringing = w.expect(ALICE, "SIP/2.0 180");
+    alice.learn(&ringing);
+    w.request(&mut alice, "PRACK", "RAck: 1 1 INVITE\r\n", "");
+    w.expect(ALICE, "SIP/2.0 200");
+    w.answer(BOB, &invite, 183, RELIABLE, SDP);
+    let early = w.expect(ALICE, "SIP/2.0 183");
+    assert_eq!((header(&early, HeaderId::RSeq).as_str(), body(&early)), ("2", SDP));
+    let answer = SDP.replace("4000", "4002");
+    w.request(&mut alice, "PRACK", "RAck: 2 1 INVITE\r\n", &answer);
+    let prack = w.expect(BOB, "PRACK");
+    assert_eq!((header(&prack, HeaderId::RAck).as_str(), body(&prack)), ("41 1 INVITE", &answer[..]));
+    w.answer(BOB, &prack, 200, "", "");
+    w.expect(ALICE, "SIP/2.0 200");
+    w.answer(BOB, &invite, 200, "", "");
+    assert_eq!(body(&w.expect(ALICE, "SIP/2.0 200")), "");
+    w.ack(&alice, 1, "");
+    assert_eq!(body(&w.expect(BOB, "ACK")), "");
+    w.request(&mut alice, "BYE", "", "");
+    w.quiet();
+}
