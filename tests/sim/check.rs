@@ -10,6 +10,9 @@ use std::net::SocketAddr;
 /// 64*T1.
 const TRANSACTION: Duration = Duration::from_secs(128);
 
+/// Call-ID, the sender's tag and the other's; the latter empty in what founds a dialog.
+type DialogKey = (String, String, String);
+
 /// What the checks remember of a run.
 #[derive(Default)]
 pub struct Checks {
@@ -17,12 +20,13 @@ pub struct Checks {
     requests: HashMap<String, Vec<SocketAddr>>,
     /// What somebody forged: branch and method.
     forged: HashSet<(String, String)>,
-    /// The requests that we sent, by Call-ID and From tag: the branch and the method of each CSeq.
-    cseq: HashMap<(String, String), BTreeMap<u32, (String, String)>>,
+    /// The requests that we sent, by Call-ID, From tag and To tag: the branch and the method of each CSeq.
+    cseq: HashMap<DialogKey, BTreeMap<u32, (String, String)>>,
     /// The RSeq of the last reliable answer that we sent, by Call-ID and To tag, with what it said.
     rseq: HashMap<(String, String), BTreeMap<u32, String>>,
-    /// The session descriptions that we sent, by Call-ID and our tag: the version and the text of the last one, and the messages.
-    versions: HashMap<(String, String), (u64, String, HashSet<String>)>,
+    /// The session descriptions that we sent, by Call-ID, our tag and the other's: the version and the text of the last one, and the
+    /// messages.
+    versions: HashMap<DialogKey, (u64, String, HashSet<String>)>,
     /// Requests that came to us in clear text, by branch and method.
     came: HashSet<(String, String)>,
     /// The final code that each request was answered with, by branch and method.
@@ -104,8 +108,11 @@ impl Checks {
         }
         // a text goes to several contacts as one (RFC 3261 16.6), to each of them once
         let contact = if text.method() == "MESSAGE" { text.start.as_str() } else { "" };
-        let key = (text.get("Call-ID").to_owned() + contact, text.tag_of_from().to_owned());
-        let sent = self.cseq.entry(key).or_default();
+        let call_id = text.get("Call-ID").to_owned() + contact;
+        let key = |to: &str| (call_id.clone(), text.tag_of_from().to_owned(), to.to_owned());
+        // each dialog that an INVITE has founded goes on from there
+        let founding = self.cseq.get(&key("")).cloned().unwrap_or_default();
+        let sent = self.cseq.entry(key(text.tag_of_to())).or_insert(founding);
         let known = sent.get(&text.cseq());
         if text.method() == "ACK" {
             assert!(known.is_some_and(|(_, method)| method == "INVITE"), "an ACK of nothing: {}", text.start);
@@ -140,12 +147,14 @@ impl Checks {
     pub fn versions_rise(&mut self, octets: &[u8]) {
         let text = Text::read(octets);
         let Some(origin) = text.body.lines().find_map(|l| l.strip_prefix("o=")) else { return };
-        let our_tag = if text.code() == 0 { text.tag_of_from() } else { text.tag_of_to() };
-        let key = (text.get("Call-ID").to_owned(), our_tag.to_owned());
+        let (from, to) = (text.tag_of_from().to_owned(), text.tag_of_to().to_owned());
+        let (ours, theirs) = if text.code() == 0 { (from, to) } else { (to, from) };
+        let key = |theirs: String| (text.get("Call-ID").to_owned(), ours.clone(), theirs);
         let version: u64 = origin.split(' ').nth(2).and_then(|v| v.parse().ok()).expect("a version");
         let what = format!("{} {} {} {}", text.start, text.get("CSeq"), text.branch(), text.get("RSeq"));
-        let (last, said, messages) =
-            self.versions.entry(key).or_insert_with(|| (version, text.body.clone(), HashSet::new()));
+        let first = || (version, text.body.clone(), HashSet::new());
+        let founding = self.versions.get(&key(String::new())).cloned().unwrap_or_else(first);
+        let (last, said, messages) = self.versions.entry(key(theirs)).or_insert(founding);
         // a message that goes again says what it has said
         if !messages.insert(what) {
             return;

@@ -31,6 +31,12 @@ fn seeds() -> Vec<u64> {
     }
 }
 
+/// Those of the seeds that leave these remainders when divided by 16; one that was asked for by itself is among them.
+fn some(remainders: &[u64]) -> Vec<u64> {
+    let is_asked_for = std::env::var("SIM_SEED").is_ok();
+    seeds().into_iter().filter(|s| remainders.contains(&(s % 16)) || is_asked_for).collect()
+}
+
 fn run(seed: u64, faults: Faults) -> Outcome {
     let verbose = std::env::var("SIM_SEED").is_ok();
     World::new(seed, faults, verbose).run()
@@ -75,8 +81,8 @@ fn invariants_hold_on_a_lossy_network() {
 
 #[test]
 fn without_faults_every_phone_registers_and_every_call_ends_as_its_callee_wants() {
-    // without faults seeds differ less: a quarter of them
-    for seed in seeds().into_iter().filter(|s| matches!(s % 8, 0 | 2) || std::env::var("SIM_SEED").is_ok()) {
+    // without faults seeds differ less: a quarter of them, with and without IPsec, trunk and policy server
+    for seed in some(&[0, 4, 10, 14]) {
         let outcome = run(seed, Faults::none());
         assert_eq!(outcome.timed_out, 0, "seed {seed}: requests without an answer: {outcome:?}");
         assert_eq!(outcome.unacknowledged, 0, "seed {seed}: 2xx without ACK: {outcome:?}");
@@ -100,7 +106,7 @@ fn without_faults_every_phone_registers_and_every_call_ends_as_its_callee_wants(
 
 #[test]
 fn a_kernel_that_is_late_or_refuses_leaves_no_request_without_answer() {
-    for seed in seeds().into_iter().filter(|s| s % 8 == 2 || std::env::var("SIM_SEED").is_ok()) {
+    for seed in some(&[2, 14]) {
         let outcome = run(seed, Faults::of_kernel(&mut Rng::from_seed(seed)));
         assert_eq!(outcome.timed_out, 0, "seed {seed}: requests without an answer: {outcome:?}");
         // a call may find its callee not registered yet

@@ -331,7 +331,7 @@ impl World {
         }
     }
 
-    fn has_trunk(&self) -> bool {
+    pub(super) fn has_trunk(&self) -> bool {
         self.phones.iter().any(Phone::is_peer)
     }
 

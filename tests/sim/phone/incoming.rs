@@ -70,7 +70,8 @@ impl Phone {
         let branch = text.branch();
         let ringing =
             |l: &Leg| l.state == State::Ringing && l.invite.as_ref().is_some_and(|i| i.branch() == branch);
-        if let Some(leg) = self.legs.iter().position(ringing) {
+        let ringing: Vec<usize> = (0..self.legs.len()).filter(|leg| ringing(&self.legs[*leg])).collect();
+        for leg in ringing {
             self.reject(now, leg, 487, want);
         }
     }
@@ -79,11 +80,15 @@ impl Phone {
         let (branch, call_id, cseq) = (text.branch(), text.get("Call-ID"), text.cseq());
         let legs = &self.legs;
         let is_it = |r: &Repeat| match r.success {
-            true => legs[r.leg].call_id == call_id && r.cseq == cseq,
+            true => {
+                let is_same = legs[r.leg].call_id == call_id && r.cseq == cseq;
+                is_same && legs[r.leg].local_tag == text.tag_of_to()
+            }
             false => r.branch == branch,
         };
         let Some(at) = self.repeats.iter().position(is_it) else { return };
         let repeat = self.repeats.remove(at);
+        self.is_taken(repeat.leg);
         let leg = &mut self.legs[repeat.leg];
         match text.body.as_str() {
             // the call ends before the other phone has said what it wants: a BYE comes at once

@@ -2,6 +2,7 @@
 
 mod crash;
 mod early;
+mod fork;
 mod habits;
 mod incoming;
 mod media;

@@ -26,12 +26,20 @@ impl Phone {
         self.is_called_rightly(text);
         let mut ways = Habits::read(text.get("X-Habits"));
         ways.qos &= !self.is_peer();
-        let offers = |tag| lists(text, "Supported", tag) || lists(text, "Require", tag);
         for (tag, can) in [("100rel", ways.rel != Rel::No), ("precondition", ways.qos)] {
             if lists(text, "Require", tag) && !can {
                 self.seen.odd += 1;
             }
         }
+        let plan = if self.is_peer() && target.contains("404") { Plan::Reject(404) } else { plan };
+        for plan in self.forked(plan) {
+            self.ring(now, text, ways, plan, want);
+        }
+    }
+
+    /// A phone begins to ring, or one of those that a peer has.
+    fn ring(&mut self, now: Instant, text: &Text, ways: Ways, plan: Plan, want: &mut Wants) {
+        let offers = |tag| lists(text, "Supported", tag) || lists(text, "Require", tag);
         let index = self.new_callee(text, ways);
         let leg = &mut self.legs[index];
         leg.is_reliable = ways.rel != Rel::No && offers("100rel");
@@ -60,7 +68,6 @@ impl Phone {
             };
             self.timers.push((at, timer));
         }
-        let plan = if self.is_peer() && target.contains("404") { Plan::Reject(404) } else { plan };
         match plan {
             Plan::Reject(code) => return self.reject(now, index, code, want),
             Plan::Answer(after) => self.timers.push((now + after, Timer::Answer(index))),
@@ -224,17 +231,21 @@ impl Phone {
         let talk = self.legs[leg].talk;
         self.timers.extend([(now + talk, Timer::HangUp(leg)), (now, Timer::Speak(leg))]);
         self.plan_moves(now, leg);
+        self.let_others_go(leg);
     }
 
     pub(super) fn reject(&mut self, now: Instant, leg: usize, code: u16, want: &mut Wants) {
         if self.legs[leg].state != State::Ringing {
             return;
         }
+        self.legs[leg].result = Some(code);
+        self.end(leg);
+        if self.has_open_sibling(leg) {
+            return;
+        }
         let invite = self.legs[leg].invite.clone().expect("a ringing leg has its INVITE");
         let tag = self.legs[leg].local_tag.clone();
         let octets = self.respond_tagged(&invite, code, &tag, "", want);
-        self.legs[leg].result = Some(code);
-        self.end(leg);
         self.repeat(now, leg, &invite, false, octets);
     }
 }

@@ -118,6 +118,8 @@ impl World {
             _ if !callee.is_stranger() => Outlook::Planned,
             // when exactly its call ended, and the time begins, only the network knows
             Some(since) if soon.contains(&since) => Outlook::Planned,
+            // a number that nobody has is one behind the trunk, where there is one
+            None if !callee.has_called_for_help() && self.has_trunk() => Outlook::Planned,
             None if !callee.has_called_for_help() => Outlook::Refused(404),
             _ => Outlook::Open,
         }
