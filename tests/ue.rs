@@ -25,6 +25,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -179,7 +180,10 @@ impl Ims {
 
     /// The same, with files beside the configuration.
     fn with_files(name: &str, users: &str, files: &[(&str, &str)]) -> Ims {
-        let folder = std::env::temp_dir().join(format!("imsbox-ue-{name}-{}", std::process::id()));
+        // two tests may have the same name for theirs
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let number = COUNT.fetch_add(1, Relaxed);
+        let folder = std::env::temp_dir().join(format!("imsbox-ue-{name}-{}-{number}", std::process::id()));
         let _ = fs::remove_dir_all(&folder);
         fs::create_dir_all(&folder).unwrap();
         let text = format!(

@@ -23,7 +23,7 @@ SOURCE_SECS = 20
 # when it ends.
 BUFFERED_FRAMES = 10
 RTP_PORTS = 10
-DEADLINE_SECS = 20
+DEADLINE_SECS = 60
 # What `rtp_stats` prints at the end of a call: packets sent and received.
 PACKETS = re.compile(r"^packets:\s+(\d+)\s+(\d+)", re.MULTILINE)
 DIRECTION = re.compile(r"^a=(sendrecv|sendonly|recvonly|inactive)\r?$", re.MULTILINE)

@@ -25,7 +25,7 @@ class Capture:
             self.process = subprocess.Popen(
                 ["dumpcap", "-q", "-i", "lo", "-B", "64", "-f", f"portrange {self.ports.first}-{self.ports.last}", "-w", self.file],
                 stdin=subprocess.DEVNULL, stdout=output, stderr=output)
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while not (self.file.exists() and self.file.stat().st_size):
             if self.process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"capturing on loopback is not possible (root, or the group wireshark, can): "
@@ -36,7 +36,7 @@ class Capture:
         if self.process is not None and self.process.poll() is None:
             time.sleep(0.5)  # what is still in dumpcap's buffer
             self.process.send_signal(signal.SIGINT)
-            self.process.wait(timeout=20)
+            self.process.wait(timeout=60)
 
     def frames(self, servers):
         """The frames that the servers sent, each a dict of FIELDS."""

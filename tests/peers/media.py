@@ -13,7 +13,9 @@ TEXT = "Grüße".encode()
 PACKETS = 100
 RTCP_PACKETS = PACKETS // 20
 PACE_SECS = 0.002
-DEADLINE_SECS = 10
+# Packets that are under way at a time: far fewer than a socket's buffer holds, however busy the machine is.
+WINDOW = 20
+DEADLINE_SECS = 60
 
 
 class Stream:
@@ -50,9 +52,13 @@ class Stream:
         sent_rtcp = [self.rtcp_packet(n) for n in range(1, RTCP_PACKETS + 1)]
         with concurrent.futures.ThreadPoolExecutor(2) as pool:
             # Read while sending: a socket's buffer holds few packets.
-            rtp = pool.submit(receive, receiver.rtp, len(sent_rtp))
-            rtcp = pool.submit(receive, receiver.rtcp, len(sent_rtcp))
+            came = []
+            rtp = pool.submit(receive, receiver.rtp, len(sent_rtp), came)
+            rtcp = pool.submit(receive, receiver.rtcp, len(sent_rtcp), [])
+            deadline = time.monotonic() + DEADLINE_SECS
             for n, packet in enumerate(sent_rtp):
+                while n - len(came) >= WINDOW and time.monotonic() < deadline:
+                    time.sleep(PACE_SECS)
                 self.rtp.sendto(packet, (ip, port))
                 if n % 20 == 0:
                     self.rtcp.sendto(sent_rtcp[n // 20], (ip, port + 1))
@@ -61,10 +67,9 @@ class Stream:
             check(rtcp.result(), sent_rtcp, (source[0], source[1] + 1), "RTCP")
 
 
-def receive(sock, count):
-    """So many packets with their source addresses; fewer when they do not come in time."""
+def receive(sock, count, received):
+    """So many packets with their source addresses, in the list as they come; fewer when they do not come in time."""
     deadline = time.monotonic() + DEADLINE_SECS
-    received = []
     while len(received) < count and time.monotonic() < deadline:
         sock.settimeout(max(0.01, deadline - time.monotonic()))
         try:

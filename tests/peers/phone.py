@@ -10,8 +10,8 @@ from users import DOMAIN
 
 SCENARIOS = pathlib.Path(__file__).parent / "sipp"
 # Milliseconds that a scenario waits for a message, seconds that it may take as a whole.
-RECEIVE_TIMEOUT_MS = 15000
-TIMEOUT_SECS = 60
+RECEIVE_TIMEOUT_MS = 40000
+TIMEOUT_SECS = 100
 # SIPp 3.6 reads past the end of AKA keys when it parses a scenario, and about one start in fifty stumbles over what it finds
 # there, before it sends anything. A scenario that really is wrong stumbles every time.
 STILLBORN = "Syntax error or invalid [keyword] in scenario while parsing ''"
@@ -144,7 +144,7 @@ class Phone:
         if code != 0:
             raise AssertionError(f"{self.name} failed (SIPp's exit code {code}): {self.complaint()}")
 
-    def wait_done(self, count=1, deadline_secs=20):
+    def wait_done(self, count=1, deadline_secs=60):
         """Waits until the scenarios have logged `scenario done` so many times."""
         deadline = time.monotonic() + deadline_secs
         while True:
@@ -162,7 +162,7 @@ class Phone:
         errors = self.path("errors").read_text(errors="replace") if self.path("errors").exists() else ""
         assert not FAILED_CHECK.search(errors), f"{self.name} has got what it should not: {errors[:1500]}"
 
-    def wait_listening(self, deadline_secs=20):
+    def wait_listening(self, deadline_secs=60):
         """Waits until the process has its port: for one that is called before it has sent anything."""
         wanted = f":{self.port:04X} "
         tables = [pathlib.Path(f"/proc/net/{self.transport}{version}") for version in ("", "6")]

@@ -45,7 +45,7 @@ class Server:
         threshold = ", tcp_threshold: 1" if transport == "tcp" else ""
         return f'trunk: {{ addr: "{address}", domain: "pbx.example.org"{threshold} }},'
 
-    def start(self, deadline_secs=30):
+    def start(self, deadline_secs=60):
         """Starts the process, and waits until it answers an OPTIONS request on both addresses."""
         with open(self.folder / "output", "ab") as output:
             self.process = subprocess.Popen([self.binary, "run", self.config], stdin=subprocess.DEVNULL, stdout=output, stderr=output)
@@ -85,7 +85,7 @@ class Server:
     def monitor(self, *command):
         """The answer to one monitor command, as the remote API gives it."""
         done = subprocess.run([self.binary, "monitor", "--socket", self.folder / "monitor", "--json", *command],
-                              stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20)
+                              stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
         if done.returncode != 0:
             raise RuntimeError(f"imsbox monitor {' '.join(command)}: {done.stdout}{done.stderr}")
         return json.loads(done.stdout)
@@ -104,11 +104,11 @@ class Server:
             return "it had ended before"
         os.kill(self.process.pid, signal.SIGTERM)
         try:
-            code = self.process.wait(timeout=30)
+            code = self.process.wait(timeout=60)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
-            return "it did not end within 30 s of SIGTERM"
+            return "it did not end within 60 s of SIGTERM"
         if code != 0:
             return f"exit code {code}"
         if "panicked" in (self.folder / "output").read_text(errors="replace"):

@@ -6,7 +6,7 @@ import wave
 from baresip import RATE, check_heard, noise
 from users import DOMAIN, K, OP
 
-TIMEOUT_SECS = 60
+TIMEOUT_SECS = 100
 
 
 class SoftUe:

@@ -213,15 +213,16 @@ fn the_monitor_shows_where_the_packets_of_an_echo_call_go() {
     let ims = Ims::start("echo-dialog");
     ims.phone(ALICE, "register; call 666 1; expect echo = 100").succeeds();
     let text = monitor(&ims, &["dialog", "last"]);
-    assert!(text.starts_with("Dialog 10  echo  stop\n"), "{text}");
+    assert!(text.starts_with("Dialog ") && text.contains("  echo  stop\n"), "{text}");
     assert!(text.contains("  Ended    the caller hung up\n"), "{text}");
     let ladder = text.split_once("\n\n").unwrap().1;
     assert!(ladder.lines().next().unwrap().split_whitespace().eq(["alice@example.org", "imsbox"]), "{text}");
     let mut phone = ims.phone(ALICE, "register; call 666; wait answered; wait ended 60");
     phone.until("is answered");
     let text = monitor(&ims, &["dialog", "last"]);
-    assert!(text.starts_with("Dialog 20  echo  start\n"), "{text}");
+    assert!(text.starts_with("Dialog ") && text.contains("  echo  start\n"), "{text}");
     assert!(text.contains("\n           RTP to 127.0.0.1:"), "{text}");
-    monitor(&ims, &["dialog_stop", "20"]);
+    let index = text.split_whitespace().nth(1).unwrap();
+    monitor(&ims, &["dialog_stop", index]);
     phone.succeeds();
 }

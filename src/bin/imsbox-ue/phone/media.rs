@@ -254,7 +254,8 @@ impl Media {
 
     /// A packet came. Whether it belongs to the stream.
     pub fn on_rtp(&mut self, now: Instant, from: SocketAddr, octets: &[u8]) -> bool {
-        let expected = self.agreed.remote.is_none_or(|remote| remote.ip() == from.ip());
+        // RFC 4961 4: RTP comes from where it goes to; what others send to a port that was theirs a moment ago does not count
+        let expected = self.agreed.remote.is_none_or(|remote| remote == from);
         let Some(packet) = rtp::parse(octets).filter(|_| expected) else { return false };
         let is_key = self.agreed.events == Some(packet.payload_type);
         // the packets of a key have all the same time, which says nothing of their spacing
