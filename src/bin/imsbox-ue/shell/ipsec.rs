@@ -230,6 +230,13 @@ impl Kernel {
         closed
     }
 
+    /// Takes no connections at the server port any more.
+    pub fn stop_listening(&mut self) {
+        if let Some(port) = &mut self.server {
+            port.stop_listening();
+        }
+    }
+
     /// Removes everything: the end. Guards go last.
     pub fn remove_all(&mut self) -> Result<(), String> {
         let numbers: Vec<u32> = self.sets.iter().map(|s| s.number).collect();

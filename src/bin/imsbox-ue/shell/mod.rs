@@ -226,8 +226,17 @@ impl Shell {
         }
     }
 
-    /// Leaves nothing in the kernel.
+    /// Leaves nothing in the kernel. Connections go first, those too that came in the last moment: their ends leave through the
+    /// associations.
     fn end(&mut self) {
+        if let Some(kernel) = &mut self.kernel {
+            kernel.stop_listening();
+        }
+        while let Ok(input) = self.inputs.try_recv() {
+            if let Input::Connected(stream, true) = input {
+                self.streams.accept(stream, true);
+            }
+        }
         self.streams.close_protected();
         if let Some(kernel) = &mut self.kernel
             && let Err(words) = kernel.remove_all()
