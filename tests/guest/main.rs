@@ -17,5 +17,6 @@ mod restart;
 mod scene;
 mod seen;
 mod set;
+mod storage;
 mod wire;
 mod wrong;
