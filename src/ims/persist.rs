@@ -80,8 +80,11 @@ impl<'a> Known<'a> {
     }
 }
 
-/// Stores a binding as it is now.
+/// Stores a binding as it is now. One whose security associations have just gone cannot be reached any more, in clear least of all.
 pub fn store_binding(cx: &mut Cx<'_>, known: &Known<'_>, binding: &Binding) {
+    if binding.set.is_some_and(|id| known.security.set(id).is_none()) {
+        return forget_binding(cx, binding.number);
+    }
     let value = Some(write_binding(cx, known, binding));
     cx.out.persist(binding_key(binding.number), value);
 }
@@ -109,8 +112,7 @@ fn write_binding(cx: &Cx<'_>, known: &Known<'_>, binding: &Binding) -> String {
     match binding.set.and_then(|id| known.security.set(id)) {
         Some(set) => record.plain("association", format_args!("{}", set.number)),
         None => {
-            let local = known.security.locals().clear_of(binding.flow.local);
-            let local = known.sockets.get(usize::from(local.0)).map(|socket| socket.addr);
+            let local = known.sockets.get(usize::from(binding.flow.local.0)).map(|socket| socket.addr);
             let local = local.expect("a flow is of one of our sockets");
             record.plain("local", format_args!("\"{local}\""));
             record.plain("remote", format_args!("\"{}\"", binding.flow.remote));

@@ -1,103 +1,28 @@
-//! The program killed in the middle of registrations (kill -9), again and again: no SIM is given a sequence number twice.
+//! A phone with a SIM, which notes every sequence number that it is given.
 
+use crate::PATIENCE;
 use base64::Engine as _;
 use imsbox::crypto::aka::{Functions, Sim, generate};
 use imsbox::crypto::sqn;
 use imsbox::crypto::xor::Xor;
 use imsbox::proto::sip::digest::{Algorithm, Inputs, aka, digest_params, response};
-use std::fs;
-use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, UdpSocket};
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 
 const K: [u8; 16] = 0x0011_2233_4455_6677_8899_aabb_ccdd_eeffu128.to_be_bytes();
 const IMPI: &str = "001010123456789@ims.mnc001.mcc001.3gppnetwork.org";
 
-/// How often the program is killed.
-const CRASHES: usize = 6;
-
-/// Long enough for the most loaded machine: only a failure waits for it.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-/// A folder with a configuration, removed at the end of the test.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new() -> Folder {
-        let path = std::env::temp_dir().join(format!("imsbox-restart-{}", std::process::id()));
-        let _ = fs::remove_dir_all(&path);
-        fs::create_dir_all(&path).unwrap();
-        let user = "sim_algo: \"xor\", imsi: \"001010123456789\", K: \"00112233445566778899aabbccddeeff\", multi_sim: true";
-        let text = format!(
-            "sip_addr: \"127.0.0.1:0\", monitor_socket: \"monitor.sock\", log_filename: \"ims.log\", ue_db_filename: \"state.db\",\n\
-             ue_db: [{{ {user}, impu: \"tel:600\" }}],\n"
-        );
-        fs::write(path.join("ims.cfg"), text).unwrap();
-        Folder(path)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
-
-/// The running program, killed with SIGKILL when it is dropped.
-struct Program {
-    child: Child,
-    sip: SocketAddr,
-}
-
-impl Program {
-    fn start(folder: &Folder) -> Program {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_imsbox"));
-        command.arg(folder.0.join("ims.cfg")).stdin(Stdio::null()).stdout(Stdio::piped());
-        let mut child = command.env("NO_COLOR", "1").env("HOME", "/nonexistent").spawn().unwrap();
-        let mut banner = String::new();
-        for line in BufReader::new(child.stdout.take().unwrap()).lines() {
-            let line = line.unwrap();
-            banner += &format!("{line}\n");
-            if line.starts_with("ready") {
-                break;
-            }
-        }
-        let words = banner.split(|c: char| c.is_whitespace() || c == ',');
-        let sip = words.filter_map(|word| word.parse().ok()).find(|a: &SocketAddr| a.port() != 0);
-        Program { child, sip: sip.unwrap_or_else(|| panic!("no address in\n{banner}")) }
-    }
-}
-
-impl Program {
-    /// Ends it as a service manager does; its state is stored.
-    fn end(mut self) {
-        let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
-        assert!(self.child.wait().unwrap().success());
-    }
-}
-
-impl Drop for Program {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
 /// A phone whose SIM takes numbers above its own only, and notes every number that it is given.
-struct Phone {
+pub struct Phone {
     socket: UdpSocket,
-    imei: &'static str,
+    pub imei: &'static str,
     sqn_ms: u64,
-    resyncs: usize,
-    given: Vec<u64>,
+    pub resyncs: usize,
+    pub given: Vec<u64>,
     cseq: u32,
 }
 
 impl Phone {
-    fn new(imei: &'static str, sqn_ms: u64) -> Phone {
+    pub fn new(imei: &'static str, sqn_ms: u64) -> Phone {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         socket.set_read_timeout(Some(PATIENCE)).unwrap();
         Phone { socket, imei, sqn_ms, resyncs: 0, given: Vec::new(), cseq: 0 }
@@ -133,7 +58,7 @@ impl Phone {
     }
 
     /// Registers to the end, or as far as the challenge.
-    fn attempt(&mut self, sip: SocketAddr, is_cut_short: bool) {
+    pub fn attempt(&mut self, sip: SocketAddr, is_cut_short: bool) {
         let first = self.register(sip, "");
         let (mut nonce, mut number) = self.challenge(&first);
         if number <= self.sqn_ms {
@@ -186,37 +111,4 @@ fn authorization(nonce: &str, response: &str, more: &str) -> String {
         "Authorization: Digest username=\"{IMPI}\",realm=\"ims\",nonce=\"{nonce}\",uri=\"sip:ims\",response=\"{response}\",\
          algorithm=AKAv1-MD5{more}\r\n"
     )
-}
-
-#[test]
-fn sequence_numbers_never_go_back_over_crashes() {
-    let folder = Folder::new();
-    // one whose SIM is ahead, one that is fresh, one whose SIM lags behind what the others make of the common number
-    let mut phones = [
-        Phone::new("861309050000380", 0x40_0000),
-        Phone::new("356938035643800", 0),
-        Phone::new("490154203237518", 7),
-    ];
-    // the phones are known when the crashes begin
-    let program = Program::start(&folder);
-    phones.iter_mut().for_each(|phone| phone.attempt(program.sip, false));
-    program.end();
-    for _ in 0..CRASHES {
-        let program = Program::start(&folder);
-        for phone in &mut phones {
-            phone.attempt(program.sip, false);
-        }
-        // challenges whose numbers may not have reached the disk when the program dies
-        for phone in &mut phones {
-            (0..3).for_each(|_| phone.attempt(program.sip, true));
-        }
-        drop(program);
-    }
-    for phone in &phones {
-        // after the first attempt, in which a SIM that is ahead tells its number
-        let settled = &phone.given[1..];
-        assert!(settled.len() > 4 * CRASHES - 1);
-        assert!(settled.is_sorted_by(|a, b| a < b), "{}: {:x?}", phone.imei, phone.given);
-        assert_eq!(phone.resyncs, usize::from(phone.imei == "861309050000380"), "{}", phone.imei);
-    }
 }

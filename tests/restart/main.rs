@@ -1,0 +1,118 @@
+//! The program killed in the middle of registrations (kill -9), again and again: no SIM is given a sequence number twice.
+
+mod sim;
+
+use sim::Phone;
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+/// How often the program is killed.
+const CRASHES: usize = 201;
+
+/// Long enough for the most loaded machine: only a failure waits for it.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A folder with a configuration, removed at the end of the test.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new() -> Folder {
+        let path = std::env::temp_dir().join(format!("imsbox-restart-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&path);
+        fs::create_dir_all(&path).unwrap();
+        let user = "sim_algo: \"xor\", imsi: \"001010123456789\", K: \"00112233445566778899aabbccddeeff\", multi_sim: true";
+        let [alice, bob] = [("alice", "601"), ("bob", "602")].map(|(name, number)| {
+            format!(
+                "impi: \"{name}@example.org\", domain: \"example.org\", authent_type: \"none\", \
+                 impu: [\"sip:{name}@example.org\", \"tel:{number}\"]"
+            )
+        });
+        let text = format!(
+            "sip_addr: \"127.0.0.1:0\", monitor_socket: \"monitor.sock\", log_filename: \"ims.log\", ue_db_filename: \"state.db\",\n\
+             ue_db: [{{ {user}, impu: \"tel:600\" }}, {{ {alice} }}, {{ {bob} }}],\n"
+        );
+        fs::write(path.join("ims.cfg"), text).unwrap();
+        Folder(path)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// The running program, killed with SIGKILL when it is dropped.
+struct Program {
+    child: Child,
+    sip: SocketAddr,
+}
+
+impl Program {
+    fn start(folder: &Folder) -> Program {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_imsbox"));
+        command.arg(folder.0.join("ims.cfg")).stdin(Stdio::null()).stdout(Stdio::piped());
+        let mut child = command.env("NO_COLOR", "1").env("HOME", "/nonexistent").spawn().unwrap();
+        let mut banner = String::new();
+        for line in BufReader::new(child.stdout.take().unwrap()).lines() {
+            let line = line.unwrap();
+            banner += &format!("{line}\n");
+            if line.starts_with("ready") {
+                break;
+            }
+        }
+        let words = banner.split(|c: char| c.is_whitespace() || c == ',');
+        let sip = words.filter_map(|word| word.parse().ok()).find(|a: &SocketAddr| a.port() != 0);
+        Program { child, sip: sip.unwrap_or_else(|| panic!("no address in\n{banner}")) }
+    }
+}
+
+impl Program {
+    /// Ends it as a service manager does; its state is stored.
+    fn end(mut self) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        assert!(self.child.wait().unwrap().success());
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn sequence_numbers_never_go_back_over_crashes() {
+    let folder = Folder::new();
+    // one whose SIM is ahead, one that is fresh, one whose SIM lags behind what the others make of the common number
+    let mut phones = [
+        Phone::new("861309050000380", 0x40_0000),
+        Phone::new("356938035643800", 0),
+        Phone::new("490154203237518", 7),
+    ];
+    // the phones are known when the crashes begin
+    let program = Program::start(&folder);
+    phones.iter_mut().for_each(|phone| phone.attempt(program.sip, false));
+    program.end();
+    for round in 0..CRASHES {
+        let program = Program::start(&folder);
+        let phone = &mut phones[round % 3];
+        phone.attempt(program.sip, false);
+        // challenges whose numbers may not have reached the disk when the program dies
+        (0..2).for_each(|_| phone.attempt(program.sip, true));
+        drop(program);
+    }
+    for phone in &phones {
+        // after the first attempt, in which a SIM that is ahead tells its number
+        let settled = &phone.given[1..];
+        assert!(settled.len() > 3 * (CRASHES / 3) - 1);
+        assert!(settled.is_sorted_by(|a, b| a < b), "{}: {:x?}", phone.imei, phone.given);
+        assert_eq!(phone.resyncs, usize::from(phone.imei == "861309050000380"), "{}", phone.imei);
+    }
+}
