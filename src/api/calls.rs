@@ -155,7 +155,7 @@ fn template(cx: &ApiCx<'_>, request: &Value) -> Result<Option<Arc<Template>>, St
 }
 
 /// A boolean, or a word for one, if it is there.
-fn switch(request: &Value, name: &str) -> Result<Option<bool>, String> {
+pub(super) fn switch(request: &Value, name: &str) -> Result<Option<bool>, String> {
     let value = match request.get(name) {
         None | Some(Value::Null) => return Ok(None),
         Some(value) => value,

@@ -4,6 +4,7 @@
 use crate::api::calls;
 use crate::api::cx::ApiCx;
 use crate::api::handlers;
+use crate::api::sms;
 use serde_json::Value;
 
 /// What carries a command out: it gets the request and returns the members of the response, or what is wrong in words.
@@ -263,6 +264,34 @@ pub const COMMANDS: &[Command] = &[
         handler: handlers::mme,
     },
     Command {
+        message: "sms",
+        command: Some("sms"),
+        args: &[
+            word("user", false, Complete::None),
+            Arg { name: "text", kind: ArgKind::Rest, optional: false, complete: Complete::None },
+        ],
+        help: "Sends a short message to a user",
+        details: "The user is a private or public identity. The text is the rest of the line; a long one goes in parts. It waits \
+                  until the user's phone takes it, at most sms_expires; the command users shows what waits, and why.",
+        handler: sms::sms,
+    },
+    Command {
+        message: "sms_flush",
+        command: Some("sms_flush"),
+        args: &[word("user", false, Complete::None)],
+        help: "Forgets the short messages that wait for a user",
+        details: "The user is a private or public identity. The answer says how many there were.",
+        handler: sms::sms_flush,
+    },
+    Command {
+        message: "user_set",
+        command: None,
+        args: &[],
+        help: "Changes a user",
+        details: "impi, and force_sms_over_sg: whether short messages go over SGs only.",
+        handler: sms::user_set,
+    },
+    Command {
         message: "unregister",
         command: Some("unregister"),
         args: &[
@@ -363,6 +392,8 @@ mod tests {
             "reinvite",
             "dialog_answer",
             "mme",
+            "sms",
+            "sms_flush",
             "unregister",
             "reauthenticate",
             "quit",

@@ -7,6 +7,7 @@ pub mod handlers;
 pub mod log_line;
 pub mod log_options;
 pub mod message;
+pub mod sms;
 pub mod snapshot;
 
 pub use command::COMMANDS;

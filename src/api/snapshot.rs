@@ -1,7 +1,8 @@
 //! The only place where JSON is built: what the service and the log show of themselves, with the names of manual 6.
 //!
 //! Members beyond the manual: `index`, `reason` and the text of events (dialogs); `id`, `transport`, `remote`, `auth`,
-//! `smsip`, `sos`, `user_agent` (bindings); `last_error`, `last_error_date` (users); those of `ipsec`, `attempt` and `sgs` are told
+//! `smsip`, `sos`, `user_agent` (bindings); `last_error`, `last_error_date`, `sms_waits`, `sms_retry_in` (users); those of `ipsec`,
+//! `attempt` and `sgs` are told
 //! there.
 
 mod attempt;
@@ -12,6 +13,7 @@ use crate::api::command::{COMMANDS, Command};
 use crate::api::cx::LogStatus;
 use crate::api::handlers::message_names;
 use crate::api::log_options::{LAYER_SETTINGS, LAYERS, LogConfig, Rotate, level_name};
+use crate::ims::sms::SmsView;
 use crate::ims::view::{BindingView, DialogView, EventView, LadderStep, LadderView, MediaView, UserView};
 pub use attempt::attempt;
 pub use ipsec::ipsec;
@@ -25,6 +27,7 @@ pub fn user(view: &UserView, users: &[UserView], dialogs: &[DialogView]) -> Valu
         "impu": view.impus,
         "force_sms_over_sg": view.force_sms_over_sg,
         "bindings": view.bindings.iter().map(binding).collect::<Vec<_>>(),
+        "sms": view.sms.pending,
         "dialogs": dialogs
             .iter()
             .filter(|d| view.dialogs.contains(&d.index))
@@ -37,6 +40,13 @@ pub fn user(view: &UserView, users: &[UserView], dialogs: &[DialogView]) -> Valu
     if let Some((date, text)) = &view.last_error {
         out["last_error"] = json!(text);
         out["last_error_date"] = json!(date);
+    }
+    let SmsView { why, retry_in, .. } = &view.sms;
+    if let Some(why) = why {
+        out["sms_waits"] = json!(why);
+    }
+    if let Some(secs) = retry_in {
+        out["sms_retry_in"] = json!(secs);
     }
     out
 }
@@ -65,6 +75,9 @@ fn binding(view: &BindingView) -> Value {
     }
     if view.sos {
         out["sos"] = json!(true);
+    }
+    if view.sms {
+        out["sms"] = json!(true);
     }
     if let Some(remote) = view.remote {
         out["remote"] = json!(remote.to_string());
@@ -274,6 +287,7 @@ mod tests {
             q: 500,
             video: true,
             smsip: true,
+            sms: true,
             sos: true,
             imei: Some("35-0".to_owned()),
             expires: 3599,
@@ -288,9 +302,9 @@ mod tests {
         assert_eq!(
             user(&users[0], &users, &dialogs),
             json!({
-                "impi": "a@x", "impu": ["tel:600"], "force_sms_over_sg": false,
+                "impi": "a@x", "impu": ["tel:600"], "force_sms_over_sg": false, "sms": 0,
                 "bindings": [{
-                    "uri": "sip:a@192.0.2.1", "id": 3, "impu": ["tel:600"], "q": 0.5, "video": true, "smsip": true,
+                    "uri": "sip:a@192.0.2.1", "id": 3, "impu": ["tel:600"], "q": 0.5, "video": true, "smsip": true, "sms": true,
                     "expires": 3599, "transport": "UDP", "auth": "AKAv1-MD5", "user_agent": "ua", "imei": "35-0",
                     "sos": true, "remote": "192.0.2.1:5060",
                 }],

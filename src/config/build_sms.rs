@@ -8,11 +8,10 @@ use std::time::Duration;
 
 /// The settings of the top level.
 pub(super) fn settings(top: &Section<'_>) -> SmsSettings {
-    let retry_delay = top.is_given("sms_retry_delay").then(|| top.seconds("sms_retry_delay"));
     SmsSettings {
         expires: top.seconds("sms_expires"),
         // a text that is tried again at once, for as long as it is kept, would leave no time for anything else
-        retry_delay: retry_delay.unwrap_or(SmsSettings::RETRY_DELAY).max(Duration::from_secs(1)),
+        retry_delay: top.seconds("sms_retry_delay").max(Duration::from_secs(1)),
         hook_only: top.bool("sms_hook_only"),
         centre: top.section("sms_centre_address", Scope::SmsCentre).map(|s| centre(&s)).unwrap_or_default(),
         filter: top.section("sms_message_filter", Scope::SmsFilter).map(|s| filter(&s)).unwrap_or_default(),

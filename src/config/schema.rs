@@ -290,8 +290,6 @@ pub mod feature {
     pub const DIAMETER: &str = "Diameter (Cx, Rx)";
     /// The PCF interface.
     pub const N5: &str = "N5";
-    /// SMS over IP and over SGs.
-    pub const SMS: &str = "SMS";
     /// MMS.
     pub const MMS: &str = "MMS";
     /// The remote API.

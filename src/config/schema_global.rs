@@ -179,8 +179,7 @@ pub const GLOBAL: &[Property] = &[
     property("ipsec_netns", Kind::Text, Nothing, "Network namespace of that interface.").needless(NO_TUN),
     property("ipsec_tun_setup_script_filename", Kind::File, Nothing, "Script that sets that interface up.")
         .needless(NO_TUN),
-    property("sctp_addr", Kind::Address(29_118), Nothing, "Where the MME's SGs connections are taken.")
-        .pending(feature::SMS),
+    property("sctp_addr", Kind::Address(29_118), Nothing, "Where the MME's SGs connections are taken."),
     property("cx_server_addr", Kind::Address(3868), Nothing, "The HSS.").pending(feature::DIAMETER),
     property("cx_bind_addr", Kind::Address(0), Said("sctp_addr"), "Local address of the Cx connection.")
         .pending(feature::DIAMETER),
@@ -225,21 +224,15 @@ pub const GLOBAL: &[Property] = &[
         .unit(Unit::Seconds)
         .pending(feature::API),
     property("sms_expires", Kind::Int(0, 31_536_000), Number(86_400.0), "How long an undelivered SMS is kept.")
-        .unit(Unit::Seconds)
-        .pending(feature::SMS),
-    property("sms_retry_delay", Kind::Int(0, DAY), Nothing, "Time between two attempts to deliver an SMS.")
-        .unit(Unit::Seconds)
-        .pending(feature::SMS),
+        .unit(Unit::Seconds),
+    property("sms_retry_delay", Kind::Int(0, DAY), Number(60.0), "Time between two attempts to deliver an SMS.")
+        .unit(Unit::Seconds),
     property("sms_hook_only", Kind::Bool, Bool(false), "Hand SMS to the remote API's clients only.")
-        .pending(feature::SMS),
-    property("sms_centre_address", Kind::Object(Scope::SmsCentre), Nothing, "Address of the SMS centre.")
-        .pending(feature::SMS),
-    property("sms_message_filter", Kind::Object(Scope::SmsFilter), Nothing, "Treat, ignore or reject SMS messages.")
-        .pending(feature::SMS),
-    property("sms_forced_cp_cause", Kind::Int(0, 255), Number(0.0), "CP error cause to send instead; 0 is off.")
-        .pending(feature::SMS),
-    property("sms_forced_rp_cause", Kind::Int(0, 255), Number(0.0), "RP error cause to send instead; 0 is off.")
-        .pending(feature::SMS),
+        .pending(feature::API),
+    property("sms_centre_address", Kind::Object(Scope::SmsCentre), Nothing, "Address of the SMS centre."),
+    property("sms_message_filter", Kind::Object(Scope::SmsFilter), Nothing, "Treat, ignore or reject SMS messages."),
+    property("sms_forced_cp_cause", Kind::Int(0, 255), Number(0.0), "CP error cause to send instead; 0 is off."),
+    property("sms_forced_rp_cause", Kind::Int(0, 255), Number(0.0), "RP error cause to send instead; 0 is off."),
     property("mms_server_bind_addr", Kind::Address(80), Nothing, "Where the MMS centre listens.")
         .pending(feature::MMS),
     property("mms_expires", Kind::Int(0, 31_536_000), Number(86_400.0), "How long an undelivered MMS is kept.")

@@ -144,10 +144,9 @@ pub const IMPU: &[Property] = &[
         "Multiplies the bit rate that is asked for over Rx.",
     )
     .pending(feature::DIAMETER),
-    property("sms", Kind::Bool, Bool(true), "False takes no SMS over IMS.").pending(feature::SMS),
+    property("sms", Kind::Bool, Bool(true), "False takes no SMS over IMS."),
     property("sms_delay", Kind::Number(0.0, HOUR), Number(0.0), "Wait before an SMS is delivered.")
-        .unit(Unit::Seconds)
-        .pending(feature::SMS),
+        .unit(Unit::Seconds),
     property(
         "callflow_modifier",
         Kind::Any(&[

@@ -1,7 +1,7 @@
 //! The properties of a user (manual 5.2.1), the SIM's keys among them, and the names of those that are the MME's alone.
 
 use super::schema::Fallback::{Bool, Nothing, Number, Said, Text};
-use super::schema::{Fallback, Kind, Property, Scope, feature};
+use super::schema::{Fallback, Kind, Property, Scope};
 
 const fn property(name: &'static str, kind: Kind, default: Fallback, doc: &'static str) -> Property {
     Property::new(name, kind, default, doc)
@@ -99,7 +99,7 @@ pub const USER: &[Property] = &[
         Number(1.0),
         "So many users, IMSI, K and identities counted up.",
     ),
-    property("force_sms_over_sg", Kind::Bool, Bool(false), "SMS over SGs always.").pending(feature::SMS),
+    property("force_sms_over_sg", Kind::Bool, Bool(false), "SMS over SGs always."),
     property(
         "mt_call_sdp_file",
         Kind::File,

@@ -15,7 +15,7 @@ use crate::ims::call::{Action, Calls, Order, Why};
 use crate::ims::disk::{Condition, Disk};
 use crate::ims::dispatch;
 use crate::ims::emergency::callback::Callbacks;
-use crate::ims::event::Event;
+use crate::ims::event::{Event, Listeners, News};
 pub use crate::ims::limits::MAX_MEDIA_SESSIONS;
 use crate::ims::limits::{
     MAX_CLIENT_TRANSACTIONS, MAX_SERVER_TRANSACTIONS, MAX_SETTLE_STEPS, SHUTDOWN_PATIENCE,
@@ -31,6 +31,7 @@ use crate::ims::registrar::{Gone, Registrar, Removed};
 use crate::ims::registration;
 use crate::ims::security::{Ability, Security, SetView};
 use crate::ims::sgs::Sgs;
+use crate::ims::sms::{self, Sms};
 use crate::ims::stranger::Strangers;
 use crate::ims::subscriber::{Subscribers, UserId};
 use crate::ims::tokens::Tokens;
@@ -79,6 +80,7 @@ pub(super) struct Service {
     pub(super) txs: Transactions<Owner>,
     pub(super) calls: Calls,
     pub(super) messages: Messages,
+    pub(super) sms: Sms,
     pub(super) reg_events: RegEvents,
     pub(super) media: MediaTable,
     pub(super) tokens: Tokens,
@@ -90,6 +92,8 @@ pub(super) struct Service {
     pub(super) callbacks: Callbacks,
     pub(super) sgs: Sgs,
     pub(super) disk: Disk,
+    pub(super) news: News,
+    pub(super) listeners: Listeners,
     pub(super) is_stopping: bool,
 }
 
@@ -154,6 +158,7 @@ impl Service {
             txs,
             calls: Calls::default(),
             messages: Messages::default(),
+            sms: Sms::new(&config.sms),
             reg_events: RegEvents::default(),
             media: MediaTable::new(MAX_MEDIA_SESSIONS, config.sip.iter().map(|s| (s.port_min, s.port_max))),
             tokens: Tokens::new(rng),
@@ -165,6 +170,8 @@ impl Service {
             callbacks: Callbacks::default(),
             sgs: Sgs::new(&config),
             disk: Disk::default(),
+            news: News::default(),
+            listeners: Listeners::default(),
             is_stopping: false,
             config,
         };
@@ -179,6 +186,11 @@ impl Service {
     /// The texts, and the tables that they touch.
     pub(super) fn messages(&mut self) -> (&mut Messages, View<'_>) {
         view_beside!(self, messages)
+    }
+
+    /// The SMS centre, and the tables that it touches.
+    pub(super) fn sms(&mut self) -> (&mut Sms, View<'_>) {
+        view_beside!(self, sms)
     }
 
     /// The subscriptions, and the tables that they touch.
@@ -207,6 +219,11 @@ impl Service {
             view.dialogs = theirs.flatten().copied().collect();
             view.last_error = self.troubles.of(id);
             view.sgs = self.sgs.ue_view(&user.imsi);
+            view.sms = self.sms.view_of(id, now);
+            let under_way = view.sms.under_way_to.and_then(|id| self.registrar.binding(id)).map(|b| b.number);
+            for binding in &mut view.bindings {
+                binding.sms = Some(binding.id) == under_way;
+            }
             view
         });
         views.collect()
@@ -218,12 +235,26 @@ impl Service {
         calls.on_binding_removed(&mut view, cx, removed);
         let (events, view) = self.reg_events();
         events.on_removed(&view, cx, removed);
+        let (sms, mut view) = self.sms();
+        sms.on_binding_removed(&mut view, cx, removed);
+        self.tell_update(removed.user);
         self.settle_sets(cx, removed.user, None);
     }
 
-    fn on_changed(&mut self, cx: &Cx<'_>, user: UserId) {
+    fn on_changed(&mut self, cx: &mut Cx<'_>, user: UserId) {
         let (events, view) = self.reg_events();
         events.on_changed(&view, cx, user);
+        let (sms, mut view) = self.sms();
+        sms.on_registered(&mut view, cx, user);
+        self.tell_update(user);
+    }
+
+    /// Something has changed about a user.
+    fn tell_update(&mut self, user: UserId) {
+        if self.listeners.users_update {
+            let impi = self.subscribers.user(user).impi.clone();
+            self.news.push(Event::UsersUpdate { impi });
+        }
     }
 
     fn notify_next(&mut self, cx: &mut Cx<'_>) -> bool {
@@ -246,6 +277,10 @@ impl Service {
             Owner::Message(part) => {
                 let (messages, mut view) = self.messages();
                 messages.on_tx_event(&mut view, cx, part, event);
+            }
+            Owner::Sms(part) => {
+                let (sms, mut view) = self.sms();
+                sms.on_tx_event(&mut view, cx, part, event);
             }
             Owner::Subscription(part) => {
                 let (events, view) = self.reg_events();
@@ -315,13 +350,14 @@ impl Core {
 
     /// How many bindings, challenges, calls, subscriptions and transactions there are: what must be none when all is quiet.
     pub fn load(&self) -> Load {
-        let Service { registrar, auth, security, txs, calls, messages, reg_events, .. } = &self.service;
+        let Service { registrar, auth, security, txs, calls, messages, sms, reg_events, .. } = &self.service;
         Load {
             bindings: registrar.len(),
             sets: security.len(),
             challenges: auth.pending(),
             calls: calls.len(),
             messages: messages.len(),
+            sms: sms.len(),
             subscriptions: reg_events.len(),
             server_transactions: txs.server_count(),
             client_transactions: txs.client_count(),
@@ -427,8 +463,13 @@ impl Core {
     }
 
     /// The records of all tickets up to this one are on the disk, or there is no state file.
-    pub fn on_durable(&mut self, _cx: &mut Cx<'_>, ticket: u64) {
-        self.service.disk.on_durable(ticket);
+    pub fn on_durable(&mut self, cx: &mut Cx<'_>, ticket: u64) {
+        if self.service.disk.on_durable(ticket) {
+            let (sms, mut view) = self.service.sms();
+            if sms.on_durable(&mut view, cx) {
+                self.settle(cx);
+            }
+        }
     }
 
     /// The disk takes no records now, or takes them again. A put that was refused is told here before [`Core::on_durable`] names its
@@ -447,6 +488,11 @@ impl Core {
                 cx.ims(Level::Warn, Subject::None, format_args!("state file: the disk takes records again"))
             }
         }
+        if self.service.disk.refusal().is_some() {
+            let (sms, mut view) = self.service.sms();
+            sms.on_refusal(&mut view, cx);
+            self.settle(cx);
+        }
     }
 
     /// Runs whatever is due at `cx.now`.
@@ -460,6 +506,8 @@ impl Core {
         calls.tick(&mut view, cx);
         let (messages, mut view) = self.service.messages();
         messages.tick(&mut view, cx);
+        let (sms, mut view) = self.service.sms();
+        sms.tick(&mut view, cx);
         self.service.reg_events.tick(cx);
         self.service.sgs.tick(cx);
         self.settle(cx);
@@ -467,7 +515,7 @@ impl Core {
 
     /// When [`Core::tick`] must be called next, if ever.
     pub fn next_deadline(&self) -> Option<Instant> {
-        let Service { txs, auth, registrar, security, calls, messages, reg_events, .. } = &self.service;
+        let Service { txs, auth, registrar, security, calls, messages, sms, reg_events, .. } = &self.service;
         let end = match self.end {
             End::Stopping(at) => Some(at),
             End::Running | End::Done => None,
@@ -482,6 +530,7 @@ impl Core {
             security.next_deadline(),
             calls.next_deadline(),
             messages.next_deadline(),
+            sms.next_deadline(),
             reg_events.next_deadline(),
             self.service.sgs.next_deadline(),
             end,
@@ -539,9 +588,52 @@ impl Core {
         made
     }
 
+    /// Sends a short message to a user, or keeps it until it can be. Gives the number of its parts; the error says in words why it
+    /// is not taken.
+    pub fn send_sms(&mut self, cx: &mut Cx<'_>, order: &sms::Order) -> Result<usize, String> {
+        let (sms, mut view) = self.service.sms();
+        let taken = sms.order(&mut view, cx, order);
+        self.settle(cx);
+        taken
+    }
+
+    /// Forgets the short messages that wait for a user. Gives how many there were; the error says in words that there is no such user.
+    pub fn flush_sms(&mut self, cx: &mut Cx<'_>, to: &sms::Recipient) -> Result<usize, String> {
+        let (sms, mut view) = self.service.sms();
+        let count = sms.flush(&mut view, cx, to);
+        self.settle(cx);
+        count
+    }
+
+    /// Changes whether a user's short messages go over SGs only; `None` changes nothing. The error says in words that there is no
+    /// such user.
+    pub fn set_user(
+        &mut self,
+        cx: &mut Cx<'_>,
+        impi: &str,
+        force_sms_over_sg: Option<bool>,
+    ) -> Result<(), String> {
+        let found = self.service.subscribers.by_impi(impi.as_bytes());
+        let user = found.ok_or_else(|| format!("no user has the private identity {impi}"))?;
+        if let Some(forced) = force_sms_over_sg {
+            self.service.subscribers.set_force_sms_over_sg(user, forced);
+            let (sms, mut view) = self.service.sms();
+            sms.on_reachable(&mut view, cx, user);
+            self.settle(cx);
+        }
+        Ok(())
+    }
+
+    /// Which events clients of the remote API have registered for: `sms_hook_only` depends on it, and what nobody wants is not made.
+    pub fn set_listeners(&mut self, listeners: Listeners) {
+        self.service.listeners = listeners;
+        self.service.sms.set_listened_to(listeners.sms);
+    }
+
     /// The next thing that clients of the remote API are to be told.
     pub fn pop_event(&mut self) -> Option<Event> {
-        self.service.calls.pop_event()
+        let Service { calls, sms, news, .. } = &mut self.service;
+        calls.pop_event().or_else(|| sms.pop_event()).or_else(|| news.pop())
     }
 
     /// Ends the call with this dialog index. The error says, in words, why it could not.
@@ -595,6 +687,12 @@ impl Core {
                 self.service.on_sgs_event(cx, event);
             } else if let Some(user) = self.service.registrar.pop_changed() {
                 self.service.on_changed(cx, user);
+            } else if let Some(user) =
+                self.service.sms.pop_touched().or_else(|| self.service.calls.pop_touched())
+            {
+                self.service.tell_update(user);
+            } else if let Some(downlink) = self.service.sms.pop_downlink() {
+                self.service.send_over_sgs(cx, &downlink);
             } else if !self.service.notify_next(cx) {
                 self.is_unsettled = false;
                 break;
@@ -628,6 +726,9 @@ impl Service {
             let kept = association::read(cx, &self.subscribers, key, value)?;
             return self.security.restore(kept);
         }
+        if key.starts_with(sms::record::SMS) {
+            return self.sms.restore(cx, &self.subscribers, key, value);
+        }
         if !key.starts_with(persist::BINDING) {
             return Ok(());
         }
@@ -653,6 +754,8 @@ pub struct Load {
     pub calls: usize,
     /// Texts under way.
     pub messages: usize,
+    /// Short messages that wait.
+    pub sms: usize,
     /// Subscriptions, those whose last NOTIFY is under way among them.
     pub subscriptions: usize,
     /// Server transactions.

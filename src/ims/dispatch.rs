@@ -19,6 +19,7 @@ use crate::ims::reg_event;
 use crate::ims::reg_event::reginfo::MEDIA_TYPE;
 use crate::ims::registrar::{Binding, claimed_user};
 use crate::ims::registration;
+use crate::ims::sms::{SHORT_MESSAGE, interwork};
 use crate::ims::subscriber::{Target, UserId};
 use crate::ims::trunk::Trunk;
 use crate::proto::cx::Cx;
@@ -148,6 +149,10 @@ pub(super) fn on_response(service: &mut Service, cx: &mut Cx<'_>, flow: Flow, ms
             let (messages, mut view) = service.messages();
             messages.on_answer(&mut view, cx, part, answer, msg);
         }
+        Owner::Sms(part) => {
+            let (sms, mut view) = service.sms();
+            sms.on_answer(&mut view, cx, part, answer, msg);
+        }
         Owner::Subscription(part) => {
             let (events, view) = service.reg_events();
             events.on_answer(&view, cx, part, answer, msg);
@@ -209,6 +214,17 @@ fn on_invite(service: &mut Service, cx: &mut Cx<'_>, id: ServerId, flow: Flow, m
 
 fn on_message(service: &mut Service, cx: &mut Cx<'_>, id: ServerId, flow: Flow, msg: &Message<'_>) {
     let Some(caller) = admit(service, cx, id, flow, msg) else { return };
+    let (sms, mut view) = service.sms();
+    if msg.has_content_type(SHORT_MESSAGE) && !caller.is_trunk {
+        return sms.on_message(&mut view, cx, id, msg, caller);
+    }
+    if let Some(to) = interwork::recipient(&view, cx, msg, caller) {
+        return sms.on_plain(&mut view, cx, id, msg, (caller, to));
+    }
+    if interwork::is_for_centre(&view, msg) {
+        let refusal = Refusal::new(415, "the SMS centre takes short messages only").with(Extra::AcceptSms);
+        return refuse(service, cx, id, &refusal);
+    }
     let (messages, mut view) = service.messages();
     messages.on_message(&mut view, cx, id, msg, caller);
 }
@@ -322,6 +338,7 @@ pub(super) enum Extra {
     Allow,
     Accept,
     AcceptReginfo,
+    AcceptSms,
     AcceptEncoding,
     AllowEvents,
     Unsupported(String),
@@ -355,6 +372,7 @@ impl Refusal {
             Extra::None => {}
             Extra::Allow => drop(w.header("Allow", ALLOW)),
             Extra::Accept => drop(w.header("Accept", "application/sdp")),
+            Extra::AcceptSms => drop(w.header("Accept", SHORT_MESSAGE)),
             Extra::AcceptReginfo => drop(w.header("Accept", MEDIA_TYPE)),
             Extra::AllowEvents => drop(w.header("Allow-Events", "reg")),
             Extra::AcceptEncoding => drop(w.header("Accept-Encoding", "identity")),

@@ -92,6 +92,9 @@ pub const MAX_SETTLE_STEPS: usize = 4096;
 /// `UPGRADE_PATIENCE`, one in so many minutes is bearable.
 pub const TRUNK_TCP_PAUSE: Duration = Duration::from_secs(300);
 
+/// Events that wait for the clients of the remote API; beyond it the oldest is forgotten.
+pub const MAX_NEWS: usize = 1024;
+
 /// How long the end of the program waits for calls to be ended.
 pub const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(3);
 

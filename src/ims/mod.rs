@@ -22,6 +22,7 @@ pub mod registrar;
 mod registration;
 pub mod security;
 pub mod sgs;
+pub mod sms;
 pub mod stranger;
 pub mod subscriber;
 pub mod tokens;

@@ -3,6 +3,7 @@
 use crate::ims::call::Part;
 use crate::ims::message;
 use crate::ims::reg_event;
+use crate::ims::sms;
 
 /// The part of the service that started a client transaction, or answers a server transaction.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -13,6 +14,8 @@ pub enum Owner {
     Call(Part),
     /// A text, which it takes to one contact.
     Message(message::Part),
+    /// A short message, which it takes to one contact.
+    Sms(sms::Part),
     /// A subscription, to which it takes a NOTIFY.
     Subscription(reg_event::Part),
 }

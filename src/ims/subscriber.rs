@@ -98,6 +98,11 @@ impl Subscribers {
         &self.users[id.0 as usize]
     }
 
+    /// Changes whether the user's short messages go over SGs only.
+    pub fn set_force_sms_over_sg(&mut self, id: UserId, forced: bool) {
+        self.users[id.0 as usize].force_sms_over_sg = forced;
+    }
+
     /// All users, in configuration order.
     pub fn users(&self) -> impl Iterator<Item = (UserId, &User)> {
         self.users.iter().enumerate().map(|(i, user)| (UserId(i as u32), user))

@@ -5,6 +5,7 @@ use crate::config::model::User;
 use crate::ims::identity;
 use crate::ims::registrar::Binding;
 use crate::ims::sgs::UeView;
+use crate::ims::sms::SmsView;
 use crate::proto::media::table::SessionView;
 use crate::wire::sip::text::lossy;
 use std::net::SocketAddr;
@@ -26,6 +27,8 @@ pub struct UserView {
     pub sgs: Option<UeView>,
     /// The last thing that went wrong with this user's registration, in words, and when (Unix seconds).
     pub last_error: Option<(i64, String)>,
+    /// The short messages that wait for the user.
+    pub sms: SmsView,
 }
 
 impl UserView {
@@ -62,6 +65,8 @@ pub struct BindingView {
     pub video: bool,
     /// `+g.3gpp.smsip` feature.
     pub smsip: bool,
+    /// A short message is on its way to it.
+    pub sms: bool,
     /// It is registered for emergency calls only (`sos`).
     pub sos: bool,
     /// IMEI from `+sip.instance`.
@@ -88,6 +93,7 @@ impl BindingView {
             q: contact.q,
             video: contact.video,
             smsip: contact.smsip,
+            sms: false,
             sos: contact.sos,
             imei: contact.imei.map(|imei| imei.to_string()),
             expires: binding.remaining_secs(now),

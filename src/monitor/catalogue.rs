@@ -241,6 +241,8 @@ mod tests {
             "reinvite",
             "dialog_answer",
             "mme",
+            "sms",
+            "sms_flush",
             "unregister",
             "reauthenticate",
             "quit",
@@ -270,6 +272,7 @@ mod tests {
                 "dialog_set last stop --reason \"too late\" -c 480",
                 json!({"message": "dialog_set", "dialog": "last", "action": "stop", "reason": "too late", "code": 480}),
             ),
+            ("sms 600  see you - at 5", json!({"message": "sms", "user": "600", "text": "see you - at 5"})),
             ("log", json!({"message": "log"})),
             (
                 "log sip.level=debug, time=full ",

@@ -696,6 +696,7 @@ impl World {
             challenges: 0,
             calls: 0,
             messages: 0,
+            sms: 0,
             subscriptions: 0,
             server_transactions: 0,
             client_transactions: 0,

@@ -76,6 +76,7 @@ use crate::ims::gate;
 use crate::ims::owner::Owner;
 use crate::ims::policy::{Outcome, SessionId};
 use crate::ims::registrar::{Gone, Removed};
+use crate::ims::subscriber::UserId;
 use crate::ims::view::{DialogView, LadderView};
 use crate::proto::cx::Cx;
 use crate::proto::flow::Flow;
@@ -115,6 +116,8 @@ pub struct Calls {
     watch: watch::Watch,
     /// What clients are to be told.
     news: VecDeque<Event>,
+    /// Users whose call has changed its state.
+    touched: VecDeque<UserId>,
 }
 
 impl Default for Calls {
@@ -135,6 +138,7 @@ impl Calls {
             recallable: VecDeque::new(),
             watch: watch::Watch::default(),
             news: VecDeque::new(),
+            touched: VecDeque::new(),
         }
     }
 
@@ -157,6 +161,11 @@ impl Calls {
     /// The next thing that clients are to be told.
     pub fn pop_event(&mut self) -> Option<Event> {
         self.news.pop_front()
+    }
+
+    /// The next user whose call has changed its state.
+    pub fn pop_touched(&mut self) -> Option<UserId> {
+        self.touched.pop_front()
     }
 
     /// An INVITE outside of any dialog, from `caller` if that is known. Whether the caller may call has been decided.
@@ -439,7 +448,11 @@ impl Calls {
         let Some(call) = self.calls.get_mut(id) else { return };
         (self.watch.is_touched, self.watch.call) = (true, Some(id));
         let was_running = call.ended.is_none();
+        let before = call.state;
         what(call, view, cx);
+        if call.state != before {
+            self.touched.extend([call.caller.user, call.callee.user].into_iter().flatten());
+        }
         anchoring::sweep(call, view.media, cx.out);
         bearers::settle(call, view);
         if was_running && call.ended.is_some() {

@@ -15,9 +15,6 @@ use crate::proto::cx::Cx;
 use crate::wire::sip::text::lossy;
 use crate::wire::sip::{Message, Uri};
 
-/// The body of a short message on its way to or from its service centre (TS 24.341).
-const SHORT_MESSAGE: &str = "application/vnd.3gpp.sms";
-
 /// Why a MESSAGE is not relayed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Refusal {
@@ -109,17 +106,11 @@ pub(super) fn relay(
 
 fn unknown(view: &View<'_>, msg: &Message<'_>) -> Refusal {
     let (status, text) = view.subs.refusal(msg.request_uri());
-    if msg.has_content_type(SHORT_MESSAGE) {
-        return Refusal::new(
-            404,
-            "nobody has this identity, and short messages for a service centre are not taken",
-        );
-    }
     Refusal::new(status, text)
 }
 
 /// Answers a MESSAGE with a response of our own.
-pub(super) fn respond(
+pub(in crate::ims) fn respond(
     view: &mut View<'_>,
     cx: &mut Cx<'_>,
     tx: ServerId,

@@ -15,6 +15,7 @@ mod relay;
 #[cfg(test)]
 mod tests;
 
+pub(in crate::ims) use admit::respond;
 pub use relay::{Part, Relay};
 
 use crate::base::arena::{Arena, Id};

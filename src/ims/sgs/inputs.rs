@@ -1,11 +1,12 @@
 //! What the loop hands the core of SGs, and what the operator is shown.
 
-use super::{AssociationId, MmeView, SgsEvent, UeView};
+use super::{AssociationId, MmeView, NotNow, SgsEvent, UeView};
 use crate::base::time::Instant;
 use crate::base::trace::{Level, Subject};
 use crate::ims::core::{Core, Service};
+use crate::ims::sms::Downlink;
 use crate::proto::cx::Cx;
-use crate::wire::gsm::{Direction, Rp, RpCause, Rpdu};
+use crate::wire::identities::Imsi;
 use std::net::SocketAddr;
 
 impl Core {
@@ -46,16 +47,36 @@ impl Core {
 }
 
 impl Service {
-    /// News of a phone. There is no SMS centre to take a text: the phone is told so.
+    /// News of a phone, for the SMS centre.
     pub(in crate::ims) fn on_sgs_event(&mut self, cx: &mut Cx<'_>, event: SgsEvent) {
-        let SgsEvent::Rpdu { imsi, rpdu } = event else { return };
-        let Ok(Rpdu { reference, message: Rp::Data { .. } | Rp::Smma, .. }) = Rpdu::parse(&rpdu) else {
-            return;
-        };
-        let message = Rp::Error { cause: RpCause::NOT_IMPLEMENTED, diagnostic: None, user_data: None };
-        let error = Rpdu { direction: Direction::Down, reference, message }.to_vec();
-        if let Err(why) = self.sgs.send(cx, &imsi, &error) {
-            cx.ims(Level::Warn, Subject::None, format_args!("no answer to {imsi} through SGs: {why}"));
+        let (SgsEvent::Rpdu { imsi, .. } | SgsEvent::Unreachable { imsi, .. } | SgsEvent::Reachable { imsi }) =
+            &event;
+        // whose phone it is was a user when it attached, and users do not go
+        let Some(user) = self.subscribers.by_imsi(imsi.as_str()) else { return };
+        let is_attached = self.sgs.is_attached(imsi);
+        let (sms, mut view) = self.sms();
+        match event {
+            SgsEvent::Rpdu { rpdu, .. } => sms.on_uplink(&mut view, cx, user, &rpdu),
+            SgsEvent::Unreachable { why, .. } => {
+                sms.on_sgs_failed(&mut view, cx, user, &why.to_string(), is_attached)
+            }
+            SgsEvent::Reachable { .. } => sms.on_reachable(&mut view, cx, user),
         }
+    }
+
+    /// Sends an RPDU of the SMS centre to a user's phone. What becomes of an RP-DATA the centre is told, now or later.
+    pub(in crate::ims) fn send_over_sgs(&mut self, cx: &mut Cx<'_>, downlink: &Downlink) {
+        let Downlink { user, rpdu } = downlink;
+        let imsi = Imsi::parse(self.subscribers.user(*user).imsi.as_bytes());
+        let sent = imsi.map_or(Err(NotNow::NotAttached), |imsi| self.sgs.send(cx, &imsi, rpdu));
+        let Err(why) = sent else { return };
+        if why == NotNow::NoTransaction {
+            let impi = &self.subscribers.user(*user).impi;
+            let text = format_args!("SMS of {impi} through SGs has its answer too late: {why}");
+            return cx.ims(Level::Warn, Subject::None, text);
+        }
+        let is_there = !matches!(why, NotNow::NotAttached | NotNow::NoAssociation);
+        let (sms, mut view) = self.sms();
+        sms.on_sgs_failed(&mut view, cx, *user, &why.to_string(), is_there);
     }
 }

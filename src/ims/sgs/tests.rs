@@ -1,12 +1,12 @@
 use super::*;
+use crate::base::time::Duration;
 use crate::config::model::{AuthentType, Impu, SipSocket, User};
-use crate::ims::tests::Lab;
+use crate::ims::tests::{Lab, Sent, udp};
 use crate::wire::gsm::cp::{Cp, Cpdu, Transaction};
-use crate::wire::gsm::{Address, Direction, Reference, Rp, Rpdu, Submit, text};
+use crate::wire::gsm::{Address, Deliver, Direction, Reference, Rp, RpCause, Rpdu, Submit, text};
 use crate::wire::sgsap::{Kind, Message, Tag, Writer};
 
 const ALICE: &str = "001010123456789";
-/// Another user.
 const BOB: &str = "001010123456780";
 const MME: &str = "mmec01.mmegi8001.mme.epc.mnc001.mcc001.3gppnetwork.org";
 const A: AssociationId = AssociationId(1);
@@ -44,6 +44,15 @@ impl World {
         w
     }
 
+    /// Both phones are attached.
+    fn new() -> World {
+        let mut w = World::with(|_| {});
+        w.attach(ALICE);
+        w.attach(BOB);
+        w.told();
+        w
+    }
+
     fn hear(&mut self, octets: &[u8]) {
         self.lab.with(|core, cx| core.on_sgs_message(cx, A, octets));
     }
@@ -63,6 +72,10 @@ impl World {
         self.hear(&out);
     }
 
+    fn answer_page(&mut self, imsi: &str) {
+        self.about(Kind::ServiceRequest, imsi, Tag::ServiceIndicator, &[2]);
+    }
+
     /// A CPDU of a phone: in its own transaction 0, or in ours.
     fn uplink(&mut self, imsi: &str, ti: u8, is_ours: bool, message: Cp<'_>) {
         let cpdu = Cpdu { transaction: Transaction { value: ti, to_originator: is_ours }, message };
@@ -74,6 +87,62 @@ impl World {
         let sent = std::mem::take(&mut self.lab.to_mmes);
         sent.iter().map(|(_, octets)| Message::parse(octets).unwrap().to_string()).collect()
     }
+
+    /// The CPDUs that were sent to a phone; nothing else may have been.
+    fn cpdus(&mut self, imsi: &str) -> Vec<Vec<u8>> {
+        let sent = std::mem::take(&mut self.lab.to_mmes);
+        let read = |octets: &[u8]| {
+            let m = Message::parse(octets).unwrap();
+            assert_eq!(m.imsi().unwrap().as_str(), imsi, "{m}");
+            m.nas_container().unwrap_or_else(|| panic!("{m}")).to_vec()
+        };
+        sent.iter().map(|(_, octets)| read(octets)).collect()
+    }
+
+    /// The one RPDU that was sent to a phone.
+    fn rpdu(&mut self, imsi: &str) -> Vec<u8> {
+        let cpdus = self.cpdus(imsi);
+        assert_eq!(cpdus.len(), 1, "{cpdus:02x?}");
+        match Cpdu::parse(&cpdus[0]).unwrap().message {
+            Cp::Data(rpdu) => rpdu.to_vec(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn waiting(&self, impi: &str) -> usize {
+        let views = self.lab.core.user_views(self.lab.now);
+        views.iter().find(|u| u.impi == impi).unwrap().sms.pending
+    }
+
+    fn sms(&mut self, to: &str, what: &str) {
+        use crate::ims::sms::{Content, Order, Recipient};
+        let order = Order {
+            to: Recipient::Any(to.to_owned()),
+            sender: None,
+            content: Content::Text(what.to_owned()),
+            validity: None,
+            pid: 0,
+            dcs: None,
+            sos: false,
+        };
+        self.lab.with(|core, cx| core.send_sms(cx, &order)).0.unwrap();
+    }
+
+    /// The phone takes the text that it is sent, and says so.
+    fn take(&mut self, imsi: &str, ti: u8) -> String {
+        let rpdu = self.rpdu(imsi);
+        let rpdu = Rpdu::parse(&rpdu).unwrap();
+        let Rp::Data { user_data, .. } = rpdu.message else { panic!("{rpdu:?}") };
+        let text = Deliver::parse(user_data).unwrap().user_data.text().unwrap();
+        self.uplink(imsi, ti, true, Cp::Ack);
+        let ack = Rpdu {
+            direction: Direction::Up,
+            reference: rpdu.reference,
+            message: Rp::Ack { user_data: None },
+        };
+        self.uplink(imsi, ti, true, Cp::Data(&ack.to_vec()));
+        text.to_string()
+    }
 }
 
 /// The RP-DATA of a phone with a text for Bob.
@@ -84,6 +153,139 @@ fn submit(reference: u8, to: &str, what: &str) -> Vec<u8> {
     let destination = Address::of_digits(0x91, "33609001390");
     let message = Rp::Data { originator: None, destination, user_data: &tpdu };
     Rpdu { direction: Direction::Up, reference, message }.to_vec()
+}
+
+#[test]
+fn a_text_goes_from_phone_to_phone_through_sgs_alone() {
+    let mut w = World::new();
+    let rpdu = submit(9, "+33600000002", "hello Bob");
+    w.uplink(ALICE, 0, false, Cp::Data(&rpdu));
+    let sent = std::mem::take(&mut w.lab.to_mmes);
+    let words: Vec<String> =
+        sent.iter().map(|(_, octets)| Message::parse(octets).unwrap().to_string()).collect();
+    // CP-ACK and RP-ACK to Alice, once the text is stored; Bob is paged
+    assert_eq!(
+        words.iter().filter(|w| **w == format!("DOWNLINK-UNITDATA imsi={ALICE}")).count(),
+        2,
+        "{words:?}"
+    );
+    assert_eq!(words.iter().filter(|w| **w == format!("PAGING-REQUEST imsi={BOB}")).count(), 1, "{words:?}");
+    w.uplink(ALICE, 0, false, Cp::Ack);
+    assert_eq!(w.told(), [format!("RELEASE-REQUEST imsi={ALICE}")]);
+    w.answer_page(BOB);
+    assert_eq!(w.take(BOB, 0), "hello Bob");
+    assert_eq!(w.told(), [format!("DOWNLINK-UNITDATA imsi={BOB}"), format!("RELEASE-REQUEST imsi={BOB}")]);
+    assert_eq!((w.waiting("bob@ims.test"), w.lab.core.load().sms), (0, 0));
+}
+
+#[test]
+fn what_waits_for_a_phone_goes_through_one_connection_after_one_page() {
+    let mut w = World::new();
+    ["one", "two"].iter().for_each(|text| w.sms("bob@ims.test", text));
+    assert_eq!(w.told(), [format!("PAGING-REQUEST imsi={BOB}")]);
+    w.answer_page(BOB);
+    assert_eq!(w.take(BOB, 0), "one");
+    // the acknowledgement of the report, and the next text
+    w.lab.to_mmes.remove(0);
+    assert_eq!(w.take(BOB, 1), "two");
+    assert_eq!(w.told().last().unwrap(), &format!("RELEASE-REQUEST imsi={BOB}"));
+}
+
+#[test]
+fn a_text_waits_for_a_phone_that_attaches_later() {
+    let mut w = World::with(|_| {});
+    w.sms("bob@ims.test", "later");
+    assert_eq!((w.told(), w.waiting("bob@ims.test")), (vec![], 1));
+    w.attach(BOB);
+    let told = w.told();
+    assert_eq!(told, [format!("LOCATION-UPDATE-ACCEPT imsi={BOB}"), format!("PAGING-REQUEST imsi={BOB}")]);
+    w.answer_page(BOB);
+    assert_eq!(w.take(BOB, 0), "later");
+}
+
+#[test]
+fn a_phone_that_is_not_reached_is_paged_again_when_it_does_something_or_after_the_delay() {
+    let mut w = World::new();
+    w.sms("bob@ims.test", "hello");
+    w.about(Kind::PagingReject, BOB, Tag::SgsCause, &[6]);
+    assert_eq!(w.told(), [format!("PAGING-REQUEST imsi={BOB}"), format!("ALERT-REQUEST imsi={BOB}")]);
+    w.about(Kind::AlertAck, BOB, Tag::SgsCause, &[0]);
+    w.about(Kind::UeActivityIndication, BOB, Tag::SgsCause, &[0]);
+    assert_eq!(w.told(), [format!("PAGING-REQUEST imsi={BOB}")]);
+    w.about(Kind::UeUnreachable, BOB, Tag::SgsCause, &[14]);
+    w.told();
+    w.lab.pass(Duration::from_secs(61));
+    assert!(w.told().contains(&format!("PAGING-REQUEST imsi={BOB}")));
+    assert_eq!(w.waiting("bob@ims.test"), 1);
+    assert!(w.lab.logged(&[BOB, "paging rejected, cause 6 (UE unreachable)"]));
+}
+
+#[test]
+fn a_text_survives_the_loss_of_the_association_and_goes_when_the_mme_is_back() {
+    let mut w = World::new();
+    w.sms("bob@ims.test", "hello");
+    w.lab.with(|core, cx| core.on_sgs_down(cx, A, "lost"));
+    w.lab.pass(Duration::from_secs(90));
+    w.told();
+    assert!(!w.lab.core.mme_views(w.lab.now)[0].is_connected);
+    w.lab.with(|core, cx| core.on_sgs_up(cx, AssociationId(2), "127.0.0.2:40001".parse().unwrap(), 1));
+    assert_eq!(w.told(), [format!("PAGING-REQUEST imsi={BOB}")]);
+}
+
+#[test]
+fn a_refusal_of_the_phone_reaches_the_centre_and_memory_available_lets_the_text_go_again() {
+    let mut w = World::new();
+    w.sms("bob@ims.test", "hello");
+    w.told();
+    w.answer_page(BOB);
+    let rpdu = w.rpdu(BOB);
+    let reference = Rpdu::parse(&rpdu).unwrap().reference;
+    let message = Rp::Error { cause: RpCause::MEMORY_EXCEEDED, diagnostic: None, user_data: None };
+    let error = Rpdu { direction: Direction::Up, reference, message }.to_vec();
+    w.uplink(BOB, 0, true, Cp::Data(&error));
+    assert_eq!(w.told().last().unwrap(), &format!("RELEASE-REQUEST imsi={BOB}"));
+    assert_eq!(w.waiting("bob@ims.test"), 1);
+    let smma = Rpdu { direction: Direction::Up, reference: 3, message: Rp::Smma }.to_vec();
+    w.uplink(BOB, 0, false, Cp::Data(&smma));
+    let cpdus = w.cpdus(BOB);
+    let names: Vec<bool> =
+        cpdus.iter().map(|c| matches!(Cpdu::parse(c).unwrap().message, Cp::Data(_))).collect();
+    assert_eq!(names.iter().filter(|is_data| **is_data).count(), 2, "RP-ACK and the text: {cpdus:02x?}");
+}
+
+#[test]
+fn an_unknown_number_is_answered_by_rp_error_in_the_phones_own_transaction() {
+    let mut w = World::new();
+    w.uplink(ALICE, 3, false, Cp::Data(&submit(7, "+33699999999", "nobody")));
+    let cpdus = w.cpdus(ALICE);
+    let last = Cpdu::parse(cpdus.last().unwrap()).unwrap();
+    assert_eq!(last.transaction, Transaction { value: 3, to_originator: true });
+    let Cp::Data(rpdu) = last.message else { panic!("{last:?}") };
+    let rpdu = Rpdu::parse(rpdu).unwrap();
+    assert_eq!(rpdu.reference, 7);
+    assert!(matches!(rpdu.message, Rp::Error { cause: RpCause::UNASSIGNED, .. }), "{rpdu:?}");
+}
+
+#[test]
+fn a_forced_user_gets_texts_over_sgs_though_it_is_registered() {
+    let mut w = World::with(|config| config.users[1].force_sms_over_sg = true);
+    let sent = register(&mut w.lab, "bob", "192.0.2.2:5060");
+    assert_eq!(sent[0].status(), 200);
+    w.attach(BOB);
+    w.told();
+    w.sms("bob@ims.test", "by SGs");
+    assert_eq!(w.told(), [format!("PAGING-REQUEST imsi={BOB}")]);
+}
+
+#[test]
+fn a_registered_phone_gets_its_text_over_ims_and_one_that_cannot_take_it_there_over_sgs() {
+    let mut w = World::new();
+    register(&mut w.lab, "bob", "192.0.2.2:5060");
+    w.sms("bob@ims.test", "by IMS");
+    assert_eq!(w.told(), Vec::<String>::new());
+    // the phone never answers the MESSAGE
+    w.lab.pass(Duration::from_secs(200));
+    assert!(w.told().contains(&format!("PAGING-REQUEST imsi={BOB}")));
 }
 
 #[test]
@@ -120,4 +322,14 @@ fn the_configuration_is_applied_and_the_attachment_shown() {
         let config = Config { domain: domain.map(str::to_owned), ..Config::default() };
         assert_eq!(super::name(&config).to_string(), name);
     }
+}
+
+/// Registers a VoLTE phone with SMS over IP, without authentication.
+fn register(lab: &mut Lab, user: &str, addr: &str) -> Vec<Sent> {
+    let text = format!(
+        "REGISTER sip:ims.test SIP/2.0\r\nVia: SIP/2.0/UDP {addr};branch=z9hG4bK{user}\r\nMax-Forwards: 70\r\n\
+         From: <sip:{user}@ims.test>;tag=1\r\nTo: <sip:{user}@ims.test>\r\nCall-ID: reg-{user}\r\nCSeq: 1 REGISTER\r\n\
+         Contact: <sip:{user}@{addr}>;+g.3gpp.smsip\r\nExpires: 3600\r\nContent-Length: 0\r\n\r\n"
+    );
+    lab.on_sip(udp(addr), text)
 }

@@ -80,7 +80,7 @@ pub(super) struct Lab {
 
 /// When the disk takes records.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum DiskPace {
+pub(in crate::ims) enum DiskPace {
     /// With the input that asks for it.
     AtOnce,
     /// When the test says [`Lab::sync`].
@@ -92,6 +92,8 @@ pub(super) enum DiskPace {
 pub(super) struct Sent {
     pub(super) flow: Flow,
     pub(super) text: String,
+    /// What follows the empty line, as it is.
+    pub(super) body: Vec<u8>,
 }
 
 impl Sent {
@@ -178,8 +180,10 @@ impl Lab {
             match item {
                 Output::Send { flow, range, tag } => {
                     self.last_tag = *tag;
-                    let text = String::from_utf8_lossy(self.out.bytes(range)).into_owned();
-                    sent.push(Sent { flow: *flow, text });
+                    let octets = self.out.bytes(range);
+                    let text = String::from_utf8_lossy(octets).into_owned();
+                    let head = memchr::memmem::find(octets, b"\r\n\r\n").map_or(octets.len(), |at| at + 4);
+                    sent.push(Sent { flow: *flow, text, body: octets[head..].to_vec() });
                 }
                 Output::Persist { key, value: Some(value), .. } => {
                     drop(self.records.insert(key.clone(), value.clone()))

@@ -45,6 +45,7 @@ fn render_user(user: &Value, width: usize, look: &Look) -> String {
     for dialog in list(user, "dialogs") {
         out += &format!("  Dialog   {} with {}\n", dialog["index"], text(dialog, "remote"));
     }
+    out += &sms(user);
     if user["last_error"].is_string() {
         let date = user["last_error_date"].as_i64().map_or(String::new(), |at| format!("{} ", look.date(at)));
         let problem = format!("{date}{}", text(user, "last_error"));
@@ -70,6 +71,21 @@ fn attachment(sgs: &Value) -> String {
         }
     }
     facts.join(" | ")
+}
+
+/// How many short messages wait, and why the next one does.
+fn sms(user: &Value) -> String {
+    let count = match user["sms"].as_u64() {
+        None | Some(0) => return String::new(),
+        Some(1) => "1 waits".to_owned(),
+        Some(count) => format!("{count} wait"),
+    };
+    let why = match text(user, "sms_waits").as_ref() {
+        "" => " | one is on its way".to_owned(),
+        why => format!(" | {why}"),
+    };
+    let retry = user["sms_retry_in"].as_u64().map(|secs| format!(" | next attempt in {}", duration(secs)));
+    format!("  SMS      {count}{why}{}\n", retry.unwrap_or_default())
 }
 
 fn impus(user: &Value) -> String {
@@ -129,6 +145,7 @@ mod tests {
                 "impi": "bob@ims.example.org", "impu": ["tel:601"], "bindings": [], "dialogs": [],
                 "sgs": { "mme": "mmec01.example.org", "connected": false, "state": "SGs-NULL", "lai": "001-01-0001", "tai": "001-01-0002" },
                 "last_error": "wrong password", "last_error_date": 1_608_093_067,
+                "sms": 2, "sms_waits": "the phone does not answer", "sms_retry_in": 59,
             },
         ] })
     }
@@ -146,6 +163,7 @@ mod tests {
              bob@ims.example.org    not registered\n\
              \x20 SGs      mmec01.example.org | MME not connected | not confirmed since the MME restarted \
              | location area 001-01-0001 | tracking area 001-01-0002\n\
+             \x20 SMS      2 wait | the phone does not answer | next attempt in 59 s\n\
              \x20 Error    2020-12-16 04:31:07 wrong password\n\
              2 users, 1 registered\n"
         );

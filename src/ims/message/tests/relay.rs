@@ -58,7 +58,7 @@ fn bodies_of_any_type_pass_as_they_are() {
     for (kind, content) in [
         ("text/plain;charset=UTF-8", "Grüße \u{1F600}"),
         ("message/cpim", "From: <im:a@h>\r\n\r\nContent-Type: text/plain\r\n\r\nhi"),
-        ("application/vnd.3gpp.sms", "\0\x01\x02\x7f\r\n\0"),
+        ("application/octet-stream", "\0\x01\x02\x7f\r\n\0"),
         ("application/im-iscomposing+xml", "<x/>"),
         ("application/sdp", "v=0\r\n"),
     ] {

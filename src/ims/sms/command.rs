@@ -1,0 +1,105 @@
+//! SMS-COMMAND (TS 23.040 9.2.2.4): a phone asks about a text that it has submitted, or wants it deleted.
+
+use super::answer::Refusal;
+use super::promise::{Promise, Sender};
+use super::submit::Author;
+use super::text::{Submitted, Text};
+use super::{Sms, address, record};
+use crate::ims::core::View;
+use crate::ims::subscriber::{Target, UserId};
+use crate::proto::cx::Cx;
+use crate::wire::gsm::Timestamp;
+use crate::wire::gsm::tpdu::command::CommandType;
+use crate::wire::gsm::tpdu::{Command, Status};
+use smallvec::SmallVec;
+
+impl Sms {
+    /// An SMS-COMMAND.
+    pub(super) fn on_command(
+        &mut self,
+        view: &mut View<'_>,
+        cx: &mut Cx<'_>,
+        author: Author<'_>,
+        sender: Sender,
+        tpdu: &[u8],
+    ) {
+        let Ok(command) = Command::parse(tpdu) else {
+            return self.refuse(view, cx, sender, Refusal::MALFORMED);
+        };
+        let found = self.find_submitted(view, author.user, &command);
+        let at = found.as_ref().map_or(cx.wall, |(text, _)| text.at);
+        let status = match (command.command, found) {
+            (CommandType::ENQUIRY, Some(_)) => Status::TRYING_NO_RESPONSE,
+            (CommandType::ENQUIRY, None) => Status::DOES_NOT_EXIST,
+            (CommandType::DELETE, Some((text, false))) => {
+                let (user, number) = (text.to, text.number);
+                self.drop_text(view, cx, (user, number), Status::DELETED_BY_SENDER, "deleted by its sender");
+                self.next(view, cx, user);
+                Status::DELETED_BY_SENDER
+            }
+            (CommandType::CANCEL_STATUS_REPORT, Some((text, _))) => {
+                self.want_report(view, cx, (text.to, text.number), false);
+                Status::TRYING_NO_RESPONSE
+            }
+            (CommandType::ENABLE_STATUS_REPORT, Some((text, _))) => {
+                self.want_report(view, cx, (text.to, text.number), true);
+                Status::TRYING_NO_RESPONSE
+            }
+            (
+                CommandType::DELETE | CommandType::CANCEL_STATUS_REPORT | CommandType::ENABLE_STATUS_REPORT,
+                _,
+            ) => {
+                return self.refuse(view, cx, sender, Refusal::COMMAND);
+            }
+            _ => return self.refuse(view, cx, sender, Refusal::COMMAND_TYPE),
+        };
+        // TS 23.040 9.2.3.19: an enquiry is answered by a status report; other commands where they ask for one
+        if command.status_report || command.command == CommandType::ENQUIRY {
+            let asked = Submitted {
+                by: author.user,
+                reference: command.reference,
+                destination: command.destination,
+                wants_report: true,
+            };
+            self.send_report(view, cx, &asked, (command.reference, true), Timestamp::of_unix(at, 0), status);
+        }
+        if view.disk.refusal().is_some() {
+            return self.refuse(view, cx, sender, Refusal::DISK);
+        }
+        let ticket = cx.out.last_ticket();
+        match view.disk.is_durable(ticket) {
+            true => self.accept(view, cx, sender),
+            false => self.promise(cx, ticket, Promise::Taken { sender, texts: SmallVec::new() }),
+        }
+    }
+
+    /// The text that a command is about, and whether it is on its way.
+    fn find_submitted(&self, view: &View<'_>, by: UserId, command: &Command<'_>) -> Option<(Text, bool)> {
+        let domain = &view.subs.user(by).domain;
+        let to = match address::lookup(view.subs, &command.destination, domain) {
+            Target::User { user, .. } => user,
+            // what an echo number gets waits for its sender
+            Target::Echo(_) => by,
+            Target::Unknown => return None,
+        };
+        let inbox = self.inboxes.get(&to)?;
+        let is_meant = |text: &&Text| {
+            let same = |s: &Submitted| {
+                (s.by, s.reference, s.destination) == (by, command.message_number, command.destination)
+            };
+            text.submitted.as_deref().is_some_and(same)
+        };
+        let text = inbox.texts.iter().rev().find(is_meant)?;
+        Some((text.clone(), inbox.is_under_way(text.number)))
+    }
+
+    /// The sender of a text wants a status report on it, or does not any more.
+    fn want_report(&mut self, view: &View<'_>, cx: &mut Cx<'_>, (user, number): (UserId, u64), wants: bool) {
+        let Some(text) = self.inboxes.get_mut(&user).and_then(|inbox| inbox.text_mut(number)) else { return };
+        if let Some(submitted) = &mut text.submitted {
+            submitted.wants_report = wants;
+        }
+        let value = record::write(cx, view.subs, text);
+        cx.out.persist(record::key(number), Some(value));
+    }
+}

@@ -1,0 +1,198 @@
+//! What waits for one user, and what is tried to deliver it: one short message at a time, in order (TS 23.040 3.2.3, TS 24.011 6.2.1).
+
+use super::text::Text;
+use crate::base::arena::Id;
+use crate::base::time::Instant;
+use crate::base::timer::Alarm;
+use crate::ims::call::ClientId;
+use crate::ims::registrar::Binding;
+use crate::proto::sip::transaction::Token;
+use crate::wire::gsm::RpCause;
+use smallvec::SmallVec;
+use std::collections::VecDeque;
+use std::fmt;
+
+/// One user's texts.
+#[derive(Debug, Default)]
+pub(super) struct Inbox {
+    /// Oldest first.
+    pub(super) texts: VecDeque<Text>,
+    /// The one under way.
+    pub(super) attempt: Option<Attempt>,
+    /// The ways that have failed for the text that is next.
+    pub(super) tried: Tried,
+    /// Nothing is tried before.
+    pub(super) pause: Option<Instant>,
+    /// The phone has said that its memory is full (TS 23.040 3.2.8, MNRF/MCEF): RP-SMMA ends the pause.
+    pub(super) is_full: bool,
+    /// Why the next text waits.
+    pub(super) why: Option<Why>,
+    pub(super) alarm: Alarm,
+}
+
+/// The ways that have failed in this round.
+#[derive(Debug, Default)]
+pub(super) struct Tried {
+    pub(super) contacts: SmallVec<[Id<Binding>; 2]>,
+    pub(super) sgs: bool,
+    /// Contacts that say that they take short messages, and then that they know no such content (415): those who claim too much. They
+    /// may take the text as it is.
+    pub(super) plain: SmallVec<[Id<Binding>; 2]>,
+    /// Whether a phone was asked at all: who was not there is waited for, who failed is asked again later.
+    pub(super) has_sent: bool,
+}
+
+/// A text under way.
+#[derive(Debug)]
+pub(super) struct Attempt {
+    /// Which: several where a soft client is given a long text whole.
+    pub(super) numbers: SmallVec<[u64; 1]>,
+    pub(super) way: Way,
+    /// Tells its answers from those of earlier ones.
+    pub(super) serial: u32,
+    /// RP-MR.
+    pub(super) reference: u8,
+    pub(super) give_up_at: Instant,
+}
+
+/// The way that a text takes.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Way {
+    /// An RP-DATA in a MESSAGE to a contact.
+    Ims {
+        /// The contact.
+        to: Id<Binding>,
+        /// The MESSAGE's transaction, until it has its answer.
+        client: Option<ClientId>,
+        /// Call-ID of the MESSAGE, which the report names (TS 24.341 5.3.2.4).
+        call_id: Token,
+    },
+    /// An RP-DATA over SGs.
+    Sgs,
+    /// A text/plain in a MESSAGE to a contact.
+    Plain {
+        /// The contact.
+        to: Id<Binding>,
+        /// The MESSAGE's transaction.
+        client: Option<ClientId>,
+    },
+}
+
+impl Way {
+    /// The contact that it leads to.
+    pub(super) fn contact(&self) -> Option<Id<Binding>> {
+        match self {
+            Way::Ims { to, .. } | Way::Plain { to, .. } => Some(*to),
+            Way::Sgs => None,
+        }
+    }
+
+    /// The MESSAGE whose answer is awaited.
+    pub(super) fn client(&self) -> Option<ClientId> {
+        match self {
+            Way::Ims { client, .. } | Way::Plain { client, .. } => *client,
+            Way::Sgs => None,
+        }
+    }
+
+    /// Its MESSAGE has its answer.
+    pub(super) fn forget_client(&mut self) {
+        if let Way::Ims { client, .. } | Way::Plain { client, .. } = self {
+            *client = None;
+        }
+    }
+}
+
+/// Why a text waits, for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Why {
+    /// Nobody is there.
+    Nowhere(&'static str),
+    /// The phone has answered the MESSAGE with this status, and words.
+    Status(u16, Box<str>),
+    /// The phone has not reported on it.
+    NoReport,
+    /// The phone has refused it.
+    Cause(RpCause),
+    /// SGs could not hand it over.
+    Sgs(Box<str>),
+    /// The server has no room for it.
+    NoRoom,
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Why::Nowhere(words) => f.write_str(words),
+            Why::Status(408, _) => f.write_str("the phone does not answer"),
+            Why::Status(status, words) if words.is_empty() => write!(f, "the phone says {status}"),
+            Why::Status(status, words) => write!(f, "the phone says {status} {words}"),
+            Why::NoReport => f.write_str("the phone has not reported on it"),
+            Why::Cause(RpCause::MEMORY_EXCEEDED) => {
+                f.write_str("the phone's memory is full: RP-ERROR 22; it waits until the phone has room")
+            }
+            Why::Cause(cause) => write!(f, "the phone says RP-ERROR {cause}"),
+            Why::Sgs(words) => write!(f, "over SGs: {words}"),
+            Why::NoRoom => f.write_str("there is no room for another transaction"),
+        }
+    }
+}
+
+impl Inbox {
+    /// Where a text is in the queue.
+    pub(super) fn position(&self, number: u64) -> Option<usize> {
+        self.texts.binary_search_by_key(&number, |text| text.number).ok()
+    }
+
+    /// The text.
+    pub(super) fn text(&self, number: u64) -> Option<&Text> {
+        self.texts.get(self.position(number)?)
+    }
+
+    /// The text, to be changed.
+    pub(super) fn text_mut(&mut self, number: u64) -> Option<&mut Text> {
+        let at = self.position(number)?;
+        self.texts.get_mut(at)
+    }
+
+    /// Takes a text out.
+    pub(super) fn take(&mut self, number: u64) -> Option<Text> {
+        let at = self.position(number)?;
+        self.texts.remove(at)
+    }
+
+    /// Whether a text is under way.
+    pub(super) fn is_under_way(&self, number: u64) -> bool {
+        self.attempt.as_ref().is_some_and(|attempt| attempt.numbers.contains(&number))
+    }
+
+    /// Whether there is nothing to remember of it.
+    pub(super) fn is_idle(&self) -> bool {
+        self.texts.is_empty() && self.attempt.is_none()
+    }
+
+    /// Whether, beside those under way, another text waits for the phone.
+    pub(super) fn has_more_than(&self, numbers: &[u64]) -> bool {
+        self.texts.iter().any(|text| text.is_durable && !numbers.contains(&text.number))
+    }
+
+    /// A new round begins: all ways are open.
+    pub(super) fn reset(&mut self) {
+        self.tried = Tried::default();
+        self.pause = None;
+    }
+
+    /// The next moment at which there is something to do.
+    pub(super) fn next_deadline(&self, now: Instant) -> Option<Instant> {
+        let waiting = || self.texts.iter().filter(|text| !self.is_under_way(text.number));
+        let expiry = waiting().map(|text| text.expires_at).min();
+        let due = waiting().filter(|text| text.is_durable).map(Text::ready_at).filter(|at| *at > now).min();
+        let attempt = self.attempt.as_ref().map(|attempt| attempt.give_up_at);
+        let next = match (&self.attempt, self.pause) {
+            (Some(_), _) => None,
+            (None, Some(pause)) => (!self.texts.is_empty()).then_some(pause),
+            (None, None) => due,
+        };
+        [expiry, attempt, next].into_iter().flatten().min()
+    }
+}

@@ -1,0 +1,40 @@
+//! What the SMS centre keeps at most, how long it waits, and what happens beyond it.
+
+use crate::base::time::Duration;
+
+/// Short messages that wait, of all users; beyond it a sender is told 42 (congestion) with TP-FCS C0 (SC busy), for TS 24.011 table
+/// 8.4 keeps 22 for a phone's own memory. At about 400 octets each: 80 MB. Fewer in unit tests, which fill it.
+pub const MAX_TEXTS: usize = if cfg!(test) { 60 } else { 200_000 };
+
+/// Short messages that wait for one user; beyond it a sender is told the same. A phone that was away for a day of alerts gets 1,000.
+pub const MAX_TEXTS_PER_USER: usize = if cfg!(test) { 20 } else { 1000 };
+
+/// Senders that wait until their text is on the disk; beyond it the next is told 42. At 4 KB each with their transaction: 16 MB.
+pub const MAX_PROMISES: usize = 4096;
+
+/// How long a sender waits for the disk before it is told 41 (temporary failure): the phone gives up after TR1M, 35 s at least (TS
+/// 24.011 10.3).
+pub const DISK_PATIENCE: Duration = Duration::from_secs(15);
+
+/// When what was stored before a restart is tried first.
+pub const AFTER_RESTART: Duration = Duration::from_secs(2);
+
+/// How long a phone has for its delivery report, from when the text was sent (TR1N, TS 24.011 10.3): longer than the TR2M of
+/// its upper layer, 20 s at most, and than a repetition over UDP.
+pub const REPORT_PATIENCE: Duration = Duration::from_secs(45);
+
+/// How long a submitted text is known, so that the same one again, because its sender has missed the RP-ACK, is acknowledged and not
+/// delivered twice: TR1M and its repetition.
+pub const DUPLICATE_WINDOW: Duration = Duration::from_secs(120);
+
+/// Submitted texts that are known so; beyond it the oldest is forgotten. At about 250 octets each: 1 MB.
+pub const MAX_RECENT: usize = 4096;
+
+/// The longest time that a text is kept, whatever its sender wants: the longest TP-VP (TS 23.040 9.2.3.12.1, 63 weeks).
+pub const MAX_VALIDITY: Duration = Duration::from_secs(63 * 7 * 86_400);
+
+/// How long a soft client's first part of a long text waits for the others, before what is there is delivered.
+pub const PARTS_PATIENCE: Duration = Duration::from_secs(60);
+
+/// Longest text of one order of the remote API or of a soft client, octets: 255 parts of 153 septets hold 39,015 characters.
+pub const MAX_ORDER: usize = 40_000;

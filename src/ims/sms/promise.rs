@@ -1,0 +1,93 @@
+//! What is owed to senders until the disk has their texts, and to phones until it has their reports.
+//!
+//! A 202 and an RP-ACK say that the text will be delivered whatever happens to this program, and the 202 of a delivery report that the text
+//! will not come again: so they wait for the ticket of the record.
+
+use crate::base::arena::Id;
+use crate::base::time::Instant;
+use crate::ims::call::ServerId;
+use crate::ims::registrar::Binding;
+use crate::ims::subscriber::UserId;
+use smallvec::SmallVec;
+use std::collections::VecDeque;
+
+/// Whose text it is: how its sender is answered.
+#[derive(Debug)]
+pub(super) enum Sender {
+    /// A phone, by RP-ACK or RP-ERROR.
+    Phone {
+        /// Whose.
+        user: UserId,
+        /// Over what.
+        line: Line,
+        /// RP-MR.
+        reference: u8,
+    },
+    /// A soft client, by a response to its MESSAGE.
+    Plain(ServerId),
+    /// The operator, who has been answered, or this centre itself.
+    Inside,
+}
+
+/// The way to a phone that has sent an RPDU.
+#[derive(Debug)]
+pub(super) enum Line {
+    /// In a MESSAGE to a contact.
+    Ims {
+        /// The transaction of the phone's MESSAGE.
+        tx: ServerId,
+        /// The contact.
+        contact: Id<Binding>,
+        /// Call-ID of the phone's MESSAGE.
+        call_id: Box<[u8]>,
+    },
+    /// Over SGs.
+    Sgs,
+}
+
+/// Something to be said once a record is on the disk.
+#[derive(Debug)]
+pub(super) enum Promise {
+    /// These texts are taken.
+    Taken {
+        /// Who is told.
+        sender: Sender,
+        /// Recipients and numbers.
+        texts: SmallVec<[(UserId, u64); 1]>,
+    },
+    /// The report on a text is taken.
+    Reported(ServerId),
+}
+
+/// All promises, in the order of their tickets.
+#[derive(Debug, Default)]
+pub(super) struct Promises(VecDeque<(u64, Instant, Promise)>);
+
+impl Promises {
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Adds one whose record has this ticket, the last one given; it is broken at `give_up_at`.
+    pub(super) fn push(&mut self, ticket: u64, give_up_at: Instant, promise: Promise) {
+        debug_assert!(self.0.back().is_none_or(|(last, ..)| *last <= ticket), "tickets grow");
+        self.0.push_back((ticket, give_up_at, promise));
+    }
+
+    /// The next one whose record is on the disk.
+    pub(super) fn pop_kept(&mut self, is_durable: impl Fn(u64) -> bool) -> Option<Promise> {
+        is_durable(self.0.front()?.0).then(|| self.0.pop_front())?.map(|(.., promise)| promise)
+    }
+
+    /// The next one that has waited too long; any, where the disk refuses.
+    pub(super) fn pop_broken(&mut self, now: Instant, is_refused: bool) -> Option<Promise> {
+        let is_broken = self.0.front().is_some_and(|(_, at, _)| is_refused || *at <= now);
+        is_broken.then(|| self.0.pop_front())?.map(|(.., promise)| promise)
+    }
+
+    /// When the next one has waited too long.
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        self.0.front().map(|(_, at, _)| *at)
+    }
+}

@@ -1,0 +1,119 @@
+//! Short messages in the state file: one JSON object each, under `sms/NUMBER` (sixteen hexadecimal digits).
+
+use super::text::{Submitted, Text};
+use crate::base::time::{Duration, Instant, UnixTime};
+use crate::crypto::hex;
+use crate::ims::subscriber::Subscribers;
+use crate::proto::cx::Cx;
+use crate::wire::gsm::Address;
+use crate::wire::gsm::reader::Reader;
+use serde_json::{Value, json};
+
+/// Prefix of the keys.
+pub const SMS: &str = "sms/";
+
+/// The key of a text.
+pub(super) fn key(number: u64) -> String {
+    format!("{SMS}{number:016x}")
+}
+
+/// A time on this run's clock as wall time.
+fn wall(cx: &Cx<'_>, at: Instant) -> i64 {
+    (cx.wall + at.since(cx.now)).as_micros()
+}
+
+/// The record of a text. Users are named by IMPI and times by the wall clock, so that it means the same after a restart.
+pub(super) fn write(cx: &Cx<'_>, subs: &Subscribers, text: &Text) -> String {
+    let to = subs.user(text.to);
+    let mut record = json!({
+        "to": to.impi,
+        "impu": to.impus.get(text.impu).map_or("", |impu| &impu.uri),
+        "from": text.from,
+        "tpdu": octets(&text.tpdu),
+        "at": text.at.as_micros(),
+        "expires": wall(cx, text.expires_at),
+    });
+    if text.due_at > cx.now {
+        record["due"] = json!(wall(cx, text.due_at));
+    }
+    for (name, is) in [("sos", text.sos), ("once", text.once)] {
+        if is {
+            record[name] = json!(true);
+        }
+    }
+    if let Some(submitted) = &text.submitted {
+        let mut destination = Vec::new();
+        submitted.destination.write_tp(&mut destination);
+        record["submitted"] = json!({
+            "by": subs.user(submitted.by).impi,
+            "reference": submitted.reference,
+            "destination": octets(&destination),
+            "report": submitted.wants_report,
+        });
+    }
+    record.to_string()
+}
+
+/// The text of a record; the error says what does not fit.
+pub(super) fn read(cx: &Cx<'_>, subs: &Subscribers, key: &str, value: &str) -> Result<Text, String> {
+    let number = key.strip_prefix(SMS).and_then(|n| u64::from_str_radix(n, 16).ok());
+    let number = number.ok_or("the key is no short message's")?;
+    let record: Value = serde_json::from_str(value).map_err(|e| e.to_string())?;
+    let text = |name: &str| record[name].as_str().ok_or_else(|| format!("{name} is missing"));
+    let time = |name: &str| record[name].as_i64().ok_or_else(|| format!("{name} is missing"));
+    let user =
+        |impi: &str| subs.by_impi(impi.as_bytes()).ok_or_else(|| format!("{impi} is no user any more"));
+    let left = |until: i64| {
+        let micros = until.saturating_sub(cx.wall.as_micros());
+        cx.now + Duration::from_micros(u64::try_from(micros).unwrap_or(0))
+    };
+    let to = user(text("to")?)?;
+    let uri = text("impu")?;
+    let tpdu = text("tpdu")?;
+    let tpdu = bytes(tpdu).filter(|tpdu| !tpdu.is_empty()).ok_or("the tpdu is malformed")?;
+    let submitted = match &record["submitted"] {
+        Value::Null => None,
+        value => read_submitted(value, user),
+    };
+    Ok(Text {
+        number,
+        to,
+        // it may have gone from the configuration
+        impu: subs.user(to).impus.iter().position(|impu| impu.uri == uri).unwrap_or(0),
+        from: text("from")?.into(),
+        tpdu: tpdu.into(),
+        at: UnixTime::from_micros(time("at")?),
+        expires_at: left(time("expires")?),
+        due_at: record["due"].as_i64().map_or(cx.now, left),
+        parts_at: Instant::ZERO,
+        sos: record["sos"] == true,
+        once: record["once"] == true,
+        is_durable: true,
+        submitted,
+    })
+}
+
+/// Who has submitted a text: nobody, when it is no user any more, for then there is nobody to report to.
+fn read_submitted(
+    value: &Value,
+    user: impl Fn(&str) -> Result<crate::ims::subscriber::UserId, String>,
+) -> Option<Box<Submitted>> {
+    let destination = bytes(value["destination"].as_str()?)?;
+    Some(Box::new(Submitted {
+        by: user(value["by"].as_str()?).ok()?,
+        reference: u8::try_from(value["reference"].as_u64()?).ok()?,
+        destination: Address::parse_tp(&mut Reader::new(&destination), "TP-DA").ok()?,
+        wants_report: value["report"] == true,
+    }))
+}
+
+/// Room for the longest TPDU, and then some.
+const MAX_OCTETS: usize = 256;
+
+fn octets(octets: &[u8]) -> String {
+    hex::encode::<{ 2 * MAX_OCTETS }>(octets).as_str().to_owned()
+}
+
+fn bytes(text: &str) -> Option<Vec<u8>> {
+    hex::decode::<MAX_OCTETS>(text.as_bytes()).map(|octets| octets.to_vec())
+}

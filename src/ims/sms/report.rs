@@ -1,0 +1,279 @@
+//! What becomes of a text: delivered, put off or given up, by what its recipient's phone says of it (TS 24.341 5.3.2.4, TS 24.011
+//! 7.3.3 and 7.3.4), and the status report to its sender (TS 23.040 9.2.2.3).
+
+use super::answer;
+use super::inbox::{Attempt, Way, Why};
+use super::promise::{Line, Promise, Sender};
+use super::submit::new_text;
+use super::text::{Submitted, Text};
+use super::{Sms, address, tell};
+use crate::base::trace::{Level, Subject};
+use crate::ims::core::View;
+use crate::ims::identity;
+use crate::ims::subscriber::UserId;
+use crate::proto::cx::Cx;
+use crate::wire::gsm::failure::FailureCause;
+use crate::wire::gsm::tpdu::{DeliverReport, Status, StatusReport};
+use crate::wire::gsm::{RpCause, Timestamp};
+
+/// What a phone says of a text.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Verdict {
+    /// It has it.
+    Taken,
+    /// It has not: RP-Cause, and TP-FCS where it says.
+    Refused(RpCause, Option<FailureCause>),
+}
+
+impl Verdict {
+    /// The verdict of an RP-ERROR with the DELIVER-REPORT that it may carry.
+    pub(super) fn refused(cause: RpCause, report: Option<&[u8]>) -> Verdict {
+        let report = report.and_then(|report| DeliverReport::parse(report, true).ok());
+        Verdict::Refused(cause, report.and_then(|report| report.failure))
+    }
+}
+
+/// What is done about a refusal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Remedy {
+    /// It is tried again later.
+    Later,
+    /// It alone is tried again later; what is behind it goes on.
+    Aside,
+    /// It waits until the phone has room.
+    Memory,
+    /// It is given up, with this TP-ST.
+    Never(Status),
+}
+
+/// TS 24.011 8.2.5.4: causes that pass, and causes that stay.
+fn remedy(cause: RpCause, failure: Option<FailureCause>) -> Remedy {
+    match (cause, failure) {
+        // TP-FCS D0 to D2 and D4, D5: the SIM cannot take it, which says nothing of other texts (TS 23.040 9.2.3.22)
+        (RpCause::MEMORY_EXCEEDED, Some(FailureCause(0xd0 | 0xd1 | 0xd2 | 0xd4 | 0xd5))) => Remedy::Aside,
+        (RpCause::MEMORY_EXCEEDED, _) => Remedy::Memory,
+        (
+            RpCause::DESTINATION_OUT_OF_ORDER
+            | RpCause::NETWORK_OUT_OF_ORDER
+            | RpCause::TEMPORARY_FAILURE
+            | RpCause::CONGESTION
+            | RpCause::RESOURCES,
+            _,
+        ) => Remedy::Later,
+        (RpCause::UNASSIGNED | RpCause::UNIDENTIFIED | RpCause::UNKNOWN_SUBSCRIBER, _) => {
+            Remedy::Never(Status::NOT_OBTAINABLE)
+        }
+        (RpCause::NOT_SUBSCRIBED | RpCause::NOT_IMPLEMENTED, _) => {
+            Remedy::Never(Status::INCOMPATIBLE_DESTINATION)
+        }
+        _ => Remedy::Never(Status::REMOTE_PROCEDURE_ERROR),
+    }
+}
+
+impl Sms {
+    /// A phone reports on a text: the one whose MESSAGE had the Call-ID `in_reply_to`, else the one with its reference.
+    pub(super) fn on_report(
+        &mut self,
+        view: &mut View<'_>,
+        cx: &mut Cx<'_>,
+        (user, line, reference): (UserId, Line, u8),
+        in_reply_to: Option<&[u8]>,
+        verdict: Verdict,
+    ) {
+        let inbox = self.inboxes.get_mut(&user);
+        let found =
+            inbox.and_then(|inbox| inbox.attempt.take_if(|a| is_meant(a, &line, reference, in_reply_to)));
+        let Some(attempt) = found else {
+            let impi = &view.subs.user(user).impi;
+            let words =
+                format_args!("SMS report {reference} of {impi} is of no short message that is under way");
+            cx.ims(Level::Info, Subject::None, words);
+            if let Line::Ims { tx, .. } = line {
+                answer::accepted(view, cx, tx);
+            }
+            return;
+        };
+        if let Some(client) = attempt.way.client() {
+            // its report may overtake the answer to the MESSAGE
+            view.txs.abandon(client);
+        }
+        let number = attempt.numbers[0];
+        match verdict {
+            Verdict::Taken => {
+                let ticket = self.delivered(view, cx, user, number, Status::RECEIVED);
+                self.promise_reported(view, cx, line, ticket);
+                self.next(view, cx, user);
+            }
+            Verdict::Refused(cause, failure) => {
+                let ticket = self.on_refused(view, cx, (user, number), cause, failure);
+                self.promise_reported(view, cx, line, ticket);
+                self.next(view, cx, user);
+            }
+        }
+    }
+
+    /// A soft client has taken a text: all its parts are delivered.
+    pub(super) fn on_delivered(&mut self, view: &mut View<'_>, cx: &mut Cx<'_>, user: UserId) {
+        let attempt = self.inboxes.get_mut(&user).and_then(|inbox| inbox.attempt.take());
+        for number in attempt.map(|attempt| attempt.numbers).unwrap_or_default() {
+            // TS 23.040 9.2.3.15: a soft client confirms no short message
+            self.delivered(view, cx, user, number, Status::FORWARDED);
+        }
+        self.next(view, cx, user);
+    }
+
+    /// A phone has room again (TS 24.011 6.3.3.1.4).
+    pub(super) fn on_memory_available(&mut self, view: &mut View<'_>, cx: &mut Cx<'_>, user: UserId) {
+        let impi = &view.subs.user(user).impi;
+        cx.ims(Level::Info, Subject::None, format_args!("SMS for {impi}: the phone has room again"));
+        if let Some(inbox) = self.inboxes.get_mut(&user) {
+            inbox.is_full = false;
+            for text in &mut inbox.texts {
+                text.due_at = text.due_at.min(cx.now);
+            }
+        }
+        self.on_reachable(view, cx, user);
+    }
+
+    /// Answers the MESSAGE with a report once what follows from it is on the disk.
+    fn promise_reported(&mut self, view: &mut View<'_>, cx: &mut Cx<'_>, line: Line, ticket: Option<u64>) {
+        let Line::Ims { tx, .. } = line else { return };
+        match ticket {
+            None => answer::accepted(view, cx, tx),
+            Some(_) if view.disk.refusal().is_some() => answer::storage_fails(view, cx, tx),
+            Some(_) => {
+                let ticket = cx.out.last_ticket();
+                self.promise(cx, ticket, Promise::Reported(tx));
+            }
+        }
+    }
+
+    /// A text has arrived. Gives the ticket of its record's deletion.
+    fn delivered(
+        &mut self,
+        view: &mut View<'_>,
+        cx: &mut Cx<'_>,
+        user: UserId,
+        number: u64,
+        status: Status,
+    ) -> Option<u64> {
+        if let Some(inbox) = self.inboxes.get_mut(&user) {
+            inbox.reset();
+            (inbox.is_full, inbox.why) = (false, None);
+        }
+        let (text, ticket) = self.take(cx, user, number)?;
+        tell(view, cx, &text, Level::Info, format_args!("delivered"));
+        self.report(view, cx, &text, status);
+        Some(ticket)
+    }
+
+    /// A phone does not take a text. Gives a ticket where something of that is stored.
+    fn on_refused(
+        &mut self,
+        view: &mut View<'_>,
+        cx: &mut Cx<'_>,
+        (user, number): (UserId, u64),
+        cause: RpCause,
+        failure: Option<FailureCause>,
+    ) -> Option<u64> {
+        let retry_delay = view.config.sms.retry_delay;
+        let inbox = self.inboxes.get_mut(&user)?;
+        match remedy(cause, failure) {
+            Remedy::Never(status) => {
+                inbox.reset();
+                let (text, ticket) = self.take(cx, user, number)?;
+                tell(view, cx, &text, Level::Warn, format_args!("given up: the phone says RP-ERROR {cause}"));
+                self.report(view, cx, &text, status);
+                return Some(ticket);
+            }
+            Remedy::Aside => {
+                inbox.reset();
+                let text = inbox.text_mut(number)?;
+                text.due_at = cx.now + retry_delay;
+                inbox.why = Some(Why::Cause(cause));
+                self.tell_waiting(view, cx, user, number);
+            }
+            remedy => {
+                inbox.is_full = remedy == Remedy::Memory;
+                self.wait(view, cx, user, number, Why::Cause(cause));
+            }
+        }
+        None
+    }
+
+    /// Gives a text up: its record goes, and its sender is told if it wants to be.
+    pub(super) fn drop_text(
+        &mut self,
+        view: &mut View<'_>,
+        cx: &mut Cx<'_>,
+        (user, number): (UserId, u64),
+        status: Status,
+        words: &str,
+    ) -> Option<u64> {
+        if let Some(inbox) = self.inboxes.get_mut(&user).filter(|inbox| !inbox.is_under_way(number)) {
+            inbox.tried = Default::default();
+        }
+        let (text, ticket) = self.take(cx, user, number)?;
+        tell(view, cx, &text, Level::Info, format_args!("{words}"));
+        self.report(view, cx, &text, status);
+        Some(ticket)
+    }
+
+    /// Sends the sender of a text the status report that it asked for (TS 23.040 9.2.2.3).
+    fn report(&mut self, view: &mut View<'_>, cx: &mut Cx<'_>, text: &Text, status: Status) {
+        let Some(submitted) = text.submitted.as_ref().filter(|submitted| submitted.wants_report) else {
+            return;
+        };
+        let at = Timestamp::of_unix(text.at, 0);
+        self.send_report(view, cx, submitted, (submitted.reference, false), at, status);
+    }
+
+    /// Sends the sender of a SUBMIT a status report with this TP-MR, on the SUBMIT or on a COMMAND.
+    pub(super) fn send_report(
+        &mut self,
+        view: &mut View<'_>,
+        cx: &mut Cx<'_>,
+        submitted: &Submitted,
+        (reference, of_command): (u8, bool),
+        timestamp: Timestamp,
+        status: Status,
+    ) {
+        let report = StatusReport {
+            more_messages: false,
+            loop_prevention: true,
+            of_command,
+            reference,
+            recipient: submitted.destination,
+            timestamp,
+            discharge: Timestamp::of_unix(cx.wall, 0),
+            status,
+            parameters: None,
+        };
+        let by = submitted.by;
+        let profile = view.subs.user(by);
+        let from = address::uri_of(&submitted.destination, &profile.domain);
+        let to = (by, identity::default_impu(profile).unwrap_or(0));
+        let text = Text {
+            // nobody waits for it in the phone
+            due_at: cx.now,
+            ..new_text(view, cx, to, &from, report.to_vec(), view.config.sms.expires)
+        };
+        if !self.take_in(view, cx, Sender::Inside, [text]) {
+            let words =
+                format_args!("SMS status report to {} is left out: there is no room for it", profile.impi);
+            cx.ims(Level::Warn, Subject::None, words);
+        }
+    }
+}
+
+/// Whether a report is on this attempt: it names its MESSAGE; or its reference, where it names no MESSAGE or one that we did not send, as
+/// some phones do.
+fn is_meant(attempt: &Attempt, line: &Line, reference: u8, in_reply_to: Option<&[u8]>) -> bool {
+    match (attempt.way, line) {
+        (Way::Ims { call_id, .. }, Line::Ims { .. }) => {
+            in_reply_to.is_some_and(|named| named == &call_id[..]) || attempt.reference == reference
+        }
+        (Way::Sgs, Line::Sgs) => attempt.reference == reference,
+        _ => false,
+    }
+}

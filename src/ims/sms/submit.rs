@@ -1,0 +1,312 @@
+//! What phones send to the centre: an RP-DATA with an SMS-SUBMIT, a report, or the news that there is memory again (TS 24.341 5.3.3.3,
+//! TS 24.011 7.3, TS 23.040 9.2.2.2).
+
+use super::Sms;
+use super::address;
+use super::answer::Refusal;
+use super::limits::{MAX_PROMISES, MAX_VALIDITY};
+use super::promise::{Line, Promise, Sender};
+use super::report::Verdict;
+use super::text::{Submitted, Text};
+use crate::base::time::{Duration, Instant};
+use crate::config::model::FilterAction;
+use crate::ims::call::ServerId;
+use crate::ims::core::View;
+use crate::ims::dispatch::Caller;
+use crate::ims::event::{Content, Event};
+use crate::ims::identity::{self, Speaker};
+use crate::ims::message::respond;
+use crate::ims::subscriber::{Target, UserId};
+use crate::proto::cx::Cx;
+use crate::wire::gsm::{Deliver, Rp, Rpdu, Submit, Timestamp, UserData, Validity, rp};
+use crate::wire::sip::{HeaderId, Message};
+use smallvec::SmallVec;
+
+/// Who submits: a user, by one of the identities.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Author<'a> {
+    pub(super) user: UserId,
+    pub(super) impu: Option<usize>,
+    pub(super) imei: Option<&'a str>,
+}
+
+impl Sms {
+    /// A MESSAGE with an RPDU, whatever its Request-URI: phones have many forms of the centre's, and it is meant all the same.
+    pub fn on_message(
+        &mut self,
+        view: &mut View<'_>,
+        cx: &mut Cx<'_>,
+        tx: ServerId,
+        msg: &Message<'_>,
+        caller: Caller,
+    ) {
+        let (Some(user), Some(contact)) = (caller.user, caller.binding) else {
+            let words = "short messages are for registered phones; REGISTER comes first";
+            return respond(view, cx, tx, 403, Some(words), None);
+        };
+        let imei = view.registrar.binding(contact).and_then(|binding| binding.contact.imei);
+        let impu = identity::speaking(view.subs, Speaker { user, imei: imei.as_deref(), called: None }, msg);
+        let takes = |at: usize| view.subs.user(user).impus[at].sms;
+        if !impu.is_none_or(takes) {
+            let words = "the identity has no SMS over IMS (sms: false)";
+            return respond(view, cx, tx, 403, Some(words), None);
+        }
+        let Some(call_id) = msg.call_id() else { return };
+        let line = Line::Ims { tx, contact, call_id: call_id.into() };
+        let author = Author { user, impu, imei: imei.as_deref() };
+        self.on_rpdu(view, cx, author, line, msg.header(HeaderId::InReplyTo), msg.body());
+    }
+
+    /// An RPDU of a phone over SGs.
+    pub fn on_uplink(&mut self, view: &mut View<'_>, cx: &mut Cx<'_>, user: UserId, rpdu: &[u8]) {
+        let impu = identity::default_impu(view.subs.user(user));
+        self.on_rpdu(view, cx, Author { user, impu, imei: None }, Line::Sgs, None, rpdu);
+    }
+
+    fn on_rpdu(
+        &mut self,
+        view: &mut View<'_>,
+        cx: &mut Cx<'_>,
+        author: Author<'_>,
+        line: Line,
+        in_reply_to: Option<&[u8]>,
+        octets: &[u8],
+    ) {
+        let user = author.user;
+        let rpdu = match (Rpdu::parse(octets), rp::reference_of(octets)) {
+            (Ok(rpdu), _) => rpdu,
+            // TS 24.011 9.3: a report is not answered by another
+            (Err(_), Some(reference)) if !is_report(octets) => {
+                let cause =
+                    Rpdu::parse(octets).err().map_or(Refusal::MALFORMED.cause, |fault| fault.rp_cause());
+                let refusal = Refusal { cause, failure: None, ..Refusal::MALFORMED };
+                return self.refuse(view, cx, Sender::Phone { user, line, reference }, refusal);
+            }
+            (Err(fault), _) => {
+                let words = format!("the RPDU is malformed: {fault}");
+                return self.pass_over(view, cx, line, 400, &words);
+            }
+        };
+        let reference = rpdu.reference;
+        match rpdu.message {
+            Rp::Data { user_data, .. } => match self.filters.rp_data.next() {
+                FilterAction::Treat => self.on_tpdu(view, cx, author, (line, reference), user_data),
+                FilterAction::Ignore => self.pass_over(view, cx, line, 202, "ignored: sms_message_filter"),
+                FilterAction::Reject => {
+                    self.refuse(view, cx, Sender::Phone { user, line, reference }, Refusal::CONFIGURED);
+                }
+            },
+            Rp::Ack { .. } => match self.filters.rp_ack.next() {
+                FilterAction::Treat => {
+                    self.on_report(view, cx, (user, line, reference), in_reply_to, Verdict::Taken);
+                }
+                FilterAction::Ignore => self.pass_over(view, cx, line, 202, "ignored: sms_message_filter"),
+                FilterAction::Reject => self.pass_over(view, cx, line, 403, "the configuration says so"),
+            },
+            Rp::Error { cause, user_data, .. } => {
+                let verdict = Verdict::refused(cause, user_data);
+                self.on_report(view, cx, (user, line, reference), in_reply_to, verdict);
+            }
+            Rp::Smma => {
+                self.reply(view, cx, (user, line, reference), Rp::Ack { user_data: None });
+                self.on_memory_available(view, cx, user);
+            }
+        }
+    }
+
+    /// Does nothing with an RPDU; a MESSAGE has its answer all the same.
+    fn pass_over(&mut self, view: &mut View<'_>, cx: &mut Cx<'_>, line: Line, status: u16, words: &str) {
+        if let Line::Ims { tx, .. } = line {
+            respond(view, cx, tx, status, Some(words).filter(|_| status >= 300), None);
+        }
+    }
+
+    /// A TPDU of a phone.
+    fn on_tpdu(
+        &mut self,
+        view: &mut View<'_>,
+        cx: &mut Cx<'_>,
+        author: Author<'_>,
+        (line, reference): (Line, u8),
+        tpdu: &[u8],
+    ) {
+        let sender = Sender::Phone { user: author.user, line, reference };
+        let submit = match tpdu.first().map(|first| first & 3) {
+            Some(1) => Submit::parse(tpdu),
+            Some(2) => return self.on_command(view, cx, author, sender, tpdu),
+            Some(_) => return self.refuse(view, cx, sender, Refusal::TYPE),
+            None => return self.refuse(view, cx, sender, Refusal::MALFORMED),
+        };
+        let Ok(submit) = submit else { return self.refuse(view, cx, sender, Refusal::MALFORMED) };
+        if self.recent.has(cx.now, author.user, reference, tpdu) {
+            // its sender has missed the RP-ACK, and gets another
+            return self.accept(view, cx, sender);
+        }
+        self.recent.note(cx.now, author.user, reference, tpdu);
+        self.on_submit(view, cx, author, sender, &submit);
+    }
+
+    /// An SMS-SUBMIT.
+    fn on_submit(
+        &mut self,
+        view: &mut View<'_>,
+        cx: &mut Cx<'_>,
+        author: Author<'_>,
+        sender: Sender,
+        submit: &Submit<'_>,
+    ) {
+        let profile = view.subs.user(author.user);
+        let from = address::of_user(profile, author.imei, author.impu);
+        let destination = address::uri_of(&submit.destination, &profile.domain);
+        if view.config.sms.hook_only && self.is_listened_to {
+            self.tell_clients(cx, &from, &destination, submit.user_data);
+            return self.accept(view, cx, sender);
+        }
+        let (to, impu, from) = match address::lookup(view.subs, &submit.destination, &profile.domain) {
+            Target::User { user, impu } => (user, impu, from),
+            Target::Echo(number) => {
+                let echo = &view.config.echo[number];
+                if echo.code.is_some_and(|code| code >= 300) {
+                    return self.refuse(view, cx, sender, Refusal::CONFIGURED);
+                }
+                // what an echo number gets comes back in kind
+                (author.user, author.impu.unwrap_or(0), echo.uri.clone())
+            }
+            Target::Unknown => {
+                let (status, _) = view.subs.refusal(destination.as_bytes());
+                let refusal = if status == 484 { Refusal::INCOMPLETE } else { Refusal::UNKNOWN };
+                return self.refuse(view, cx, sender, refusal);
+            }
+        };
+        if submit.reject_duplicates && self.holds(to, author.user, submit) {
+            return self.refuse(view, cx, sender, Refusal::DUPLICATE);
+        }
+        let deliver = Deliver {
+            more_messages: false,
+            loop_prevention: false,
+            status_report: submit.status_report,
+            reply_path: submit.reply_path,
+            originator: address::of_uri(&from),
+            pid: submit.pid,
+            timestamp: Timestamp::of_unix(cx.wall, 0),
+            user_data: submit.user_data,
+        };
+        let submitted = Submitted {
+            by: author.user,
+            reference: submit.reference,
+            destination: submit.destination,
+            wants_report: submit.status_report,
+        };
+        let (lives, once) = self.lifetime(view, cx, submit.validity);
+        let text = Text {
+            once,
+            submitted: Some(Box::new(submitted)),
+            ..new_text(view, cx, (to, impu), &from, deliver.to_vec(), lives)
+        };
+        if self.take_in(view, cx, sender, [text]) {
+            self.tell_clients(cx, &from, &destination, submit.user_data);
+        }
+    }
+
+    /// How long a text is kept, and whether it is to be tried once: TP-VP comes before `sms_expires`.
+    fn lifetime(&self, view: &View<'_>, cx: &Cx<'_>, validity: Option<Validity>) -> (Duration, bool) {
+        let expires = view.config.sms.expires;
+        let end = validity.and_then(|validity| validity.end(cx.wall));
+        let left = end.map(|end| {
+            let micros = end.as_micros().saturating_sub(cx.wall.as_micros());
+            Duration::from_micros(u64::try_from(micros).unwrap_or(0))
+        });
+        (left.unwrap_or(expires).min(MAX_VALIDITY), validity.is_some_and(Validity::is_single_shot))
+    }
+
+    /// Whether a text with the same TP-MR of the same sender to the same destination waits (TS 23.040 9.2.3.25).
+    fn holds(&self, to: UserId, by: UserId, submit: &Submit<'_>) -> bool {
+        let is_same = |text: &Text| {
+            let same = |s: &Submitted| {
+                (s.by, s.reference, s.destination) == (by, submit.reference, submit.destination)
+            };
+            text.submitted.as_deref().is_some_and(same)
+        };
+        self.inboxes.get(&to).is_some_and(|inbox| inbox.texts.iter().any(is_same))
+    }
+
+    /// Takes texts in that belong together, all or none; their sender is answered when they are on the disk. `false`: it is refused.
+    pub(super) fn take_in(
+        &mut self,
+        view: &mut View<'_>,
+        cx: &mut Cx<'_>,
+        sender: Sender,
+        texts: impl IntoIterator<Item = Text>,
+    ) -> bool {
+        let texts: SmallVec<[Text; 1]> = texts.into_iter().collect();
+        if view.disk.refusal().is_some() {
+            self.refuse(view, cx, sender, Refusal::DISK);
+            return false;
+        }
+        let Some(to) = texts.first().map(|text| text.to) else { return false };
+        if self.promises.len() >= MAX_PROMISES || !self.has_room(to, texts.len()) {
+            self.refuse(view, cx, sender, Refusal::NO_ROOM);
+            return false;
+        }
+        let mut last = 0;
+        let mut taken = SmallVec::new();
+        for text in texts {
+            let Some((number, ticket)) = self.insert(view, cx, text) else { continue };
+            taken.push((to, number));
+            last = ticket;
+        }
+        self.promise(cx, last, Promise::Taken { sender, texts: taken });
+        true
+    }
+
+    /// Tells the remote API's clients of a text.
+    pub(super) fn tell_clients(&mut self, cx: &Cx<'_>, sender: &str, destination: &str, data: UserData<'_>) {
+        if !self.is_listened_to {
+            return;
+        }
+        let content = match data.text() {
+            Some(text) => Content::Text(text),
+            None => Content::Binary(data.payload().to_vec()),
+        };
+        self.news.push(Event::Sms {
+            sender: crate::ims::view::short_identity(sender).to_owned(),
+            destination: crate::ims::view::short_identity(destination).to_owned(),
+            content,
+            dcs: data.dcs().0,
+            date: cx.wall.as_secs(),
+        });
+    }
+}
+
+/// A text that is not in its inbox yet.
+pub(super) fn new_text(
+    view: &View<'_>,
+    cx: &Cx<'_>,
+    (to, impu): (UserId, usize),
+    from: &str,
+    tpdu: Vec<u8>,
+    lives: Duration,
+) -> Text {
+    let delay = view.subs.user(to).impus.get(impu).map_or(Duration::ZERO, |impu| impu.sms_delay);
+    Text {
+        number: 0,
+        to,
+        impu,
+        from: from.into(),
+        tpdu: tpdu.into(),
+        at: cx.wall,
+        expires_at: cx.now + lives,
+        due_at: cx.now + delay,
+        parts_at: Instant::ZERO,
+        sos: false,
+        // what is not kept at all is tried once
+        once: lives.is_zero(),
+        is_durable: false,
+        submitted: None,
+    }
+}
+
+/// Whether an RPDU is, by its type, a report.
+fn is_report(octets: &[u8]) -> bool {
+    octets.first().is_some_and(|kind| matches!(kind & 7, 2..=5))
+}

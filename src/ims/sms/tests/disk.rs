@@ -1,0 +1,157 @@
+//! What is acknowledged is on the disk, and comes back after a restart.
+
+use super::*;
+use crate::ims::disk::Condition;
+use crate::ims::tests::DiskPace;
+
+/// Another core with the same configuration and the records of the first.
+fn restarted(w: &World, change: impl FnOnce(&mut Config)) -> World {
+    let mut next = World::with(change);
+    (next.lab.now, next.lab.wall, next.number) = (w.lab.now, w.lab.wall, w.number);
+    for (key, value) in w.lab.records.clone() {
+        next.lab.with(|core, cx| core.restore(cx, &key, &value));
+        next.lab.records.insert(key, value);
+    }
+    next
+}
+
+#[test]
+fn nothing_is_acknowledged_or_delivered_before_it_is_on_the_disk() {
+    let mut w = World::registered(|_| {});
+    w.lab.disk = DiskPace::Late;
+    let call_id = w.submit(ALICE, 1, BOBS_NUMBER, "x");
+    w.expect_nothing();
+    assert_eq!(
+        w.lab.core.user_views(w.lab.now)[1].sms.why.as_deref(),
+        Some("the disk has not stored it yet")
+    );
+    let sent = w.lab.sync();
+    w.sent.extend(sent);
+    w.expect_taken(ALICE, &call_id, 1);
+    let text = w.arrives(BOB, "x");
+    // nor is a report before it is forgotten there
+    let report = up(rpdu(&text).reference, Rp::Ack { user_data: None });
+    w.send_rp(BOB, "sip:sms-centre@ims.test", "", &report);
+    w.expect_nothing();
+    let sent = w.lab.sync();
+    w.sent.extend(sent);
+    w.expect(BOB, "SIP/2.0 202");
+    w.lab.disk = DiskPace::AtOnce;
+    w.quiet();
+}
+
+#[test]
+fn a_disk_that_refuses_is_a_temporary_failure_at_once() {
+    let mut w = World::registered(|_| {});
+    let sent = w.lab.on_storage(Condition::Refuses("no space left".to_owned()));
+    w.sent.extend(sent);
+    w.submit(ALICE, 1, BOBS_NUMBER, "x");
+    w.expect_refused(ALICE, RpCause::TEMPORARY_FAILURE);
+    w.expect_nothing();
+    let sent = w.lab.on_storage(Condition::Well);
+    w.sent.extend(sent);
+    w.submitted(ALICE, 1, BOBS_NUMBER, "x");
+    w.is_delivered(BOB, "x");
+    w.quiet();
+}
+
+#[test]
+fn who_waits_for_a_disk_that_refuses_or_is_too_slow_is_told() {
+    for refuses in [true, false] {
+        let mut w = World::registered(|_| {});
+        w.lab.disk = DiskPace::Late;
+        w.submit(ALICE, 1, BOBS_NUMBER, "x");
+        if refuses {
+            let sent = w.lab.on_storage(Condition::Refuses("no space left".to_owned()));
+            w.sent.extend(sent);
+        } else {
+            w.pass(crate::ims::sms::limits::DISK_PATIENCE);
+        }
+        w.expect_refused(ALICE, RpCause::TEMPORARY_FAILURE);
+        assert_eq!((w.waiting(), w.lab.records.keys().filter(|k| k.starts_with("sms/")).count()), (0, 0));
+        let sent = w.lab.on_storage(Condition::Well);
+        w.sent.extend(sent);
+        let sent = w.lab.sync();
+        w.sent.extend(sent);
+        w.expect_nothing();
+        // the phone's own repetition is not taken for one of a text that was taken
+        w.submitted(ALICE, 1, BOBS_NUMBER, "x");
+        w.is_delivered(BOB, "x");
+        w.quiet();
+    }
+}
+
+#[test]
+fn what_waits_outlives_a_restart_in_its_order_and_with_its_time() {
+    let mut w = World::with(|c| c.sms.expires = Duration::from_secs(7200));
+    w.register(ALICE, VOLTE);
+    for n in 1..=3 {
+        w.submitted(ALICE, n, BOBS_NUMBER, &format!("text {n}"));
+    }
+    w.pass(Duration::from_secs(3000));
+    let mut next = restarted(&w, |c| c.users.swap(0, 2));
+    assert_eq!(next.waiting(), 3);
+    next.submitted(ALICE, 4, BOBS_NUMBER, "text 4");
+    next.register(BOB, VOLTE);
+    for n in 1..=4 {
+        next.is_delivered(BOB, &format!("text {n}"));
+    }
+    next.quiet();
+    let mut late = restarted(&w, |_| {});
+    late.pass(Duration::from_secs(4199));
+    assert_eq!(late.waiting(), 3);
+    late.pass(Duration::from_secs(1));
+    assert_eq!(late.waiting(), 0, "it has lived for two hours");
+}
+
+#[test]
+fn a_phone_that_is_still_registered_gets_what_waits_after_the_restart() {
+    let mut w = World::registered(|_| {});
+    w.submitted(ALICE, 1, BOBS_NUMBER, "x");
+    w.arrives(BOB, "x");
+    let mut next = restarted(&w, |_| {});
+    next.expect_nothing();
+    next.pass(crate::ims::sms::limits::AFTER_RESTART);
+    next.is_delivered(BOB, "x");
+    next.quiet();
+}
+
+#[test]
+fn wishes_for_reports_outlive_a_restart() {
+    let mut w = World::with(|_| {});
+    w.register(ALICE, VOLTE);
+    let tpdu = submit_with(5, BOBS_NUMBER, "x", |s| s.status_report = true);
+    let call_id = w.send_rp(ALICE, "tel:1", "", &rp_data(5, &tpdu));
+    w.expect_taken(ALICE, &call_id, 5);
+    let mut next = restarted(&w, |_| {});
+    next.register(BOB, VOLTE);
+    next.is_delivered(BOB, "x");
+    let report = next.expect(ALICE, "MESSAGE");
+    let Rp::Data { user_data, .. } = rpdu(&report).message else { panic!("{:?}", rpdu(&report)) };
+    assert_eq!(user_data[..2], [0x06 | 0x08, 5], "STATUS-REPORT with its TP-MR");
+    next.answer(ALICE, &report, 200);
+    next.report(ALICE, &report, |reference| up(reference, Rp::Ack { user_data: None }));
+    next.quiet();
+}
+
+#[test]
+fn records_that_do_not_fit_are_left_out_and_deleted() {
+    let mut w = World::with(|_| {});
+    w.register(ALICE, VOLTE);
+    w.submitted(ALICE, 1, BOBS_NUMBER, "x");
+    let key = "sms/0000000000000001";
+    let good = w.lab.records[key].clone();
+    for (key, bad) in [
+        (key, good.replace("bob@ims.test", "nobody@ims.test")),
+        (key, good.replace("\"tpdu\":\"", "\"tpdu\":\"0")),
+        (key, good.replace("\"expires\"", "\"expire\"")),
+        (key, "{".to_owned()),
+        ("sms/x", good.clone()),
+    ] {
+        let mut next = World::with(|_| {});
+        next.lab.records.insert(key.to_owned(), bad.clone());
+        next.lab.with(|core, cx| core.restore(cx, key, &bad));
+        assert_eq!((next.waiting(), next.lab.records.len()), (0, 0), "{bad}");
+        assert!(next.lab.logged(&[key, "left out"]), "{:?}", next.lab.log.0);
+    }
+}

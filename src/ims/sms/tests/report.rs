@@ -1,0 +1,148 @@
+//! Status reports and commands.
+
+use super::*;
+use crate::wire::gsm::tpdu::command::CommandType;
+use crate::wire::gsm::tpdu::{Command, Status, StatusReport, SubmitReport};
+use crate::wire::gsm::{Pid, Validity};
+
+/// The STATUS-REPORT in a MESSAGE to a phone.
+fn status_report(sent: &Sent) -> StatusReport<'_> {
+    match rpdu(sent).message {
+        Rp::Data { user_data, .. } => StatusReport::parse(user_data).expect("a STATUS-REPORT"),
+        other => panic!("RP-DATA expected, got {other:?}"),
+    }
+}
+
+impl World {
+    /// Alice submits a text with a status report wanted.
+    fn submit_reported(&mut self, reference: u8, validity: Option<Validity>) {
+        let tpdu =
+            submit_with(reference, BOBS_NUMBER, "x", |s| (s.status_report, s.validity) = (true, validity));
+        let call_id = self.send_rp(ALICE, "tel:1", "", &rp_data(reference, &tpdu));
+        self.expect_taken(ALICE, &call_id, reference);
+    }
+
+    /// Alice gets a status report on what had this reference.
+    #[track_caller]
+    fn expect_status(&mut self, reference: u8, of_command: bool, status: Status) {
+        let message = self.expect_where(ALICE, "MESSAGE", |s| s.body[0] == 1);
+        let report = status_report(&message);
+        let got = (report.reference, report.of_command, report.status, report.recipient.to_string());
+        assert_eq!(got, (reference, of_command, status, BOBS_NUMBER.to_owned()));
+        assert!(!report.more_messages);
+        self.answer(ALICE, &message, 200);
+        self.report(ALICE, &message, |reference| up(reference, Rp::Ack { user_data: None }));
+    }
+
+    fn command(&mut self, reference: u8, kind: CommandType, about: u8, wants_report: bool) -> String {
+        let command = Command {
+            status_report: wants_report,
+            has_header: false,
+            reference,
+            pid: Pid::PLAIN,
+            command: kind,
+            message_number: about,
+            destination: Address::of_digits(0x91, "33600000002").expect("a number"),
+            data: &[],
+        };
+        let mut tpdu = Vec::new();
+        command.write(&mut tpdu);
+        self.send_rp(ALICE, "tel:1", "", &rp_data(reference, &tpdu))
+    }
+}
+
+#[test]
+fn the_sender_is_told_when_the_text_has_arrived() {
+    let mut w = World::registered(|_| {});
+    w.submit_reported(9, None);
+    let text = w.arrives(BOB, "x");
+    assert!(deliver(&text).status_report);
+    w.pass(Duration::from_secs(2));
+    w.report(BOB, &text, |reference| up(reference, Rp::Ack { user_data: None }));
+    w.expect_status(9, false, Status::RECEIVED);
+    w.expect_nothing();
+    w.quiet();
+}
+
+#[test]
+fn the_sender_is_told_why_the_text_never_arrives() {
+    let mut w = World::registered(|_| {});
+    w.submit_reported(1, None);
+    let text = w.arrives(BOB, "x");
+    w.report(BOB, &text, |reference| rp_error(reference, RpCause::UNKNOWN_SUBSCRIBER));
+    w.expect_status(1, false, Status::NOT_OBTAINABLE);
+    w.deregister(BOB);
+    w.submit_reported(2, Some(Validity::Relative(0)));
+    w.pass(Duration::from_secs(300));
+    w.expect_status(2, false, Status::EXPIRED);
+    w.submit_reported(3, None);
+    let flushed =
+        w.lab.with(|core, cx| core.flush_sms(cx, &crate::ims::sms::Recipient::Any("bob".to_owned())));
+    w.sent.extend(flushed.1);
+    assert_eq!(flushed.0, Ok(1));
+    w.expect_status(3, false, Status::DELETED_BY_ADMINISTRATION);
+    w.quiet();
+}
+
+#[test]
+fn the_answers_of_the_centre_carry_submit_reports() {
+    let mut w = World::registered(|_| {});
+    w.submit(ALICE, 1, BOBS_NUMBER, "x");
+    let ack = w.expect(ALICE, "MESSAGE");
+    let Rp::Ack { user_data: Some(report) } = rpdu(&ack).message else { panic!("{:?}", rpdu(&ack)) };
+    let report = SubmitReport::parse(report, false).expect("a SUBMIT-REPORT");
+    assert_eq!((report.failure, report.timestamp.unix().map(|t| t.as_secs())), (None, Some(1_700_000_000)));
+    w.answer(ALICE, &ack, 200);
+    w.expect(ALICE, "SIP/2.0 202");
+    w.submit(ALICE, 2, "+49", "x");
+    let error = w.expect_refused(ALICE, RpCause::UNASSIGNED);
+    let Rp::Error { user_data: Some(report), .. } = rpdu(&error).message else {
+        panic!("{:?}", rpdu(&error))
+    };
+    let report = SubmitReport::parse(report, true).expect("a SUBMIT-REPORT");
+    assert_eq!(report.failure.map(|f| f.0), Some(0xc3), "invalid SME address");
+}
+
+#[test]
+fn a_sender_enquires_deletes_and_changes_its_mind_about_reports() {
+    let mut w = World::with(|_| {});
+    w.register(ALICE, VOLTE);
+    w.submit_reported(1, None);
+    w.submit_reported(2, None);
+    let call_id = w.command(10, CommandType::ENQUIRY, 1, true);
+    w.expect_status(10, true, Status::TRYING_NO_RESPONSE);
+    w.expect_taken(ALICE, &call_id, 10);
+    let call_id = w.command(11, CommandType::DELETE, 1, true);
+    w.expect_status(1, false, Status::DELETED_BY_SENDER);
+    w.expect_status(11, true, Status::DELETED_BY_SENDER);
+    w.expect_taken(ALICE, &call_id, 11);
+    let call_id = w.command(12, CommandType::CANCEL_STATUS_REPORT, 2, false);
+    w.expect_taken(ALICE, &call_id, 12);
+    assert_eq!(w.waiting(), 1);
+    w.register(BOB, VOLTE);
+    w.is_delivered(BOB, "x");
+    w.expect_nothing();
+    w.quiet();
+}
+
+#[test]
+fn commands_about_nothing_are_refused_and_enquiries_told() {
+    let mut w = World::registered(|_| {});
+    let call_id = w.command(1, CommandType::ENQUIRY, 7, true);
+    w.expect_status(1, true, Status::DOES_NOT_EXIST);
+    w.expect_taken(ALICE, &call_id, 1);
+    for kind in [
+        CommandType::DELETE,
+        CommandType::CANCEL_STATUS_REPORT,
+        CommandType::ENABLE_STATUS_REPORT,
+        CommandType(9),
+    ] {
+        w.command(2, kind, 7, false);
+        w.expect_refused(ALICE, RpCause::REJECTED);
+    }
+    w.submitted(ALICE, 3, BOBS_NUMBER, "x");
+    w.command(4, CommandType::DELETE, 3, false);
+    w.expect_refused(ALICE, RpCause::REJECTED);
+    w.is_delivered(BOB, "x");
+    w.quiet();
+}

@@ -1,0 +1,206 @@
+//! Texts of phones: taken, refused, repeated.
+
+use super::*;
+
+#[test]
+fn a_text_is_acknowledged_delivered_and_forgotten() {
+    let mut w = World::registered(|_| {});
+    let call_id = w.submit(ALICE, 7, BOBS_NUMBER, "Hello Bob");
+    let accepted = w.expect(ALICE, "SIP/2.0 202 Accepted\r\n");
+    assert_eq!((accepted.one("Call-ID"), accepted.one("CSeq")), (call_id.as_str(), "7 MESSAGE"));
+
+    let ack = w.expect(ALICE, "MESSAGE sip:alice@192.0.2.1:5060 SIP/2.0\r\n");
+    assert_eq!((ack.one("In-Reply-To"), ack.one("Request-Disposition")), (call_id.as_str(), "no-fork"));
+    assert_eq!(ack.one("Accept-Contact"), "*;+g.3gpp.smsip;require;explicit");
+    assert_eq!(ack.one("P-Asserted-Identity"), "<sip:sms-centre@ims.test>");
+    assert!(ack.one("From").starts_with("<sip:sms-centre@ims.test>;tag="), "{}", ack.text);
+    assert_eq!((ack.one("To"), ack.one("CSeq")), ("<sip:alice@ims.test>", "1 MESSAGE"));
+    assert_ne!(ack.one("Call-ID"), call_id);
+    assert_eq!(ack.one("Content-Type"), "application/vnd.3gpp.sms");
+    assert!(ack.all("Contact").is_empty());
+    assert_eq!(ack.body[..2], [3, 7], "RP-ACK of the network");
+    w.answer(ALICE, &ack, 200);
+
+    let text = w.expect(BOB, "MESSAGE sip:bob@192.0.2.2:5060 SIP/2.0\r\n");
+    assert_eq!((text.one("To"), text.one("P-Called-Party-ID")), ("<tel:+33600000002>", "<tel:+33600000002>"));
+    assert_eq!(text.one("P-Asserted-Identity"), "<sip:sms-centre@ims.test>");
+    assert_eq!(text.one("Accept-Contact"), "*;+g.3gpp.smsip;require;explicit");
+    assert_eq!(text.one("Request-Disposition"), "no-fork");
+    assert!(text.all("In-Reply-To").is_empty());
+    assert_eq!(text.body[0], 1, "RP-DATA of the network");
+    let got = deliver(&text);
+    assert_eq!((got.originator.to_string().as_str(), got.more_messages), ("+33600000001", false));
+    assert_eq!(got.user_data.text().as_deref(), Some("Hello Bob"));
+    assert_eq!(got.timestamp.unix().map(|at| at.as_secs()), Some(1_700_000_000));
+    assert!(matches!(rpdu(&text).message, Rp::Data { originator: Some(_), destination: None, .. }));
+    w.answer(BOB, &text, 200);
+    assert_eq!((w.waiting(), w.lab.records.len() - 2), (1, 1), "it waits for the report");
+    w.report(BOB, &text, |reference| up(reference, Rp::Ack { user_data: None }));
+    w.expect_nothing();
+    assert_eq!(w.waiting(), 0);
+    assert_eq!(w.lines(), ["SMS 1 from tel:+33600000001 to tel:+33600000002: delivered"]);
+    w.quiet();
+}
+
+#[test]
+fn whatever_the_centre_is_called_it_is_meant() {
+    let mut w = World::registered(|_| {});
+    for (n, uri) in [
+        "tel:+33609001390",
+        "tel:0609001390;phone-context=ims.test",
+        "sip:+33609001390@ims.test;user=phone",
+        "sip:sms-centre@ims.test",
+        "sip:192.0.2.99",
+        "tel:+33600000002",
+        "sip:bob@ims.test",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let reference = n as u8;
+        let call_id = w.send_rp(ALICE, uri, "", &rp_data(reference, &submit(reference, BOBS_NUMBER, uri)));
+        w.expect_taken(ALICE, &call_id, reference);
+        w.is_delivered(BOB, uri);
+    }
+    w.quiet();
+}
+
+#[test]
+fn a_recipient_is_found_by_each_form_of_the_number() {
+    let mut w = World::registered(|_| {});
+    for (n, to) in [BOBS_NUMBER, "0600000002", "0033600000002", "600000002"].into_iter().enumerate() {
+        w.submitted(ALICE, n as u8, to, to);
+        w.is_delivered(BOB, to);
+    }
+    w.quiet();
+}
+
+#[test]
+fn who_is_not_known_is_said_to_be_unassigned_or_unidentified() {
+    let mut w = World::registered(|_| {});
+    for (to, cause) in
+        [("+491", RpCause::UNASSIGNED), ("123456789", RpCause::UNASSIGNED), ("+3360", RpCause::UNIDENTIFIED)]
+    {
+        w.submit(ALICE, 1, to, "x");
+        w.expect_refused(ALICE, cause);
+    }
+    assert_eq!(w.waiting(), 0);
+    w.quiet();
+}
+
+#[test]
+fn what_is_malformed_gets_the_cause_that_names_it() {
+    let mut w = World::registered(|_| {});
+    let good = rp_data(9, &submit(9, BOBS_NUMBER, "x"));
+    let mut tpdu = submit(9, BOBS_NUMBER, "x");
+    tpdu.truncate(6);
+    for (octets, cause) in [
+        (good[..good.len() - 1].to_vec(), RpCause::MANDATORY_INFORMATION),
+        (vec![7, 9], RpCause::MESSAGE_TYPE),
+        (rp_data(9, &tpdu), RpCause::PROTOCOL),
+        (rp_data(9, &[]), RpCause::PROTOCOL),
+        (rp_data(9, &[0, 0, 0]), RpCause::NOT_IMPLEMENTED),
+    ] {
+        w.send_rp(ALICE, "tel:1", "", &octets);
+        let report = w.expect_refused(ALICE, cause);
+        assert_eq!(rpdu(&report).reference, 9, "{octets:02x?}");
+    }
+    for octets in [&[][..], &[0], &[2], &[4, 1, 0]] {
+        w.send_rp(ALICE, "tel:1", "", octets);
+        w.expect(ALICE, "SIP/2.0 400");
+    }
+    w.quiet();
+}
+
+#[test]
+fn a_text_that_comes_again_is_acknowledged_again_and_delivered_once() {
+    let mut w = World::registered(|_| {});
+    w.submitted(ALICE, 1, BOBS_NUMBER, "once");
+    w.is_delivered(BOB, "once");
+    let again = submit_with(1, BOBS_NUMBER, "once", |s| s.reject_duplicates = true);
+    for tpdu in [submit(1, BOBS_NUMBER, "once"), again] {
+        let call_id = w.send_rp(ALICE, "tel:1", "", &rp_data(1, &tpdu));
+        w.expect_taken(ALICE, &call_id, 1);
+        w.expect_nothing();
+    }
+    // another text with the same references is another text
+    w.submitted(ALICE, 1, BOBS_NUMBER, "twice");
+    w.is_delivered(BOB, "twice");
+    w.pass(Duration::from_secs(121));
+    w.submitted(ALICE, 1, BOBS_NUMBER, "twice");
+    w.is_delivered(BOB, "twice");
+    w.quiet();
+}
+
+#[test]
+fn a_sender_may_have_duplicates_of_what_waits_rejected() {
+    let mut w = World::with(|_| {});
+    w.register(ALICE, VOLTE);
+    w.submitted(ALICE, 1, BOBS_NUMBER, "one");
+    let again = submit_with(1, BOBS_NUMBER, "one", |s| s.reject_duplicates = true);
+    w.send_rp(ALICE, "tel:1", "", &rp_data(2, &again));
+    w.expect_refused(ALICE, RpCause::REJECTED);
+    let other = submit_with(2, BOBS_NUMBER, "one", |s| s.reject_duplicates = true);
+    let call_id = w.send_rp(ALICE, "tel:1", "", &rp_data(3, &other));
+    w.expect_taken(ALICE, &call_id, 3);
+    assert_eq!(w.waiting(), 2);
+    w.quiet();
+}
+
+#[test]
+fn an_echo_number_answers_in_kind() {
+    let mut w = World::registered(|_| {});
+    w.submitted(ALICE, 1, "666", "is anybody there?");
+    let echo = w.arrives(ALICE, "is anybody there?");
+    assert_eq!(deliver(&echo).originator.to_string(), "666");
+    w.report(ALICE, &echo, |reference| up(reference, Rp::Ack { user_data: None }));
+    w.quiet();
+
+    let mut w = World::registered(|c| c.echo[0].code = Some(486));
+    w.submit(ALICE, 1, "666", "x");
+    w.expect_refused(ALICE, RpCause::REJECTED);
+}
+
+#[test]
+fn only_registered_phones_submit_and_only_with_identities_that_may() {
+    let mut w = World::with(|_| {});
+    w.submit(ALICE, 1, BOBS_NUMBER, "x");
+    w.expect(ALICE, "SIP/2.0 403");
+    let mut w = World::registered(|c| c.users[0].impus[0].sms = false);
+    w.submit(ALICE, 1, BOBS_NUMBER, "x");
+    let refusal = w.expect(ALICE, "SIP/2.0 403");
+    assert!(refusal.one("Warning").contains("sms: false"), "{}", refusal.text);
+    assert_eq!(w.waiting(), 0);
+}
+
+#[test]
+fn a_full_queue_is_a_congestion() {
+    let mut w = World::with(|_| {});
+    w.register(ALICE, VOLTE);
+    for n in 0..super::super::limits::MAX_TEXTS_PER_USER {
+        w.submitted(ALICE, n as u8, BOBS_NUMBER, &format!("text {n}"));
+    }
+    w.submit(ALICE, 200, BOBS_NUMBER, "too much");
+    w.expect_refused(ALICE, RpCause::CONGESTION);
+    w.submitted(ALICE, 201, "+33600000003", "carol has room");
+    w.quiet();
+}
+
+#[test]
+fn the_configured_cause_and_filter_come_first() {
+    use crate::config::model::{FilterAction, FilterRule};
+    let mut w = World::registered(|c| {
+        c.sms.forced_rp_cause = Some(69);
+        c.sms.filter.rp_data = FilterRule { action: FilterAction::Reject, times: Some(1) };
+    });
+    w.submit(ALICE, 1, BOBS_NUMBER, "x");
+    w.expect_refused(ALICE, RpCause(69));
+    w.submitted(ALICE, 1, BOBS_NUMBER, "x");
+    w.is_delivered(BOB, "x");
+    let mut w = World::registered(|c| c.sms.filter.rp_data.action = FilterAction::Ignore);
+    w.submit(ALICE, 1, BOBS_NUMBER, "x");
+    w.expect(ALICE, "SIP/2.0 202");
+    w.expect_nothing();
+    assert_eq!(w.waiting(), 0);
+    w.quiet();
+}

@@ -1,0 +1,85 @@
+//! A short message that waits for its recipient.
+
+use crate::base::time::{Duration, Instant, UnixTime};
+use crate::ims::subscriber::UserId;
+use crate::wire::gsm::{Address, Concat, Deliver};
+
+/// One short message.
+#[derive(Clone, Debug)]
+pub(super) struct Text {
+    /// Its number, as in the key of its record; it grows, so that the order of texts is that of their numbers.
+    pub(super) number: u64,
+    /// The recipient.
+    pub(super) to: UserId,
+    /// Which of the recipient's identities is meant.
+    pub(super) impu: usize,
+    /// The sender: a URI.
+    pub(super) from: Box<str>,
+    /// The SMS-DELIVER or SMS-STATUS-REPORT, which says that no more messages wait.
+    pub(super) tpdu: Box<[u8]>,
+    /// When it came.
+    pub(super) at: UnixTime,
+    /// When it is given up.
+    pub(super) expires_at: Instant,
+    /// It is not delivered before (`sms_delay`, or because it alone is to be tried again later).
+    pub(super) due_at: Instant,
+    /// Until then the other parts of its text are waited for, as its recipient gets them whole.
+    pub(super) parts_at: Instant,
+    /// It is for the phone's emergency registration.
+    pub(super) sos: bool,
+    /// It is tried once only (TS 23.040 9.2.3.12.3).
+    pub(super) once: bool,
+    /// Whether its record is on the disk: what is not yet promised to its sender is not delivered.
+    pub(super) is_durable: bool,
+    /// The SUBMIT that it comes from, when that is one of a user of ours.
+    pub(super) submitted: Option<Box<Submitted>>,
+}
+
+/// The SUBMIT of a text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Submitted {
+    /// Its sender.
+    pub(super) by: UserId,
+    /// TP-MR.
+    pub(super) reference: u8,
+    /// TP-DA.
+    pub(super) destination: Address,
+    /// Whether the sender wants a status report.
+    pub(super) wants_report: bool,
+}
+
+/// TP-MMS of a DELIVER or STATUS-REPORT: no more messages wait (TS 23.040 9.2.3.2).
+pub(super) const NO_MORE_MESSAGES: u8 = 0x04;
+
+impl Text {
+    /// The TPDU as it goes to a phone for which more or no more messages wait.
+    pub(super) fn tpdu(&self, has_more: bool) -> Vec<u8> {
+        let mut tpdu = self.tpdu.to_vec();
+        if let Some(first) = tpdu.first_mut() {
+            *first = if has_more { *first & !NO_MORE_MESSAGES } else { *first | NO_MORE_MESSAGES };
+        }
+        tpdu
+    }
+
+    /// The SMS-DELIVER; none of a status report.
+    pub(super) fn deliver(&self) -> Option<Deliver<'_>> {
+        let is_deliver = self.tpdu.first().is_some_and(|first| first & 3 == 0);
+        is_deliver.then(|| Deliver::parse(&self.tpdu).ok()).flatten()
+    }
+
+    /// Which part of which long text it is.
+    pub(super) fn concat(&self) -> Option<Concat> {
+        self.deliver()?.user_data.concat()
+    }
+
+    /// When it may be delivered.
+    pub(super) fn ready_at(&self) -> Instant {
+        self.due_at.max(self.parts_at)
+    }
+
+    /// How long it has waited.
+    pub(super) fn age(&self, wall: UnixTime) -> Duration {
+        let micros = wall.as_micros().saturating_sub(self.at.as_micros());
+        Duration::from_micros(u64::try_from(micros).unwrap_or(0))
+    }
+}
