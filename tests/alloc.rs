@@ -15,6 +15,7 @@ use imsbox::proto::outbox::Outbox;
 use imsbox::proto::sip::dialog::{Dialog, DialogKey};
 use imsbox::proto::sip::digest::Credentials;
 use imsbox::proto::sip::transaction::{Answer, Limits, Timers, Transactions, Verdict};
+use imsbox::wire::gsm::{Rp, Rpdu, Submit};
 use imsbox::wire::sdp::Sdp;
 use imsbox::wire::sip::{HeaderId, Index, Message, Uri, Via, Writer};
 use platform::counting::Counting;
@@ -116,6 +117,29 @@ fn answering_from_a_warm_buffer_allocates_nothing() {
         });
         assert_eq!(count, 0, "{name}");
     }
+}
+
+#[test]
+fn reading_a_short_message_allocates_nothing() {
+    let mut index = Index::new();
+    let mut read = 0;
+    for (name, octets) in vectors::messages("phones") {
+        let m = Message::parse(&octets, &mut index).unwrap();
+        let Some(body) = m.body_of("application/vnd.3gpp.sms") else { continue };
+        let count = allocations(|| {
+            let rpdu = Rpdu::parse(body).expect("an RPDU");
+            match rpdu.message {
+                Rp::Data { user_data, .. } => {
+                    let submit = Submit::parse(user_data).expect("a SUBMIT");
+                    black_box((submit.destination.number(), submit.user_data.septets().count()));
+                }
+                other => drop(black_box(other)),
+            }
+        });
+        assert_eq!(count, 0, "{name}");
+        read += 1;
+    }
+    assert_eq!(read, 2);
 }
 
 #[test]

@@ -7,4 +7,5 @@ pub mod media;
 pub mod outbox;
 pub mod sgsap;
 pub mod sip;
+pub mod sms;
 pub mod upgrade;

@@ -48,8 +48,9 @@ fn every_pair_of_algorithms_registers_texts_and_leaves_by_every_way() {
                 scene.network.phones[0].phone.assert_empty();
                 // the log is written a moment later
                 registers.extend([register; 2]);
-                texts.push(other);
-                until(&format!("{case}: two protected REGISTERs and a MESSAGE are in the log"), || {
+                // the text, and the report on its echo
+                texts.extend([other; 2]);
+                until(&format!("{case}: two protected REGISTERs and MESSAGEs are in the log"), || {
                     let log = scene.ims.log();
                     let by = |method| transports(&log, method);
                     (by("REGISTER"), by("MESSAGE")) == (registers.clone(), texts.clone())
@@ -93,13 +94,20 @@ fn two_phones_call_and_text_each_other_through_sets_of_their_own() {
         for (caller_how, callee_how) in [(WAYS[0], WAYS[1]), (WAYS[1], WAYS[2])] {
             let case = format!("v6 {v6} {caller_how:?} {callee_how:?}");
             (0..2).for_each(|i| drop(scene.seen(i)));
-            let script = "register; auto-answer on; wait sms; expect sms \"do you hear me\"; sms 600 yes; wait ended 60; \
-                          expect rtp-lost 0; expect rtp-received > 10; deregister";
-            let mut callee = scene.phone(1, v6, &[TUAK, REQUIRED, callee_how.2].concat(), script);
+            // longer than a short message, with characters of two septets and of two UTF-16 units
+            let (long, emoji) =
+                ("do you hear me {€}? ".repeat(20) + "!", "Grüße 😀, 你好; ".repeat(12) + "!");
+            let script = format!(
+                "register; auto-answer on; wait sms; expect sms \"{long}\"; sms 600 \"{emoji}\"; wait ended 60; \
+                 expect rtp-lost 0; expect rtp-received > 10; deregister"
+            );
+            let mut callee = scene.phone(1, v6, &[TUAK, REQUIRED, callee_how.2].concat(), &script);
             callee.until("registered as");
-            let script = "register; sms 604 \"do you hear me\"; wait sms; expect sms yes; call 604 0.5; expect rtp-loss = 0; \
-                          expect rtp-received > 10; deregister";
-            let caller = scene.phone(0, v6, &[XOR, REQUIRED, caller_how.2].concat(), script);
+            let script = format!(
+                "register; sms 604 \"{long}\"; expect code 202; wait sms; expect sms \"{emoji}\"; call 604 0.5; \
+                 expect rtp-loss = 0; expect rtp-received > 10; deregister"
+            );
+            let caller = scene.phone(0, v6, &[XOR, REQUIRED, caller_how.2].concat(), &script);
             caller.succeeds();
             callee.succeeds();
             for i in 0..2 {

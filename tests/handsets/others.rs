@@ -1,8 +1,9 @@
 //! Calls, texts and probes of the other vendors' phones.
 
-use crate::call::{Play, reply};
-use crate::capture::{body, captured, fitted, header, survives};
+use crate::call::Play;
+use crate::capture::{body, captured, fitted, header};
 use crate::stage::{Phone, Stage};
+use imsbox::wire::gsm::{Deliver, Direction, Rp, Rpdu, Submit};
 use imsbox::wire::sip::HeaderId;
 
 #[test]
@@ -48,24 +49,78 @@ fn a_probe_for_capabilities_is_answered() {
     stage.quiet();
 }
 
-/// Texts as a phone hands them to a short message centre: whoever has that identity gets the octets, zeros and all.
+/// A phone's contact for short messages.
+fn takes_sms(phone: Phone, user: &str) -> Phone {
+    let address = phone.flow.remote;
+    phone.with_contact(&format!("<sip:{user}@{address}>;+g.3gpp.smsip"))
+}
+
+/// The RPDU of a MESSAGE that must have one.
+fn rpdu_of(octets: &[u8]) -> Vec<u8> {
+    assert_eq!(header(octets, HeaderId::ContentType), "application/vnd.3gpp.sms");
+    body(octets)
+}
+
+/// A captured short message goes to the phone whose captured report answers it (TS 24.341 5.3.1, 5.3.2): its text arrives as the
+/// one phone wrote it, and the other one's acknowledgement is taken.
 #[test]
-fn binary_texts_arrive_octet_by_octet() {
-    let reported = ["sip:+818012341234@ims.mnc001.mcc001.3gppnetwork.org"];
-    let submitted = ["sip:+15550100001@ims.mnc001.mcc001.3gppnetwork.org"];
-    for (number, sender, target) in
-        [("27", reported, "sip:centre@ims.test"), ("33", submitted, "tel:+13125550100")]
-    {
-        // a centre without a user part in its name can be no user's: the text is sent to one that has it
-        let text = fitted(&captured(number), Some(&format!("MESSAGE {target} SIP/2.0")), &[]);
-        let mut play = Play::new(text.clone(), &sender, &["sip:centre@ims.test", "tel:+13125550100"]);
-        play.stage.send(&play.caller, &text);
-        let passed = play.stage.expect(&play.partner, "MESSAGE");
-        survives(&text, &passed, true);
-        assert!(body(&passed).contains(&0), "{number}");
-        reply(&mut play.stage, &play.partner, &passed, 202, "", "");
-        play.stage.expect(&play.caller, "SIP/2.0 202");
-        play.stage.expect_nothing();
-        play.stage.quiet();
-    }
+fn a_short_message_goes_from_one_captured_phone_to_the_other_and_is_acknowledged() {
+    let (submit, report) = (captured("33"), captured("27"));
+    let sender = ["sip:+15550100001@ims.mnc001.mcc001.3gppnetwork.org"];
+    let recipient = ["sip:+818012341234@ims.mnc001.mcc001.3gppnetwork.org", "tel:+17003330053"];
+    let mut stage = Stage::new(&[&sender, &recipient]);
+    let from = takes_sms(Phone::of(&submit), "one");
+    let to = takes_sms(Phone::of(&report), "other");
+    stage.register(&from);
+    stage.register(&to);
+
+    stage.send(&from, &submit);
+    stage.expect(&from, "SIP/2.0 202");
+    let ack = stage.expect(&from, "MESSAGE sip:one@");
+    assert_eq!(header(&ack, HeaderId::InReplyTo), "0jtmK65R2oW3njSKz3wB3pYV");
+    let ack_octets = rpdu_of(&ack);
+    let Rpdu { direction: Direction::Down, reference: 1, message: Rp::Ack { .. } } =
+        Rpdu::parse(&ack_octets).expect("an RPDU")
+    else {
+        panic!("{ack_octets:02x?}");
+    };
+    stage.send(&from, &plain_answer(&ack, "200 OK"));
+
+    let passed = stage.expect(&to, "MESSAGE sip:other@");
+    let octets = rpdu_of(&passed);
+    let rpdu = Rpdu::parse(&octets).expect("an RPDU");
+    let Rp::Data { user_data, .. } = rpdu.message else { panic!("{rpdu:?}") };
+    let deliver = Deliver::parse(user_data).expect("a DELIVER");
+    assert_eq!(deliver.originator.to_string(), "+15550100001");
+    let written = Rpdu::parse(&body(&submit)).map(|r| r.message).map(|m| match m {
+        Rp::Data { user_data, .. } => Submit::parse(user_data).expect("a SUBMIT").user_data.text(),
+        other => panic!("{other:?}"),
+    });
+    assert_eq!(Ok(deliver.user_data.text()), written);
+    stage.send(&to, &plain_answer(&passed, "200 OK"));
+
+    let target = format!("MESSAGE {} SIP/2.0", uri_of(&header(&passed, HeaderId::PAssertedIdentity)));
+    let call_id = header(&passed, HeaderId::CallId);
+    let mut answer = fitted(&report, Some(&target), &[(HeaderId::InReplyTo, &call_id)]);
+    // the reference is the only octet of the report that belongs to another message
+    let reference_at = answer.len() - body(&report).len() + 1;
+    answer[reference_at] = rpdu.reference;
+    stage.send(&to, &answer);
+    stage.expect(&to, "SIP/2.0 202");
+    stage.expect_nothing();
+    stage.quiet();
+    stage.expect_nothing();
+}
+
+/// What stands in the brackets of an address.
+fn uri_of(address: &str) -> &str {
+    address.trim_start_matches('<').split('>').next().expect("split gives something")
+}
+
+/// A phone's answer to a request, with nothing but what it must have.
+fn plain_answer(request: &[u8], status: &str) -> Vec<u8> {
+    let same = [HeaderId::Via, HeaderId::From, HeaderId::CallId, HeaderId::CSeq];
+    let lines: String = same.map(|id| format!("{}: {}\r\n", id.name(), header(request, id))).concat();
+    let to = header(request, HeaderId::To);
+    format!("SIP/2.0 {status}\r\n{lines}To: {to};tag=phone\r\nContent-Length: 0\r\n\r\n").into_bytes()
 }

@@ -13,7 +13,7 @@ SCENARIOS = []
 class Scenario:
     """`server` names the server it runs against, None for one of its own, with these kinds of users.
 
-    `trunk` gives a server of its own a SIP trunk; `media` says that packets pass through the server. Scenarios that answer challenges wrong need a server of their own: it turns away a host with too many of them.
+    `trunk` gives a server of its own a SIP trunk; `media` says that packets pass through the server, `short_messages` that RPDUs do. Scenarios that answer challenges wrong need a server of their own: it turns away a host with too many of them.
     """
 
     function: Callable
@@ -23,6 +23,7 @@ class Scenario:
     kinds: tuple = EVERYDAY
     trunk: bool = False
     media: bool = False
+    short_messages: bool = False
 
     @property
     def name(self):

@@ -1,6 +1,8 @@
 //! What a person or a script tells the phone: one command a line, or several with `;` between them.
 
 use crate::phone::reginfo::Change;
+use crate::phone::smsip::Report;
+use imsbox::wire::gsm::RpCause;
 use imsbox::wire::sip::Uri;
 use std::time::Duration;
 
@@ -32,10 +34,14 @@ pub enum Awaited {
     Sms,
     /// A key that the other side presses.
     Key,
+    /// A text that comes in and is not taken, as `sms-report` says.
+    SmsRefused,
+    /// A status report on a text of ours.
+    SmsStatus,
 }
 
 /// The words for what can be waited for.
-const AWAITED: [(&str, Awaited); 11] = [
+const AWAITED: [(&str, Awaited); 13] = [
     ("registered", Awaited::Registered),
     ("incoming", Awaited::Incoming),
     ("ringing", Awaited::Ringing),
@@ -47,6 +53,8 @@ const AWAITED: [(&str, Awaited); 11] = [
     ("notified", Awaited::Notified),
     ("sms", Awaited::Sms),
     ("dtmf", Awaited::Key),
+    ("sms-refused", Awaited::SmsRefused),
+    ("sms-status", Awaited::SmsStatus),
 ];
 
 impl Awaited {
@@ -85,12 +93,16 @@ pub enum Metric {
     VideoEcho,
     /// Texts that have come.
     SmsReceived,
+    /// Status reports that have come.
+    SmsStatuses,
+    /// TP-ST of the last status report (TS 23.040 9.2.3.15).
+    SmsStatus,
     /// Documents of the reg event that have come.
     Notified,
 }
 
 /// The words for the numbers, and the unit that may follow their value.
-const METRICS: [(&str, Metric, &str); 14] = [
+const METRICS: [(&str, Metric, &str); 16] = [
     ("code", Metric::Code, ""),
     ("rtp-sent", Metric::RtpSent, ""),
     ("rtp-received", Metric::RtpReceived, ""),
@@ -104,6 +116,8 @@ const METRICS: [(&str, Metric, &str); 14] = [
     ("video-lost", Metric::VideoLost, ""),
     ("video-echo", Metric::VideoEcho, "%"),
     ("sms-received", Metric::SmsReceived, ""),
+    ("sms-statuses", Metric::SmsStatuses, ""),
+    ("sms-status", Metric::SmsStatus, ""),
     ("notified", Metric::Notified, ""),
 ];
 
@@ -195,6 +209,12 @@ pub enum Command {
     Press(String),
     /// Send nothing in calls, or go on.
     Mute(bool),
+    /// What to say to short messages that come.
+    SmsReport(Report),
+    /// Whether to ask for status reports.
+    SmsStatus(bool),
+    /// Tell the network that there is memory for texts again.
+    Smma,
     /// Answer the call that rings.
     Answer,
     /// Answer calls by itself after so long, or not.
@@ -233,6 +253,9 @@ pub const VERBS: &[&str] = &[
     "sms",
     "dtmf",
     "mute",
+    "sms-report",
+    "sms-status",
+    "smma",
     "answer",
     "auto-answer",
     "reject",
@@ -256,7 +279,8 @@ pub fn words_after(verb: &str) -> Vec<&'static str> {
         "wait" => AWAITED.iter().map(|(name, _)| *name).collect(),
         "expect" => STATES.iter().copied().chain(metrics).collect(),
         "expect reg-event" => Change::names().collect(),
-        "auto-answer" | "mute" => vec!["on", "off"],
+        "auto-answer" | "mute" | "sms-status" => vec!["on", "off"],
+        "sms-report" => vec!["ack", "none", "full"],
         "register" => vec!["sos"],
         "emergency" => vec!["sos", "police", "fire", "ambulance"],
         "try" => VERBS.to_vec(),
@@ -288,6 +312,10 @@ pub const HELP: &str = "  register [SECONDS]        register, and wait for the a
   sms WHO TEXT              send a text, in quotes where it has a `;` or a `#`
   dtmf KEYS                 press keys in the call: 0 to 9, *, #, A to D
   mute on|off               send nothing in calls, neither media nor reports, or go on
+  sms-report ack|none|full|CAUSE
+                            to texts that come say RP-ACK, nothing, RP-ERROR 22 (no memory), or RP-ERROR with this cause
+  sms-status on|off         ask for status reports on short messages, or no longer
+  smma                      tell the network that there is memory again, and take texts
   answer, reject [CODE]     take or refuse the call that rings; 603 by default
   auto-answer on|off|SECONDS
                             answer calls at once, not, or after so long
@@ -296,14 +324,17 @@ pub const HELP: &str = "  register [SECONDS]        register, and wait for the a
   status                    registration, call, streams
   ipsec                     security associations: algorithms, ports, SPIs, packets
   wait EVENT [SECONDS]      registered, incoming, ringing, answered, held, resumed, ended,
-                            unregistered, notified (a NOTIFY of the reg event), sms, dtmf (one key); 30 s by default
+                            unregistered, notified (a NOTIFY of the reg event), sms, dtmf (one key),
+                            sms-refused (one that is not taken, as sms-report says), sms-status (a status report);
+                            30 s by default
   expect registered [ipsec|clear]|unregistered|in-call|idle
   expect subscribed|unsubscribed
                             to the reg event
   expect reg-event EVENT    what it said last: registered, refreshed, shortened, deactivated, rejected, …
   expect sms TEXT           what the last text that came says
   expect dtmf KEYS          all keys that the other side has pressed in the call
-  expect NAME OP VALUE      code, sms-received, notified, rtp-sent, rtp-received, rtp-lost, rtp-loss %, jitter ms, echo %, echo-delay ms,
+  expect NAME OP VALUE      code, sms-received, sms-statuses, sms-status, notified, rtp-sent,
+                            rtp-received, rtp-lost, rtp-loss %, jitter ms, echo %, echo-delay ms,
                             video-sent, video-received, video-lost, video-echo %; OP: = < <= > >=
   sleep SECONDS
   try COMMAND               do it, and go on if it fails
@@ -409,6 +440,10 @@ pub fn parse(line: &str) -> Result<Option<Command>, String> {
         ("dtmf", [keys]) => Command::Press((*keys).to_owned()),
         ("mute", ["on"]) => Command::Mute(true),
         ("mute", ["off"]) => Command::Mute(false),
+        ("sms-report", [word]) => Command::SmsReport(report(word)?),
+        ("sms-status", ["on"]) => Command::SmsStatus(true),
+        ("sms-status", ["off"]) => Command::SmsStatus(false),
+        ("smma", []) => Command::Smma,
         ("answer", []) => Command::Answer,
         ("auto-answer", ["on"]) => Command::AutoAnswer(Some(Duration::ZERO)),
         ("auto-answer", ["off"]) => Command::AutoAnswer(None),
@@ -455,6 +490,19 @@ fn service(word: &str) -> Result<String, String> {
         false => Err(format!(
             "`{word}` is no emergency service: sos, police, fire, ambulance, … or a urn:service:sos"
         )),
+    }
+}
+
+/// What is said to short messages that come.
+fn report(word: &str) -> Result<Report, String> {
+    match word {
+        "ack" => Ok(Report::Ack),
+        "none" => Ok(Report::Nothing),
+        "full" => Ok(Report::Error(RpCause::MEMORY_EXCEEDED)),
+        cause => match cause.parse() {
+            Ok(cause @ 1..=127) => Ok(Report::Error(RpCause(cause))),
+            _ => Err(format!("`{word}` is none of ack, none, full and no RP cause from 1 to 127")),
+        },
     }
 }
 

@@ -79,6 +79,10 @@ pub struct Director {
     texts: u32,
     /// Keys of the other side that have come and have not been waited for.
     keys: u32,
+    /// Texts that were not taken and have not been waited for.
+    not_taken: u32,
+    /// Status reports that have come and have not been waited for.
+    statuses: u32,
     /// Documents of the reg event that have come and have not been waited for.
     notified: u32,
     told: VecDeque<Told>,
@@ -97,6 +101,8 @@ impl Director {
             marks: VecDeque::new(),
             texts: 0,
             keys: 0,
+            not_taken: 0,
+            statuses: 0,
             notified: 0,
             told: VecDeque::new(),
             has_ended: false,
@@ -151,7 +157,7 @@ impl Director {
                 self.notified += 1;
                 return;
             }
-            Event::Texted(_) => Mark::Texted,
+            Event::Texted(_) | Event::MemoryTold => Mark::Texted,
             Event::TextRefused(_, words) => Mark::TextRefused(words.clone()),
             Event::Text(..) => {
                 self.texts += 1;
@@ -159,6 +165,14 @@ impl Director {
             }
             Event::Key(_) => {
                 self.keys += 1;
+                return;
+            }
+            Event::NotTaken(..) => {
+                self.not_taken += 1;
+                return;
+            }
+            Event::Status(..) => {
+                self.statuses += 1;
                 return;
             }
             Event::Notice(_) => return,
@@ -243,6 +257,12 @@ impl Director {
                 self.wait_unless_typed(Doing::Press(by));
             }
             Command::Mute(is_mute) => phone.set_mute(now, is_mute),
+            Command::SmsReport(report) => phone.set_report(report),
+            Command::SmsStatus(wants) => phone.set_wants_status(wants),
+            Command::Smma => {
+                phone.send_smma(now)?;
+                self.wait_unless_typed(Doing::Text(by));
+            }
             Command::Answer => phone.answer(now)?,
             Command::AutoAnswer(after) => phone.set_auto_answer(after),
             Command::Reject(code) => phone.reject(now, code)?,
@@ -308,6 +328,12 @@ impl Director {
             }
             Doing::Wait(Awaited::Key, at) => take_one(&mut self.keys).or(late(at, "a key")),
             Doing::Wait(Awaited::Sms, at) => take_one(&mut self.texts).or(late(at, "a text")),
+            Doing::Wait(Awaited::SmsRefused, at) => {
+                take_one(&mut self.not_taken).or(late(at, "a text that is not taken"))
+            }
+            Doing::Wait(Awaited::SmsStatus, at) => {
+                take_one(&mut self.statuses).or(late(at, "a status report"))
+            }
             Doing::Wait(Awaited::Notified, at) => take_one(&mut self.notified).or(late(at, "a NOTIFY")),
             Doing::Wait(Awaited::Registered, _) if phone.registration().is_on() => Some(Ok(())),
             Doing::Wait(what, at) => self.look_for(what).or(late(at, &format!("`{}`", what.name()))),
@@ -480,6 +506,8 @@ fn measured(phone: &Phone, metric: Metric) -> Option<f64> {
     match metric {
         Metric::Code => phone.code().map(f64::from),
         Metric::Notified => Some(f64::from(phone.watching().notified)),
+        Metric::SmsStatus => phone.short_messages().last_status().map(|status| f64::from(status.0)),
+        Metric::SmsStatuses => Some(f64::from(phone.short_messages().statuses())),
         Metric::SmsReceived => Some(f64::from(phone.texts())),
         Metric::RtpSent => sound(|r| r.sent as f64),
         Metric::RtpReceived => sound(|r| r.received as f64),

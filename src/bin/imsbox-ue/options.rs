@@ -197,6 +197,21 @@ pub const OPTIONS: &[Opt] = &[
     ),
     opt("reg_event", "reg-event", "BOOL", ON_OFF, "subscribe to the own registration; on by default"),
     opt(
+        "sms",
+        "sms",
+        "WORD",
+        Kind::Word(&["ip", "mixed", "plain"]),
+        "texts: ip (as short messages, SMS over IP; with a SIM the default), plain (text/plain, as a soft client), or mixed \
+         (send plain ones and take both)",
+    ),
+    opt(
+        "smsc",
+        "smsc",
+        "URI",
+        Kind::Text,
+        "service centre of SMS over IP: a number or a URI; +15550000 by default",
+    ),
+    opt(
         "timer_t1",
         "timer-t1",
         "MS",

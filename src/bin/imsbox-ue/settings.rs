@@ -1,8 +1,10 @@
 //! What the phone is and does: made of options, checked as a whole.
 
 mod ipsec;
+mod sms;
 
 pub use ipsec::{Ipsec, Protect, Trick};
+pub use sms::{Centre, Sms, Way};
 
 use crate::options::Opt;
 use crate::phone::codec::{self, Codec};
@@ -106,6 +108,8 @@ pub struct Settings {
     pub session_secs: u32,
     /// The shortest time of a session that is taken, in seconds.
     pub min_se_secs: u32,
+    /// How texts go.
+    pub sms: Sms,
     /// Who is to refresh sessions.
     pub refresher: Option<Refresher>,
     /// Whether calls may have pictures.
@@ -175,6 +179,7 @@ pub fn build(given: &Given) -> Result<Settings, Trouble> {
         impu: impu(text("impu"), user, &domain)?,
         digest: digest(text("digest"), &secret)?,
         ipsec: ipsec::build(given, matches!(secret, Secret::Card(..)), transport)?,
+        sms: sms::build(given, matches!(secret, Secret::Card(..)), &domain)?,
         secret,
         state: state(text("state"), imsi),
         local: local(text("local"), pcscf.ip())?,

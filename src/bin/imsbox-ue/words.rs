@@ -44,6 +44,9 @@ pub fn of_event(event: &Event) -> Option<String> {
         Event::TextRefused(_, words) => format!("text is not taken: {words}"),
         Event::Text(party, text) => format!("text from {party}: {}", printable(text)),
         Event::Key(key) => format!("the other side presses {key}"),
+        Event::MemoryTold => "the network knows that there is memory for texts".to_owned(),
+        Event::Status(party, status) => format!("status of the text to {party}: {status}"),
+        Event::NotTaken(party, words) => format!("a text from {party} is not taken: {words}"),
         Event::Notice(words) => words.clone(),
     })
 }

@@ -6,7 +6,7 @@ use super::error::Malformed;
 use super::reader::Reader;
 use super::septets;
 use crate::wire::telephone::Number;
-use arrayvec::ArrayVec;
+use arrayvec::{ArrayString, ArrayVec};
 use std::fmt::{self, Write as _};
 
 /// Octets of digits that a TP address has at most (TS 23.040 9.1.2.5: 12 octets with length and type).
@@ -109,7 +109,9 @@ impl Address {
 
     /// The number, with `+` when it is international; `None` for a name and for an address without a digit.
     pub fn number(&self) -> Option<Number> {
-        (!self.is_name()).then(|| Number::parse(self.to_string().as_bytes()))?
+        let mut text = ArrayString::<{ MAX_DIGITS + 1 }>::new();
+        write!(text, "{self}").ok().filter(|()| !self.is_name())?;
+        Number::parse(text.as_bytes())
     }
 
     fn octets(&self) -> &[u8] {

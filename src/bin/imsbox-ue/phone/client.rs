@@ -46,6 +46,10 @@ pub enum Purpose {
     Prack,
     /// A text.
     Text,
+    /// An RPDU that another one answers: RP-DATA or RP-SMMA.
+    Short,
+    /// An RPDU that answers another one; nobody waits for the SIP answer but `quit`.
+    Report,
     /// A subscription to the own registration, or its refresh.
     Subscribe,
 }
@@ -288,6 +292,7 @@ mod tests {
             route: Vec::new(),
             headers: Vec::new(),
             body: Vec::new(),
+            kind: "",
             challenged: 0,
         }
     }

@@ -1,6 +1,6 @@
 //! The dialog of a call: what its requests have in common (RFC 3261 12).
 
-use super::message::{Request, contact, text, texts, to_tag};
+use super::message::{Request, SDP, contact, text, texts, to_tag};
 use imsbox::wire::sip::text::lossy;
 use imsbox::wire::sip::{HeaderId, Message, Method, NameAddr};
 
@@ -101,6 +101,7 @@ impl Dialog {
             route: self.route.clone(),
             headers,
             body: Vec::new(),
+            kind: SDP,
             challenged: 0,
         }
     }

@@ -2,6 +2,7 @@
 
 use super::codec::Codec;
 use super::media::Report;
+use imsbox::wire::gsm::tpdu::Status;
 
 /// Who did something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,6 +70,12 @@ pub enum Event {
     Text(String, String),
     /// The other side has pressed this key.
     Key(char),
+    /// The network knows that there is memory for texts again.
+    MemoryTold,
+    /// What has become of our text to this party.
+    Status(String, Status),
+    /// A text from this party was not taken: what was said.
+    NotTaken(String, String),
     /// Something worth knowing.
     Notice(String),
 }

@@ -16,7 +16,12 @@ impl Phone {
         let instance = &self.settings.instance;
         let contact = self.contact();
         let video = if self.settings.video { ";video" } else { "" };
-        format!("{contact};+sip.instance=\"<{instance}>\";{MMTEL};+g.3gpp.smsip;audio{video}")
+        // A soft client that takes plain texts only is no phone of an operator.
+        let services = match self.settings.sms.takes_short {
+            true => format!(";{MMTEL};+g.3gpp.smsip"),
+            false => String::new(),
+        };
+        format!("{contact};+sip.instance=\"<{instance}>\"{services};audio{video}")
     }
 
     /// The contact of a call (TS 24.229 5.1.3.1).

@@ -2,7 +2,7 @@
 
 use super::Phone;
 use super::event::{Event, Party};
-use super::message::{ALLOW, PLAIN, Peer, SDP, USER_AGENT, response_addr, text, texts, via_received};
+use super::message::{ALLOW, Peer, SDP, USER_AGENT, response_addr, text, texts, via_received};
 use super::sdp;
 use super::server::{Came, Missed, ServerId};
 use super::timer::SessionWish;
@@ -68,7 +68,10 @@ impl Phone {
             _ if is_inside => self.on_request_in_call(now, id, message),
             Method::Invite => self.on_invite(now, id, message),
             Method::Options => {
-                let headers = vec![("Allow", ALLOW.to_owned()), ("Accept", format!("{SDP}, {PLAIN}"))];
+                let headers = vec![
+                    ("Allow", ALLOW.to_owned()),
+                    ("Accept", format!("{SDP}, {}", self.accepted_texts())),
+                ];
                 self.respond(now, id, 200, Reply { headers, ..Reply::default() });
             }
             Method::Message => self.on_text(now, id, message),

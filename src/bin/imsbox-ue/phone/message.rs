@@ -13,6 +13,10 @@ pub const USER_AGENT: &str = concat!("imsbox-ue/", env!("CARGO_PKG_VERSION"));
 pub const SDP: &str = "application/sdp";
 /// The type of a text.
 pub const PLAIN: &str = "text/plain";
+/// The type of our texts.
+pub const PLAIN_UTF8: &str = "text/plain;charset=UTF-8";
+/// The type of an RPDU (TS 24.341).
+pub const SHORT_MESSAGE: &str = "application/vnd.3gpp.sms";
 
 /// Where a message goes, or came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,8 +67,10 @@ pub struct Request {
     pub route: Vec<String>,
     /// Further headers.
     pub headers: Vec<(&'static str, String)>,
-    /// A session description, or the text of a MESSAGE; empty for none.
+    /// A session description, a text or an RPDU; empty for none.
     pub body: Vec<u8>,
+    /// The type of the body.
+    pub kind: &'static str,
     /// How often it has been challenged.
     pub challenged: u8,
 }
@@ -92,17 +98,9 @@ impl Request {
         if self.body.is_empty() {
             w.finish()
         } else {
-            w.body(self.content_type().as_bytes(), &self.body)
+            w.body(self.kind.as_bytes(), &self.body)
         }
         out
-    }
-
-    /// The type of the body: requests of one method all have the same.
-    fn content_type(&self) -> &'static str {
-        match self.method {
-            Method::Message => "text/plain;charset=UTF-8",
-            _ => SDP,
-        }
     }
 
     /// The CANCEL of this INVITE (RFC 3261 9.1).
@@ -240,6 +238,7 @@ mod tests {
             route: vec!["<sip:p;lr>".to_owned()],
             headers: vec![("Contact", "<sip:a@1>".to_owned())],
             body: b"v=0\r\n".to_vec(),
+            kind: SDP,
             challenged: 1,
         };
         let text = String::from_utf8(invite.cancel().octets("SIP/2.0/UDP 1;branch=z9hG4bKx")).unwrap();

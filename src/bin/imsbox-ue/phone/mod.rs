@@ -4,7 +4,7 @@
 //! come out of [`Phone::pop`]. One call at a time. The decisions of a SIP client are taken here and not shared with the
 //! server's, so that the mistakes of one are found by the other.
 //!
-//! Not here: the kernel's IPsec, video that can be seen, SMS in the form of 3GPP (TS 24.341).
+//! Not here: the kernel's IPsec, video that can be seen.
 
 pub mod auth;
 pub mod call;
@@ -20,7 +20,7 @@ mod inbound;
 mod incoming;
 pub mod media;
 pub mod message;
-mod outgoing;
+pub mod outgoing;
 pub mod precondition;
 pub mod reginfo;
 pub mod register;
@@ -29,6 +29,7 @@ pub mod sdp;
 pub mod security;
 pub mod server;
 mod sms;
+pub mod smsip;
 pub mod sound;
 #[cfg(test)]
 mod tests;
@@ -51,6 +52,7 @@ use message::{Peer, Request, host};
 use register::Registration;
 use security::{Security, Wish};
 use server::Servers;
+use smsip::ShortMessages;
 use sound::Sound;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -102,6 +104,7 @@ pub struct Phone {
     is_mute: bool,
     /// Texts that have come: how many, and the last one.
     texts: (u32, String),
+    short: ShortMessages,
     out: VecDeque<Output>,
 }
 
@@ -121,6 +124,7 @@ impl Phone {
         let call_id = format!("{}@{}", token(&mut rng), host(local.ip()));
         let registration = Registration::new(call_id, token(&mut rng));
         let security = Security::new(&settings, local);
+        let short = ShortMessages::new(&mut rng);
         Phone {
             settings,
             security,
@@ -141,6 +145,7 @@ impl Phone {
             last_keys: String::new(),
             is_mute: false,
             texts: (0, String::new()),
+            short,
             out: VecDeque::new(),
         }
     }
@@ -229,7 +234,8 @@ impl Phone {
         self.registration.is_busy()
             || self.watching.is_parting()
             || self.call.is_some()
-            || [Purpose::Bye, Purpose::Text].iter().any(|open| self.clients.has_open(*open))
+            || self.short.is_busy()
+            || [Purpose::Bye, Purpose::Text, Purpose::Report].iter().any(|open| self.clients.has_open(*open))
     }
 
     /// Answers calls by itself after this long, or leaves them to a person.
@@ -305,6 +311,7 @@ impl Phone {
         self.tick_registration(now);
         self.tick_security(now);
         self.tick_watch(now);
+        self.tick_short(now);
         self.tick_call(now);
     }
 
@@ -314,7 +321,7 @@ impl Phone {
         let others = [self.clients.next_deadline(), self.servers.next_deadline()];
         let mine =
             [self.registration.next_deadline(), self.security.next_deadline(), self.watching.next_deadline()];
-        others.into_iter().chain(mine).chain([call]).flatten().min()
+        others.into_iter().chain(mine).chain([call, self.short.next_deadline()]).flatten().min()
     }
 
     fn on_response(&mut self, now: Instant, message: &Message<'_>) {
@@ -340,6 +347,8 @@ impl Phone {
                     }
                     Purpose::Prack => self.resources_changed(now),
                     Purpose::Text => self.on_text_answer(&request, message),
+                    Purpose::Short => self.on_short_answer(now, &request, message),
+                    Purpose::Report => self.on_report_answer(message),
                     Purpose::Subscribe => self.on_subscribe_answer(now, &request, message),
                     _ => {}
                 }
@@ -355,6 +364,8 @@ impl Phone {
             Purpose::Reinvite | Purpose::Update => self.on_change_failed(now),
             Purpose::Prack => self.resources_changed(now),
             Purpose::Text => self.event(Event::TextRefused(None, words.to_owned())),
+            Purpose::Short => self.fail_short(now, None, words.to_owned()),
+            Purpose::Report => self.event(Event::Notice(format!("the report on a text is lost: {words}"))),
             Purpose::Subscribe => self.on_subscribe_failed(now, words),
             Purpose::Bye | Purpose::Cancel => {}
         }

@@ -4,7 +4,7 @@ use super::Phone;
 use super::auth::{Credentials, Proof};
 use super::client::Purpose;
 use super::event::Event;
-use super::message::{Request, host, refusal, texts};
+use super::message::{Request, SDP, host, refusal, texts};
 use super::security::Refused;
 use crate::settings::{Protect, Settings, Transport};
 use imsbox::base::time::{Duration, Instant};
@@ -199,6 +199,7 @@ impl Phone {
             route: Vec::new(),
             headers,
             body: Vec::new(),
+            kind: SDP,
             challenged: 0,
         };
         self.send_request(now, request, Purpose::Register);

@@ -8,6 +8,7 @@ mod pictures;
 mod registration;
 mod resources;
 mod security;
+mod smsip;
 mod texts;
 mod timers;
 mod watching;

@@ -84,7 +84,7 @@ fn a_text_that_is_too_long_is_not_sent() {
 #[test]
 fn what_is_no_text_is_refused_with_what_is_taken() {
     let came = |kind: &str, body: &str| {
-        let mut phone = phone(1, &[]);
+        let mut phone = phone(1, &[("sms", "plain")]);
         let message = format!(
             "MESSAGE sip:p1@192.0.2.1 SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.2;branch=z9hG4bKm\r\nMax-Forwards: 70\r\n\
              From: <sip:x@h>;tag=x\r\nTo: <sip:p1@h>\r\nCall-ID: c\r\nCSeq: 1 MESSAGE\r\n\
@@ -106,4 +106,18 @@ fn what_is_no_text_is_refused_with_what_is_taken() {
     assert!(answer.starts_with("SIP/2.0 200 OK\r\n") && count == 1);
     let (answer, ..) = came("Require: fax\r\n", "");
     assert!(answer.starts_with("SIP/2.0 420 ") && header(&answer, "Unsupported") == "fax", "{answer}");
+    assert_eq!(phone(1, &[]).accepted_texts(), "text/plain, application/vnd.3gpp.sms");
+}
+
+#[test]
+fn a_soft_client_registers_as_one() {
+    let contact = |more: &[(&'static str, &str)]| {
+        let mut phone = phone(1, more);
+        phone.register(Instant::ZERO, 60).unwrap();
+        header(&said(&mut phone).0[0], "Contact").to_owned()
+    };
+    let soft = contact(&[("sms", "plain")]);
+    assert!(!soft.contains("smsip") && !soft.contains("mmtel") && soft.contains(";audio;video"), "{soft}");
+    let mixed = contact(&[]);
+    assert!(mixed.contains(";+g.3gpp.smsip;") && mixed.contains("mmtel"), "{mixed}");
 }
