@@ -61,14 +61,15 @@ pub(super) fn on_final(
         take(call, view, cx, leg, msg, FarAck::Due);
     } else {
         // the race was lost: RFC 3261 16.7 step 10, 9.1; or the identity rings and no more (manual 5.2.1, `ring_only`)
-        turn_away(call, view, cx, leg);
+        turn_away(call, view, cx, leg, msg);
         fork::on_failure(call, view, cx, leg, 480, None);
     }
 }
 
-/// A 2xx that is not the call is acknowledged, and its dialog ended (RFC 3261 13.2.2.4).
-fn turn_away(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, leg: u8) {
-    let (_, cseq) = call.legs[usize::from(leg)].invites[Side::Caller as usize];
+/// A 2xx that is not the call is acknowledged with the number of its INVITE, which a re-INVITE in the call may have followed since, and
+/// its dialog ended (RFC 3261 13.2.2.4).
+fn turn_away(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, leg: u8, msg: &Message<'_>) {
+    let Some(cseq) = msg.cseq().map(|c| c.number) else { return };
     pass::ack(call, view, cx, (leg, Side::Callee), cseq, None);
     let reason = "SIP;cause=487;text=\"the call was cancelled or taken elsewhere\"";
     release::bye(call, view, cx, leg, Side::Callee, reason, None);
@@ -248,13 +249,13 @@ pub(super) fn on_repeated(
     let entry = &mut call.legs[usize::from(leg)];
     if entry.down.is_none() {
         entry.down = founded;
-        return turn_away(call, view, cx, leg);
+        return turn_away(call, view, cx, leg, msg);
     }
     let theirs = msg.to().and_then(|to| to.tag()).unwrap_or_default();
     match entry.dialog_mut(place.side).filter(|d| d.remote_tag() == theirs) {
         Some(dialog) if is_first && dialog.state() == DialogState::Early => {
             dialog.on_response(msg);
-            turn_away(call, view, cx, leg);
+            turn_away(call, view, cx, leg, msg);
         }
         Some(_) => {
             let was_sent = pass::ack_again(call, view, cx, at, cseq);

@@ -211,6 +211,35 @@ fn of_two_that_answer_the_second_is_acknowledged_and_let_go() {
 }
 
 #[test]
+fn one_that_answers_late_is_acknowledged_with_the_number_of_its_invite_whatever_the_call_has_asked_since() {
+    for late in ["two", "unheard"] {
+        let mut f = Fork::new("", SDP, |_| {});
+        f.early("one", 180, "", "");
+        f.early("two", 180, "", "");
+        f.says("one", 200, "", &sdp(6000));
+        let ok = f.w.expect(ALICE, "SIP/2.0 200");
+        f.alice.learn(&ok);
+        f.w.ack(&f.alice, 1, "");
+        f.w.expect(BOB, "ACK sip:one@192.0.2.2:5060 ");
+        let mut alice = f.alice.clone();
+        f.w.request(&mut alice, "INVITE", "", SDP);
+        f.w.expect(ALICE, "SIP/2.0 100");
+        let again = f.w.expect(BOB, "INVITE sip:one@192.0.2.2:5060 ");
+        assert_eq!(header(&again, HeaderId::CSeq), "2 INVITE");
+        f.says(late, 200, "", &sdp(7000));
+        let ack = f.w.expect(BOB, &format!("ACK sip:{late}@192.0.2.2:5060 "));
+        assert_eq!(header(&ack, HeaderId::CSeq), "1 ACK");
+        let bye = f.w.expect(BOB, &format!("BYE sip:{late}@192.0.2.2:5060 "));
+        f.w.answer(BOB, &bye, 200, "", "");
+        let answer = f.text("one", &again, 200, "", &sdp(6000));
+        f.w.send(BOB, &answer);
+        f.w.expect(ALICE, "SIP/2.0 200");
+        f.w.ack(&alice, 2, "");
+        f.ends("one");
+    }
+}
+
+#[test]
 fn one_failure_is_for_all_of_them() {
     let mut f = Fork::new(CAN, SDP, |_| {});
     let (mut one, _) = f.early("one", 183, &rel(1), &sdp(6000));
