@@ -32,17 +32,25 @@ fn takes_plain(contact: &Contact) -> bool {
     !contact.smsip || is_im
 }
 
-/// Whom a plain text is for, when it has to become a short message.
-pub fn recipient(view: &View<'_>, cx: &Cx<'_>, msg: &Message<'_>, caller: Caller) -> Option<(UserId, usize)> {
+/// Whom a plain text is for, when it has to become a short message. `is_attached`: the callee's phone can be reached over SGs. For who
+/// cannot be reached at all a plain text is not kept, and its sender is told so.
+pub fn recipient(
+    view: &View<'_>,
+    cx: &Cx<'_>,
+    msg: &Message<'_>,
+    caller: Caller,
+    is_attached: bool,
+) -> Option<(UserId, usize)> {
     if caller.user.is_none() || caller.is_trunk || !msg.has_content_type(PLAIN) {
         return None;
     }
     let Target::User { user, impu } = view.subs.lookup(&Uri::parse(msg.request_uri())?) else { return None };
-    // who has no SIM has no phone that takes short messages alone, and none is kept for it
+    // who has no SIM has no phone that takes short messages alone
     view.subs.user(user).sim.as_ref()?;
     let targets = view.registrar.targets(user, cx.now);
     let takes = |id: &_| view.registrar.binding(*id).is_some_and(|binding| takes_plain(&binding.contact));
-    (!targets.iter().any(takes)).then_some((user, impu))
+    let is_there = !targets.is_empty() || is_attached;
+    (is_there && !targets.iter().any(takes)).then_some((user, impu))
 }
 
 /// Whether a MESSAGE is for the centre itself, which takes nothing but short messages.

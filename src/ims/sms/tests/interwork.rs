@@ -33,13 +33,15 @@ fn a_plain_text_becomes_a_short_message_and_the_answer_comes_back_plain() {
 }
 
 #[test]
-fn a_plain_text_waits_for_a_phone_that_is_away_and_a_long_one_goes_in_parts() {
+fn a_long_plain_text_goes_in_parts_and_none_is_kept_for_who_is_not_there() {
     let mut w = world();
+    text(&mut w, "", "x");
+    w.expect(ALICE, "SIP/2.0 480");
+    w.register(BOB, VOLTE);
     let long = "0123456789".repeat(20);
     text(&mut w, "", &long);
     w.expect(ALICE, "SIP/2.0 202");
     assert_eq!(w.waiting(), 2);
-    w.register(BOB, VOLTE);
     w.is_delivered(BOB, &long[..153]);
     w.is_delivered(BOB, &long[153..]);
     w.quiet();
