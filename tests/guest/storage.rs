@@ -1,6 +1,6 @@
 //! The IMS on a disk that is read-only or full: it serves, says so once, and stores what it has when the disk takes it.
 
-use crate::people::{CLEAR, MILENAGE, USERS};
+use crate::people::{ALICE, CLEAR, MILENAGE, TUAK, USERS};
 use crate::scene::Scene;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -41,20 +41,32 @@ fn mount(options: &[&str], at: &Path) {
     assert!(Command::new("mount").args(options).arg(at).status().unwrap().success(), "mount {options:?}");
 }
 
-/// An IMS that starts on a disk that refuses: a phone registers all the same, and its registration is stored once the disk is well.
+/// An IMS that starts on a disk that refuses: a phone registers all the same, and its registration is stored once the disk is well. A text
+/// that has to be kept is refused for the time being.
 fn serves_and_stores_later(name: &str, disk: &Disk, well: impl FnOnce(&Disk)) {
     let mut scene = Scene::new(name, 1, &disk.properties());
     let options = [MILENAGE, CLEAR].concat();
     let mut phone = scene.phone(0, false, &options, "register; wait sms 60; deregister");
     phone.until("registered as");
     scene.ims.log_with(0, REFUSES);
+    // a text to who is not there has to be stored
+    let text = |scene: &Scene| {
+        let script = "register; sms 604 later; deregister";
+        scene.phone(0, true, &[ALICE, CLEAR].concat(), script)
+    };
+    let refused = text(&scene).fails();
+    assert!(refused.contains("503") && refused.contains("try again later"), "{refused}");
     well(disk);
     let log = scene.ims.log_with(0, WELL);
+    text(&scene).succeeds();
     assert_eq!((log.matches(REFUSES).count(), log.matches(WELL).count()), (1, 1), "{log}");
     scene.ims.kill();
     scene.ims.run(&scene.network.core);
     let users = scene.ims.monitor(&["users", "603"]);
     assert!(users.contains("UDP"), "the registration is there after the crash:\n{users}");
+    scene
+        .phone(0, true, &[TUAK, CLEAR].concat(), "register; wait sms 60; expect sms later; deregister")
+        .succeeds();
     let script = "register; sms 603 hello; deregister";
     scene.phone(0, true, &[crate::people::XOR, CLEAR].concat(), script).succeeds();
     phone.succeeds();
