@@ -133,7 +133,11 @@ impl Phone {
             Purpose::Reinvite(leg, ..) => want.messages.extend(self.legs[leg].last_ack.clone()),
             Purpose::Refresh(leg) if first => self.on_refresh_answer(now, leg, text, want),
             Purpose::Question(leg) if first => self.on_question_answer(now, leg, text, want),
-            Purpose::Bye(leg) if first => self.end(leg),
+            Purpose::Bye(leg) if first => {
+                // whoever ends a call is heard; one that crosses the other side's end is answered 200 all the same
+                self.seen.odd += u64::from(code != 200 && self.legs[leg].state == State::Ending);
+                self.end(leg);
+            }
             Purpose::Text(at) if first => self.on_text_answer(at, code),
             Purpose::Subscribe(at) if first => self.on_subscribe_answer(now, at, code, text),
             _ => {}

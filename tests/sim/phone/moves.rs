@@ -94,7 +94,10 @@ impl Phone {
             }
             500 => self.move_later(now + AGAIN * 3, leg, it, tries),
             // RFC 5057 5.1: the dialog has gone
-            408 | 481 => self.end(leg),
+            408 | 481 => {
+                self.seen.odd += u64::from(self.legs[leg].state == State::Up);
+                self.end(leg);
+            }
             487 => {}
             _ => self.seen.odd += 1,
         }
