@@ -337,6 +337,7 @@ impl Sms {
     pub(super) fn on_way_failed(&mut self, view: &mut View<'_>, cx: &mut Cx<'_>, user: UserId, why: Why) {
         let Some(inbox) = self.inboxes.get_mut(&user) else { return };
         let Some(attempt) = inbox.attempt.take() else { return };
+        inbox.note_late(&attempt);
         if let Some(client) = attempt.way.client() {
             view.txs.abandon(client);
         }
@@ -429,7 +430,9 @@ impl Sms {
             }
         }
         let number = attempt.numbers[0];
-        inbox.attempt = None;
+        if let Some(attempt) = inbox.attempt.take() {
+            inbox.note_late(&attempt);
+        }
         self.wait(view, cx, user, number, Why::NoReport);
     }
 

@@ -1,5 +1,6 @@
 //! What waits for one user, and what is tried to deliver it: one short message at a time, in order (TS 23.040 3.2.3, TS 24.011 6.2.1).
 
+use super::limits::MAX_LATE;
 use super::text::Text;
 use crate::base::arena::Id;
 use crate::base::time::Instant;
@@ -8,6 +9,7 @@ use crate::ims::call::ClientId;
 use crate::ims::registrar::Binding;
 use crate::proto::sip::transaction::Token;
 use crate::wire::gsm::RpCause;
+use arrayvec::ArrayVec;
 use smallvec::SmallVec;
 use std::collections::VecDeque;
 use std::fmt;
@@ -19,6 +21,8 @@ pub(super) struct Inbox {
     pub(super) texts: VecDeque<Text>,
     /// The one under way.
     pub(super) attempt: Option<Attempt>,
+    /// Call-IDs of MESSAGEs that were given up, with their texts, the last ones: a report on them may still come.
+    pub(super) late: ArrayVec<(Token, u64), MAX_LATE>,
     /// The ways that have failed for the text that is next.
     pub(super) tried: Tried,
     /// Nothing is tried before.
@@ -174,6 +178,21 @@ impl Inbox {
     /// Whether, beside those under way, another text waits for the phone.
     pub(super) fn has_more_than(&self, numbers: &[u64]) -> bool {
         self.texts.iter().any(|text| text.is_durable && !numbers.contains(&text.number))
+    }
+
+    /// Takes note of an attempt that is given up.
+    pub(super) fn note_late(&mut self, attempt: &Attempt) {
+        let Way::Ims { call_id, .. } = attempt.way else { return };
+        if self.late.is_full() {
+            self.late.remove(0);
+        }
+        self.late.extend(attempt.numbers.first().map(|number| (call_id, *number)));
+    }
+
+    /// The text whose MESSAGE had this Call-ID, when it was given up before its report came.
+    pub(super) fn take_late(&mut self, call_id: &[u8]) -> Option<u64> {
+        let at = self.late.iter().position(|(known, _)| known[..] == *call_id)?;
+        Some(self.late.remove(at).1).filter(|number| self.text(*number).is_some())
     }
 
     /// A new round begins: all ways are open.

@@ -23,6 +23,9 @@ pub const AFTER_RESTART: Duration = Duration::from_secs(2);
 /// its upper layer, 20 s at most, and than a repetition over UDP.
 pub const REPORT_PATIENCE: Duration = Duration::from_secs(45);
 
+/// MESSAGEs of a user that were given up and whose report still counts; beyond it the oldest is forgotten.
+pub const MAX_LATE: usize = 4;
+
 /// How long a submitted text is known, so that the same one again, because its sender has missed the RP-ACK, is acknowledged and not
 /// delivered twice: TR1M and its repetition.
 pub const DUPLICATE_WINDOW: Duration = Duration::from_secs(120);

@@ -10,6 +10,7 @@ use super::{Sms, address, tell};
 use crate::base::trace::{Level, Subject};
 use crate::ims::core::View;
 use crate::ims::identity;
+use crate::ims::message::respond;
 use crate::ims::subscriber::UserId;
 use crate::proto::cx::Cx;
 use crate::wire::gsm::failure::FailureCause;
@@ -84,14 +85,7 @@ impl Sms {
         let found =
             inbox.and_then(|inbox| inbox.attempt.take_if(|a| is_meant(a, &line, reference, in_reply_to)));
         let Some(attempt) = found else {
-            let impi = &view.subs.user(user).impi;
-            let words =
-                format_args!("SMS report {reference} of {impi} is of no short message that is under way");
-            cx.ims(Level::Info, Subject::None, words);
-            if let Line::Ims { tx, .. } = line {
-                answer::accepted(view, cx, tx);
-            }
-            return;
+            return self.on_other_report(view, cx, (user, line, reference), in_reply_to, verdict);
         };
         if let Some(client) = attempt.way.client() {
             // its report may overtake the answer to the MESSAGE
@@ -109,6 +103,42 @@ impl Sms {
                 self.promise_reported(view, cx, line, ticket);
                 self.next(view, cx, user);
             }
+        }
+    }
+
+    /// A report on nothing that is under way: the MESSAGE that it names may have been given up, and its text is there all the same.
+    fn on_other_report(
+        &mut self,
+        view: &mut View<'_>,
+        cx: &mut Cx<'_>,
+        (user, line, reference): (UserId, Line, u8),
+        in_reply_to: Option<&[u8]>,
+        verdict: Verdict,
+    ) {
+        let inbox = self.inboxes.get_mut(&user);
+        let has_texts = inbox.is_some();
+        let late = inbox.zip(in_reply_to).and_then(|(inbox, call_id)| {
+            let number = inbox.take_late(call_id).filter(|_| matches!(verdict, Verdict::Taken))?;
+            Some((number, inbox.attempt.take_if(|attempt| attempt.numbers.contains(&number))))
+        });
+        if let Some((number, again)) = late {
+            if let Some(client) = again.and_then(|attempt| attempt.way.client()) {
+                view.txs.abandon(client);
+            }
+            let ticket = self.delivered(view, cx, user, number, Status::RECEIVED);
+            self.promise_reported(view, cx, line, ticket);
+            return self.next(view, cx, user);
+        }
+        let impi = &view.subs.user(user).impi;
+        let words = format_args!("SMS report {reference} of {impi} is of no short message that is under way");
+        cx.ims(Level::Info, Subject::None, words);
+        match line {
+            // it may be of a text that comes again: the phone is not told that its report has arrived
+            Line::Ims { tx, .. } if has_texts => {
+                respond(view, cx, tx, 481, Some("no short message with this reference is under way"), None);
+            }
+            Line::Ims { tx, .. } => answer::accepted(view, cx, tx),
+            Line::Sgs => {}
         }
     }
 

@@ -47,17 +47,30 @@ fn a_report_is_known_by_its_reference_where_it_names_no_message() {
 }
 
 #[test]
-fn a_report_of_nothing_is_taken_and_means_nothing() {
+fn a_report_of_nothing_means_nothing() {
     let mut w = World::registered(|_| {});
     w.submitted(ALICE, 1, BOBS_NUMBER, "x");
     let text = w.arrives(BOB, "x");
     let other = rpdu(&text).reference.wrapping_add(1);
     w.send_rp(BOB, "sip:sms-centre@ims.test", "", &up(other, Rp::Ack { user_data: None }));
-    w.expect(BOB, "SIP/2.0 202");
+    w.expect(BOB, "SIP/2.0 481");
     w.send_rp(ALICE, "sip:sms-centre@ims.test", "", &up(rpdu(&text).reference, Rp::Ack { user_data: None }));
     w.expect(ALICE, "SIP/2.0 202");
     assert_eq!(w.waiting(), 1, "neither another reference nor another phone");
     w.report(BOB, &text, |reference| up(reference, Rp::Ack { user_data: None }));
+    w.quiet();
+}
+
+#[test]
+fn a_report_that_comes_too_late_still_counts() {
+    let mut w = World::registered(|_| {});
+    w.submitted(ALICE, 1, BOBS_NUMBER, "x");
+    let first = w.arrives(BOB, "x");
+    w.pass(Duration::from_secs(45) + RETRY);
+    let again = w.expect(BOB, "MESSAGE");
+    w.report(BOB, &first, |_| up(99, Rp::Ack { user_data: None }));
+    assert_eq!(w.waiting(), 0);
+    w.answer(BOB, &again, 200);
     w.quiet();
 }
 
