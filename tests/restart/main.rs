@@ -1,7 +1,10 @@
-//! The program killed in the middle of registrations (kill -9), again and again: no SIM is given a sequence number twice.
+//! The program killed in the middle of registrations and short messages (kill -9), again and again: no SIM is given a sequence number
+//! twice, what was acknowledged is delivered after all, and nothing comes twice that its phone has acknowledged.
 
 mod sim;
+mod texts;
 
+use imsbox::base::rng::Rng;
 use sim::Phone;
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -9,6 +12,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
+use texts::Texts;
 
 /// How often the program is killed.
 const CRASHES: usize = 201;
@@ -88,7 +92,7 @@ impl Drop for Program {
 }
 
 #[test]
-fn sequence_numbers_never_go_back_over_crashes() {
+fn crashes_repeat_no_sequence_number_and_lose_or_double_no_text() {
     let folder = Folder::new();
     // one whose SIM is ahead, one that is fresh, one whose SIM lags behind what the others make of the common number
     let mut phones = [
@@ -100,13 +104,17 @@ fn sequence_numbers_never_go_back_over_crashes() {
     let program = Program::start(&folder);
     phones.iter_mut().for_each(|phone| phone.attempt(program.sip, false));
     program.end();
+    let mut texts = Texts::new();
+    let mut rng = Rng::from_seed(5);
     for round in 0..CRASHES {
         let program = Program::start(&folder);
         let phone = &mut phones[round % 3];
         phone.attempt(program.sip, false);
+        texts.exchange(program.sip, &mut rng);
         // challenges whose numbers may not have reached the disk when the program dies
         (0..2).for_each(|_| phone.attempt(program.sip, true));
         drop(program);
+        texts.drain();
     }
     for phone in &phones {
         // after the first attempt, in which a SIM that is ahead tells its number
@@ -115,4 +123,7 @@ fn sequence_numbers_never_go_back_over_crashes() {
         assert!(settled.is_sorted_by(|a, b| a < b), "{}: {:x?}", phone.imei, phone.given);
         assert_eq!(phone.resyncs, usize::from(phone.imei == "861309050000380"), "{}", phone.imei);
     }
+    let program = Program::start(&folder);
+    texts.finish(program.sip);
+    program.end();
 }
