@@ -310,7 +310,7 @@ pub(super) fn claim(service: &Service, user: UserId, binding: Option<Id<Binding>
 }
 
 /// Whether requests other than REGISTER prove themselves too: where the user's settings say so, and neither the identity they
-/// come under nor the emergency service that they call says otherwise.
+/// come under nor the emergency service or the echo number that they are for says otherwise.
 pub(super) fn is_challenged(service: &Service, user: UserId, msg: &Message<'_>) -> bool {
     !service.subscribers.user(user).auth_on_register_only
         && from_authentication(service, msg)

@@ -40,10 +40,16 @@ pub(super) fn takes_strangers(subs: &Subscribers, config: &Config, target: Targe
     }
 }
 
-/// Whether a request is a call to an emergency service whose callers need not prove who they are.
+/// Whether who sends a request need not prove who it is: to an echo number without `authentication`, or in a call to such an
+/// emergency service.
 pub(super) fn is_open(subs: &Subscribers, config: &Config, msg: &Message<'_>) -> bool {
     let target = Uri::parse(msg.request_uri()).map_or(Target::Unknown, |uri| subs.lookup(&uri));
-    msg.method() == Method::Invite && service(subs, config, target).is_some_and(|s| !s.authentication)
+    match target {
+        Target::Echo(number) => !config.echo[number].authentication,
+        Target::User { .. } | Target::Unknown => {
+            msg.method() == Method::Invite && service(subs, config, target).is_some_and(|s| !s.authentication)
+        }
+    }
 }
 
 /// Why an emergency call of somebody who is not registered is refused; none when it is no emergency call.

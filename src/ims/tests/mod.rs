@@ -6,6 +6,7 @@ mod auth_limit;
 mod auth_qop;
 mod auth_sim;
 mod dispatch;
+mod echo_numbers;
 mod emergency;
 mod hostile;
 mod ipsec;
