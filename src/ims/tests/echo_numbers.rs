@@ -4,15 +4,19 @@ use super::phone::{Phone, Secret};
 use super::{Lab, config};
 use crate::config::model::{Config, Impu};
 
-const SDP: &str = "v=0\r\no=- 1 1 IN IP4 10.0.0.1\r\ns=-\r\nc=IN IP4 10.0.0.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n";
+const SDP: &str =
+    "v=0\r\no=- 1 1 IN IP4 10.0.0.1\r\ns=-\r\nc=IN IP4 10.0.0.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n";
 const NOBODY: &str = "sip:anonymous@anonymous.invalid";
 
 /// Numbers with every pair of settings: 6, then whether strangers may call, and whether who calls must prove it.
 fn numbers() -> Config {
     let mut config = config();
-    for (number, anonymous, authentication) in
-        [("tel:601", false, true), ("tel:600", false, false), ("tel:611", true, true), ("tel:610", true, false)]
-    {
+    for (number, anonymous, authentication) in [
+        ("tel:601", false, true),
+        ("tel:600", false, false),
+        ("tel:611", true, true),
+        ("tel:610", true, false),
+    ] {
         config.echo.push(Impu { anonymous, authentication, ..Impu::new(number) });
     }
     config
@@ -60,7 +64,8 @@ fn a_phone_without_registration_reaches_the_numbers_that_take_it() {
         let mut lab = Lab::new(config);
         let mut nobody = Phone::new("x", NOBODY, "10.0.0.9:5060", Secret::Password(""));
         let mut alice = Phone::new("x", "sip:alice@ims.test", "10.0.0.8:5060", Secret::Password(""));
-        for (number, is_open) in [("tel:601", false), ("tel:611", true), ("tel:600", true), ("tel:610", true)] {
+        for (number, is_open) in [("tel:601", false), ("tel:611", true), ("tel:600", true), ("tel:610", true)]
+        {
             let nameless = if is_open { [100, 480] } else { [403, 403] };
             let heard = tries(&mut lab, &mut nobody, number);
             assert_eq!(heard, nameless, "{number}: a text has nowhere to come back to");

@@ -5,13 +5,13 @@ use crate::config::model::Emergency;
 use crate::ims::call::{Callee, Order};
 
 /// A phone without a SIM.
-const STRANGER: Phone = Phone { addr: "192.0.2.9:5060", user: "anonymous" };
+pub(super) const STRANGER: Phone = Phone { addr: "192.0.2.9:5060", user: "anonymous" };
 const INSTANCE: &str = ";+sip.instance=\"<urn:gsma:imei:35693803-564380-0>\"";
 const PLACE: &str = "P-Access-Network-Info: 3GPP-E-UTRAN-FDD;utran-cell-id-3gpp=0010100011A2D001\r\n\
     Cellular-Network-Info: 3GPP-E-UTRAN;utran-cell-id-3gpp=001010a70c0001817;cell-info-age=0\r\n\
     Geolocation: <cid:here@ims.test>\r\n";
 
-fn sos(change: impl Fn(&mut Impu)) -> Impu {
+pub(super) fn sos(change: impl Fn(&mut Impu)) -> Impu {
     let mut impu = Impu::new("urn:service:sos");
     impu.anonymous = true;
     impu.authentication = false;
@@ -20,7 +20,7 @@ fn sos(change: impl Fn(&mut Impu)) -> Impu {
 }
 
 /// Bob answers emergency calls.
-fn answered_by_bob(change: impl Fn(&mut Impu)) -> World {
+pub(super) fn answered_by_bob(change: impl Fn(&mut Impu)) -> World {
     let mut w = World::with(|c| {
         c.users[1].impus.push(sos(change));
         c.domain = Some("ims.test".to_owned());
@@ -31,7 +31,7 @@ fn answered_by_bob(change: impl Fn(&mut Impu)) -> World {
 }
 
 /// The INVITE of a phone without registration.
-fn invite(w: &mut World, uri: &str, headers: &str, body: &str) -> (Side, String) {
+pub(super) fn invite(w: &mut World, uri: &str, headers: &str, body: &str) -> (Side, String) {
     let branch = w.branch();
     let side = Side {
         phone: STRANGER,

@@ -9,6 +9,7 @@ mod crossing;
 mod echo;
 mod echo_control;
 mod emergency;
+mod emergency_flows;
 mod faults;
 mod flows;
 mod forks;
@@ -79,6 +80,8 @@ pub(super) struct World {
     rng: Rng,
     out: Outbox,
     lines: Lines,
+    /// Everything that has passed: the address, whether it came from there, and the message.
+    wire: Vec<(String, bool, String)>,
     /// What was sent and not looked at yet.
     sent: VecDeque<(String, String)>,
     /// Ports: opened and not closed.
@@ -128,6 +131,7 @@ impl World {
             rng,
             out: Outbox::new(),
             lines: Lines::default(),
+            wire: Vec::new(),
             sent: VecDeque::new(),
             open_ports: Vec::new(),
             ports_open: Some(true),
@@ -183,6 +187,7 @@ impl World {
                     let text =
                         String::from_utf8(self.out.bytes(range).to_vec()).expect("what we send is text");
                     well_formed(&text);
+                    self.wire.push((flow.remote.to_string(), false, text.clone()));
                     self.sent.push_back((flow.remote.to_string(), text));
                 }
                 Output::OpenMedia { session, port, .. } => opened.push((*session, *port)),
@@ -221,6 +226,7 @@ impl World {
     pub fn send(&mut self, from: Phone, text: &str) {
         let local = LocalId(u8::from(from.addr.starts_with('[')));
         let flow = Flow::udp(local, from.addr.parse().unwrap());
+        self.wire.push((from.addr.to_owned(), true, text.to_owned()));
         self.input(|core, cx| core.on_sip(cx, flow, text.as_bytes()));
     }
 
@@ -380,6 +386,18 @@ impl World {
         format!("\n{}\n", chart.draw(80, &Strokes::ASCII).join("\n"))
     }
 
+    /// What has passed between a phone and us since the start, drawn as the wire saw it, of calls or not.
+    pub fn wire(&self, phone: Phone) -> String {
+        let row = |(_, is_theirs, text): &(String, bool, String)| {
+            let (from, to) = if *is_theirs { (0, 1) } else { (1, 0) };
+            Row { time: String::new(), step: Step::Arrow { from, to, text: summary(text) } }
+        };
+        let passed = self.wire.iter().filter(|(addr, ..)| addr == phone.addr);
+        let columns = vec![phone.user.to_owned(), "imsbox".to_owned()];
+        let chart = Ladder { columns, rows: passed.map(row).collect() };
+        format!("\n{}\n", chart.draw(80, &Strokes::ASCII).join("\n"))
+    }
+
     /// The states of the dialogs, by index.
     pub fn states(&self) -> Vec<&'static str> {
         let mut views = self.core.dialog_views(self.now);
@@ -455,6 +473,20 @@ pub(super) fn reply(phone: Phone, request: &str, status: u16, headers: &str, bod
         header(request, HeaderId::CSeq),
         body.len()
     )
+}
+
+/// A message in a few words: what it is, and what it carries.
+fn summary(text: &str) -> String {
+    let mut index = Index::new();
+    let msg = Message::parse(text.as_bytes(), &mut index).unwrap();
+    let what = match msg.status() {
+        0 => String::from_utf8_lossy(msg.method_token()).into_owned(),
+        status => format!("{status} {}", msg.method().name()),
+    };
+    match header(text, HeaderId::ContentType).split('/').nth(1) {
+        Some(kind) if !body(text).is_empty() => format!("{what} ({kind})"),
+        _ => what,
+    }
 }
 
 /// The value of a header of a message; empty when there is none.
