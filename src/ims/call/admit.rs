@@ -174,6 +174,10 @@ impl Draft {
             // an echo number is the caller's partner
             rules.precondition[Side::Caller as usize] = own;
         }
+        if let Target::Echo(_) = target {
+            // whichever of the two has no reliable answers
+            rules.reliable[Side::Caller as usize] &= rules.reliable[Side::Callee as usize];
+        }
         if let Kind::Bridge(bridge) = &mut kind {
             let policy = Policy::of(&view.config.call, [from, called]);
             bridge.policy = if calling.privacy.hides_media { policy.hiding() } else { policy };

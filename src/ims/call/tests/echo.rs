@@ -350,6 +350,19 @@ fn without_preconditions_a_stream_that_waits_runs_when_its_phone_says_so() {
 }
 
 #[test]
+fn an_echo_number_without_reliable_answers_gives_none() {
+    let mut w = world(|c| c.echo[0].reliable_provisional = false);
+    w.invite(ALICE, "tel:666", "Supported: 100rel, precondition\r\n", VOLTE);
+    let ok = w.expect(ALICE, "SIP/2.0 200");
+    assert!(body(&ok).contains("a=curr:qos local sendrecv"), "{ok}");
+    w.quiet();
+    let mut w = world(|c| c.echo[0].reliable_provisional = false);
+    w.invite(ALICE, "tel:666", "Require: 100rel\r\n", VOLTE);
+    assert_eq!(header(&w.expect(ALICE, "SIP/2.0 420"), HeaderId::Unsupported), "100rel");
+    w.quiet();
+}
+
+#[test]
 fn a_reliable_answer_that_is_never_acknowledged() {
     let mut w = world(|c| c.call.dialog_timeout = Duration::from_secs(100));
     w.invite(ALICE, "tel:666", "Supported: 100rel\r\n", VOLTE);

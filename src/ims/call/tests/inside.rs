@@ -219,3 +219,54 @@ fn bye_answers_what_is_still_open() {
     w.expect(BOB, "ACK");
     w.quiet();
 }
+
+/// RFC 3515: what a phone asks of the other one in the call, and what it hears of it, is between them.
+#[test]
+fn a_transfer_is_asked_for_and_told_of_in_the_call() {
+    let mut w = World::registered();
+    let (mut alice, mut bob) = w.call();
+    let refer =
+        "Refer-To: <tel:+33600000009>\r\nReferred-By: <sip:alice@ims.test>\r\nSupported: norefersub\r\n";
+    w.request(&mut alice, "REFER", refer, "");
+    let passed = w.expect(BOB, "REFER sip:bob@192.0.2.2:5060");
+    for line in refer.split_inclusive("\r\n").take(2) {
+        assert!(passed.contains(line), "{passed}");
+    }
+    w.answer(BOB, &passed, 202, "", "");
+    w.expect(ALICE, "SIP/2.0 202");
+    for (state, fragment, answer) in [
+        ("active;expires=60", "SIP/2.0 100 Trying\r\n", 200),
+        ("terminated;reason=noresource", "SIP/2.0 486 Busy Here\r\n", 200),
+        // the subscription is over: the phone says so, and the call goes on (RFC 6665 4.1.3, RFC 5057 5.1)
+        ("active", "SIP/2.0 200 OK\r\n", 489),
+    ] {
+        let headers = format!("Event: refer;id=2\r\nSubscription-State: {state}\r\n");
+        w.request(&mut bob, "NOTIFY", &headers, fragment);
+        let text = w.expect(ALICE, "NOTIFY sip:alice@192.0.2.1:5060");
+        assert!(text.contains(&headers) && body(&text) == fragment, "{text}");
+        w.answer(ALICE, &text, answer, "", "");
+        w.expect(BOB, &format!("SIP/2.0 {answer}"));
+        assert_eq!(w.states(), ["start", "start"]);
+    }
+    w.request(&mut bob, "REFER", refer, "");
+    let passed = w.expect(ALICE, "REFER");
+    w.answer(ALICE, &passed, 603, "", "");
+    w.expect(BOB, "SIP/2.0 603");
+    w.request(&mut alice, "OPTIONS", "Accept: application/sdp\r\n", "");
+    let passed = w.expect(BOB, "OPTIONS");
+    w.answer(BOB, &passed, 200, "Allow: INVITE, REFER\r\nAccept: application/sdp\r\n", SDP);
+    let able = w.expect(ALICE, "SIP/2.0 200");
+    assert!(
+        able.contains("Allow: INVITE, REFER\r\n") && body(&able) == SDP,
+        "it is the phone's answer: {able}"
+    );
+    assert_eq!(w.states(), ["start", "start"]);
+    w.request(&mut alice, "BYE", "", "");
+    w.expect(BOB, "BYE");
+    // of a call that is over nothing is asked
+    for method in ["REFER", "NOTIFY", "OPTIONS"] {
+        w.request(&mut alice, method, refer, "");
+        assert!(w.find(ALICE, "SIP/2.0 481").is_some(), "{method}");
+    }
+    w.quiet();
+}

@@ -27,6 +27,7 @@ mod shared_sim;
 mod siblings;
 mod streams;
 mod survive;
+mod text;
 mod timers;
 mod trunk;
 mod trust;
