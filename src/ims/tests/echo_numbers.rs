@@ -33,8 +33,8 @@ fn tries(lab: &mut Lab, phone: &mut Phone, number: &str) -> [u16; 2] {
         let headers = if method == "INVITE" { &contact[..] } else { "" };
         let text = phone.request(method, number, number, &format!("{headers}Content-Type: {kind}\r\n"));
         let heard = lab.on_sip(phone.flow(), text).into_iter();
-        let answers = heard.filter(|s| s.flow == phone.flow() && s.text.starts_with("SIP/2.0 "));
-        answers.last().expect("an answer").status()
+        let mut answers = heard.filter(|s| s.flow == phone.flow() && s.text.starts_with("SIP/2.0 "));
+        answers.next_back().expect("an answer").status()
     })
 }
 
