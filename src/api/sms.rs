@@ -89,3 +89,47 @@ fn octet(request: &Value, name: &str) -> Result<Option<u8>, String> {
     let value = integer(request, name)?;
     value.map(|value| u8::try_from(value).map_err(|_| format!("{name} {value}: 0 to 255"))).transpose()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_short_message_says_is_read_in_each_form() {
+        let octets = |octets: &[u8], length, has_header| Content::Octets {
+            octets: octets.to_vec(),
+            length,
+            has_header,
+        };
+        for (request, said) in [
+            (json!({ "text": "x", "binary": "AQI=" }), Content::Text("x".to_owned())),
+            (json!({ "binary": "AQI=" }), octets(&[1, 2], None, false)),
+            (
+                json!({ "binary_hex": "0aFf", "tp_udl": 2, "tp_udhi_present": true }),
+                octets(&[10, 255], Some(2), true),
+            ),
+        ] {
+            assert_eq!(content(&request), Ok(said), "{request}");
+        }
+        for (request, words) in [
+            (json!({}), "text, binary or binary_hex is missing"),
+            (json!({ "binary_hex": "0" }), "binary_hex is no even number"),
+            (json!({ "binary_hex": "0g" }), "binary_hex is no even number"),
+            (json!({ "binary": "%" }), "binary is no base64"),
+            (json!({ "binary_hex": "00".repeat(141) }), "141 octets: a short message has 140"),
+            (json!({ "binary": "AQI=", "tp_udl": 256 }), "tp_udl 256: 0 to 255"),
+            (json!({ "text": 5 }), "text must be a string"),
+        ] {
+            assert!(content(&request).is_err_and(|e| e.starts_with(words)), "{request}");
+        }
+    }
+
+    #[test]
+    fn a_recipient_is_named_by_the_private_identity_first() {
+        let named = |request: Value| recipient(&request);
+        assert_eq!(named(json!({ "impi": "a", "impu": "b" })), Ok(Recipient::Impi("a".to_owned())));
+        assert_eq!(named(json!({ "impu": "b", "user": "c" })), Ok(Recipient::Impu("b".to_owned())));
+        assert_eq!(named(json!({ "user": "c" })), Ok(Recipient::Any("c".to_owned())));
+        assert_eq!(named(json!({})), Err("impi or impu is missing".to_owned()));
+    }
+}

@@ -1,7 +1,7 @@
 //! SMS-COMMAND (TS 23.040 9.2.2.4): a phone asks about a text that it has submitted, or wants it deleted.
 
 use super::answer::Refusal;
-use super::promise::{Promise, Sender};
+use super::promise::Sender;
 use super::submit::Author;
 use super::text::{Submitted, Text};
 use super::{Sms, address, record};
@@ -11,7 +11,6 @@ use crate::proto::cx::Cx;
 use crate::wire::gsm::Timestamp;
 use crate::wire::gsm::tpdu::command::CommandType;
 use crate::wire::gsm::tpdu::{Command, Status};
-use smallvec::SmallVec;
 
 impl Sms {
     /// An SMS-COMMAND.
@@ -63,14 +62,7 @@ impl Sms {
             };
             self.send_report(view, cx, &asked, (command.reference, true), Timestamp::of_unix(at, 0), status);
         }
-        if view.disk.refusal().is_some() {
-            return self.refuse(view, cx, sender, Refusal::DISK);
-        }
-        let ticket = cx.out.last_ticket();
-        match view.disk.is_durable(ticket) {
-            true => self.accept(view, cx, sender),
-            false => self.promise(cx, ticket, Promise::Taken { sender, texts: SmallVec::new() }),
-        }
+        self.accept_when_stored(view, cx, sender);
     }
 
     /// The text that a command is about, and whether it is on its way.

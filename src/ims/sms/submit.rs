@@ -140,7 +140,7 @@ impl Sms {
         let Ok(submit) = submit else { return self.refuse(view, cx, sender, Refusal::MALFORMED) };
         if self.recent.has(cx.now, author.user, reference, tpdu) {
             // its sender has missed the RP-ACK, and gets another
-            return self.accept(view, cx, sender);
+            return self.accept_when_stored(view, cx, sender);
         }
         self.recent.note(cx.now, author.user, reference, tpdu);
         self.on_submit(view, cx, author, sender, &submit);
@@ -257,6 +257,18 @@ impl Sms {
         }
         self.promise(cx, last, Promise::Taken { sender, texts: taken });
         true
+    }
+
+    /// Tells a sender that all is taken once everything that went to the disk so far is there.
+    pub(super) fn accept_when_stored(&mut self, view: &mut View<'_>, cx: &mut Cx<'_>, sender: Sender) {
+        let ticket = cx.out.last_ticket();
+        if view.disk.refusal().is_some() {
+            self.refuse(view, cx, sender, Refusal::DISK);
+        } else if view.disk.is_durable(ticket) {
+            self.accept(view, cx, sender);
+        } else {
+            self.promise(cx, ticket, Promise::Taken { sender, texts: SmallVec::new() });
+        }
     }
 
     /// Tells the remote API's clients of a text.

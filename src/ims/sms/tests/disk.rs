@@ -41,6 +41,22 @@ fn nothing_is_acknowledged_or_delivered_before_it_is_on_the_disk() {
 }
 
 #[test]
+fn a_repetition_is_not_acknowledged_before_the_text_is_on_the_disk_either() {
+    let mut w = World::registered(|_| {});
+    w.lab.disk = DiskPace::Late;
+    let first = w.submit(ALICE, 1, BOBS_NUMBER, "x");
+    let again = w.submit(ALICE, 1, BOBS_NUMBER, "x");
+    w.expect_nothing();
+    let sent = w.lab.sync();
+    w.sent.extend(sent);
+    w.expect_taken(ALICE, &first, 1);
+    w.expect_taken(ALICE, &again, 1);
+    w.lab.disk = DiskPace::AtOnce;
+    w.is_delivered(BOB, "x");
+    w.quiet();
+}
+
+#[test]
 fn a_disk_that_refuses_is_a_temporary_failure_at_once() {
     let mut w = World::registered(|_| {});
     let sent = w.lab.on_storage(Condition::Refuses("no space left".to_owned()));
