@@ -1,4 +1,8 @@
-//! `imsbox monitor ipsec --wireshark` held against tshark: it takes every line, and reads the packets with it.
+//! What tshark is the judge of: the lines of `imsbox monitor ipsec --wireshark`, which it takes, and reads the packets with; and what
+//! is sent to MMEs.
+
+#[path = "wireshark/sgsap.rs"]
+mod sgsap;
 
 use imsbox::api::snapshot;
 use imsbox::crypto::hex;

@@ -179,7 +179,7 @@ pub const GLOBAL: &[Property] = &[
     property("ipsec_netns", Kind::Text, Nothing, "Network namespace of that interface.").needless(NO_TUN),
     property("ipsec_tun_setup_script_filename", Kind::File, Nothing, "Script that sets that interface up.")
         .needless(NO_TUN),
-    property("sctp_addr", Kind::Address(29_118), Nothing, "Where the MME's SGs connections are taken."),
+    property("sctp_addr", Kind::Address(29_118), Nothing, "Where MMEs connect over SCTP, for SMS over SGs."),
     property("cx_server_addr", Kind::Address(3868), Nothing, "The HSS.").pending(feature::DIAMETER),
     property("cx_bind_addr", Kind::Address(0), Said("sctp_addr"), "Local address of the Cx connection.")
         .pending(feature::DIAMETER),
@@ -377,8 +377,8 @@ const FILTER: Kind =
 
 /// `sms_message_filter`.
 pub const SMS_FILTER: &[Property] = &[
-    property("cp_data", FILTER, Text("treat"), "CP-DATA."),
-    property("cp_ack", FILTER, Text("treat"), "CP-ACK."),
+    property("cp_data", FILTER, Text("treat"), "CP-DATA of phones over SGs."),
+    property("cp_ack", FILTER, Text("treat"), "CP-ACK of phones over SGs."),
     property("rp_data", FILTER, Text("treat"), "RP-DATA."),
     property("rp_ack", FILTER, Text("treat"), "RP-ACK."),
 ];

@@ -17,6 +17,7 @@ mod restart;
 mod scene;
 mod seen;
 mod set;
+mod sgs;
 mod storage;
 mod wire;
 mod wrong;

@@ -3,7 +3,7 @@
 
 use super::address;
 use super::inbox::{Attempt, Way, Why};
-use super::limits::{PARTS_PATIENCE, REPORT_PATIENCE};
+use super::limits::{PARTS_PATIENCE, REPORT_PATIENCE, SGS_PATIENCE};
 use super::text::Text;
 use super::write::{self, Head};
 use super::{Downlink, Part, Sms, tell};
@@ -180,7 +180,8 @@ impl Sms {
         self.next_serial = self.next_serial.wrapping_add(1);
         self.next_reference = self.next_reference.wrapping_add(1);
         let (serial, reference) = (self.next_serial, self.next_reference);
-        Attempt { numbers, way, serial, reference, give_up_at: cx.now + REPORT_PATIENCE }
+        let patience = if matches!(way, Way::Sgs) { SGS_PATIENCE } else { REPORT_PATIENCE };
+        Attempt { numbers, way, serial, reference, give_up_at: cx.now + patience }
     }
 
     /// The RP-DATA of a text (TS 24.011 7.3.1.1).

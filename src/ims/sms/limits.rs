@@ -23,6 +23,10 @@ pub const AFTER_RESTART: Duration = Duration::from_secs(2);
 /// its upper layer, 20 s at most, and than a repetition over UDP.
 pub const REPORT_PATIENCE: Duration = Duration::from_secs(45);
 
+/// The same for one that was handed to SGs, which tells itself when it has failed: two pages of 10 s, three CP-DATA of 8 s and TR1N, 40
+/// s, are 84 s at most (`proto::sgsap::timers`).
+pub const SGS_PATIENCE: Duration = Duration::from_secs(100);
+
 /// MESSAGEs of a user that were given up and whose report still counts; beyond it the oldest is forgotten.
 pub const MAX_LATE: usize = 4;
 
