@@ -34,8 +34,8 @@ pub struct Media {
     pub takes_video: bool,
     pub qos: Option<Qos>,
     pub turn: Turn,
-    /// What it was before the offer that waits.
-    before: (bool, bool),
+    /// Whether it held, had video and had a line for it before the offer that waits.
+    before: (bool, bool, bool),
 }
 
 /// The part of a description from one media line to the next.
@@ -91,7 +91,7 @@ impl Media {
             takes_video,
             qos: None,
             turn: Turn::Nobody,
-            before: (false, false),
+            before: (false, false, false),
         }
     }
 
@@ -124,7 +124,7 @@ impl Media {
 
     /// Sets what the next offer is to say; it can be taken back.
     pub fn want(&mut self, holds: bool, video: bool) {
-        self.before = (self.holds, self.video);
+        self.before = (self.holds, self.video, self.has_video_line);
         (self.holds, self.video) = (holds, video && self.takes_video);
         self.has_video_line |= self.video;
     }
@@ -214,7 +214,7 @@ impl Media {
     pub fn take_back(&mut self) {
         if self.turn == Turn::Ours {
             self.turn = Turn::Nobody;
-            (self.holds, self.video) = self.before;
+            (self.holds, self.video, self.has_video_line) = self.before;
         }
     }
 
