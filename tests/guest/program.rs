@@ -181,16 +181,18 @@ impl Ims {
 
     /// The answer to a monitor command.
     pub fn monitor(&self, command: &[&str]) -> String {
+        let (is_done, text) = self.try_monitor(command);
+        assert!(is_done, "monitor {command:?}: {text}");
+        text
+    }
+
+    /// Whether a monitor command is carried out, and all that is said about it.
+    pub fn try_monitor(&self, command: &[&str]) -> (bool, String) {
         let mut monitor = Command::new(env!("CARGO_BIN_EXE_imsbox"));
         monitor.arg("monitor").arg("--socket").arg(self.folder.join("monitor.sock")).args(command);
         let done = monitor.output().unwrap();
-        let text = String::from_utf8_lossy(&done.stdout).into_owned();
-        assert!(
-            done.status.success(),
-            "monitor {command:?}: {text}{}",
-            String::from_utf8_lossy(&done.stderr)
-        );
-        text
+        let text = [done.stdout, done.stderr].map(|octets| String::from_utf8_lossy(&octets).into_owned());
+        (done.status.success(), text.concat())
     }
 
     /// Ends it as an operator does; its log.
