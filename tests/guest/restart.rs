@@ -96,7 +96,7 @@ fn phones_stay(name: &str, end: impl FnOnce(&mut Scene)) {
     // 20 s: the refresh comes within the test
     let properties = format!("{USERS} binding_expires: 20, ue_db_filename: \"state.db\",");
     let mut scene = Scene::new(name, 3, &properties);
-    let script = "register; wait sms 60; wait sms 60; deregister";
+    let script = "register; wait sms 300; wait sms 300; deregister";
     let options = ["--ipsec", "required", "--timer-t1", "100"];
     let mut phones: Vec<_> = STAYING
         .iter()

@@ -46,7 +46,7 @@ fn mount(options: &[&str], at: &Path) {
 fn serves_and_stores_later(name: &str, disk: &Disk, well: impl FnOnce(&Disk)) {
     let mut scene = Scene::new(name, 1, &disk.properties());
     let options = [MILENAGE, CLEAR].concat();
-    let mut phone = scene.phone(0, false, &options, "register; wait sms 60; deregister");
+    let mut phone = scene.phone(0, false, &options, "register; wait sms 300; deregister");
     phone.until("registered as");
     scene.ims.log_with(0, REFUSES);
     // a text to who is not there has to be stored
