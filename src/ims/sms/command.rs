@@ -1,6 +1,7 @@
 //! SMS-COMMAND (TS 23.040 9.2.2.4): a phone asks about a text that it has submitted, or wants it deleted.
 
 use super::answer::Refusal;
+use super::limits::MAX_PROMISES;
 use super::promise::Sender;
 use super::submit::Author;
 use super::text::{Submitted, Text};
@@ -25,6 +26,13 @@ impl Sms {
         let Ok(command) = Command::parse(tpdu) else {
             return self.refuse(view, cx, sender, Refusal::MALFORMED);
         };
+        // nothing is done that could not be said to be done
+        if view.disk.refusal().is_some() {
+            return self.refuse(view, cx, sender, Refusal::DISK);
+        }
+        if self.promises.len() >= MAX_PROMISES {
+            return self.refuse(view, cx, sender, Refusal::NO_ROOM);
+        }
         let found = self.find_submitted(view, author.user, &command);
         let at = found.as_ref().map_or(cx.wall, |(text, _)| text.at);
         let status = match (command.command, found) {

@@ -49,22 +49,18 @@ impl Sms {
 
     /// One step towards the delivery of the next text; whether there is another one.
     fn step(&mut self, view: &mut View<'_>, cx: &mut Cx<'_>, user: UserId) -> bool {
-        let Some(inbox) = self.inboxes.get_mut(&user).filter(|inbox| inbox.attempt.is_none()) else {
-            return false;
-        };
-        if let Some(old) = inbox.texts.iter().find(|text| text.expires_at <= cx.now && text.is_durable) {
-            let number = old.number;
+        let Some(inbox) = self.inboxes.get_mut(&user) else { return false };
+        if let Some(number) = inbox.expired(cx.now) {
             self.drop_text(view, cx, (user, number), Status::EXPIRED, "given up: it is too old");
             return true;
         }
-        if inbox.pause.is_some_and(|pause| pause > cx.now) {
+        if inbox.attempt.is_some() || inbox.pause.is_some_and(|pause| pause > cx.now) {
             return false;
         }
-        inbox.pause = None;
-        let Some(text) = inbox.texts.iter().find(|text| text.is_durable && text.ready_at() <= cx.now) else {
-            return false;
-        };
-        let number = text.number;
+        if inbox.pause.take().is_some() {
+            inbox.stuck.clear();
+        }
+        let Some(number) = inbox.ready(cx.now) else { return false };
         match self.route(view, cx, user, number) {
             Ok(Route::Ims(contact)) => self.start_ims(view, cx, user, number, contact),
             Ok(Route::Sgs) => self.start_sgs(view, cx, user, number),
@@ -102,7 +98,7 @@ impl Sms {
         if !inbox.tried.sgs && !profile.imsi.is_empty() {
             return Ok(Route::Sgs);
         }
-        let is_text = text.deliver().is_some_and(|deliver| deliver.user_data.text().is_some());
+        let is_text = text.is_plain();
         let soft = open(is_soft).or(inbox.tried.plain.first().copied());
         if let Some(contact) = soft.filter(|_| is_text && !profile.force_sms_over_sg) {
             return Ok(Route::Plain(contact));
@@ -147,11 +143,14 @@ impl Sms {
         }
         if has_sent {
             inbox.pause = Some(cx.now + view.config.sms.retry_delay);
+        } else if let Some(class) = inbox.text(number).map(Text::class) {
+            // who is not there for this one may be there for another
+            inbox.stuck.push(class);
         }
         if is_news {
             self.tell_waiting(view, cx, user, number);
         }
-        false
+        !has_sent
     }
 
     /// Says in the log why a text waits, and until when.
@@ -292,7 +291,8 @@ impl Sms {
         let Some(concat) = first.concat() else { return Ok(alone) };
         let is_of_it = |text: &&Text| {
             let other = text.concat();
-            text.from == first.from
+            text.is_durable
+                && text.from == first.from
                 && text.impu == first.impu
                 && other
                     .is_some_and(|other| (other.reference, other.total) == (concat.reference, concat.total))

@@ -1,7 +1,7 @@
 //! What waits for one user, and what is tried to deliver it: one short message at a time, in order (TS 23.040 3.2.3, TS 24.011 6.2.1).
 
 use super::limits::MAX_LATE;
-use super::text::Text;
+use super::text::{Class, Text};
 use crate::base::arena::Id;
 use crate::base::time::Instant;
 use crate::base::timer::Alarm;
@@ -25,6 +25,8 @@ pub(super) struct Inbox {
     pub(super) late: ArrayVec<(Token, u64), MAX_LATE>,
     /// The ways that have failed for the text that is next.
     pub(super) tried: Tried,
+    /// The classes of texts that nobody is there for; those behind them that go another way do not wait for them.
+    pub(super) stuck: SmallVec<[Class; 2]>,
     /// Nothing is tried before.
     pub(super) pause: Option<Instant>,
     /// The phone has said that its memory is full (TS 23.040 3.2.8, MNRF/MCEF): RP-SMMA ends the pause.
@@ -198,14 +200,32 @@ impl Inbox {
     /// A new round begins: all ways are open.
     pub(super) fn reset(&mut self) {
         self.tried = Tried::default();
+        self.stuck.clear();
         self.pause = None;
+    }
+
+    /// The first text that has waited too long and is not under way.
+    pub(super) fn expired(&self, now: Instant) -> Option<u64> {
+        let is_old =
+            |text: &&Text| text.expires_at <= now && text.is_durable && !self.is_under_way(text.number);
+        self.texts.iter().find(is_old).map(|text| text.number)
+    }
+
+    /// The next text to be tried: the first whose time has come and for whose class a way may be open.
+    pub(super) fn ready(&self, now: Instant) -> Option<u64> {
+        let is_ready = |text: &&Text| {
+            let is_stuck = || !self.stuck.is_empty() && self.stuck.contains(&text.class());
+            text.is_durable && text.ready_at() <= now && !is_stuck()
+        };
+        self.texts.iter().find(is_ready).map(|text| text.number)
     }
 
     /// The next moment at which there is something to do.
     pub(super) fn next_deadline(&self, now: Instant) -> Option<Instant> {
-        let waiting = || self.texts.iter().filter(|text| !self.is_under_way(text.number));
+        // what the disk has not got yet has a deadline of its own, the promise's
+        let waiting = || self.texts.iter().filter(|text| text.is_durable && !self.is_under_way(text.number));
         let expiry = waiting().map(|text| text.expires_at).min();
-        let due = waiting().filter(|text| text.is_durable).map(Text::ready_at).filter(|at| *at > now).min();
+        let due = waiting().map(Text::ready_at).filter(|at| *at > now).min();
         let attempt = self.attempt.as_ref().map(|attempt| attempt.give_up_at);
         let next = match (&self.attempt, self.pause) {
             (Some(_), _) => None,

@@ -27,6 +27,9 @@ pub const REPORT_PATIENCE: Duration = Duration::from_secs(45);
 /// s, are 84 s at most (`proto::sgsap::timers`).
 pub const SGS_PATIENCE: Duration = Duration::from_secs(100);
 
+/// How long a text that is not to be kept waits for its one attempt, behind others that are under way.
+pub const ONCE_PATIENCE: Duration = Duration::from_secs(60);
+
 /// MESSAGEs of a user that were given up and whose report still counts; beyond it the oldest is forgotten.
 pub const MAX_LATE: usize = 4;
 

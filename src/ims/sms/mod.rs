@@ -166,6 +166,7 @@ impl Sms {
     /// A user's phone can be reached over SGs (TS 29.118 5.7): what waits is tried now.
     pub fn on_reachable(&mut self, view: &mut View<'_>, cx: &mut Cx<'_>, user: UserId) {
         let Some(inbox) = self.inboxes.get_mut(&user) else { return };
+        inbox.stuck.clear();
         if inbox.attempt.is_none() {
             inbox.reset();
         }
@@ -272,6 +273,9 @@ impl Sms {
         }
         for (at, (user, _)) in texts.iter().enumerate() {
             if !texts[..at].iter().any(|(before, _)| before == user) {
+                if let Some(inbox) = self.inboxes.get_mut(user) {
+                    inbox.stuck.clear();
+                }
                 self.next(view, cx, *user);
             }
         }

@@ -296,12 +296,17 @@ impl Sms {
     }
 }
 
-/// Whether a report is on this attempt: it names its MESSAGE; or its reference, where it names no MESSAGE or one that we did not send, as
-/// some phones do.
+/// Whether a report is on this attempt: it names its MESSAGE; or its reference, where it names no MESSAGE or one that cannot be ours, as
+/// some phones do. One that names another MESSAGE of ours, of an earlier run perhaps, is on that.
 fn is_meant(attempt: &Attempt, line: &Line, reference: u8, in_reply_to: Option<&[u8]>) -> bool {
     match (attempt.way, line) {
         (Way::Ims { call_id, .. }, Line::Ims { .. }) => {
-            in_reply_to.is_some_and(|named| named == &call_id[..]) || attempt.reference == reference
+            let is_ours =
+                |named: &[u8]| named.len() == call_id.len() && named.iter().all(u8::is_ascii_alphanumeric);
+            match in_reply_to {
+                Some(named) if is_ours(named) => named == &call_id[..],
+                _ => attempt.reference == reference,
+            }
         }
         (Way::Sgs, Line::Sgs) => attempt.reference == reference,
         _ => false,

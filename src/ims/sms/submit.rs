@@ -4,7 +4,7 @@
 use super::Sms;
 use super::address;
 use super::answer::Refusal;
-use super::limits::{MAX_PROMISES, MAX_VALIDITY};
+use super::limits::{DISK_PATIENCE, MAX_PROMISES, MAX_VALIDITY, ONCE_PATIENCE};
 use super::promise::{Line, Promise, Sender};
 use super::report::Verdict;
 use super::text::{Submitted, Text};
@@ -216,7 +216,8 @@ impl Sms {
             let micros = end.as_micros().saturating_sub(cx.wall.as_micros());
             Duration::from_micros(u64::try_from(micros).unwrap_or(0))
         });
-        (left.unwrap_or(expires).min(MAX_VALIDITY), validity.is_some_and(Validity::is_single_shot))
+        let lives = left.unwrap_or(expires).min(MAX_VALIDITY);
+        (lives, lives.is_zero() || validity.is_some_and(Validity::is_single_shot))
     }
 
     /// Whether a text with the same TP-MR of the same sender to the same destination waits (TS 23.040 9.2.3.25).
@@ -266,8 +267,12 @@ impl Sms {
             self.refuse(view, cx, sender, Refusal::DISK);
         } else if view.disk.is_durable(ticket) {
             self.accept(view, cx, sender);
+        } else if self.promises.len() >= MAX_PROMISES {
+            self.refuse(view, cx, sender, Refusal::NO_ROOM);
         } else {
-            self.promise(cx, ticket, Promise::Taken { sender, texts: SmallVec::new() });
+            // not kept where an earlier promise, the one that it repeats, is broken
+            let give_up_at = self.promises.next_deadline().unwrap_or(cx.now + DISK_PATIENCE);
+            self.promises.push(ticket, give_up_at, Promise::Taken { sender, texts: SmallVec::new() });
         }
     }
 
@@ -307,7 +312,7 @@ pub(super) fn new_text(
         from: from.into(),
         tpdu: tpdu.into(),
         at: cx.wall,
-        expires_at: cx.now + lives,
+        expires_at: cx.now + if lives.is_zero() { ONCE_PATIENCE } else { lives },
         due_at: cx.now + delay,
         parts_at: Instant::ZERO,
         sos: false,

@@ -35,6 +35,10 @@ pub(super) struct Text {
     pub(super) submitted: Option<Box<Submitted>>,
 }
 
+/// What decides, beside the recipient, on the ways that are open to a text: its identity, whether it is for the emergency
+/// registration, whether a soft client can show it.
+pub(super) type Class = (usize, bool, bool);
+
 /// The SUBMIT of a text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Submitted {
@@ -70,6 +74,16 @@ impl Text {
     /// Which part of which long text it is.
     pub(super) fn concat(&self) -> Option<Concat> {
         self.deliver()?.user_data.concat()
+    }
+
+    /// Whether a soft client can show it.
+    pub(super) fn is_plain(&self) -> bool {
+        self.deliver().is_some_and(|deliver| deliver.user_data.text().is_some())
+    }
+
+    /// What decides on its ways.
+    pub(super) fn class(&self) -> Class {
+        (self.impu, self.sos, self.is_plain())
     }
 
     /// When it may be delivered.

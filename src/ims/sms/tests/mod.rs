@@ -3,6 +3,7 @@
 mod chaos;
 mod deliver;
 mod disk;
+mod expiry;
 mod interwork;
 mod order;
 mod report;
