@@ -14,6 +14,7 @@ use crate::node::hooks;
 use file::StateFile;
 use mio::{Registry, Token, Waker};
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
@@ -72,13 +73,21 @@ pub fn peek(path: &std::path::Path) -> Result<Records, StorageError> {
 /// The changes since the last commit: the newest value for each key.
 type Changes = BTreeMap<String, Option<String>>;
 
+/// The octets of a change.
+fn size(key: &str, value: &Option<String>) -> usize {
+    key.len() + value.as_ref().map_or(0, String::len)
+}
+
 #[derive(Default)]
 struct State {
     changes: Changes,
+    /// The octets of the changes.
     bytes: usize,
     /// The ticket that was put last, and the last of those that are on the disk.
     last: u64,
     durable: u64,
+    /// The first ticket whose put was refused since the news were taken last.
+    refused: Option<u64>,
     /// Why the disk does not take what waits for it.
     trouble: Option<String>,
     news: News,
@@ -99,9 +108,24 @@ impl State {
         self.trouble = Some(why);
     }
 
+    /// All puts up to this ticket are on the disk, and none of them was refused without the loop having been told.
+    fn kept(&self) -> u64 {
+        self.refused.map_or(self.durable, |first| self.durable.min(first.saturating_sub(1)))
+    }
+
     fn on_committed(&mut self, last: u64) {
         self.durable = last;
         self.news.is_well |= self.trouble.take().is_some();
+    }
+
+    /// Takes back changes that were not stored. A newer change of the same key stays.
+    fn keep(&mut self, changes: Changes) {
+        for (key, value) in changes {
+            if let Entry::Vacant(entry) = self.changes.entry(key) {
+                self.bytes += size(entry.key(), &value);
+                entry.insert(value);
+            }
+        }
     }
 
     fn notify(&self) {
@@ -189,18 +213,20 @@ impl Storage {
         self.shared.lock().notify = Some(notify);
     }
 
-    /// Stores (`Some`) or deletes (`None`) a record. Tickets rise. A refusal is among the news as well.
+    /// Stores (`Some`) or deletes (`None`) a record. Tickets rise. A refusal is among the news as well; a deletion is never refused.
     pub fn put(&mut self, ticket: u64, key: String, value: Option<String>) -> Result<(), StorageFull> {
         let mut state = self.shared.lock();
         state.last = ticket;
-        let size = key.len() + value.as_ref().map_or(0, String::len);
-        if state.bytes + size > PENDING_BYTES {
+        let replaced = state.changes.get(&key).map_or(0, |older| size(&key, older));
+        let bytes = state.bytes - replaced + size(&key, &value);
+        // a deletion is small, and nobody would try it again
+        if bytes > PENDING_BYTES && value.is_some() {
+            state.refused.get_or_insert(ticket);
             state.on_refused(StorageFull.to_string());
             state.notify();
             return Err(StorageFull);
         }
-        // what an older change of the same key took is not given back before the commit: the bound errs on the safe side
-        state.bytes += size;
+        state.bytes = bytes;
         state.changes.insert(key, value);
         drop(state);
         self.shared.work.notify_one();
@@ -212,9 +238,17 @@ impl Storage {
         self.shared.lock().durable
     }
 
+    /// The tickets up to which everything is on the disk: before the news are told, and after.
+    fn progress(&self) -> (u64, u64) {
+        let state = self.shared.lock();
+        (state.kept(), state.durable)
+    }
+
     /// What the disk's condition has been since it was last asked, in order. What it did not take is kept and tried again.
     pub fn take_news(&mut self) -> impl Iterator<Item = Condition> + use<> {
-        let News { refuses, is_well } = std::mem::take(&mut self.shared.lock().news);
+        let mut state = self.shared.lock();
+        state.refused = None;
+        let News { refuses, is_well } = std::mem::take(&mut state.news);
         refuses.map(Condition::Refuses).into_iter().chain(is_well.then_some(Condition::Well))
     }
 
@@ -261,9 +295,11 @@ impl hooks::Storage for Storage {
     }
 
     fn on_wake(&mut self, cx: &mut ApiCx<'_>) {
-        // what is durable is asked first: what was refused before it is then among the news, which are told first
-        let durable = self.durable();
+        // what is durable is asked first: what was refused before it is then among the news. What is on the disk is promised whatever
+        // the disk says now; beyond a put that was refused, the refusal is told first
+        let (kept, durable) = self.progress();
         let (core, mut cx) = cx.core_cx();
+        core.on_durable(&mut cx, kept);
         for condition in self.take_news() {
             core.on_storage(&mut cx, condition);
         }
@@ -292,7 +328,8 @@ fn run(shared: &Shared, mut file: StateFile) {
         }
         let closing = state.closing;
         let changes = std::mem::take(&mut state.changes);
-        let (last, bytes) = (state.last, std::mem::take(&mut state.bytes));
+        state.bytes = 0;
+        let last = state.last;
         drop(state);
         let outcome = file.commit(&changes);
         state = shared.lock();
@@ -303,11 +340,7 @@ fn run(shared: &Shared, mut file: StateFile) {
             }
             Err(problem) => {
                 state.on_refused(problem);
-                state.bytes += bytes;
-                for (key, value) in changes {
-                    // a newer change of the same key stays
-                    state.changes.entry(key).or_insert(value);
-                }
+                state.keep(changes);
             }
         }
         state.notify();
@@ -605,5 +638,46 @@ mod tests {
         assert_eq!(storage.take_news().collect::<Vec<_>>(), [Condition::Well]);
         drop(storage);
         fs::remove_file(path).unwrap();
+    }
+
+    /// One whose thread never comes to it.
+    fn stuck(name: &str) -> Storage {
+        Storage { path: temp(name), shared: Arc::default(), thread: None }
+    }
+
+    #[test]
+    fn what_is_replaced_gives_its_room_back_and_a_deletion_is_never_refused() {
+        let mut storage = stuck("room");
+        let most = || Some("x".repeat(PENDING_BYTES - 1));
+        for ticket in 1..=3 {
+            storage.put(ticket, "k".to_owned(), most()).unwrap();
+        }
+        assert_eq!(storage.put(4, "another".to_owned(), Some(text(1))), Err(StorageFull));
+        storage.put(5, "another".to_owned(), None).unwrap();
+        storage.put(6, "k".to_owned(), None).unwrap();
+        storage.put(7, "third".to_owned(), Some(text(1))).unwrap();
+        let mut state = storage.shared.lock();
+        let total = |state: &State| state.changes.iter().map(|(k, v)| size(k, v)).sum::<usize>();
+        assert_eq!((state.changes.len(), state.bytes), (3, total(&state)));
+        // what the disk has refused comes back, but for what is newer
+        state.keep([("k".to_owned(), most()), ("fourth".to_owned(), None)].into());
+        assert_eq!((state.changes.len(), state.bytes), (4, total(&state)));
+        assert_eq!(state.changes["k"], None);
+    }
+
+    #[test]
+    fn what_is_on_the_disk_is_told_before_a_refusal_and_what_follows_a_refused_put_after_it() {
+        let mut storage = stuck("order");
+        storage.put(1, "a".to_owned(), Some(text(1))).unwrap();
+        storage.shared.lock().on_committed(1);
+        storage.put(2, "b".to_owned(), Some(text(2))).unwrap();
+        storage.shared.lock().on_refused("no space left".to_owned());
+        assert_eq!((storage.progress(), storage.take_news().count()), ((1, 1), 1));
+        assert!(storage.put(3, "c".to_owned(), Some("x".repeat(PENDING_BYTES))).is_err());
+        storage.put(4, "d".to_owned(), Some(text(4))).unwrap();
+        storage.shared.lock().on_committed(4);
+        assert_eq!(storage.progress(), (2, 4), "the third was refused");
+        assert_eq!(storage.take_news().count(), 2);
+        assert_eq!(storage.progress(), (4, 4));
     }
 }

@@ -67,7 +67,10 @@ impl Service {
     /// Sends an RPDU of the SMS centre to a user's phone. What becomes of an RP-DATA the centre is told, now or later.
     pub(in crate::ims) fn send_over_sgs(&mut self, cx: &mut Cx<'_>, downlink: &Downlink) {
         let Downlink { user, rpdu } = downlink;
-        let imsi = Imsi::parse(self.subscribers.user(*user).imsi.as_bytes());
+        // of users who share an IMSI the phone is the first one's: what it sends is taken for that one's as well
+        let imsi = &self.subscribers.user(*user).imsi;
+        let is_its_own = self.subscribers.by_imsi(imsi) == Some(*user);
+        let imsi = Imsi::parse(imsi.as_bytes()).filter(|_| is_its_own);
         let sent = imsi.map_or(Err(NotNow::NotAttached), |imsi| self.sgs.send(cx, &imsi, rpdu));
         let Err(why) = sent else { return };
         if why == NotNow::NoTransaction {

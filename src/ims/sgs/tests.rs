@@ -333,3 +333,17 @@ fn register(lab: &mut Lab, user: &str, addr: &str) -> Vec<Sent> {
     );
     lab.on_sip(udp(addr), text)
 }
+
+#[test]
+fn of_users_who_share_an_imsi_the_first_one_alone_has_the_phone() {
+    let mut w = World::with(|config| config.users[1].imsi = ALICE.to_owned());
+    w.attach(ALICE);
+    w.told();
+    w.sms("bob@ims.test", "for Bob");
+    assert_eq!((w.told(), w.waiting("bob@ims.test")), (vec![], 1));
+    w.sms("alice@ims.test", "for Alice");
+    assert_eq!(w.told(), [format!("PAGING-REQUEST imsi={ALICE}")]);
+    w.answer_page(ALICE);
+    assert_eq!(w.take(ALICE, 0), "for Alice");
+    assert_eq!((w.waiting("alice@ims.test"), w.waiting("bob@ims.test")), (0, 1));
+}

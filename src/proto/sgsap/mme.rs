@@ -138,14 +138,23 @@ impl Mmes {
         self.all.insert(Mme::new(remote, now)).ok()
     }
 
-    /// Gives an association to an MME. Its former one, if it had one still, belongs to nobody.
-    pub(super) fn connect(&mut self, id: Id<Mme>, link: Link, remote: SocketAddr, now: Instant) {
-        let Some(mme) = self.all.get_mut(id) else { return };
+    /// Gives an association to an MME. Gives its former one, if it had one still: that belongs to nobody, and is to be closed.
+    #[must_use]
+    pub(super) fn connect(
+        &mut self,
+        id: Id<Mme>,
+        link: Link,
+        remote: SocketAddr,
+        now: Instant,
+    ) -> Option<AssociationId> {
+        let mme = self.all.get_mut(id)?;
         (mme.remote, mme.since) = (remote, now);
-        if let Some(former) = mme.link.replace(link) {
-            self.by_association.remove(&former.id);
+        let former = mme.link.replace(link).map(|former| former.id);
+        if let Some(former) = former {
+            self.by_association.remove(&former);
         }
         self.by_association.insert(link.id, id);
+        former
     }
 
     /// Takes an association from its MME.

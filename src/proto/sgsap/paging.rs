@@ -3,7 +3,7 @@
 use super::event::{Event, Why};
 use super::mme::{Mme, Pending};
 use super::timers::Timer;
-use super::ue::{Mt, State, Ue};
+use super::ue::{Alert, Mt, State, Ue};
 use super::vlr::Vlr;
 use crate::base::arena::Id;
 use crate::proto::cx::Cx;
@@ -62,10 +62,13 @@ impl Vlr {
         let Some(ue) = self.ues.get_mut(id) else { return };
         ue.place.update(message);
         (ue.state, ue.is_connected) = (State::Associated, true);
+        // 5.3: with this the MME has told what it was asked to tell, and tells no more
+        ue.alert = Alert::None;
         if let Mt::Paging { .. } = ue.mt {
             return self.deliver(cx, id);
         }
         let imsi = ue.imsi;
+        self.set_alarm(id);
         self.quiet.push(id);
         self.events.push_back(Event::Reachable { imsi });
     }

@@ -49,7 +49,7 @@ impl Vlr {
         self.stop_reset(id);
         self.mmes.disconnect(link.id, cx.now);
         let Some(right) = known.or_else(|| self.new_mme(cx, remote)) else { return id };
-        self.mmes.connect(right, link, remote, cx.now);
+        self.connect(cx, right, link, remote);
         self.mmes.get_mut(right).into_iter().for_each(|mme| mme.name = Some(name.clone()));
         trace(cx, Level::Info, remote, format_args!("this is {name}"));
         if was_nameless {

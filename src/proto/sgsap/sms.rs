@@ -5,7 +5,7 @@ use super::event::{Event, NotNow};
 use super::limits::MAX_RPDU;
 use super::mme::Mme;
 use super::policy::CpPolicy;
-use super::ue::{Mt, State, Ue};
+use super::ue::{Alert, Mt, State, Ue};
 use super::vlr::{Vlr, tell, transmit};
 use crate::base::arena::Id;
 use crate::base::time::Instant;
@@ -63,12 +63,16 @@ impl Vlr {
     pub(super) fn on_unitdata(&mut self, cx: &mut Cx<'_>, mme: Id<Mme>, message: &Message<'_>) {
         let Some(cpdu) = message.nas_container() else { return };
         let Some(id) = self.ue_of(mme, message) else { return self.refuse_unknown(cx, mme, message) };
-        if let Some(ue) = self.ues.get_mut(id) {
-            ue.place.update(message);
-            (ue.state, ue.is_connected) = (State::Associated, true);
-        }
+        let Some(ue) = self.ues.get_mut(id) else { return };
+        ue.place.update(message);
+        (ue.state, ue.is_connected) = (State::Associated, true);
+        let (imsi, alert) = (ue.imsi, std::mem::replace(&mut ue.alert, Alert::None));
         let event = self.with_cp(cx, id, |cp, now, policy, down| cp.on_cpdu(now, cpdu, policy, down));
         self.on_cp_event(cx, id, event.flatten());
+        // 5.3: with this the MME has told what it was asked to tell, and tells no more
+        if !matches!(alert, Alert::None) {
+            self.events.push_back(Event::Reachable { imsi });
+        }
         self.set_alarm(id);
     }
 

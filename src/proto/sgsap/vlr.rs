@@ -77,11 +77,18 @@ impl Vlr {
         let returned = self.mmes.gone_from(remote);
         let id = returned.or_else(|| self.new_mme(cx, remote));
         let Some(id) = id else { return };
-        self.mmes.connect(id, Link { id: association, streams: streams.max(1) }, remote, cx.now);
+        self.connect(cx, id, Link { id: association, streams: streams.max(1) }, remote);
         trace(cx, Level::Info, remote, format_args!("association up, {streams} streams"));
         match returned {
             Some(_) => self.tell_reachable(id),
             None => self.start_reset(cx, id),
+        }
+    }
+
+    /// Gives an association to an MME. One that it had still is closed: there is one at a time between an MME and a VLR.
+    pub(super) fn connect(&mut self, cx: &mut Cx<'_>, id: Id<Mme>, link: Link, remote: SocketAddr) {
+        if let Some(former) = self.mmes.connect(id, link, remote, cx.now) {
+            cx.out.push(Output::CloseSgs(former));
         }
     }
 

@@ -138,3 +138,27 @@ fn what_is_too_long_or_for_nobody_is_refused() {
     assert_eq!(f.send_to(OTHER, MT), Err(NotNow::NotAttached));
     assert_eq!(f.send(&[1; 248]), Ok(()));
 }
+
+#[test]
+fn a_phone_that_is_heard_of_by_itself_ends_the_alert_and_the_next_failure_asks_anew() {
+    for is_granted in [false, true] {
+        for by_request in [false, true] {
+            let mut f = Fixture::attached();
+            f.about(Kind::PagingReject, Tag::SgsCause, 6);
+            if is_granted {
+                f.plain(Kind::AlertAck);
+            }
+            assert_eq!(f.sent(), [ALERT]);
+            match by_request {
+                true => f.about(Kind::ServiceRequest, Tag::ServiceIndicator, 2),
+                false => f.uplink(&data(0x09, MO)),
+            }
+            assert_eq!(f.events().last(), Some(&Event::Reachable { imsi: imsi(IMSI) }));
+            f.sent();
+            f.pass(100);
+            assert!(!f.sent().contains(&hex_of(ALERT)), "it is asked no more");
+            f.about(Kind::PagingReject, Tag::SgsCause, 6);
+            assert_eq!(f.sent(), [ALERT]);
+        }
+    }
+}

@@ -227,3 +227,17 @@ fn whatever_comes_leaves_nothing_under_way_after_a_day() {
     }
     assert_eq!((f.vlr.next_deadline(), f.vlr.busy()), (None, 0));
 }
+
+#[test]
+fn an_association_that_another_one_of_the_same_mme_replaces_is_closed() {
+    let mut f = Fixture::attached();
+    f.up(B, 2);
+    assert_eq!(f.closed(), []);
+    f.name_only(B, Kind::ResetAck, MME);
+    assert_eq!(f.closed(), [A]);
+    f.down(A);
+    f.send(MT).unwrap();
+    assert_eq!(f.outputs()[0].0, B);
+    let mmes = f.vlr.mme_views(f.now);
+    assert_eq!((mmes.len(), mmes[0].is_connected), (1, true));
+}
