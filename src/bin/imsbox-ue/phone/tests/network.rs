@@ -44,7 +44,10 @@ impl Two {
     pub fn collect(&mut self) {
         for i in 0..2 {
             while let Some(output) = self.phones[i].pop() {
-                let from = SocketAddr::new([192, 0, 2, i as u8 + 1].into(), 4000);
+                let from = |stream| {
+                    let port = if matches!(stream, Stream::Audio) { 4000 } else { 4002 };
+                    SocketAddr::new([192, 0, 2, i as u8 + 1].into(), port)
+                };
                 match output {
                     Output::Event(event) => self.events[i].push(event),
                     Output::Recorded(_) | Output::Keep(_) | Output::Ipsec(_) => {}
@@ -56,7 +59,7 @@ impl Two {
                         self.send(1 - i, Freight::Sip(octets), self.loss);
                     }
                     Output::Media(stream, Wanted::Rtp(_, octets)) => {
-                        self.send(1 - i, Freight::Rtp(stream, from, octets), 0);
+                        self.send(1 - i, Freight::Rtp(stream, from(stream), octets), 0);
                     }
                     Output::Media(stream, Wanted::Rtcp(_, octets)) => {
                         self.send(1 - i, Freight::Rtcp(stream, octets), 0);
