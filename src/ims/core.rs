@@ -22,7 +22,7 @@ use crate::ims::limits::{
 };
 use crate::ims::message::Messages;
 use crate::ims::owner::Owner;
-use crate::ims::persist::{self, association};
+use crate::ims::persist::{self, Misfit, association};
 use crate::ims::policy::{self, Policy};
 use crate::ims::reauthentication;
 use crate::ims::reg_event::RegEvents;
@@ -56,6 +56,8 @@ pub struct Core {
     strangers: Strangers,
     /// What was odd in the configuration, until there is a log to tell it to.
     complaints: Vec<String>,
+    /// Records of the state file that are left there, since nobody here is their user.
+    unclaimed: usize,
     end: End,
     /// Whether there were more events than one input may route.
     is_unsettled: bool,
@@ -316,6 +318,7 @@ impl Core {
             index: Index::new(),
             strangers: Strangers::default(),
             complaints,
+            unclaimed: 0,
             end: End::Running,
             is_unsettled: false,
         }
@@ -364,17 +367,29 @@ impl Core {
         }
     }
 
-    /// Takes one record of the state file, before any other input. A record that does not fit is traced and left out.
+    /// Takes one record of the state file, before any other input. A record that does not fit is traced and deleted; a text and a
+    /// sequence number whose user is not known stay in the file, as a start with the wrong users must not cost them.
     pub fn restore(&mut self, cx: &mut Cx<'_>, key: &str, value: &str) {
         self.tell_complaints(cx);
-        if let Err(why) = self.service.restore(cx, key, value) {
-            cx.ims(Level::Warn, Subject::None, format_args!("state record {key} is left out: {why}"));
-            cx.out.persist(key.to_owned(), None);
+        match self.service.restore(cx, key, value) {
+            Ok(()) => {}
+            Err(Misfit::NoUser) => self.unclaimed += 1,
+            Err(Misfit::Useless(why)) => {
+                cx.ims(Level::Warn, Subject::None, format_args!("state record {key} is left out: {why}"));
+                cx.out.persist(key.to_owned(), None);
+            }
         }
     }
 
     /// All records of the state file have been taken.
     pub fn on_restored(&mut self, cx: &mut Cx<'_>) {
+        if self.unclaimed > 0 {
+            let text = format_args!(
+                "state file: {} records (short messages, sequence numbers) of users that are not configured stay in it",
+                self.unclaimed
+            );
+            cx.ims(Level::Warn, Subject::None, text);
+        }
         self.service.on_restored(cx);
         self.settle(cx);
     }
@@ -718,13 +733,13 @@ impl Core {
 }
 
 impl Service {
-    fn restore(&mut self, cx: &mut Cx<'_>, key: &str, value: &str) -> Result<(), String> {
+    fn restore(&mut self, cx: &mut Cx<'_>, key: &str, value: &str) -> Result<(), Misfit> {
         if let Some(name) = key.strip_prefix(persist::SQN) {
             return self.auth.restore_sqn(cx, &self.subscribers, name, value);
         }
         if key.starts_with(association::ASSOCIATION) {
             let kept = association::read(cx, &self.subscribers, key, value)?;
-            return self.security.restore(kept);
+            return Ok(self.security.restore(kept)?);
         }
         if key.starts_with(sms::record::SMS) {
             return self.sms.restore(cx, &self.subscribers, key, value);

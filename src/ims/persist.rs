@@ -33,6 +33,27 @@ pub const SQN: &str = "sqn/";
 /// Between IMPI and IMEI in the key of a phone's own sequence number; no IMPI holds it (RFC 7542 2.2).
 const IMEI: &str = ";imei=";
 
+/// Why a record of the state file is left out.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Misfit {
+    /// The configuration does not name its user now: it stays in the file for a start with one that does.
+    NoUser,
+    /// It is of no use to any configuration, why in words: it is deleted.
+    Useless(String),
+}
+
+impl From<String> for Misfit {
+    fn from(why: String) -> Self {
+        Misfit::Useless(why)
+    }
+}
+
+impl From<&str> for Misfit {
+    fn from(why: &str) -> Self {
+        Misfit::Useless(why.to_owned())
+    }
+}
+
 /// Stores the SQN of the last vector of a user's SIM, or of its copy in a phone.
 pub fn store_sqn(cx: &mut Cx<'_>, impi: &str, phone: Option<Equipment>, sqn: u64) {
     let value = Some(format!("{{\"sqn\":\"{sqn:012x}\"}}"));

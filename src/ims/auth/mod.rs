@@ -19,7 +19,7 @@ use crate::config::model::{AuthentType, User};
 use crate::crypto::aka::{self, Vector};
 use crate::crypto::hex;
 use crate::ims::limits::{AWAIT_AUTH, MAX_FAILURES_PER_SOURCE, MAX_RESYNCS, MAX_WRONG_ANSWERS};
-use crate::ims::persist;
+use crate::ims::persist::{self, Misfit};
 use crate::ims::subscriber::{Subscribers, UserId};
 use crate::ims::tokens::Tokens;
 use crate::ims::trouble::Troubles;
@@ -219,13 +219,13 @@ impl Auth {
         subscribers: &Subscribers,
         name: &str,
         value: &str,
-    ) -> Result<(), String> {
+    ) -> Result<(), Misfit> {
         let (impi, phone) = persist::read_sqn_key(name);
-        let user = subscribers.by_impi(impi.as_bytes()).ok_or("no such user any more")?;
         let sqn = persist::read_sqn(value).ok_or("no sequence number in it")?;
+        let user = subscribers.by_impi(impi.as_bytes()).ok_or(Misfit::NoUser)?;
         let profile = subscribers.user(user);
         if phone.is_some() && !profile.multi_sim {
-            return Err(format!("{impi} is not multi_sim any more"));
+            return Err(format!("{impi} is not multi_sim any more").into());
         }
         self.sequences.restore(cx, Card { user, phone }, profile, sqn);
         Ok(())

@@ -39,6 +39,7 @@ use crate::base::trace::{Level, Subject};
 use crate::config::model::SmsSettings;
 use crate::ims::core::View;
 use crate::ims::event::{Event, News};
+use crate::ims::persist::Misfit;
 use crate::ims::registrar::Removed;
 use crate::ims::subscriber::{Subscribers, UserId};
 use crate::proto::cx::Cx;
@@ -141,19 +142,24 @@ impl Sms {
         self.downlinks.pop_front()
     }
 
-    /// Takes a text of the state file in, before any other input; the error says why it cannot.
-    pub fn restore(&mut self, cx: &Cx<'_>, subs: &Subscribers, key: &str, value: &str) -> Result<(), String> {
-        let text = record::read(cx, subs, key, value)?;
-        let (number, user) = (text.number, text.to);
+    /// Takes a text of the state file in, before any other input; the error says why it cannot. A new text never gets the key of
+    /// one that stays there.
+    pub fn restore(&mut self, cx: &Cx<'_>, subs: &Subscribers, key: &str, value: &str) -> Result<(), Misfit> {
+        let number = record::number(key).ok_or("the key is no short message's")?;
+        let text = record::read(cx, subs, number, value);
+        if matches!(text, Ok(_) | Err(Misfit::NoUser)) {
+            self.next_number = self.next_number.max(number + 1);
+        }
+        let text = text?;
+        let user = text.to;
         let inbox = self.inboxes.entry(user).or_default();
         match inbox.texts.binary_search_by_key(&number, |other| other.number) {
-            Ok(_) => return Err("there is another with its number".to_owned()),
+            Ok(_) => return Err("there is another with its number".into()),
             Err(at) => inbox.texts.insert(at, text),
         }
         // the phones' security associations come to the kernel first
         inbox.pause = Some(cx.now + AFTER_RESTART);
         self.held += 1;
-        self.next_number = self.next_number.max(number + 1);
         self.set_alarm(cx.now, user);
         Ok(())
     }

@@ -3,7 +3,8 @@
 use super::text::{Submitted, Text};
 use crate::base::time::{Duration, Instant, UnixTime};
 use crate::crypto::hex;
-use crate::ims::subscriber::Subscribers;
+use crate::ims::persist::Misfit;
+use crate::ims::subscriber::{Subscribers, UserId};
 use crate::proto::cx::Cx;
 use crate::wire::gsm::Address;
 use crate::wire::gsm::reader::Reader;
@@ -54,23 +55,31 @@ pub(super) fn write(cx: &Cx<'_>, subs: &Subscribers, text: &Text) -> String {
     record.to_string()
 }
 
-/// The text of a record; the error says what does not fit.
-pub(super) fn read(cx: &Cx<'_>, subs: &Subscribers, key: &str, value: &str) -> Result<Text, String> {
-    let number = key.strip_prefix(SMS).and_then(|n| u64::from_str_radix(n, 16).ok());
-    let number = number.ok_or("the key is no short message's")?;
+/// The number in a key; none when it is no text's. The last one of all is none: another must be able to follow.
+pub(super) fn number(key: &str) -> Option<u64> {
+    let number = u64::from_str_radix(key.strip_prefix(SMS)?, 16).ok()?;
+    (number < u64::MAX).then_some(number)
+}
+
+/// The text of a record; the error says what does not fit. One for somebody who is no user now is kept for as long as it lives.
+pub(super) fn read(cx: &Cx<'_>, subs: &Subscribers, number: u64, value: &str) -> Result<Text, Misfit> {
     let record: Value = serde_json::from_str(value).map_err(|e| e.to_string())?;
     let text = |name: &str| record[name].as_str().ok_or_else(|| format!("{name} is missing"));
     let time = |name: &str| record[name].as_i64().ok_or_else(|| format!("{name} is missing"));
-    let user =
-        |impi: &str| subs.by_impi(impi.as_bytes()).ok_or_else(|| format!("{impi} is no user any more"));
+    let user = |impi: &str| subs.by_impi(impi.as_bytes());
     let left = |until: i64| {
         let micros = until.saturating_sub(cx.wall.as_micros());
         cx.now + Duration::from_micros(u64::try_from(micros).unwrap_or(0))
     };
-    let to = user(text("to")?)?;
+    let (to, at, expires) = (text("to")?, time("at")?, time("expires")?);
     let uri = text("impu")?;
     let tpdu = text("tpdu")?;
     let tpdu = bytes(tpdu).filter(|tpdu| !tpdu.is_empty()).ok_or("the tpdu is malformed")?;
+    let to = match user(to) {
+        Some(to) => to,
+        None if expires > cx.wall.as_micros() => return Err(Misfit::NoUser),
+        None => return Err(format!("{to} is no user any more, and it has expired").into()),
+    };
     let submitted = match &record["submitted"] {
         Value::Null => None,
         value => read_submitted(value, user),
@@ -82,8 +91,8 @@ pub(super) fn read(cx: &Cx<'_>, subs: &Subscribers, key: &str, value: &str) -> R
         impu: subs.user(to).impus.iter().position(|impu| impu.uri == uri).unwrap_or(0),
         from: text("from")?.into(),
         tpdu: tpdu.into(),
-        at: UnixTime::from_micros(time("at")?),
-        expires_at: left(time("expires")?),
+        at: UnixTime::from_micros(at),
+        expires_at: left(expires),
         due_at: record["due"].as_i64().map_or(cx.now, left),
         parts_at: Instant::ZERO,
         sos: record["sos"] == true,
@@ -94,13 +103,10 @@ pub(super) fn read(cx: &Cx<'_>, subs: &Subscribers, key: &str, value: &str) -> R
 }
 
 /// Who has submitted a text: nobody, when it is no user any more, for then there is nobody to report to.
-fn read_submitted(
-    value: &Value,
-    user: impl Fn(&str) -> Result<crate::ims::subscriber::UserId, String>,
-) -> Option<Box<Submitted>> {
+fn read_submitted(value: &Value, user: impl Fn(&str) -> Option<UserId>) -> Option<Box<Submitted>> {
     let destination = bytes(value["destination"].as_str()?)?;
     Some(Box::new(Submitted {
-        by: user(value["by"].as_str()?).ok()?,
+        by: user(value["by"].as_str()?)?,
         reference: u8::try_from(value["reference"].as_u64()?).ok()?,
         destination: Address::parse_tp(&mut Reader::new(&destination), "TP-DA").ok()?,
         wants_report: value["report"] == true,

@@ -158,7 +158,8 @@ fn records_that_do_not_fit_are_left_out_and_deleted() {
     let key = "sms/0000000000000001";
     let good = w.lab.records[key].clone();
     for (key, bad) in [
-        (key, good.replace("bob@ims.test", "nobody@ims.test")),
+        (key, of_nobody(&good).replace("\"expires\":", "\"expires\":-")),
+        ("sms/ffffffffffffffff", good.clone()),
         (key, good.replace("\"tpdu\":\"", "\"tpdu\":\"0")),
         (key, good.replace("\"expires\"", "\"expire\"")),
         (key, "{".to_owned()),
@@ -170,4 +171,32 @@ fn records_that_do_not_fit_are_left_out_and_deleted() {
         assert_eq!((next.waiting(), next.lab.records.len()), (0, 0), "{bad}");
         assert!(next.lab.logged(&[key, "left out"]), "{:?}", next.lab.log.0);
     }
+}
+
+fn of_nobody(record: &str) -> String {
+    record.replace("bob@ims.test", "nobody@ims.test")
+}
+
+#[test]
+fn texts_and_sequence_numbers_of_users_that_are_missing_stay_in_the_file_and_are_never_overwritten() {
+    let mut w = World::with(|_| {});
+    w.register(ALICE, VOLTE);
+    w.submitted(ALICE, 1, BOBS_NUMBER, "x");
+    let (kept, sqn) = ("sms/0000000000000007", ("sqn/nobody@ims.test", "{\"sqn\":\"0000000a0000\"}"));
+    let record = of_nobody(&w.lab.records["sms/0000000000000001"]);
+    w.lab.records = [(kept, record.as_str()), sqn].map(|(k, v)| (k.to_owned(), v.to_owned())).into();
+    let mut next = restarted(&w, |_| {});
+    next.lab.with(|core, cx| core.on_restored(cx));
+    assert!(next.lab.logged(&["state file: 2 records", "stay in it"]), "{:?}", next.lab.log.0);
+    assert!(!next.lab.logged(&["left out"]));
+    next.register(ALICE, VOLTE);
+    next.submitted(ALICE, 2, BOBS_NUMBER, "y");
+    assert_eq!((next.waiting(), next.lab.records[kept].as_str()), (1, record.as_str()));
+    assert_eq!(
+        (next.lab.records[sqn.0].as_str(), next.lab.records.contains_key("sms/0000000000000008")),
+        (sqn.1, true)
+    );
+    // a start with the right users has them all
+    let right = restarted(&next, |c| c.users[1].impi = "nobody@ims.test".to_owned());
+    assert_eq!(right.waiting(), 1);
 }
