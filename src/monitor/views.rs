@@ -23,6 +23,8 @@ pub fn answer(request: &Value, answer: &Value, look: &Look) -> String {
         "ipsec" => ipsec::render(request, answer, look),
         "mme" => mmes::render(answer, look),
         "log" => log::render(answer, look),
+        "sms" if answer["parts"].is_u64() => taken(answer),
+        "sms_flush" if answer["count"].is_u64() => flushed(answer),
         _ => other(answer),
     }
 }
@@ -46,6 +48,23 @@ fn explain(answer: &Value, look: &Look) -> String {
         out += &format!("\n{}\n", entry.details);
     }
     out
+}
+
+/// A text of the operator's is on its way; `users` says whether it waits.
+fn taken(answer: &Value) -> String {
+    match answer["parts"].as_u64() {
+        Some(1) => "taken, as one short message\n".to_owned(),
+        parts => format!("taken, as {} short messages\n", parts.unwrap_or_default()),
+    }
+}
+
+/// What waited for a user is gone.
+fn flushed(answer: &Value) -> String {
+    match answer["count"].as_u64() {
+        Some(0) => "no short message waited\n".to_owned(),
+        Some(1) => "one short message is dropped\n".to_owned(),
+        count => format!("{} short messages are dropped\n", count.unwrap_or_default()),
+    }
 }
 
 /// What this client has no view for: the members that are not those of every answer, as JSON.
@@ -93,6 +112,18 @@ mod tests {
         let reply = json!({ "commands": [snapshot::command(command)] });
         let text = answer(&json!({ "message": "help", "command": "dialog_stop" }), &reply, &Look::plain());
         assert!(text.starts_with("dialog_stop <index>  Ends a call\n\nThe index is"), "{text}");
+    }
+
+    #[test]
+    fn short_messages_are_counted_in_words() {
+        let said = |message: &str, name: &str, n: u32| {
+            answer(&json!({ "message": message }), &json!({ "message": message, name: n }), &Look::plain())
+        };
+        assert_eq!(said("sms", "parts", 1), "taken, as one short message\n");
+        assert_eq!(said("sms", "parts", 3), "taken, as 3 short messages\n");
+        assert_eq!(said("sms_flush", "count", 0), "no short message waited\n");
+        assert_eq!(said("sms_flush", "count", 1), "one short message is dropped\n");
+        assert_eq!(said("sms_flush", "count", 2), "2 short messages are dropped\n");
     }
 
     #[test]
