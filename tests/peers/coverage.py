@@ -1,4 +1,4 @@
-"""What of calls is shown with real peers, and by which scenarios: those of this folder, and tests of the soft UE (tests/ue).
+"""What of calls and texts is shown with real peers, and by which scenarios: those of this folder, and tests of the soft UE (tests/ue).
 
 A scenario here runs over UDP and TCP, IPv4 and IPv6 (registry.py); what a test of the soft UE runs over, its table of ways says. The core's
 own tests (src/ims/call/tests) and the simulator (tests/sim) are not listed.
@@ -75,6 +75,10 @@ COVERAGE = {
         "trunk_call_in_pbx_hangs_up", "trunk_call_in_callee_hangs_up", "trunk_call_in_to_an_unknown_number", "trunk_pings_are_answered"],
     "what the monitor shows: states, counters, the ladder": [
         "the_monitor_draws_a_call_as_a_ladder", "the_monitor_shows_where_the_packets_of_an_echo_call_go", "echo_returns_all_media"],
+    "short messages: submitted, delivered and reported on, refused, kept for who is away or has no room; plain texts to and from soft clients": [
+        "text_is_submitted_delivered_and_reported", "text_to_nobody_is_refused", "text_waits_for_a_phone_that_is_away",
+        "text_comes_again_when_the_phone_has_room", "plain_text_reaches_a_sim_user_as_short_message",
+        "short_message_reaches_a_soft_client_as_plain_text", "sim_users_write_to_each_other"],
     "a client of other authors, with real sound in both directions": [
         "baresip_calls_the_echo", "baresip_calls_baresip", "baresip_calls_a_sim_user", "sim_user_calls_baresip",
         "baresip_calls_a_sim_user_of_the_other_ip_version"],

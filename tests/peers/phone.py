@@ -55,7 +55,7 @@ class Phone:
             "contact": f"<sip:{user.imsi}@[local_ip]:[local_port];transport={self.transport}>",
             "unauthorized": f'Authorization: Digest username="{user.impi}",realm="{DOMAIN}",uri="sip:{DOMAIN}",nonce="",response=""',
             "authorized": f"[authentication {user.credentials(wrong)}]",
-            "nothing": "User-Agent: sipp", "newline": "\n", "invite_headers": "%{nothing}", "features": "",
+            "nothing": "User-Agent: sipp", "newline": "\n", "invite_headers": "%{nothing}", "smsip": ";+g.3gpp.smsip", "features": "",
             "service": "urn:service:sos", "preferred": f"P-Preferred-Identity: <{user.impu}>", "offer_type": "application/sdp", "answer_type": "application/sdp",
             # what is said, and looked at, in a call that is about nothing else
             "ringing_headers": "%{nothing}", "answer_headers": "%{nothing}", "bye_headers": "%{nothing}", "invite_checks": "",
