@@ -11,6 +11,7 @@ mod check;
 mod kernel;
 mod net;
 mod phone;
+mod sms;
 mod text;
 mod world;
 

@@ -13,7 +13,7 @@ pub use crate::net::Faults;
 use crate::net::{Arrival, Net};
 use crate::phone::{DOMAIN, Habits, Order, Phone, Plan, Sealed, Wants};
 use crate::text::{Text, bracketed};
-pub use disk::DiskNews;
+pub use disk::{Disk, DiskNews};
 use imsbox::base::rng::Rng;
 use imsbox::base::time::{Duration, Instant, UnixTime};
 use imsbox::base::trace::{Layer, Level, Record, Sink};

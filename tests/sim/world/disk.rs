@@ -10,7 +10,7 @@ const LATE_MS: u64 = 3000;
 const FULL_MS: u64 = 8000;
 
 /// What the disk has been given, and when it is done with that.
-pub(super) struct Disk {
+pub struct Disk {
     rng: Rng,
     busy_until: Instant,
     /// The last ticket that it was given, and the last that it promised an answer for.
@@ -27,17 +27,17 @@ pub enum DiskNews {
 }
 
 impl Disk {
-    pub(super) fn new(seed: u64) -> Disk {
+    pub fn new(seed: u64) -> Disk {
         Disk { rng: Rng::from_seed(seed.wrapping_mul(37)), busy_until: Instant::ZERO, given: 0, promised: 0 }
     }
 
-    pub(super) fn put(&mut self, ticket: u64) {
+    pub fn put(&mut self, ticket: u64) {
         assert_eq!(ticket, self.given + 1, "tickets are counted");
         self.given = ticket;
     }
 
     /// What comes of the records that were given since this was asked last, and when.
-    fn work(&mut self, now: Instant, faults: &Faults) -> Vec<(Instant, DiskNews)> {
+    pub fn work(&mut self, now: Instant, faults: &Faults) -> Vec<(Instant, DiskNews)> {
         if self.promised == self.given {
             return Vec::new();
         }
