@@ -290,9 +290,10 @@ pub(super) fn withdraw(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, (l
     let passage = &mut call.legs[usize::from(leg)].passage;
     passage.revert(from);
     let is_early = call.invite.is_some();
-    if is_early || passage.has_open_offer() {
+    if is_early || passage.has_open_offer() || waits_for_ports(call, leg) {
         return;
     }
+    let passage = &mut call.legs[usize::from(leg)].passage;
     let Some(anchor) = &mut passage.anchor else { return };
     anchor.undo(view.media, cx.out);
     if !anchor.is_settled() {
@@ -300,6 +301,12 @@ pub(super) fn withdraw(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, (l
         passage.anchor = None;
         call.idle_deadline = None;
     }
+}
+
+/// Whether a request of a leg, or of another one with the same anchor, waits for ports.
+fn waits_for_ports(call: &mut Call, leg: u8) -> bool {
+    let of_leg: SmallVec<[u8; 8]> = sibling::all(call, leg).collect();
+    call.bridge_mut().is_some_and(|b| b.waiting_for_ports.offers.iter().any(|o| of_leg.contains(&o.leg)))
 }
 
 /// The ports of a session are open, or could not be opened: what has waited for them goes on.
@@ -373,11 +380,13 @@ pub(super) fn opening(call: &Call) -> impl Iterator<Item = u64> + '_ {
 }
 
 /// Frees the ports of legs that are over, all of them when the call is.
-pub(super) fn sweep(call: &mut Call, media: &mut MediaTable, out: &mut Outbox) {
+pub(super) fn sweep(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>) {
     let is_over = call.state == State::Stop;
     if !is_over {
-        sibling::hand_relays_on(call, media, out);
+        sibling::hand_relays_on(call, view.media, cx.out);
+        forget_offers(call, view, cx);
     }
+    let (media, out) = (&mut *view.media, &mut *cx.out);
     for leg in &mut call.legs {
         let ends = is_over || matches!(leg.state, LegState::Over | LegState::Cancelled);
         if let Some(anchor) = leg.passage.anchor.as_mut().filter(|_| ends) {
@@ -387,6 +396,18 @@ pub(super) fn sweep(call: &mut Call, media: &mut MediaTable, out: &mut Outbox) {
     if let Some(bridge) = call.bridge_mut().filter(|_| is_over) {
         bridge.waiting_for_ports.drop_legs(media, out);
     }
+}
+
+/// Requests of legs that are over wait for ports no longer.
+fn forget_offers(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>) {
+    let Some(bridge) = call.bridge_mut().filter(|b| !b.waiting_for_ports.offers.is_empty()) else { return };
+    let offers = std::mem::take(&mut bridge.waiting_for_ports.offers);
+    let is_over = |leg: u8| matches!(call.legs[usize::from(leg)].state, LegState::Over | LegState::Cancelled);
+    let (gone, rest) = offers.into_iter().partition::<SmallVec<[Offer; 1]>, _>(|o| is_over(o.leg));
+    if let Some(bridge) = call.bridge_mut() {
+        bridge.waiting_for_ports.offers = rest;
+    }
+    gone.into_iter().for_each(|offer| release::answer_pending(view, cx, offer.tx));
 }
 
 /// Something was signalled in an answered call that is watched for activity.

@@ -453,7 +453,7 @@ impl Calls {
         if call.state != before {
             self.touched.extend([call.caller.user, call.callee.user].into_iter().flatten());
         }
-        anchoring::sweep(call, view.media, cx.out);
+        anchoring::sweep(call, view, cx);
         bearers::settle(call, view);
         if was_running && call.ended.is_some() {
             self.ended.push_back(id);

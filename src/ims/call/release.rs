@@ -147,7 +147,7 @@ fn finish_relays(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, reason: 
 }
 
 /// RFC 3261 15.1.2: requests pending when the BYE arrives are answered, 487 is recommended.
-fn answer_pending(view: &mut View<'_>, cx: &mut Cx<'_>, tx: ServerId) {
+pub(super) fn answer_pending(view: &mut View<'_>, cx: &mut Cx<'_>, tx: ServerId) {
     let settings = &view.config.protocol;
     view.txs.respond(cx, tx, 487, None, &[], |w| {
         forward::end_own_response(w, settings);

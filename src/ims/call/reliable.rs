@@ -134,7 +134,7 @@ impl Reliable {
         if far <= self.far_last {
             return Seen::Acknowledged;
         }
-        let rseq = if self.last == 0 { far } else { self.last + 1 };
+        let rseq = if self.last == 0 { far } else { after(self.last) };
         self.far_last = far;
         self.last = rseq;
         Seen::New(rseq)
@@ -168,9 +168,14 @@ pub(super) fn ability(call: &Call) -> Ability {
     }
 }
 
-/// The RSeq of a reliable provisional answer.
+/// The RSeq of a reliable provisional answer: none is 0 (RFC 3262 7.1).
 fn rseq_of(msg: &Message<'_>) -> Option<u32> {
-    msg.header(HeaderId::RSeq).and_then(decimal)
+    msg.header(HeaderId::RSeq).and_then(decimal).filter(|rseq| *rseq != 0)
+}
+
+/// The next RSeq. A phone may begin with the last number there is, against RFC 3262 3.
+fn after(rseq: u32) -> u32 {
+    rseq.wrapping_add(1).max(1)
 }
 
 /// Passes a provisional answer of a leg's phone on, as the caller can take it.
@@ -262,7 +267,7 @@ pub(super) fn send_ours(
 ) {
     let t1 = view.config.protocol.timer_t1;
     let reliable = &mut call.legs[usize::from(leg)].reliable;
-    let rseq = reliable.last + 1;
+    let rseq = after(reliable.last);
     reliable.last = rseq;
     // RFC 3261 13.2.1, RFC 6337 3.1: to an INVITE without an offer a description in an unreliable answer is none either; in a reliable
     // one it would be, and its answer would come in the PRACK, of which the phone does not know. Its 200 has its offer

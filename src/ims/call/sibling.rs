@@ -141,7 +141,9 @@ fn found(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, leg: u8, msg: &M
     };
     call.legs.push(sibling);
     call.note(cx.now, (number, Side::Callee), Way::Received, msg);
-    family_mut(call, leg).filter_map(|l| l.passage.anchor.as_mut()).for_each(|a| a.share(true));
+    if is_open {
+        family_mut(call, leg).filter_map(|l| l.passage.anchor.as_mut()).for_each(|a| a.share(true));
+    }
     super::trace(cx, call, format_args!("another phone of {} answers the same INVITE", call.callee.uri));
     number
 }
@@ -161,6 +163,9 @@ pub(super) fn end_all(call: &mut Call, leg: u8) -> bool {
 pub(super) fn begin_again(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, leg: u8) {
     take_relay(call, view.media, cx.out, leg);
     end_others(call, leg);
+    // who answers again may do so with the tag that it had
+    let others: SmallVec<[u8; 8]> = all(call, leg).filter(|number| *number != leg).collect();
+    others.into_iter().for_each(|number| call.legs[usize::from(number)].down = None);
 }
 
 fn end_others(call: &mut Call, leg: u8) {

@@ -23,6 +23,7 @@ use crate::wire::sdp::edit::{QosEdit, Segments};
 use crate::wire::sdp::precondition::{Directions, Strength};
 use crate::wire::sip::{Method, Writer};
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 /// What an INVITE says that is not the call's.
 struct Invite<'a> {
@@ -90,11 +91,9 @@ fn ask(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, (leg, cseq): (u8, 
     entry.client = Some(client);
     entry.invites[Side::Caller as usize] = (0, cseq);
     if let Some(mt) = mt_of(call) {
-        let said = Said::new(sdp.into());
-        match mt.said.get_mut(usize::from(leg)) {
-            Some(before) => *before = said,
-            None => mt.said.push(said),
-        }
+        let sent = sdp.into();
+        let said = Said::new(Arc::clone(&sent));
+        *mt.said_at(leg, &sent) = said;
     }
     true
 }

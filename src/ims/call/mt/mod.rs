@@ -83,6 +83,15 @@ impl Mt {
         self.agent.next_deadline().into_iter().chain(self.ends_at).min()
     }
 
+    /// What was said on a leg. One of which nothing is known yet, and any before it, has been sent this.
+    fn said_at(&mut self, leg: u8, sent: &Arc<[u8]>) -> &mut Said {
+        let at = usize::from(leg);
+        if self.said.len() <= at {
+            self.said.resize_with(at + 1, || Said::new(Arc::clone(sent)));
+        }
+        &mut self.said[at]
+    }
+
     /// Nothing more is tried: the call has ended.
     pub(super) fn stop(&mut self) {
         self.waiting.clear();
@@ -212,10 +221,8 @@ pub(super) fn on_provisional(
 fn leg_of(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, first: u8, msg: &Message<'_>) -> Option<u8> {
     let number = sibling::of_answer(call, view, cx, first, msg)?;
     let mt = mt(call)?;
-    if mt.said.len() == usize::from(number) {
-        let sent = Arc::clone(&mt.said.get(usize::from(first))?.sent);
-        mt.said.push(Said::new(sent));
-    }
+    let sent = Arc::clone(&mt.said.get(usize::from(first))?.sent);
+    mt.said_at(number, &sent);
     Some(number)
 }
 
@@ -318,9 +325,11 @@ fn take(call: &mut Call, view: &mut View<'_>, cx: &mut Cx<'_>, leg: u8, msg: &Me
     super::trace(cx, call, format_args!("{} answered", call.callee.uri));
     let Some(mt) = mt(call) else { return };
     mt.ends_at = mt.duration.map(|d| cx.now + d);
-    let said = &mt.said[usize::from(leg)];
-    let answer = said.theirs.as_deref().and_then(|sdp| Sdp::parse(sdp).ok());
-    mt.agent.streams.set_description(said.ours.clone());
+    // a leg of which nothing is known has no media either
+    let said = mt.said_at(leg, &Arc::default());
+    let (theirs, ours) = (said.theirs.clone(), said.ours.clone());
+    let answer = theirs.as_deref().and_then(|sdp| Sdp::parse(sdp).ok());
+    mt.agent.streams.set_description(ours);
     if answer.is_some_and(|a| mt.agent.streams.take_answer(view.media, cx.out, &a)) {
         note(call, leg);
         agent::settle(call, cx);

@@ -627,6 +627,38 @@ fn phones_behind_one_contact_are_acknowledged_each_and_the_one_that_answers_has_
 }
 
 #[test]
+fn two_answers_of_a_contact_that_was_given_up_leave_the_next_one_its_media() {
+    let mut w = World::new();
+    w.register(BOB, ";q=0.9");
+    w.register(BOB_TABLET, ";q=0.5");
+    make(&mut w, order("bob")).unwrap();
+    let first = w.expect(BOB, "INVITE");
+    w.answer(BOB, &first, 180, "", "");
+    let next = (0..100).find_map(|_| {
+        w.pass(Duration::from_secs(5));
+        w.find(BOB_TABLET, "INVITE")
+    });
+    let next = next.expect("the next contact is tried");
+    w.expect(BOB, "CANCEL");
+    let forked = |phone: Phone, request: &str, status: u16, sdp: &str| {
+        let own = format!(";tag=T{}", phone.addr.replace([':', '.'], ""));
+        reply(phone, request, status, "", sdp).replace(&own, ";tag=two")
+    };
+    for late in [reply(BOB, &first, 200, "", ANSWER), forked(BOB, &first, 200, ANSWER)] {
+        w.send(BOB, &late);
+        w.expect(BOB, "ACK");
+        w.expect(BOB, "BYE");
+    }
+    w.answer(BOB_TABLET, &next, 180, "", "");
+    w.send(BOB_TABLET, &forked(BOB_TABLET, &next, 180, ""));
+    w.send(BOB_TABLET, &forked(BOB_TABLET, &next, 200, ANSWER));
+    w.expect(BOB_TABLET, "ACK");
+    assert_eq!(w.states(), ["start"]);
+    assert!(echoes(&mut w), "the media are those of the one that answered");
+    w.quiet();
+}
+
+#[test]
 fn a_failure_behind_one_contact_ends_all_that_rang_there() {
     let mut w = world(|_| {});
     make(&mut w, order("bob")).unwrap();
