@@ -195,6 +195,13 @@ impl Ims {
         (done.status.success(), text.concat())
     }
 
+    /// The records of its state file; none where the file cannot be read at this moment.
+    pub fn records(&self) -> String {
+        let mut dump = Command::new(env!("CARGO_BIN_EXE_imsbox"));
+        let done = dump.args(["db", "dump"]).arg(self.folder.join("state.db")).output().unwrap();
+        String::from_utf8_lossy(&done.stdout).into_owned()
+    }
+
     /// Ends it as an operator does; its log.
     pub fn stop(&mut self) -> String {
         let program = self.program.take().unwrap();

@@ -107,6 +107,11 @@ fn phones_stay(name: &str, end: impl FnOnce(&mut Scene)) {
     }
     let before: Vec<_> = scene.network.core.xfrm.states().unwrap().iter().map(|s| s.id).collect();
     assert_eq!(before.len(), 8);
+    // a 200 does not wait for the disk
+    until("the registrations are stored", || {
+        let records = scene.ims.records();
+        ["\"binding/", "\"association/"].iter().all(|kind| records.matches(kind).count() == STAYING.len())
+    });
     end(&mut scene);
     let from = scene.ims.log().len();
     scene.ims.run(&scene.network.core);
