@@ -199,7 +199,7 @@ fn sip_form(uri: &Uri<'_>, domain: &str) -> Option<String> {
 }
 
 /// The global number in a SIP URI.
-fn tel_number(uri: &Uri<'_>) -> Option<Number> {
+pub(in crate::ims) fn tel_number(uri: &Uri<'_>) -> Option<Number> {
     let sip = matches!(uri.scheme, Scheme::Sip | Scheme::Sips);
     Telephone::of(uri).filter(|_| sip)?.global()
 }

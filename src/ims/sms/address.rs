@@ -4,7 +4,7 @@ use crate::config::model::{CentreAddress, User};
 use crate::ims::identity;
 use crate::ims::subscriber::{Subscribers, Target};
 use crate::wire::gsm::Address;
-use crate::wire::sip::Uri;
+use crate::wire::sip::{Scheme, Uri};
 use crate::wire::telephone::Telephone;
 
 /// The centre's address where none is configured: a phone needs one to be told (TS 24.011 8.2.5.1), and dials none of zeros.
@@ -104,7 +104,11 @@ pub(super) fn of_user(user: &User, imei: Option<&str>, impu: Option<usize>) -> S
     if shown.is_some_and(|impu| impu.anonymous) {
         return ANONYMOUS.to_owned();
     }
-    let is_number = |uri: &str| Uri::parse(uri.as_bytes()).as_ref().and_then(Telephone::of).is_some();
+    // the digits of an IMSI are no number that could be called
+    let is_number = |uri: &str| {
+        let uri = Uri::parse(uri.as_bytes());
+        uri.is_some_and(|uri| uri.scheme == Scheme::Tel || identity::tel_number(&uri).is_some())
+    };
     let all = || identity::associated(user, imei);
     let named = shown.map(|impu| impu.uri.clone()).filter(|uri| is_number(uri));
     named
@@ -117,6 +121,22 @@ pub(super) fn of_user(user: &User, imei: Option<&str>, impu: Option<usize>) -> S
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::model::Impu;
+
+    #[test]
+    fn texts_come_from_the_number_of_a_user_and_not_from_the_imsi() {
+        let of = |impus: &[&str], speaks: usize| {
+            let impus = impus.iter().map(|uri| Impu::new((*uri).to_owned())).collect();
+            let user = User { impi: "001010123456789@ims.test".to_owned(), impus, ..User::default() };
+            of_user(&user, None, Some(speaks))
+        };
+        let imsi = "sip:001010123456789@ims.test";
+        assert_eq!(of(&[imsi, "tel:600"], 0), "tel:600");
+        assert_eq!(of(&[imsi, "tel:600", "tel:601"], 2), "tel:601");
+        assert_eq!(of(&[imsi, "sip:+33600000001@ims.test"], 0), "tel:+33600000001");
+        assert_eq!(of(&["sip:bob@ims.test"], 0), "sip:bob@ims.test");
+        assert_eq!(of(&["sip:600@ims.test"], 0), "sip:600@ims.test");
+    }
 
     #[test]
     fn the_centre_has_an_address_and_a_uri_with_and_without_a_number() {
