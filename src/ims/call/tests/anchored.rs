@@ -580,6 +580,39 @@ fn a_request_that_waits_for_ports_is_answered_whatever_comes() {
 }
 
 #[test]
+fn a_request_that_waits_for_ports_survives_the_other_sides_that_comes_to_nothing() {
+    let mut w = world(|_| {});
+    let (mut alice, mut bob) = call(&mut w, BOB6, SDP4, SDP6);
+    w.request(&mut alice, "INVITE", "", &SDP4.replace("sendrecv", "sendonly"));
+    w.expect(ALICE, "SIP/2.0 100");
+    let passed = w.expect(BOB6, "INVITE");
+    w.ports_open = None;
+    w.request(
+        &mut bob,
+        "INVITE",
+        "",
+        &format!("{SDP6}m=video 6002 RTP/AVP 99\r\na=rtpmap:99 H264/90000\r\n"),
+    );
+    let asked = std::mem::take(&mut w.asked);
+    assert_eq!(asked.len(), 2, "it waits");
+    w.answer(BOB6, &passed, 491, "", "");
+    w.expect(BOB6, "ACK");
+    w.expect(ALICE, "SIP/2.0 491");
+    w.ack_failure(&alice);
+    asked.into_iter().for_each(|session| w.input(|core, cx| core.on_media_opened(cx, session, true)));
+    w.ports_open = Some(true);
+    let theirs = w.expect(ALICE, "INVITE");
+    w.expect(BOB6, "SIP/2.0 100");
+    w.answer(ALICE, &theirs, 488, "", "");
+    w.expect(ALICE, "ACK");
+    w.expect(BOB6, "SIP/2.0 488");
+    w.ack_failure(&bob);
+    w.request(&mut alice, "BYE", "", "");
+    w.open_ports.clear();
+    w.quiet();
+}
+
+#[test]
 fn a_relayed_call_without_media_and_signalling_ends_and_one_with_rtcp_or_on_hold_does_not() {
     let mut w = world(|c| c.call.dialog_timeout = Duration::from_secs(20));
     let (mut alice, _) = call(&mut w, BOB6, SDP4, SDP6);
