@@ -613,6 +613,40 @@ fn a_request_that_waits_for_ports_survives_the_other_sides_that_comes_to_nothing
 }
 
 #[test]
+fn a_request_that_waits_for_ports_of_a_contact_that_has_lost_is_answered() {
+    let mut w = world4(|c| c.call.media_relay = MediaRelay::On);
+    w.register(BOB6, "");
+    let mut alice = w.invite(ALICE, "sip:bob@ims.test", "Supported: 100rel\r\n", SDP4);
+    let (four, six) = (w.expect(BOB, "INVITE"), w.expect(BOB6, "INVITE"));
+    w.answer(BOB, &four, 183, "Require: 100rel\r\nRSeq: 1\r\n", &SDP.replace("192.0.2.1", "192.0.2.2"));
+    let mut early = alice.clone();
+    early.learn(&w.expect(ALICE, "SIP/2.0 183"));
+    w.request(&mut early, "PRACK", "RAck: 1 1 INVITE\r\n", "");
+    let prack = w.expect(BOB, "PRACK");
+    w.answer(BOB, &prack, 200, "", "");
+    w.expect(ALICE, "SIP/2.0 200");
+    w.ports_open = None;
+    w.request(&mut early, "UPDATE", "", &with_video(4002));
+    w.expect_nothing();
+    assert_eq!(w.asked.len(), 2, "it waits");
+    w.answer(BOB6, &six, 200, "", SDP6);
+    w.expect(BOB, "CANCEL");
+    let ok = w.expect(ALICE, "SIP/2.0 200");
+    w.expect(ALICE, "SIP/2.0 487");
+    alice.learn(&ok);
+    w.ack(&alice, 1, "");
+    w.expect(BOB6, "ACK");
+    w.answer(BOB, &four, 487, "", "");
+    w.expect(BOB, "ACK");
+    let asked = std::mem::take(&mut w.asked);
+    asked.into_iter().for_each(|session| w.input(|core, cx| core.on_media_opened(cx, session, true)));
+    w.ports_open = Some(true);
+    w.request(&mut alice, "BYE", "", "");
+    w.open_ports.clear();
+    w.quiet();
+}
+
+#[test]
 fn a_relayed_call_without_media_and_signalling_ends_and_one_with_rtcp_or_on_hold_does_not() {
     let mut w = world(|c| c.call.dialog_timeout = Duration::from_secs(20));
     let (mut alice, _) = call(&mut w, BOB6, SDP4, SDP6);
