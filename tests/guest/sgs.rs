@@ -105,7 +105,12 @@ impl Peer {
 
     fn attach(&mut self, imsi: &str) {
         let request = self.mme.attach(imsi);
-        self.send(&request);
+        self.attach_by(imsi, &request);
+    }
+
+    fn attach_by(&mut self, imsi: &str, request: &[u8]) {
+        self.send(request);
+        self.mme.phone(imsi).is_attached = false;
         self.until("the phone is attached", |mme| mme.phones[imsi].is_attached);
     }
 
@@ -305,4 +310,29 @@ fn an_mme_that_does_not_read_is_not_read_from_and_loses_nothing_while_another_is
     });
     slow.attach(B);
     assert!(!s.ims.log().contains("association with"), "none was lost");
+}
+
+#[test]
+fn a_phone_without_a_tmsi_is_given_one_and_paged_with_it_when_it_has_confirmed_it() {
+    let s = scene("sgs-tmsi", 1);
+    let mut peer = Peer::connect(MME_1, &s.network.phones[0].phone);
+    let request = peer.mme.attach_without_tmsi(A);
+    peer.attach_by(A, &request);
+    let tmsi = peer.mme.phones[A].tmsi.expect("a TMSI");
+    let shown = format!("TMSI {tmsi:08x}");
+    peer.until("the confirmation is taken", |_| s.ims.monitor(&["users", "600"]).contains(&shown));
+    s.ims.monitor(&["sms", "600", "paged with it"]);
+    assert_eq!(peer.texts(A, 1), ["paged with it"]);
+    let page = peer.mme.heard.iter().find(|m| m[0] == mme::kind::PAGING_REQUEST).expect("a page");
+    assert_eq!(mme::element(page, 3), Some(&tmsi.to_be_bytes()[..]));
+    // until the phone leaves; then it has none of ours
+    let detach = peer.mme.detach(A, false);
+    peer.send(&detach);
+    peer.until("the detach is acknowledged", |mme| mme.detach_acks == 1);
+    peer.attach(A);
+    assert!(!s.ims.monitor(&["users", "600"]).contains("TMSI"), "it has said nothing of one");
+    s.ims.monitor(&["sms", "600", "paged without it"]);
+    peer.texts(A, 2);
+    let page = peer.mme.heard.iter().rfind(|m| m[0] == mme::kind::PAGING_REQUEST).expect("a page");
+    assert_eq!(mme::element(page, 3), None);
 }

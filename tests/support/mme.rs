@@ -15,6 +15,7 @@ pub mod kind {
     pub const UPDATE_REQUEST: u8 = 0x09;
     pub const UPDATE_ACCEPT: u8 = 0x0a;
     pub const UPDATE_REJECT: u8 = 0x0b;
+    pub const TMSI_COMPLETE: u8 = 0x0c;
     pub const ALERT_REQUEST: u8 = 0x0d;
     pub const ALERT_ACK: u8 = 0x0e;
     pub const UE_ACTIVITY: u8 = 0x10;
@@ -52,6 +53,9 @@ pub struct Phone {
     pub is_told_to_attach: bool,
     /// Causes of CP-ERRORs.
     pub cp_errors: Vec<u8>,
+    /// Its TMSI, and whether it has said that it has none.
+    pub tmsi: Option<u32>,
+    wants_tmsi: bool,
 }
 
 /// The MME.
@@ -96,6 +100,14 @@ pub fn imsi(octets: &[u8]) -> String {
     digits(element(octets, 1).unwrap_or_else(|| panic!("no IMSI: {octets:02x?}")))
 }
 
+/// A TMSI behind other octets, as a VLR may give it (TS 23.003 2.4).
+fn tmsi(before: &[u8], value: &[u8]) -> u32 {
+    let value = value.strip_prefix(before).unwrap_or_else(|| panic!("no TMSI: {value:02x?}"));
+    let tmsi = u32::from_be_bytes(value.try_into().expect("four octets"));
+    assert!(tmsi >> 30 != 3, "an SGSN's: {tmsi:08x}");
+    tmsi
+}
+
 /// A message: type, then the IMSI if there is one, then elements.
 fn message(kind: u8, imsi: Option<&str>, elements: &[(u8, &[u8])]) -> Vec<u8> {
     let mut out = vec![kind];
@@ -132,6 +144,17 @@ impl Mme {
 
     /// A phone attaches: LOCATION-UPDATE-REQUEST.
     pub fn attach(&mut self, imsi: &str) -> Vec<u8> {
+        self.comes(imsi, false);
+        self.request(kind::UPDATE_REQUEST, imsi, &[(0x0a, &[1]), (4, &[0, 0xf1, 0x10, 0, 1])])
+    }
+
+    /// The same of a phone that says that it has no valid TMSI.
+    pub fn attach_without_tmsi(&mut self, imsi: &str) -> Vec<u8> {
+        self.comes(imsi, true);
+        self.request(kind::UPDATE_REQUEST, imsi, &[(0x0a, &[1]), (4, &[0, 0xf1, 0x10, 0, 1]), (7, &[0])])
+    }
+
+    fn comes(&mut self, imsi: &str, wants_tmsi: bool) {
         let phone = Phone {
             is_attached: false,
             cause: None,
@@ -140,9 +163,14 @@ impl Mme {
             rpdus: Vec::new(),
             is_told_to_attach: false,
             cp_errors: Vec::new(),
+            tmsi: None,
+            wants_tmsi,
         };
-        self.phones.entry(imsi.to_owned()).or_insert(phone).is_told_to_attach = false;
-        self.request(kind::UPDATE_REQUEST, imsi, &[(0x0a, &[1]), (4, &[0, 0xf1, 0x10, 0, 1])])
+        let phone = self.phones.entry(imsi.to_owned()).or_insert(phone);
+        (phone.is_told_to_attach, phone.wants_tmsi) = (false, wants_tmsi);
+        if wants_tmsi {
+            phone.tmsi = None;
+        }
     }
 
     /// A phone leaves: by IMSI-DETACH, or by EPS-DETACH.
@@ -215,7 +243,10 @@ impl Mme {
             kind::UPDATE_ACCEPT => {
                 assert_eq!(element(octets, 4), Some(&[0, 0xf1, 0x10, 0, 1][..]), "the area of the request");
                 (phone.is_attached, phone.cause) = (true, None);
-                Vec::new()
+                let Some(identity) = element(octets, 0x0e) else { return Vec::new() };
+                assert!(std::mem::take(&mut phone.wants_tmsi), "it has not asked for one: {phone:?}");
+                phone.tmsi = Some(tmsi(&[0xf4], identity));
+                vec![message(kind::TMSI_COMPLETE, Some(&imsi), &[])]
             }
             kind::UPDATE_REJECT => {
                 (phone.is_attached, phone.cause) = (false, cause(0x0f));
@@ -225,6 +256,9 @@ impl Mme {
                 assert!(phone.is_attached && !phone.is_connected, "a page for {phone:?}");
                 assert_eq!(element(octets, 0x20), Some(&[2][..]), "for SMS");
                 element(octets, 2).expect("a VLR name");
+                if let Some(value) = element(octets, 3) {
+                    assert_eq!(phone.tmsi, Some(tmsi(&[], value)), "it has another TMSI, or none");
+                }
                 match phone.paged {
                     Paged::Answers => {
                         phone.is_connected = true;

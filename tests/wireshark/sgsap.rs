@@ -166,10 +166,11 @@ fn submit(reference: u8, to: &str, what: &str) -> Vec<u8> {
 /// Everything that can happen, and with it every message that a VLR for SMS sends.
 fn evening() -> Evening {
     let mut e = Evening::new();
-    for imsi in [A, B] {
-        let request = e.mme.attach(imsi);
-        e.hear(&request);
-    }
+    let request = e.mme.attach(A);
+    e.hear(&request);
+    let request = e.mme.attach_without_tmsi(B);
+    e.hear(&request);
+    assert!(e.mme.phones[B].tmsi.is_some());
     let stranger = e.mme.attach("208930000000001");
     e.hear(&stranger);
     e.sms("from the network: Grüße, €, {} and a text that is so long that it goes in two parts, since a short message has room for \
@@ -227,6 +228,8 @@ fn tshark_finds_nothing_wrong_with_what_the_vlr_sends() {
         ])
         .output()
         .expect("tshark is installed (scripts/setup peers)");
+    let has = |kind, tag| e.passed.iter().any(|(_, o)| o[0] == kind && mme::element(o, tag).is_some());
+    assert!(has(kind::UPDATE_ACCEPT, 0x0e) && has(kind::PAGING_REQUEST, 3), "a TMSI is given and used");
     let lines = String::from_utf8_lossy(&tshark.stdout).into_owned();
     let lines: Vec<Vec<&str>> = lines.lines().map(|line| line.split('\t').collect()).collect();
     assert_eq!(lines.len(), e.passed.len(), "{}", String::from_utf8_lossy(&tshark.stderr));

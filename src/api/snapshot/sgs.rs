@@ -31,6 +31,7 @@ pub fn attachment(view: &UeView) -> Value {
         "lai": view.lai.to_string(),
     });
     let others = [
+        ("tmsi", view.tmsi.map(|tmsi| format!("{tmsi:08x}"))),
         ("tai", view.tai.map(|tai| tai.to_string())),
         ("ecgi", view.ecgi.map(|ecgi| ecgi.to_string())),
         ("imeisv", view.imeisv.map(|imeisv| imeisv.to_string())),
@@ -71,6 +72,7 @@ mod tests {
             mme: "mmec01.example.org".into(),
             is_connected: false,
             state: State::Associated,
+            tmsi: Some(0x0122_3344),
             lai: Lai { plmn, lac: 1 },
             tai: Some(Tai { plmn, tac: 2 }),
             ecgi: None,
@@ -80,6 +82,7 @@ mod tests {
             attachment(&ue),
             json!({
                 "mme": "mmec01.example.org", "connected": false, "state": "SGs-ASSOCIATED", "lai": "001-01-0001", "tai": "001-01-0002",
+                "tmsi": "01223344",
             })
         );
     }

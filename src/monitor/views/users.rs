@@ -63,9 +63,13 @@ fn attachment(sgs: &Value) -> String {
     if text(sgs, "state") == "SGs-NULL" {
         facts.push("not confirmed since the MME restarted".to_owned());
     }
-    for (member, name) in
-        [("lai", "location area"), ("tai", "tracking area"), ("ecgi", "cell"), ("imeisv", "IMEISV")]
-    {
+    for (member, name) in [
+        ("lai", "location area"),
+        ("tai", "tracking area"),
+        ("ecgi", "cell"),
+        ("tmsi", "TMSI"),
+        ("imeisv", "IMEISV"),
+    ] {
         if sgs[member].is_string() {
             facts.push(format!("{name} {}", text(sgs, member)));
         }
@@ -143,7 +147,7 @@ mod tests {
             },
             {
                 "impi": "bob@ims.example.org", "impu": ["tel:601"], "bindings": [], "dialogs": [],
-                "sgs": { "mme": "mmec01.example.org", "connected": false, "state": "SGs-NULL", "lai": "001-01-0001", "tai": "001-01-0002" },
+                "sgs": { "mme": "mmec01.example.org", "connected": false, "state": "SGs-NULL", "lai": "001-01-0001", "tai": "001-01-0002", "tmsi": "01223344" },
                 "last_error": "wrong password", "last_error_date": 1_608_093_067,
                 "sms": 2, "sms_waits": "the phone does not answer", "sms_retry_in": 59,
             },
@@ -162,7 +166,7 @@ mod tests {
              \x20 Dialog   4 with bob@ims.example.org\n\
              bob@ims.example.org    not registered\n\
              \x20 SGs      mmec01.example.org | MME not connected | not confirmed since the MME restarted \
-             | location area 001-01-0001 | tracking area 001-01-0002\n\
+             | location area 001-01-0001 | tracking area 001-01-0002 | TMSI 01223344\n\
              \x20 SMS      2 wait | the phone does not answer | next attempt in 59 s\n\
              \x20 Error    2020-12-16 04:31:07 wrong password\n\
              2 users, 1 registered\n"

@@ -13,6 +13,10 @@ pub const MAX_UES: usize = 131_072;
 /// Attached phones of one MME; beyond it a location update is rejected with cause 22, so that one of them leaves room for others.
 pub const MAX_UES_PER_MME: usize = MAX_UES / 2;
 
+/// How often a TMSI is drawn until one is free; if none was, the phone goes without. With [`MAX_UES`] of three thousand million
+/// taken, that happens once in 10^35 times.
+pub const MAX_TMSI_DRAWS: usize = 8;
+
 /// Transactions that one phone has started and not ended; a further one is answered CP-ERROR 22, congestion. A phone sends one
 /// message after the other, so a second one is an exception (TS 24.011 5.4).
 pub const MAX_MO_TRANSACTIONS: usize = 4;

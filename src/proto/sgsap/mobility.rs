@@ -8,7 +8,7 @@ use crate::base::arena::Id;
 use crate::base::trace::Level;
 use crate::proto::cx::Cx;
 use crate::wire::identities::Imsi;
-use crate::wire::sgsap::{Kind, Lai, Message, RejectCause, Tag, UpdateType, Writer};
+use crate::wire::sgsap::{Kind, Lai, Message, MobileIdentity, RejectCause, Tag, UpdateType, Writer};
 
 impl Vlr {
     /// 5.2.2: the phone attaches, moves, or shows that it is still there.
@@ -21,15 +21,22 @@ impl Vlr {
     ) {
         let Some((imsi, lai)) = message.imsi().zip(message.lai()) else { return };
         let known = self.ues.find(&imsi);
+        known.into_iter().for_each(|id| self.compare_area(id, message.old_lai()));
         let place = Place { lai, tai: message.tai(), ecgi: message.ecgi(), imeisv: message.imeisv() };
         let admitted = admit(&imsi).and_then(|()| self.attach(cx, mme, imsi, place, message.update_type()));
-        if let Err(cause) = admitted {
-            if let Some(id) = known {
-                self.forget(cx, id, Why::Detached);
+        let id = match admitted {
+            Ok(id) => id,
+            Err(cause) => {
+                known.into_iter().for_each(|id| self.forget(cx, id, Why::Detached));
+                return self.reject(cx, mme, &imsi, lai, cause);
             }
-            return self.reject(cx, mme, &imsi, lai, cause);
+        };
+        let new_tmsi = self.renew_tmsi(cx, id, message.has_valid_tmsi());
+        let writer =
+            Writer::of(&mut self.octets, Kind::LocationUpdateAccept, &imsi).element(Tag::Lai, &lai.octets());
+        if let Some(tmsi) = new_tmsi {
+            writer.element(Tag::MobileIdentity, &MobileIdentity::Tmsi(tmsi).octets());
         }
-        Writer::of(&mut self.octets, Kind::LocationUpdateAccept, &imsi).element(Tag::Lai, &lai.octets());
         self.transmit(cx, mme, Some(&imsi));
         if known.is_none() {
             let label = self.mmes.get(mme).map(Mme::label).unwrap_or_default();
@@ -46,7 +53,7 @@ impl Vlr {
         imsi: Imsi,
         place: Place,
         update: Option<UpdateType>,
-    ) -> Result<(), RejectCause> {
+    ) -> Result<Id<Ue>, RejectCause> {
         let known = self.ues.find(&imsi).and_then(|id| Some((id, self.ues.get(id)?.mme)));
         let is_here = known.is_some_and(|(_, there)| there == mme);
         let is_full = !is_here && self.mmes.get(mme).is_none_or(Mme::is_full);
@@ -54,9 +61,9 @@ impl Vlr {
             return Err(RejectCause::CONGESTION);
         }
         let Some((id, there)) = known else {
-            self.ues.insert(Ue::new(imsi, mme, place)).ok_or(RejectCause::CONGESTION)?;
+            let id = self.ues.insert(Ue::new(imsi, mme, place)).ok_or(RejectCause::CONGESTION)?;
             self.mmes.get_mut(mme).into_iter().for_each(|mme| mme.ues += 1);
-            return Ok(());
+            return Ok(id);
         };
         if !is_here || update == Some(UpdateType::ImsiAttach) {
             self.disconnect(cx, id, Why::Moved);
@@ -75,7 +82,7 @@ impl Vlr {
             (ue.mme, ue.state, ue.alert, ue.is_wanted) = (mme, State::Associated, Alert::None, false);
         }
         self.set_alarm(id);
-        Ok(())
+        Ok(id)
     }
 
     fn reject(&mut self, cx: &mut Cx<'_>, mme: Id<Mme>, imsi: &Imsi, lai: Lai, cause: RejectCause) {

@@ -4,8 +4,8 @@
 //! [`Vlr`] is the whole of it. It takes what the SCTP associations bring and what is to be sent to phones, and gives [`Event`]s.
 //! Who is a subscriber it asks; what is in an RPDU it leaves to others, but for its type and reference.
 //!
-//! Not here: CS fallback, and temporary identities. A phone is paged by its IMSI, so no TMSI is given and Ts6-2 never runs; the
-//! state LA-UPDATE-PRESENT (4.2.2) does not last, since an update is answered within the input that brings it.
+//! Not here: CS fallback. The state LA-UPDATE-PRESENT (4.2.2) does not last, since an update is answered within the input that
+//! brings it.
 
 mod alert;
 mod cp;
@@ -18,6 +18,7 @@ mod peer;
 mod policy;
 mod sms;
 pub mod timers;
+mod tmsi;
 mod ue;
 mod view;
 mod vlr;

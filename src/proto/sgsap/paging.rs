@@ -27,9 +27,12 @@ impl Vlr {
 
     fn send_page(&mut self, cx: &mut Cx<'_>, id: Id<Ue>) {
         let Some(ue) = self.ues.get(id) else { return };
-        let writer = Writer::of(&mut self.octets, Kind::PagingRequest, &ue.imsi)
+        let mut writer = Writer::of(&mut self.octets, Kind::PagingRequest, &ue.imsi)
             .name(Tag::VlrName, &self.name)
             .octet(Tag::ServiceIndicator, Service::Sms.code());
+        if let Some(tmsi) = ue.tmsi.valid() {
+            writer = writer.element(Tag::Tmsi, &tmsi.to_be_bytes());
+        }
         // 5.1.2.1: where it is, unless that is to be confirmed
         if ue.state == State::Associated {
             writer.element(Tag::Lai, &ue.place.lai.octets());

@@ -3,6 +3,7 @@
 use super::event::Why;
 use super::mme::{Mme, Pending};
 use super::timers::Timer;
+use super::tmsi::Tmsi;
 use super::ue::{Alert, State};
 use super::vlr::{Key, Vlr, tell, trace};
 use crate::base::arena::Id;
@@ -104,6 +105,7 @@ impl Vlr {
     pub(super) fn on_reset(&mut self, cx: &mut Cx<'_>, id: Id<Mme>) {
         for ue in self.ues.behind(id) {
             self.disconnect(cx, ue, Why::MmeReset);
+            self.ues.set_tmsi(ue, Tmsi::None);
             if let Some(ue) = self.ues.get_mut(ue) {
                 ue.state = State::Null;
                 ue.alert = Alert::None;

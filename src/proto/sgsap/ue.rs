@@ -3,13 +3,14 @@
 use super::cp::CpEntity;
 use super::limits::MAX_UES;
 use super::mme::{Mme, Pending};
+use super::tmsi::Tmsi;
 use crate::base::arena::{Arena, Id};
 use crate::base::time::Instant;
 use crate::base::timer::Alarm;
 use crate::wire::identities::Imsi;
 use crate::wire::sgsap::{Ecgi, Lai, Message, Tai};
 use arrayvec::ArrayString;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The state of a phone's SGs association. A phone that is SGs-NULL for good is not kept.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -77,6 +78,8 @@ pub(super) struct Ue {
     pub(super) mme: Id<Mme>,
     pub(super) state: State,
     pub(super) place: Place,
+    /// Changed by [`Ues::set_tmsi`] alone.
+    pub(super) tmsi: Tmsi,
     pub(super) alert: Alert,
     /// Somebody wanted to reach it while its MME was gone.
     pub(super) is_wanted: bool,
@@ -94,6 +97,7 @@ impl Ue {
             mme,
             state: State::Associated,
             place,
+            tmsi: Tmsi::None,
             alert: Alert::None,
             is_wanted: false,
             is_connected: false,
@@ -113,7 +117,11 @@ impl Ue {
             Alert::Asked(pending) => Some(pending.until),
             Alert::None | Alert::Granted => None,
         };
-        [page, alert, self.cp.deadline()].into_iter().flatten().min()
+        let tmsi = match self.tmsi {
+            Tmsi::Offered { until, .. } => Some(until),
+            Tmsi::None | Tmsi::Valid(_) => None,
+        };
+        [page, alert, tmsi, self.cp.deadline()].into_iter().flatten().min()
     }
 
     /// Whether nothing is under way.
@@ -127,11 +135,13 @@ impl Ue {
 pub(super) struct Ues {
     all: Arena<Ue>,
     by_imsi: BTreeMap<Imsi, Id<Ue>>,
+    /// Those of all phones, confirmed or not.
+    tmsis: BTreeSet<u32>,
 }
 
 impl Default for Ues {
     fn default() -> Self {
-        Ues { all: Arena::with_cap(MAX_UES), by_imsi: BTreeMap::new() }
+        Ues { all: Arena::with_cap(MAX_UES), by_imsi: BTreeMap::new(), tmsis: BTreeSet::new() }
     }
 }
 
@@ -175,7 +185,21 @@ impl Ues {
         Some(id)
     }
 
+    /// The temporary identities that are taken.
+    pub(super) fn tmsis(&self) -> &BTreeSet<u32> {
+        &self.tmsis
+    }
+
+    /// Changes a phone's temporary identity. The number that it had is free for others, unless it keeps it.
+    pub(super) fn set_tmsi(&mut self, id: Id<Ue>, tmsi: Tmsi) {
+        let Some(ue) = self.all.get_mut(id) else { return };
+        let former = std::mem::replace(&mut ue.tmsi, tmsi);
+        former.number().into_iter().for_each(|number| _ = self.tmsis.remove(&number));
+        self.tmsis.extend(tmsi.number());
+    }
+
     pub(super) fn remove(&mut self, id: Id<Ue>) -> Option<Ue> {
+        self.set_tmsi(id, Tmsi::None);
         let ue = self.all.remove(id)?;
         self.by_imsi.remove(&ue.imsi);
         Some(ue)

@@ -33,6 +33,8 @@ pub struct UeView {
     pub is_connected: bool,
     /// State.
     pub state: State,
+    /// Temporary identity, once the phone has confirmed it.
+    pub tmsi: Option<u32>,
     /// Location area.
     pub lai: Lai,
     /// Tracking area.

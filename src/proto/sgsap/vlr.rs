@@ -189,6 +189,7 @@ impl Vlr {
             mme: mme.label(),
             is_connected: mme.link.is_some(),
             state: ue.state,
+            tmsi: ue.tmsi.valid(),
             lai: ue.place.lai,
             tai: ue.place.tai,
             ecgi: ue.place.ecgi,
@@ -215,8 +216,9 @@ impl Vlr {
             Kind::ResetIndication => self.on_reset(cx, mme),
             Kind::ResetAck => self.stop_reset(mme),
             Kind::Status => self.on_status(cx, mme, message),
-            // no TMSI is given and no calls are made: there is nothing to do about them
-            Kind::TmsiReallocationComplete | Kind::MoCsfbIndication => {}
+            Kind::TmsiReallocationComplete => self.on_tmsi_complete(cx, mme, message),
+            // no calls are made: there is nothing to do about them
+            Kind::MoCsfbIndication => {}
             // those of a VLR were answered before
             _ => {}
         }
@@ -240,6 +242,7 @@ impl Vlr {
         self.on_page_timer(cx, id);
         self.on_alert_timer(cx, id);
         self.on_cp_timer(cx, id);
+        self.on_tmsi_timer(cx, id);
         self.set_alarm(id);
     }
 

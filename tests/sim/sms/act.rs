@@ -126,7 +126,11 @@ impl Sim {
 
     fn attach(&mut self, p: usize) {
         if self.association.is_some() && !self.is_attached(p) {
-            let octets = self.mme.attach(&self.phones[p].imsi);
+            let imsi = self.phones[p].imsi.clone();
+            let octets = match self.rng.below(2) == 0 {
+                true => self.mme.attach(&imsi),
+                false => self.mme.attach_without_tmsi(&imsi),
+            };
             self.mme_says(&octets);
         }
     }

@@ -133,9 +133,8 @@ fn an_attach_anew_ends_what_is_under_way_and_a_periodic_update_does_not() {
 }
 
 #[test]
-fn a_tmsi_that_nobody_gave_and_a_call_that_nobody_makes_are_passed_over() {
+fn a_call_that_nobody_makes_is_passed_over() {
     let mut f = Fixture::attached();
-    f.receive_hex(A, "0c01080910101032547698");
     f.plain(Kind::MoCsfbIndication);
     assert_eq!((f.sent(), f.events()), (vec![], vec![]));
     assert_eq!(f.state(), Some(State::Associated));

@@ -4,6 +4,7 @@ mod mobility;
 mod paging;
 mod peer;
 mod sms;
+mod tmsi;
 
 use super::*;
 use crate::base::rng::Rng;
