@@ -5,10 +5,26 @@ use crate::api::calls;
 use crate::api::cx::ApiCx;
 use crate::api::handlers;
 use crate::api::sms;
+use crate::ims::sms::OrderId;
 use serde_json::Value;
 
 /// What carries a command out: it gets the request and returns the members of the response, or what is wrong in words.
-pub type Handler = fn(&mut ApiCx<'_>, &Value) -> Result<Value, String>;
+#[derive(Clone, Copy, Debug)]
+pub enum Handler {
+    /// It is answered at once.
+    Now(fn(&mut ApiCx<'_>, &Value) -> Result<Value, String>),
+    /// It is answered when an order has its outcome.
+    Later(fn(&mut ApiCx<'_>, &Value) -> Result<Awaited, String>),
+}
+
+/// What the response of a command waits for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Awaited {
+    /// The order that must have its outcome.
+    pub order: OrderId,
+    /// The members of the response when that is good.
+    pub members: Value,
+}
 
 /// One message of the API, and the monitor's command for it, if there is one.
 #[derive(Debug)]
@@ -130,7 +146,7 @@ pub const COMMANDS: &[Command] = &[
         args: &[Arg { name: "command", kind: ArgKind::Word, optional: true, complete: Complete::Commands }],
         help: "Lists the commands, or explains one",
         details: "Without an argument: one line for each command. With one: its arguments and what it does.",
-        handler: handlers::help,
+        handler: Handler::Now(handlers::help),
     },
     Command {
         message: "log",
@@ -146,7 +162,7 @@ pub const COMMANDS: &[Command] = &[
                   \x20 file.path=old                     folder of the renamed files\n\
                   \x20 file=cut                          start the file anew\n\
                   A change lasts until the program ends.",
-        handler: handlers::log,
+        handler: Handler::Now(handlers::log),
     },
     Command {
         message: "users_get",
@@ -160,7 +176,7 @@ pub const COMMANDS: &[Command] = &[
                   thing that went wrong with the registration. With a private or public identity or an IMSI: that user only.\n\
                   \x20 --verbose, -v      the last registration attempt step by step, and where it stopped: why, and what \
                   to do.",
-        handler: handlers::users_get,
+        handler: Handler::Now(handlers::users_get),
     },
     Command {
         message: "ipsec",
@@ -171,7 +187,7 @@ pub const COMMANDS: &[Command] = &[
                   counts: packets and octets, packets that came again, packets with a wrong check value (other keys).\n\
                   \x20 --keys, -k         the keys too\n\
                   \x20 --wireshark, -w    Wireshark's table of keys (esp_sa), to read a capture with.",
-        handler: handlers::ipsec,
+        handler: Handler::Now(handlers::ipsec),
     },
     Command {
         message: "dialog_get",
@@ -183,7 +199,7 @@ pub const COMMANDS: &[Command] = &[
                   that was called. A call stays in the list for 30 s after its end.\n\
                   With an index, a session id or last: that dialog at length, then the whole call message by message, with \
                   seconds since its INVITE. (sdp): with a session description; rel 1: the first reliable answer, and its PRACK (RFC 3262); x2: seen twice.",
-        handler: handlers::dialog_get,
+        handler: Handler::Now(handlers::dialog_get),
     },
     Command {
         message: "mt_call",
@@ -202,7 +218,7 @@ pub const COMMANDS: &[Command] = &[
                   \x20 --duration, -d N    hang up N seconds after the answer\n\
                   \x20 --sos, -s           to the phone's emergency registration\n\
                   The answer has the dialog's index and its session id.",
-        handler: calls::mt_call,
+        handler: Handler::Now(calls::mt_call),
     },
     Command {
         message: "dialog_set",
@@ -228,7 +244,7 @@ pub const COMMANDS: &[Command] = &[
                   of the --media named that run\n\
                   \x20 answer       answers a call to an echo number with remote_control, with --code N (200)\n\
                   \x20 session-expires-stop   refreshes the session no more, and waits for no refresh.",
-        handler: calls::dialog_set,
+        handler: Handler::Now(calls::dialog_set),
     },
     Command {
         message: "dialog_stop",
@@ -236,7 +252,7 @@ pub const COMMANDS: &[Command] = &[
         args: &[Arg { name: "index", kind: ArgKind::Integer, optional: false, complete: Complete::Dialogs }],
         help: "Ends a call",
         details: "The index is the first column of the command dialog. The same as dialog_set with stop.",
-        handler: calls::dialog_stop,
+        handler: Handler::Now(calls::dialog_stop),
     },
     Command {
         message: "reinvite",
@@ -244,7 +260,7 @@ pub const COMMANDS: &[Command] = &[
         args: &[word("dialog", false, Complete::Dialogs), word("sdp_file", true, Complete::None)],
         help: "Sends a re-INVITE in a call",
         details: "The same as dialog_set with reinvite.",
-        handler: calls::reinvite,
+        handler: Handler::Now(calls::reinvite),
     },
     Command {
         message: "dialog_answer",
@@ -252,7 +268,7 @@ pub const COMMANDS: &[Command] = &[
         args: &[word("dialog", false, Complete::Dialogs), option("code", ArgKind::Number, Complete::None)],
         help: "Answers a call to an echo number that waits for it",
         details: "The same as dialog_set with answer.",
-        handler: calls::dialog_answer,
+        handler: Handler::Now(calls::dialog_answer),
     },
     Command {
         message: "mme",
@@ -261,7 +277,7 @@ pub const COMMANDS: &[Command] = &[
         help: "Lists the MMEs that connect for SMS over SGs",
         details: "Each with its name, its address, whether it is connected and for how long, and how many phones are attached through \
                   it. They connect over SCTP to sctp_addr, port 29118.",
-        handler: handlers::mme,
+        handler: Handler::Now(handlers::mme),
     },
     Command {
         message: "sms",
@@ -271,9 +287,9 @@ pub const COMMANDS: &[Command] = &[
             Arg { name: "text", kind: ArgKind::Rest, optional: false, complete: Complete::None },
         ],
         help: "Sends a short message to a user",
-        details: "The user is a private or public identity. The text is the rest of the line; a long one goes in parts. It waits \
-                  until the user's phone takes it, at most sms_expires; the command users shows what waits, and why.",
-        handler: sms::sms,
+        details: "The user is a private or public identity. The text is the rest of the line; a long one goes in parts. The answer \
+                  comes when the state file (ue_db_filename), if there is one, has it. It waits until the user's phone takes it, at most sms_expires; the command users shows what waits, and why.",
+        handler: Handler::Later(sms::sms),
     },
     Command {
         message: "sms_flush",
@@ -281,7 +297,7 @@ pub const COMMANDS: &[Command] = &[
         args: &[word("user", false, Complete::None)],
         help: "Forgets the short messages that wait for a user",
         details: "The user is a private or public identity. The answer says how many there were.",
-        handler: sms::sms_flush,
+        handler: Handler::Now(sms::sms_flush),
     },
     Command {
         message: "user_set",
@@ -289,7 +305,7 @@ pub const COMMANDS: &[Command] = &[
         args: &[],
         help: "Changes a user",
         details: "impi, and force_sms_over_sg: whether short messages go over SGs only.",
-        handler: sms::user_set,
+        handler: Handler::Now(sms::user_set),
     },
     Command {
         message: "unregister",
@@ -303,7 +319,7 @@ pub const COMMANDS: &[Command] = &[
                   The event tells phones that have subscribed to it why: deactivated (register again at once; the default), \
                   probation (later), rejected (do not try), unregistered or expired. Calls of that phone are ended, except \
                   with expired.",
-        handler: handlers::unregister,
+        handler: Handler::Now(handlers::unregister),
     },
     Command {
         message: "reauthenticate",
@@ -317,7 +333,7 @@ pub const COMMANDS: &[Command] = &[
                   The registration is let end after so many seconds (240 if not given, 10 at least), and a phone that has \
                   subscribed to it is told with event=\"shortened\": it registers again before, at half of the time, and is \
                   challenged. A phone that does not come is no longer registered then.",
-        handler: handlers::reauthenticate,
+        handler: Handler::Now(handlers::reauthenticate),
     },
     Command {
         message: "quit",
@@ -325,7 +341,7 @@ pub const COMMANDS: &[Command] = &[
         args: &[],
         help: "Ends the program",
         details: "Calls are ended and the state is stored first.",
-        handler: handlers::quit,
+        handler: Handler::Now(handlers::quit),
     },
     Command {
         message: "config_get",
@@ -333,7 +349,7 @@ pub const COMMANDS: &[Command] = &[
         args: &[],
         help: "Gives the configuration that can be changed while running",
         details: "",
-        handler: handlers::config_get,
+        handler: Handler::Now(handlers::config_get),
     },
     Command {
         message: "config_set",
@@ -341,7 +357,7 @@ pub const COMMANDS: &[Command] = &[
         args: &[],
         help: "Changes the configuration",
         details: "logs: as config_get gives it; the layer all stands for every layer.",
-        handler: handlers::config_set,
+        handler: Handler::Now(handlers::config_set),
     },
     Command {
         message: "log_set",
@@ -349,7 +365,7 @@ pub const COMMANDS: &[Command] = &[
         args: &[],
         help: "Adds a line to the log, flushes, rotates or cuts it",
         details: "log with layer and level, and optionally dir (FROM or TO) and ue_id; flush, rotate, cut.",
-        handler: handlers::log_set,
+        handler: Handler::Now(handlers::log_set),
     },
 ];
 

@@ -1,31 +1,70 @@
 //! Messages of the remote API (manual 6.1): requests in, responses out, in strict JSON.
 //!
 //! A request is an object with `message`, or an array of such; the response carries the same `message` and `message_id`,
-//! `time` (seconds since the program's start), `utc`, and `error` when something was wrong. Delayed requests are refused.
+//! `time` (seconds since the program's start), `utc`, and `error` when something was wrong. Delayed requests are refused. What is
+//! to be answered when its outcome is known is [`Pending`] until then.
 
-use crate::api::command::by_message;
+use crate::api::command::{Awaited, Handler, by_message};
 use crate::api::cx::ApiCx;
+use crate::ims::sms::OrderId;
 use serde_json::{Map, Value, json};
 
 /// Members of a request that ask for something other than one immediate response.
 const NOT_SUPPORTED: [&str; 4] = ["start_time", "absolute_time", "loop_count", "loop_delay"];
 
-/// Carries out the request or requests in `text` and gives each response to `reply`, in order.
-pub fn handle(cx: &mut ApiCx<'_>, text: &[u8], reply: &mut dyn FnMut(&Value)) {
-    match serde_json::from_slice::<Value>(text) {
-        Ok(Value::Array(requests)) => requests.iter().for_each(|r| reply(&respond(cx, r))),
-        Ok(request) => reply(&respond(cx, &request)),
-        Err(e) => reply(&response(cx, &Value::Null, Err(format!("not JSON: {e}")))),
+/// What a request is answered.
+#[derive(Debug, PartialEq)]
+pub enum Reply {
+    /// The response.
+    Now(Value),
+    /// The response follows.
+    Later(Pending),
+}
+
+/// A request whose response waits for the outcome of an order (`Core::pop_sms_order`). Who has asked may forget it.
+#[derive(Debug, PartialEq)]
+pub struct Pending {
+    awaited: Awaited,
+    /// `message` and `message_id` of the request.
+    request: Value,
+}
+
+impl Pending {
+    /// What it waits for.
+    pub fn order(&self) -> OrderId {
+        self.awaited.order
+    }
+
+    /// The response, once the outcome is known.
+    pub fn response(self, cx: &ApiCx<'_>, outcome: Result<(), &str>) -> Value {
+        response(cx, &self.request, outcome.map(|()| self.awaited.members).map_err(str::to_owned))
     }
 }
 
-/// The response to one request.
-pub fn respond(cx: &mut ApiCx<'_>, request: &Value) -> Value {
-    let result = execute(cx, request);
-    response(cx, request, result)
+/// Carries out the request or requests in `text` and gives each answer to `reply`, in order.
+pub fn handle(cx: &mut ApiCx<'_>, text: &[u8], reply: &mut dyn FnMut(Reply)) {
+    match serde_json::from_slice::<Value>(text) {
+        Ok(Value::Array(requests)) => requests.iter().for_each(|r| reply(respond(cx, r))),
+        Ok(request) => reply(respond(cx, &request)),
+        Err(e) => reply(Reply::Now(response(cx, &Value::Null, Err(format!("not JSON: {e}"))))),
+    }
 }
 
-fn execute(cx: &mut ApiCx<'_>, request: &Value) -> Result<Value, String> {
+/// What one request is answered.
+pub fn respond(cx: &mut ApiCx<'_>, request: &Value) -> Reply {
+    let result = match handler(request) {
+        Ok(Handler::Now(handler)) => handler(cx, request),
+        Ok(Handler::Later(handler)) => match handler(cx, request) {
+            Ok(awaited) => return Reply::Later(Pending { awaited, request: Value::Object(echo(request)) }),
+            Err(problem) => Err(problem),
+        },
+        Err(problem) => Err(problem),
+    };
+    Reply::Now(response(cx, request, result))
+}
+
+/// What carries a request out.
+fn handler(request: &Value) -> Result<Handler, String> {
     let Some(members) = request.as_object() else {
         return Err("a request must be an object".to_owned());
     };
@@ -36,16 +75,17 @@ fn execute(cx: &mut ApiCx<'_>, request: &Value) -> Result<Value, String> {
         return Err(format!("{name} is not supported"));
     }
     let command = by_message(message).ok_or_else(|| format!("Unknown message: {message}"))?;
-    (command.handler)(cx, request)
+    Ok(command.handler)
+}
+
+/// What a response repeats of its request.
+fn echo(request: &Value) -> Map<String, Value> {
+    let members = ["message", "message_id"].map(|name| Some((name.to_owned(), request.get(name)?.clone())));
+    members.into_iter().flatten().collect()
 }
 
 fn response(cx: &ApiCx<'_>, request: &Value, result: Result<Value, String>) -> Value {
-    let mut out = Map::new();
-    for name in ["message", "message_id"] {
-        if let Some(value) = request.get(name) {
-            out.insert(name.to_owned(), value.clone());
-        }
-    }
+    let mut out = echo(request);
     out.insert("time".to_owned(), json!((cx.now.as_nanos() / 1_000_000) as f64 / 1000.0));
     out.insert("utc".to_owned(), json!((cx.wall.as_micros() / 1000) as f64 / 1000.0));
     match result {
@@ -71,6 +111,7 @@ mod tests {
     use crate::config::MemoryFiles;
     use crate::config::model::{AuthentType, Config, Impu, SipSocket, User};
     use crate::ims::core::Core;
+    use crate::ims::disk::Condition;
     use crate::proto::cx::Cx;
     use crate::proto::flow::{Flow, LocalId};
     use crate::proto::outbox::{Outbox, Output};
@@ -114,6 +155,8 @@ mod tests {
 
     struct World {
         core: Core,
+        /// Of requests whose responses follow.
+        pending: Vec<Pending>,
         log: FakeLog,
         rng: Rng,
         out: Outbox,
@@ -133,6 +176,7 @@ mod tests {
             let config = Config { users: vec![user], sip, ..Config::default() };
             World {
                 core: Core::new(config, &mut Rng::from_seed(0)),
+                pending: Vec::new(),
                 log: FakeLog::default(),
                 rng: Rng::from_seed(1),
                 out: Outbox::new(),
@@ -155,8 +199,7 @@ mod tests {
             *now = end;
         }
 
-        fn ask(&mut self, request: &str) -> Vec<Value> {
-            let mut replies = Vec::new();
+        fn with<R>(&mut self, act: impl FnOnce(&mut ApiCx<'_>) -> R) -> R {
             let mut cx = ApiCx {
                 core: &mut self.core,
                 log: &mut self.log,
@@ -167,8 +210,40 @@ mod tests {
                 rng: &mut self.rng,
                 out: &mut self.out,
             };
-            handle(&mut cx, request.as_bytes(), &mut |r| replies.push(r.clone()));
+            act(&mut cx)
+        }
+
+        /// The responses that come at once; the others are pending.
+        fn ask(&mut self, request: &str) -> Vec<Value> {
+            let (mut replies, mut pending) = (Vec::new(), Vec::new());
+            let mut take = |reply| match reply {
+                Reply::Now(response) => replies.push(response),
+                Reply::Later(later) => pending.push(later),
+            };
+            self.with(|cx| handle(cx, request.as_bytes(), &mut take));
+            self.pending.extend(pending);
             replies
+        }
+
+        /// The responses to what was pending and has its outcome.
+        fn settled(&mut self) -> Vec<Value> {
+            let mut responses = Vec::new();
+            while let Some((order, outcome)) = self.core.pop_sms_order() {
+                let at =
+                    self.pending.iter().position(|pending| pending.order() == order).expect("somebody asked");
+                let pending = self.pending.remove(at);
+                responses.push(self.with(|cx| pending.response(cx, outcome)));
+            }
+            responses
+        }
+
+        /// What the disk says, which has all that was put.
+        fn disk(&mut self, act: impl FnOnce(&mut Core, &mut Cx<'_>, u64)) {
+            let ticket = self.out.last_ticket();
+            self.with(|cx| {
+                let (core, mut cx) = cx.core_cx();
+                act(core, &mut cx, ticket);
+            });
         }
 
         fn one(&mut self, request: &str) -> Value {
@@ -267,6 +342,45 @@ mod tests {
         assert_eq!(w.error(r#"{"message":"reinvite","dialog":"last"}"#), "dialog 10 has ended already");
         assert_eq!(w.error(r#"{"message":"dialog_answer","dialog":"last"}"#), "dialog 10 has ended already");
         assert_named_for_a_while(&mut w, id.as_str().unwrap());
+    }
+
+    #[test]
+    fn a_short_message_is_answered_when_the_disk_has_it() {
+        let mut w = World::new();
+        let text = "x".repeat(200);
+        let replies = w.ask(&format!(
+            r#"[{{"message":"sms","user":"600","text":"{text}","message_id":7}},{{"message":"help","message_id":8}}]"#
+        ));
+        assert_eq!((replies.len(), &replies[0]["message_id"]), (1, &json!(8)), "{replies:?}");
+        assert_eq!(w.settled(), [] as [Value; 0]);
+        w.disk(|core, cx, ticket| core.on_durable(cx, ticket));
+        let settled = w.settled();
+        let answer = &settled[0];
+        assert_eq!(
+            (&answer["message"], &answer["message_id"], &answer["parts"]),
+            (&json!("sms"), &json!(7), &json!(2))
+        );
+        assert_eq!((answer["time"].is_f64(), answer.get("error"), w.pending.len()), (true, None, 0));
+    }
+
+    #[test]
+    fn a_short_message_that_the_disk_does_not_take_is_an_error_in_words() {
+        let words = "the disk does not take it; try again later";
+        let ask = r#"{"message":"sms","impi":"001010123456789@ims.mnc001.mcc001.3gppnetwork.org","text":"x","message_id":1}"#;
+        for refuses in [true, false] {
+            let mut w = World::new();
+            assert_eq!(w.error(r#"{"message":"sms","user":"601","text":"x"}"#), "no user is 601");
+            assert_eq!(w.ask(ask), [] as [Value; 0]);
+            if refuses {
+                w.disk(|core, cx, _| core.on_storage(cx, Condition::Refuses("no space left".to_owned())));
+                assert_eq!(w.error(ask), words, "at once");
+            } else {
+                w.pass(15_000);
+            }
+            let settled = w.settled();
+            assert_eq!((&settled[0]["error"], &settled[0]["message_id"]), (&json!(words), &json!(1)));
+            assert_eq!((settled.len(), settled[0].get("parts"), w.core.load().sms), (1, None, 0));
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The commands of the SMS centre: `sms`, `sms_flush`, and `user_set` (manual 6.6 and 7).
 
 use crate::api::calls::switch;
+use crate::api::command::Awaited;
 use crate::api::cx::ApiCx;
 use crate::api::handlers::{integer, text};
 use crate::base::time::Duration;
@@ -13,7 +14,8 @@ use serde_json::{Value, json};
 const MAX_USER_DATA: usize = 140;
 
 /// `sms`: sends `text`, `binary` (base64) or `binary_hex` to the user of `impi` or `impu`, or whichever of them `user` is.
-pub fn sms(cx: &mut ApiCx<'_>, request: &Value) -> Result<Value, String> {
+/// It is answered when the state file has it.
+pub fn sms(cx: &mut ApiCx<'_>, request: &Value) -> Result<Awaited, String> {
     let order = Order {
         to: recipient(request)?,
         sender: text(request, "sender")?.filter(|sender| !sender.is_empty()).map(str::to_owned),
@@ -29,8 +31,8 @@ pub fn sms(cx: &mut ApiCx<'_>, request: &Value) -> Result<Value, String> {
         sos: switch(request, "sos")?.unwrap_or(false),
     };
     let (core, mut core_cx) = cx.core_cx();
-    let parts = core.send_sms(&mut core_cx, &order)?;
-    Ok(json!({ "parts": parts }))
+    let ordered = core.send_sms(&mut core_cx, &order)?;
+    Ok(Awaited { order: ordered.id, members: json!({ "parts": ordered.parts }) })
 }
 
 /// `sms_flush`: forgets what waits for the user of `impi` or `impu`.

@@ -603,13 +603,18 @@ impl Core {
         made
     }
 
-    /// Sends a short message to a user, or keeps it until it can be. Gives the number of its parts; the error says in words why it
-    /// is not taken.
-    pub fn send_sms(&mut self, cx: &mut Cx<'_>, order: &sms::Order) -> Result<usize, String> {
+    /// Sends a short message to a user, or keeps it until it can be: [`Core::pop_sms_order`] says when it is safe on the disk. The
+    /// error says in words why it is not taken.
+    pub fn send_sms(&mut self, cx: &mut Cx<'_>, order: &sms::Order) -> Result<sms::Ordered, String> {
         let (sms, mut view) = self.service.sms();
         let taken = sms.order(&mut view, cx, order);
         self.settle(cx);
         taken
+    }
+
+    /// The next of the operator's short messages that is on the disk, or is not taken, with why in words.
+    pub fn pop_sms_order(&mut self) -> Option<(sms::OrderId, Result<(), &'static str>)> {
+        self.service.sms.pop_order()
     }
 
     /// Forgets the short messages that wait for a user. Gives how many there were; the error says in words that there is no such user.
@@ -716,7 +721,8 @@ impl Core {
         self.service.calls.on_sent(cx);
         self.service.sgs.release_quiet(cx);
         // a BYE is answered before the sockets close, or its sender finds them closed
-        let idle = || self.service.calls.is_idle() && !self.service.txs.is_waiting();
+        let Service { calls, txs, sms, .. } = &self.service;
+        let idle = || calls.is_idle() && !txs.is_waiting() && !sms.owes_answers();
         if let End::Stopping(at) = self.end
             && (cx.now >= at || idle())
         {

@@ -107,7 +107,7 @@ impl Control {
         }
     }
 
-    /// Serves a client after its socket became readable or writable. One that is gone is no error.
+    /// Serves a client after its socket became readable or writable, or it has an answer. One that is gone is no error.
     fn serve(&mut self, registry: &Registry, key: usize, api: &mut ApiCx<'_>) {
         let Some(client) = self.clients.get_mut(key) else { return };
         let both = Interest::READABLE | Interest::WRITABLE;
@@ -136,6 +136,18 @@ impl Endpoint for Control {
         match slot {
             LISTENER => self.accept(registry),
             client => self.serve(registry, client as usize - 1, cx),
+        }
+    }
+
+    fn end_turn(&mut self, registry: &Registry, cx: &mut ApiCx<'_>) {
+        while let Some((order, outcome)) = cx.core.pop_sms_order() {
+            // who does not wait for it any more has gone
+            let asker = self.clients.iter_mut().find_map(|(key, client)| {
+                client.settle(order, |pending| pending.response(cx, outcome)).then_some(key)
+            });
+            if let Some(key) = asker {
+                self.serve(registry, key, cx);
+            }
         }
     }
 

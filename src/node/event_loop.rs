@@ -204,12 +204,21 @@ impl Node {
         self.core.tick(&mut self.world.cx());
         self.streams.tick(&mut self.core, &mut self.world);
         self.flush();
+        self.end_commands();
         self.world.log.flush();
         if let Some(storage) = &mut self.storage {
             storage.end_turn();
         }
         self.service.end_turn(self.world.now);
         Ok(!self.is_over())
+    }
+
+    /// Commands whose outcome this turn has brought are answered.
+    fn end_commands(&mut self) {
+        if let Some(endpoint) = &mut self.endpoint {
+            let mut cx = self.world.api_cx(&mut self.core, &mut self.ipsec);
+            endpoint.end_turn(self.poll.registry(), &mut cx);
+        }
     }
 
     /// How long the poll may sleep; `None` is until something comes.

@@ -26,6 +26,9 @@ pub trait Endpoint: Debug {
     /// Something happened to the source of this slot.
     fn on_event(&mut self, registry: &Registry, slot: u32, ready: Readiness, cx: &mut ApiCx<'_>);
 
+    /// The turn has ended, and its outputs are carried out: what a command waits for may be known.
+    fn end_turn(&mut self, _registry: &Registry, _cx: &mut ApiCx<'_>) {}
+
     /// What it listens on, one line each, for the start-up banner.
     fn listening(&self) -> Vec<String>;
 }

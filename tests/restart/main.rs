@@ -1,6 +1,7 @@
 //! The program killed in the middle of registrations and short messages (kill -9), again and again: no SIM is given a sequence number
-//! twice, what was acknowledged is delivered after all, and nothing comes twice that its phone has acknowledged.
+//! twice, what was acknowledged, to phones or to the operator, is delivered after all, and nothing comes twice that its phone has acknowledged.
 
+mod operator;
 mod sim;
 mod texts;
 
@@ -24,8 +25,8 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 struct Folder(PathBuf);
 
 impl Folder {
-    fn new() -> Folder {
-        let path = std::env::temp_dir().join(format!("imsbox-restart-{}", std::process::id()));
+    fn new(name: &str) -> Folder {
+        let path = std::env::temp_dir().join(format!("imsbox-restart-{name}-{}", std::process::id()));
         let _ = fs::remove_dir_all(&path);
         fs::create_dir_all(&path).unwrap();
         let user = "sim_algo: \"xor\", imsi: \"001010123456789\", K: \"00112233445566778899aabbccddeeff\", multi_sim: true";
@@ -93,7 +94,7 @@ impl Drop for Program {
 
 #[test]
 fn crashes_repeat_no_sequence_number_and_lose_or_double_no_text() {
-    let folder = Folder::new();
+    let folder = Folder::new("phones");
     // one whose SIM is ahead, one that is fresh, one whose SIM lags behind what the others make of the common number
     let mut phones = [
         Phone::new("861309050000380", 0x40_0000),

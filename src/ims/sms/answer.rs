@@ -118,6 +118,7 @@ impl Sms {
     pub(super) fn accept(&mut self, view: &mut View<'_>, cx: &mut Cx<'_>, sender: Sender) {
         match sender {
             Sender::Inside => {}
+            Sender::Operator(order) => self.orders.note(order, Ok(())),
             Sender::Plain(tx) => accepted(view, cx, tx),
             Sender::Phone { user, line, reference } => {
                 let report = report(cx, None);
@@ -130,6 +131,7 @@ impl Sms {
     pub(super) fn refuse(&mut self, view: &mut View<'_>, cx: &mut Cx<'_>, sender: Sender, refusal: Refusal) {
         match sender {
             Sender::Inside => {}
+            Sender::Operator(order) => self.orders.note(order, Err(refusal.words)),
             Sender::Plain(tx) => respond(view, cx, tx, refusal.status, Some(refusal.words), None),
             Sender::Phone { user, line, reference } => {
                 self.recent.forget(user, reference);

@@ -12,7 +12,10 @@ pub const MAX_TEXTS_PER_USER: usize = if cfg!(test) { 20 } else { 1000 };
 /// Senders that wait until their text is on the disk; beyond it the next is told 42. At 4 KB each with their transaction: 16 MB.
 pub const MAX_PROMISES: usize = 4096;
 
-/// How long a sender waits for the disk before it is told 41 (temporary failure): the phone gives up after TR1M, 35 s at least (TS
+/// Outcomes of orders that nobody has asked for yet: the loop asks in each turn. Beyond it the oldest is forgotten.
+pub const MAX_OUTCOMES: usize = MAX_PROMISES;
+
+/// How long a sender, or the operator, waits for the disk before it is told 41 (temporary failure): the phone gives up after TR1M, 35 s at least (TS
 /// 24.011 10.3).
 pub const DISK_PATIENCE: Duration = Duration::from_secs(15);
 

@@ -29,7 +29,7 @@ mod write;
 #[cfg(test)]
 mod tests;
 
-pub use order::{Content, Order, Recipient};
+pub use order::{Content, Order, OrderId, Ordered, Recipient};
 pub use view::SmsView;
 pub use write::SHORT_MESSAGE;
 
@@ -47,6 +47,7 @@ use answer::{DISK_FAILS, Refusal};
 use filter::Filters;
 use inbox::{Inbox, Why};
 use limits::{AFTER_RESTART, DISK_PATIENCE, MAX_TEXTS, MAX_TEXTS_PER_USER};
+use order::Orders;
 use promise::{Promise, Promises};
 use recent::Recent;
 use std::collections::{BTreeMap, VecDeque};
@@ -77,6 +78,7 @@ pub struct Sms {
     held: usize,
     alarms: AlarmQueue<UserId>,
     promises: Promises,
+    orders: Orders,
     recent: Recent,
     filters: Filters,
     next_number: u64,
@@ -99,6 +101,7 @@ impl Sms {
             held: 0,
             alarms: AlarmQueue::new(),
             promises: Promises::default(),
+            orders: Orders::default(),
             recent: Recent::default(),
             filters: Filters::new(&settings.filter),
             next_number: 1,
@@ -120,6 +123,11 @@ impl Sms {
     /// Whether no text waits, and nobody waits for an answer.
     pub fn is_empty(&self) -> bool {
         self.held == 0 && self.inboxes.is_empty() && self.promises.len() == 0
+    }
+
+    /// Whether somebody waits for the disk.
+    pub fn owes_answers(&self) -> bool {
+        self.promises.len() > 0
     }
 
     /// Whether a client of the remote API wants to be told of texts (`sms_hook_only`).

@@ -2,8 +2,7 @@
 
 use super::Sms;
 use super::address::{self, OPERATOR};
-use super::answer::{DISK_FAILS, Refusal};
-use super::limits::{MAX_ORDER, MAX_VALIDITY};
+use super::limits::{MAX_ORDER, MAX_OUTCOMES, MAX_VALIDITY};
 use super::promise::Sender;
 use super::submit::new_text;
 use super::text::Text;
@@ -15,6 +14,8 @@ use crate::proto::cx::Cx;
 use crate::wire::gsm::reader::Reader;
 use crate::wire::gsm::{Address, Dcs, Deliver, Pid, Reference, Timestamp, UserData, UserDataBuf, text};
 use crate::wire::sip::Uri;
+use smallvec::SmallVec;
+use std::collections::VecDeque;
 
 /// A short message that is to be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +34,41 @@ pub struct Order {
     pub dcs: Option<u8>,
     /// To the phone's emergency registration instead of the others.
     pub sos: bool,
+}
+
+/// An order that is not answered yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct OrderId(u64);
+
+/// An order on its way to the disk: [`Sms::pop_order`] says when its texts are there, or that they are not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ordered {
+    /// Its name.
+    pub id: OrderId,
+    /// How many short messages it takes.
+    pub parts: usize,
+}
+
+/// The orders whose outcome is known, and nobody has asked for it yet.
+#[derive(Debug, Default)]
+pub(super) struct Orders {
+    last: u64,
+    known: VecDeque<(OrderId, Result<(), &'static str>)>,
+}
+
+impl Orders {
+    fn next(&mut self) -> OrderId {
+        self.last += 1;
+        OrderId(self.last)
+    }
+
+    /// An order's texts are on the disk, or are not taken: why, in words.
+    pub(super) fn note(&mut self, id: OrderId, outcome: Result<(), &'static str>) {
+        if self.known.len() == MAX_OUTCOMES {
+            self.known.pop_front();
+        }
+        self.known.push_back((id, outcome));
+    }
 }
 
 /// Whom a short message is for.
@@ -85,8 +121,14 @@ pub(super) fn recipient(subs: &Subscribers, to: &Recipient) -> Result<(UserId, u
 }
 
 impl Sms {
-    /// Takes a text of the operator's in; gives the number of its parts. The error says in words why it cannot be sent.
-    pub fn order(&mut self, view: &mut View<'_>, cx: &mut Cx<'_>, order: &Order) -> Result<usize, String> {
+    /// The next order whose texts are on the disk, or are not taken, with why in words. Without a state file that is known with the
+    /// input itself.
+    pub fn pop_order(&mut self) -> Option<(OrderId, Result<(), &'static str>)> {
+        self.orders.known.pop_front()
+    }
+
+    /// Takes a text of the operator's in. The error says in words why it cannot be sent.
+    pub fn order(&mut self, view: &mut View<'_>, cx: &mut Cx<'_>, order: &Order) -> Result<Ordered, String> {
         let to = recipient(view.subs, &order.to)?;
         if order.validity.is_some_and(|validity| validity > MAX_VALIDITY) {
             return Err(format!("validity: {} seconds at most", MAX_VALIDITY.as_secs()));
@@ -97,28 +139,20 @@ impl Sms {
         };
         let originator = address::of_uri(&from);
         let tpdus = self.tpdus(cx, order, originator)?;
-        if view.disk.refusal().is_some() {
-            return Err(DISK_FAILS.to_owned());
-        }
-        if !self.has_room(to.0, tpdus.len()) {
-            return Err(Refusal::NO_ROOM.words.to_owned());
-        }
+        self.admit(view, to.0, tpdus.len()).map_err(|refusal| refusal.words.to_owned())?;
         let lives = order.validity.unwrap_or(view.config.sms.expires);
-        let count = tpdus.len();
         let domain = &view.subs.user(to.0).domain;
         let from = match Uri::parse(from.as_bytes()) {
             Some(_) => from,
             None => address::uri_of(&originator, domain),
         };
-        let texts: Vec<Text> = tpdus
+        let texts: SmallVec<[Text; 1]> = tpdus
             .into_iter()
             .map(|tpdu| Text { sos: order.sos, ..new_text(view, cx, to, &from, tpdu, lives) })
             .collect();
-        if self.take_in(view, cx, Sender::Inside, texts) {
-            Ok(count)
-        } else {
-            Err(Refusal::NO_ROOM.words.to_owned())
-        }
+        let ordered = Ordered { id: self.orders.next(), parts: texts.len() };
+        self.store(view, cx, Sender::Operator(ordered.id), texts);
+        Ok(ordered)
     }
 
     /// The DELIVERs of an order.

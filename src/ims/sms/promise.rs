@@ -1,8 +1,9 @@
-//! What is owed to senders until the disk has their texts, and to phones until it has their reports.
+//! What is owed to senders, the operator among them, until the disk has their texts, and to phones until it has their reports.
 //!
 //! A 202 and an RP-ACK say that the text will be delivered whatever happens to this program, and the 202 of a delivery report that the text
 //! will not come again: so they wait for the ticket of the record.
 
+use super::order::OrderId;
 use crate::base::arena::Id;
 use crate::base::time::Instant;
 use crate::ims::call::ServerId;
@@ -25,7 +26,9 @@ pub(super) enum Sender {
     },
     /// A soft client, by a response to its MESSAGE.
     Plain(ServerId),
-    /// The operator, who has been answered, or this centre itself.
+    /// The operator, who is told of this order.
+    Operator(OrderId),
+    /// This centre itself.
     Inside,
 }
 

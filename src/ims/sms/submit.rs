@@ -240,24 +240,41 @@ impl Sms {
         texts: impl IntoIterator<Item = Text>,
     ) -> bool {
         let texts: SmallVec<[Text; 1]> = texts.into_iter().collect();
-        if view.disk.refusal().is_some() {
-            self.refuse(view, cx, sender, Refusal::DISK);
-            return false;
-        }
         let Some(to) = texts.first().map(|text| text.to) else { return false };
-        if self.promises.len() >= MAX_PROMISES || !self.has_room(to, texts.len()) {
-            self.refuse(view, cx, sender, Refusal::NO_ROOM);
+        if let Err(refusal) = self.admit(view, to, texts.len()) {
+            self.refuse(view, cx, sender, refusal);
             return false;
         }
+        self.store(view, cx, sender, texts);
+        true
+    }
+
+    /// Whether so many texts to a user can be taken in now.
+    pub(super) fn admit(&self, view: &View<'_>, to: UserId, count: usize) -> Result<(), Refusal> {
+        if view.disk.refusal().is_some() {
+            return Err(Refusal::DISK);
+        }
+        let has_room = self.promises.len() < MAX_PROMISES && self.has_room(to, count);
+        if has_room { Ok(()) } else { Err(Refusal::NO_ROOM) }
+    }
+
+    /// Puts texts for which there is room into their inbox; their sender is told when they are on the disk.
+    pub(super) fn store(
+        &mut self,
+        view: &View<'_>,
+        cx: &mut Cx<'_>,
+        sender: Sender,
+        texts: SmallVec<[Text; 1]>,
+    ) {
         let mut last = 0;
         let mut taken = SmallVec::new();
         for text in texts {
+            let to = text.to;
             let Some((number, ticket)) = self.insert(view, cx, text) else { continue };
             taken.push((to, number));
             last = ticket;
         }
         self.promise(cx, last, Promise::Taken { sender, texts: taken });
-        true
     }
 
     /// Tells a sender that all is taken once everything that went to the disk so far is there.

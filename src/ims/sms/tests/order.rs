@@ -1,8 +1,11 @@
 //! Texts of the operator, what is shown of queues, soft clients, and what clients of the remote API are told.
 
 use super::*;
+use crate::ims::disk::Condition;
 use crate::ims::event::{self, Event};
-use crate::ims::sms::{Content, Order, Recipient};
+use crate::ims::sms::limits::{DISK_PATIENCE, MAX_OUTCOMES};
+use crate::ims::sms::{Content, Order, Ordered, Recipient};
+use crate::ims::tests::DiskPace;
 
 /// Bob with a soft client.
 const SOFT_BOB: Phone = Phone { addr: "192.0.2.4:5060", user: "bob" };
@@ -20,7 +23,14 @@ fn order(to: &str, what: &str) -> Order {
 }
 
 impl World {
+    /// An order on a disk that takes it at once; in how many parts.
     fn order(&mut self, order: &Order) -> Result<usize, String> {
+        let ordered = self.start_order(order)?;
+        assert_eq!(self.lab.core.pop_sms_order(), Some((ordered.id, Ok(()))));
+        Ok(ordered.parts)
+    }
+
+    fn start_order(&mut self, order: &Order) -> Result<Ordered, String> {
         let (result, sent) = self.lab.with(|core, cx| core.send_sms(cx, order));
         self.sent.extend(sent);
         result
@@ -40,6 +50,77 @@ fn the_operator_texts_a_user_by_any_name() {
     let unknown = Order { to: Recipient::Impi("tel:+33600000002".to_owned()), ..order("", "x") };
     assert!(w.order(&unknown).is_err_and(|e| e.contains("private identity")));
     w.quiet();
+}
+
+#[test]
+fn the_operator_is_told_when_the_disk_has_the_text_and_the_phone_gets_it_then() {
+    let mut w = World::registered(|_| {});
+    w.lab.disk = DiskPace::Late;
+    let first = w.start_order(&order("bob", "one")).unwrap();
+    let second = w.start_order(&order("bob", &"long ".repeat(40))).unwrap();
+    assert_eq!((first.parts, second.parts), (1, 2));
+    assert!(first.id != second.id);
+    assert_eq!(w.lab.core.pop_sms_order(), None);
+    w.expect_nothing();
+    let sent = w.lab.sync();
+    w.sent.extend(sent);
+    assert_eq!(w.lab.core.pop_sms_order(), Some((first.id, Ok(()))));
+    assert_eq!(w.lab.core.pop_sms_order(), Some((second.id, Ok(()))));
+    assert_eq!(w.lab.core.pop_sms_order(), None);
+    w.arrives(BOB, "one");
+    w.lab.disk = DiskPace::AtOnce;
+    w.quiet();
+}
+
+#[test]
+fn the_operator_is_told_of_a_disk_that_refuses_and_of_one_that_does_not_answer() {
+    let words = "the disk does not take it; try again later";
+    for refuses in [true, false] {
+        let mut w = World::registered(|_| {});
+        w.lab.disk = DiskPace::Late;
+        let ordered = w.start_order(&order("bob", &"long ".repeat(40))).unwrap();
+        if refuses {
+            let sent = w.lab.on_storage(Condition::Refuses("no space left".to_owned()));
+            w.sent.extend(sent);
+            assert_eq!(w.start_order(&order("bob", "x")), Err(words.to_owned()), "it refuses already");
+        } else {
+            w.pass(DISK_PATIENCE);
+        }
+        assert_eq!(w.lab.core.pop_sms_order(), Some((ordered.id, Err(words))));
+        assert_eq!((w.lab.core.pop_sms_order(), w.waiting()), (None, 0));
+        assert!(!w.lab.records.keys().any(|key| key.starts_with("sms/")), "not delivered after a restart");
+        let sent = w.lab.on_storage(Condition::Well);
+        w.sent.extend(sent);
+        let sent = w.lab.sync();
+        w.sent.extend(sent);
+        assert_eq!(w.lab.core.pop_sms_order(), None);
+        w.expect_nothing();
+        w.quiet();
+    }
+}
+
+#[test]
+fn outcomes_that_nobody_asks_for_are_bounded() {
+    let mut w = World::registered(|_| {});
+    let brief = Order { validity: Some(Duration::ZERO), ..order("carol", "x") };
+    let ids: Vec<_> = (0..=MAX_OUTCOMES).map(|_| w.start_order(&brief).unwrap().id).collect();
+    for id in &ids[1..] {
+        assert_eq!(w.lab.core.pop_sms_order(), Some((*id, Ok(()))));
+    }
+    assert_eq!(w.lab.core.pop_sms_order(), None);
+    w.quiet();
+}
+
+#[test]
+fn a_clean_end_waits_for_the_disk_that_a_sender_waits_for() {
+    let mut w = World::registered(|_| {});
+    w.lab.disk = DiskPace::Late;
+    let ordered = w.start_order(&order("carol", "x")).unwrap();
+    w.lab.with(|core, cx| core.shutdown(cx));
+    assert!(!w.lab.exited);
+    w.lab.sync();
+    assert_eq!(w.lab.core.pop_sms_order(), Some((ordered.id, Ok(()))));
+    assert!(w.lab.exited);
 }
 
 #[test]
