@@ -336,3 +336,23 @@ fn a_phone_without_a_tmsi_is_given_one_and_paged_with_it_when_it_has_confirmed_i
     let page = peer.mme.heard.iter().rfind(|m| m[0] == mme::kind::PAGING_REQUEST).expect("a page");
     assert_eq!(mme::element(page, 3), None);
 }
+
+#[test]
+fn an_mme_that_connects_anew_beside_its_former_association_gets_what_was_on_its_way_there() {
+    let s = scene("sgs-anew", 1);
+    let machine = &s.network.phones[0].phone;
+    let mut peer = Peer::connect(MME_1, machine);
+    peer.attach(A);
+    let former = peer.socket.take().expect("connected");
+    s.ims.monitor(&["sms", "600", "where are you?"]);
+    peer.reconnect(machine);
+    assert_eq!(peer.texts(A, 1), ["where are you?"]);
+    let mut buffer = [0; 2048];
+    until("the former association is closed", || match sctp::receive(former.as_fd(), &mut buffer) {
+        Ok(Received::End) => true,
+        Ok(_) => false,
+        Err(e) => e.kind() != io::ErrorKind::WouldBlock,
+    });
+    let mme = s.ims.monitor(&["mme"]);
+    assert!(mme.lines().count() == 1 && mme.contains("1 phone"), "{mme}");
+}

@@ -41,7 +41,14 @@ impl World {
         let mut w = World { lab: Lab::new(config) };
         w.lab.with(|core, cx| core.on_sgs_up(cx, A, "127.0.0.2:40000".parse().unwrap(), 10));
         assert_eq!(w.told(), ["RESET-INDICATION"]);
+        w.acknowledge_reset(A);
         w
+    }
+
+    fn acknowledge_reset(&mut self, association: AssociationId) {
+        let mut ack = Vec::new();
+        Writer::new(&mut ack, Kind::ResetAck).name(Tag::MmeName, &NodeName::of_text(MME).unwrap());
+        self.lab.with(|core, cx| core.on_sgs_message(cx, association, &ack));
     }
 
     /// Both phones are attached.
@@ -230,6 +237,25 @@ fn a_text_survives_the_loss_of_the_association_and_goes_when_the_mme_is_back() {
     assert!(!w.lab.core.mme_views(w.lab.now)[0].is_connected);
     w.lab.with(|core, cx| core.on_sgs_up(cx, AssociationId(2), "127.0.0.2:40001".parse().unwrap(), 1));
     assert_eq!(w.told(), [format!("PAGING-REQUEST imsi={BOB}")]);
+}
+
+#[test]
+fn a_text_goes_again_at_once_when_its_mme_connects_anew_while_it_is_on_its_way() {
+    for is_announced in [false, true] {
+        let mut w = World::new();
+        w.sms("bob@ims.test", "hello");
+        assert_eq!(w.told(), [format!("PAGING-REQUEST imsi={BOB}")]);
+        if is_announced {
+            w.lab.with(|core, cx| core.on_sgs_down(cx, A, "lost"));
+        }
+        let remote = if is_announced { "127.0.0.2:40001" } else { "127.0.0.3:40000" };
+        let again = AssociationId(2);
+        w.lab.with(|core, cx| core.on_sgs_up(cx, again, remote.parse().unwrap(), 10));
+        w.acknowledge_reset(again);
+        let (association, page) = w.lab.to_mmes.last().unwrap();
+        let page = Message::parse(page).unwrap().to_string();
+        assert_eq!((*association, page), (again, format!("PAGING-REQUEST imsi={BOB}")));
+    }
 }
 
 #[test]

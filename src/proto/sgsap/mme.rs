@@ -26,6 +26,8 @@ pub(super) struct Mme {
     pub(super) ues: usize,
     /// When the association came up, or went.
     pub(super) since: Instant,
+    /// It has acknowledged a RESET-INDICATION: it takes no phone for attached that we do not know.
+    pub(super) knows_us: bool,
     /// A RESET-INDICATION of ours that waits for its acknowledgement.
     pub(super) reset: Option<Pending>,
     pub(super) alarm: Alarm,
@@ -65,7 +67,16 @@ impl Link {
 
 impl Mme {
     fn new(remote: SocketAddr, now: Instant) -> Self {
-        Mme { name: None, remote, link: None, ues: 0, since: now, reset: None, alarm: Alarm::default() }
+        Mme {
+            name: None,
+            remote,
+            link: None,
+            ues: 0,
+            since: now,
+            knows_us: false,
+            reset: None,
+            alarm: Alarm::default(),
+        }
     }
 
     /// Whether no more phones may attach through it.

@@ -34,7 +34,7 @@ impl Vlr {
     /// A message says the name of the MME behind an association. Gives the MME of that name, which has the association from now on.
     pub(super) fn name_mme(&mut self, cx: &mut Cx<'_>, id: Id<Mme>, name: &NodeName) -> Id<Mme> {
         let Some(mme) = self.mmes.get_mut(id) else { return id };
-        let remote = mme.remote;
+        let (remote, reset) = (mme.remote, mme.reset);
         if mme.name.as_ref() == Some(name) {
             return id;
         }
@@ -49,6 +49,7 @@ impl Vlr {
         // it is not the one that it was taken for, or that one has come back from another address
         self.stop_reset(id);
         self.mmes.disconnect(link.id, cx.now);
+        self.break_off(cx, id);
         let Some(right) = known.or_else(|| self.new_mme(cx, remote)) else { return id };
         self.connect(cx, right, link, remote);
         self.mmes.get_mut(right).into_iter().for_each(|mme| mme.name = Some(name.clone()));
@@ -56,20 +57,34 @@ impl Vlr {
         if was_nameless {
             self.mmes.remove(id);
         }
-        match known {
-            Some(_) => self.tell_reachable(right),
-            None => self.start_reset(cx, right),
-        }
+        self.welcome(cx, right, reset);
         right
     }
 
+    /// An MME has an association again, or for the first time. `reset` is the RESET-INDICATION that it was sent over that, before it
+    /// was known for who it is.
+    pub(super) fn welcome(&mut self, cx: &mut Cx<'_>, id: Id<Mme>, reset: Option<Pending>) {
+        let knows_us = self.mmes.get(id).is_none_or(|mme| mme.knows_us);
+        match reset {
+            _ if knows_us => {}
+            Some(_) => self.wait_for_reset(id, reset),
+            None => self.start_reset(cx, id),
+        }
+        self.tell_reachable(id);
+    }
+
     /// 5.7.3: we know nothing of the phones that this MME may take for attached, since we have started after it.
-    pub(super) fn start_reset(&mut self, cx: &mut Cx<'_>, id: Id<Mme>) {
+    fn start_reset(&mut self, cx: &mut Cx<'_>, id: Id<Mme>) {
         self.send_reset(cx, id);
         self.wait_for_reset(id, Some(Pending { repeated: 0, until: cx.now + Timer::Ts11.duration() }));
     }
 
-    /// RESET-ACK, or an association that is lost.
+    pub(super) fn on_reset_ack(&mut self, id: Id<Mme>) {
+        self.mmes.get_mut(id).into_iter().for_each(|mme| mme.knows_us = true);
+        self.stop_reset(id);
+    }
+
+    /// It is acknowledged, or the association is lost.
     pub(super) fn stop_reset(&mut self, id: Id<Mme>) {
         self.wait_for_reset(id, None);
     }

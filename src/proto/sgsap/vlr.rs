@@ -74,21 +74,28 @@ impl Vlr {
             cx.out.push(Output::CloseSgs(association));
             return;
         }
-        let returned = self.mmes.gone_from(remote);
-        let id = returned.or_else(|| self.new_mme(cx, remote));
-        let Some(id) = id else { return };
+        let Some(id) = self.mmes.gone_from(remote).or_else(|| self.new_mme(cx, remote)) else { return };
         self.connect(cx, id, Link { id: association, streams: streams.max(1) }, remote);
         trace(cx, Level::Info, remote, format_args!("association up, {streams} streams"));
-        match returned {
-            Some(_) => self.tell_reachable(id),
-            None => self.start_reset(cx, id),
-        }
+        self.welcome(cx, id, None);
     }
 
-    /// Gives an association to an MME. One that it had still is closed: there is one at a time between an MME and a VLR.
+    /// Gives an association to an MME. One that it had still is closed, and what goes on there ends: there is one at a time between
+    /// an MME and a VLR.
     pub(super) fn connect(&mut self, cx: &mut Cx<'_>, id: Id<Mme>, link: Link, remote: SocketAddr) {
         if let Some(former) = self.mmes.connect(id, link, remote, cx.now) {
             cx.out.push(Output::CloseSgs(former));
+            self.break_off(cx, id);
+        }
+    }
+
+    /// Ends what is under way with all phones of an MME whose association is gone. Those that were to be sent something are told of
+    /// when it has another one.
+    pub(super) fn break_off(&mut self, cx: &mut Cx<'_>, mme: Id<Mme>) {
+        for id in self.ues.behind(mme) {
+            let Some(ue) = self.ues.get_mut(id) else { continue };
+            ue.is_wanted |= !matches!(ue.mt, Mt::None);
+            self.disconnect(cx, id, Why::AssociationLost);
         }
     }
 
@@ -99,9 +106,7 @@ impl Vlr {
         let Some(mme) = self.mmes.get(id) else { return };
         let text = format_args!("association with {} lost: {why}; {} phones attached", mme.label(), mme.ues);
         trace(cx, Level::Warn, mme.remote, text);
-        for ue in self.ues.behind(id) {
-            self.disconnect(cx, ue, Why::AssociationLost);
-        }
+        self.break_off(cx, id);
     }
 
     /// A message of an association. `admit` says who may attach.
@@ -214,7 +219,7 @@ impl Vlr {
             Kind::AlertReject => self.on_alert_reject(cx, mme, message),
             Kind::UeActivityIndication => self.on_activity(mme, message),
             Kind::ResetIndication => self.on_reset(cx, mme),
-            Kind::ResetAck => self.stop_reset(mme),
+            Kind::ResetAck => self.on_reset_ack(mme),
             Kind::Status => self.on_status(cx, mme, message),
             Kind::TmsiReallocationComplete => self.on_tmsi_complete(cx, mme, message),
             // no calls are made: there is nothing to do about them

@@ -241,3 +241,91 @@ fn an_association_that_another_one_of_the_same_mme_replaces_is_closed() {
     let mmes = f.vlr.mme_views(f.now);
     assert_eq!((mmes.len(), mmes[0].is_connected), (1, true));
 }
+
+#[test]
+fn what_is_under_way_ends_with_the_association_that_is_replaced_and_goes_again_over_the_new_one() {
+    for is_answered in [false, true] {
+        let mut f = Fixture::attached();
+        f.update(A, MME, OTHER, 1);
+        f.events();
+        f.send(MT).unwrap();
+        if is_answered {
+            f.about(Kind::ServiceRequest, Tag::ServiceIndicator, 2);
+        }
+        f.uplink(&data(0x29, MO));
+        assert_eq!(f.events(), [up_event(MO)]);
+        f.up(B, 2);
+        assert_eq!(f.events(), []);
+        f.name_only(B, Kind::ResetAck, MME);
+        let unreachable = Event::Unreachable { imsi: imsi(IMSI), why: Why::AssociationLost };
+        assert_eq!(f.events(), [unreachable, Event::Reachable { imsi: imsi(IMSI) }]);
+        assert_eq!((f.send(MO_ACK), f.vlr.busy()), (Err(NotNow::NoTransaction), 0));
+        assert_eq!(f.vlr.next_deadline(), None);
+        f.outputs();
+        f.send(MT).unwrap();
+        let sent = f.outputs();
+        assert_eq!((sent.len(), sent[0].0, sent[0].2[0]), (1, B, Kind::PagingRequest.code()));
+    }
+}
+
+#[test]
+fn a_phone_whose_page_ended_with_the_association_is_told_of_as_soon_as_the_mme_is_back() {
+    let mut f = Fixture::attached();
+    f.send(MT).unwrap();
+    f.down(A);
+    assert_eq!(f.why(), Why::AssociationLost);
+    f.up(B, 1);
+    assert_eq!(f.events(), [Event::Reachable { imsi: imsi(IMSI) }]);
+}
+
+#[test]
+fn what_was_sent_to_an_mme_that_turns_out_to_be_another_one_ends_at_once() {
+    let mut f = Fixture::attached();
+    f.down(A);
+    f.up(B, 1);
+    f.send(MT).unwrap();
+    f.update(B, MME_2, OTHER, 1);
+    let unreachable = Event::Unreachable { imsi: imsi(IMSI), why: Why::AssociationLost };
+    assert_eq!(f.events(), [unreachable, Event::Reachable { imsi: imsi(OTHER) }]);
+    // it waits for its own
+    f.up(AssociationId(3), 3);
+    f.name_only(AssociationId(3), Kind::ResetAck, MME);
+    assert_eq!(f.events(), [Event::Reachable { imsi: imsi(IMSI) }]);
+}
+
+#[test]
+fn an_mme_that_has_not_acknowledged_our_reset_is_told_again_when_it_is_back() {
+    // by its address, acknowledged or not
+    for is_acknowledged in [false, true] {
+        let mut f = Fixture::new();
+        f.up(A, 1);
+        if is_acknowledged {
+            f.name_only(A, Kind::ResetAck, MME);
+        } else {
+            f.update(A, MME, IMSI, 1);
+        }
+        f.outputs();
+        f.down(A);
+        f.up(B, 1);
+        assert_eq!(f.sent().len(), usize::from(!is_acknowledged));
+        f.name_only(B, Kind::ResetAck, MME);
+        f.pass(60);
+        f.down(B);
+        f.up(A, 1);
+        assert_eq!((f.sent(), f.vlr.next_deadline()), (vec![], None));
+    }
+    // by its name, once over each association, and repeated until it is acknowledged
+    let mut f = Fixture::new();
+    f.up(A, 1);
+    f.update(A, MME, IMSI, 1);
+    f.down(A);
+    f.outputs();
+    f.up(B, 2);
+    f.update(B, MME, IMSI, 2);
+    assert_eq!(f.words(), ["RESET-INDICATION".to_owned(), format!("LOCATION-UPDATE-ACCEPT imsi={IMSI}")]);
+    f.pass(4);
+    assert_eq!(f.sent(), [RESET]);
+    f.name_only(B, Kind::ResetAck, MME);
+    f.pass(60);
+    assert_eq!((f.sent(), f.vlr.next_deadline()), (vec![], None));
+}
