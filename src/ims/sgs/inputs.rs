@@ -54,9 +54,10 @@ impl Service {
         // whose phone it is was a user when it attached, and users do not go
         let Some(user) = self.subscribers.by_imsi(imsi.as_str()) else { return };
         let is_attached = self.sgs.is_attached(imsi);
+        let imeisv = self.sgs.ue_view(imsi.as_str()).and_then(|ue| ue.imeisv);
         let (sms, mut view) = self.sms();
         match event {
-            SgsEvent::Rpdu { rpdu, .. } => sms.on_uplink(&mut view, cx, user, &rpdu),
+            SgsEvent::Rpdu { rpdu, .. } => sms.on_uplink(&mut view, cx, (user, imeisv.as_deref()), &rpdu),
             SgsEvent::Unreachable { why, .. } => {
                 sms.on_sgs_failed(&mut view, cx, user, &why.to_string(), is_attached)
             }

@@ -186,6 +186,35 @@ fn a_text_goes_from_phone_to_phone_through_sgs_alone() {
 }
 
 #[test]
+fn a_text_that_comes_again_over_sgs_is_the_same_where_it_is_the_same_phone() {
+    for (multi_sim, waiting) in [(false, 1), (true, 2)] {
+        let mut w = World::with(|config| config.users[0].multi_sim = multi_sim);
+        w.attach(ALICE);
+        w.told();
+        register(&mut w.lab, "alice", "192.0.2.1:5060");
+        let rpdu = submit(9, "+33600000002", "hello Bob");
+        let mut message = format!(
+            "MESSAGE tel:+33609001390 SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bKm\r\nMax-Forwards: 70\r\n\
+             From: <sip:alice@ims.test>;tag=m\r\nTo: <tel:+33609001390>\r\nCall-ID: m\r\nCSeq: 1 MESSAGE\r\n\
+             Content-Type: application/vnd.3gpp.sms\r\nContent-Length: {}\r\n\r\n",
+            rpdu.len()
+        )
+        .into_bytes();
+        message.extend_from_slice(&rpdu);
+        let sent = w.lab.on_sip(udp("192.0.2.1:5060"), message);
+        assert_eq!((sent[0].status(), w.waiting("bob@ims.test")), (202, 1));
+        // its RP-ACK is lost
+        w.uplink(ALICE, 0, false, Cp::Data(&rpdu));
+        let cpdus = w.cpdus(ALICE);
+        let Cp::Data(ack) = Cpdu::parse(cpdus.last().unwrap()).unwrap().message else {
+            panic!("{cpdus:02x?}")
+        };
+        assert!(matches!(Rpdu::parse(ack).unwrap().message, Rp::Ack { .. }), "{cpdus:02x?}");
+        assert_eq!(w.waiting("bob@ims.test"), waiting, "multi_sim: {multi_sim}");
+    }
+}
+
+#[test]
 fn what_waits_for_a_phone_goes_through_one_connection_after_one_page() {
     let mut w = World::new();
     ["one", "two"].iter().for_each(|text| w.sms("bob@ims.test", text));

@@ -120,7 +120,7 @@ impl Sms {
             Sender::Inside => {}
             Sender::Operator(order) => self.orders.note(order, Ok(())),
             Sender::Plain(tx) => accepted(view, cx, tx),
-            Sender::Phone { user, line, reference } => {
+            Sender::Phone { user, line, reference, .. } => {
                 let report = report(cx, None);
                 self.reply(view, cx, (user, line, reference), Rp::Ack { user_data: Some(&report) });
             }
@@ -133,8 +133,10 @@ impl Sms {
             Sender::Inside => {}
             Sender::Operator(order) => self.orders.note(order, Err(refusal.words)),
             Sender::Plain(tx) => respond(view, cx, tx, refusal.status, Some(refusal.words), None),
-            Sender::Phone { user, line, reference } => {
-                self.recent.forget(user, reference);
+            Sender::Phone { user, line, reference, noted } => {
+                if let Some(noted) = noted {
+                    self.recent.forget(noted);
+                }
                 let cause = view.config.sms.forced_rp_cause.map_or(refusal.cause, RpCause);
                 let report = refusal.failure.map(|failure| report(cx, Some(failure)));
                 let impi = &view.subs.user(user).impi;

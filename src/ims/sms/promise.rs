@@ -4,6 +4,7 @@
 //! will not come again: so they wait for the ticket of the record.
 
 use super::order::OrderId;
+use super::recent::Noted;
 use crate::base::arena::Id;
 use crate::base::time::Instant;
 use crate::ims::call::ServerId;
@@ -23,6 +24,8 @@ pub(super) enum Sender {
         line: Line,
         /// RP-MR.
         reference: u8,
+        /// Its SUBMIT, where that is known now: when it comes again it is a repetition.
+        noted: Option<Noted>,
     },
     /// A soft client, by a response to its MESSAGE.
     Plain(ServerId),

@@ -1,46 +1,129 @@
 //! The texts that phones have submitted lately: one that comes again because its sender missed the RP-ACK is not another one.
+//!
+//! References are counted by phones, each for itself: of users whose phones share a SIM (`multi_sim`) two may use the same ones, and say
+//! the same. One phone counts on whatever way it speaks, and may try SGs when a MESSAGE of its has no answer: the same octets with the same
+//! references are a repetition there, too, where it is certain that it is the same phone - by its IMEI, or because its SIM is in one phone
+//! only. A text that is taken for a repetition by mistake is lost, and one that is not comes twice: so there is no guessing.
 
 use super::limits::{DUPLICATE_WINDOW, MAX_RECENT};
 use crate::base::time::Instant;
+use crate::ims::auth::card::Equipment;
+use crate::ims::registrar::binding::Contact;
 use crate::ims::subscriber::UserId;
+use smallvec::SmallVec;
 use std::collections::{BTreeMap, VecDeque};
+
+/// A phone of a user's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Phone {
+    name: Name,
+    /// Whether it has spoken over SGs, and not over IMS.
+    over_sgs: bool,
+}
+
+/// What a phone is known by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Name {
+    Imei(Equipment),
+    /// `+sip.instance` without an IMEI, else the contact's URI.
+    Contact(Box<[u8]>),
+    /// The one that is attached with the user's IMSI.
+    Attached,
+}
+
+impl Phone {
+    /// The phone of a registered contact.
+    pub(super) fn of_contact(contact: &Contact) -> Phone {
+        let imei = contact.imei.and_then(|imei| Equipment::of_imei(&imei)).map(Name::Imei);
+        let other = || Name::Contact(contact.instance.as_ref().unwrap_or(&contact.uri).clone());
+        Phone { name: imei.unwrap_or_else(other), over_sgs: false }
+    }
+
+    /// The phone that is attached through SGs, with its IMEISV where the MME has told it.
+    pub(super) fn attached(imeisv: Option<&str>) -> Phone {
+        let imei = imeisv.and_then(Equipment::of_imei).map(Name::Imei);
+        Phone { name: imei.unwrap_or(Name::Attached), over_sgs: true }
+    }
+
+    /// Whether it is certainly the same one. `alone`: the user's SIM is in one phone only.
+    fn is(&self, other: &Phone, alone: bool) -> bool {
+        self.name == other.name || (alone && self.over_sgs != other.over_sgs)
+    }
+}
+
+/// Who has submitted a text: a user, and the phone.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Origin<'a> {
+    pub(super) user: UserId,
+    pub(super) phone: &'a Phone,
+    /// Whether the user's SIM is in one phone only (no `multi_sim`).
+    pub(super) alone: bool,
+}
+
+/// The name of a SUBMIT that is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Noted {
+    key: Key,
+    serial: u64,
+}
 
 /// A sender, its RP-MR, its TP-MR.
 type Key = (UserId, u8, u8);
 
+#[derive(Debug)]
+struct Known {
+    serial: u64,
+    at: Instant,
+    phone: Phone,
+    tpdu: Box<[u8]>,
+}
+
 /// Submitted texts.
 #[derive(Debug, Default)]
 pub(super) struct Recent {
-    last: BTreeMap<Key, (Instant, Box<[u8]>)>,
-    order: VecDeque<(Instant, Key)>,
+    last: BTreeMap<Key, SmallVec<[Known; 1]>>,
+    order: VecDeque<(Instant, Noted)>,
+    next_serial: u64,
 }
 
 /// TP-RD of a SUBMIT, which a phone may set when it repeats itself (TS 23.040 9.2.3.25).
 const REJECT_DUPLICATES: u8 = 0x04;
 
 impl Recent {
-    /// Whether the same SUBMIT has come with the same references a short time ago.
-    pub(super) fn has(&self, now: Instant, user: UserId, rp: u8, tpdu: &[u8]) -> bool {
-        let Some((at, known)) = reference(tpdu).and_then(|tp| self.last.get(&(user, rp, tp))) else {
-            return false;
-        };
-        let same = known.first().zip(tpdu.first()).is_some_and(|(a, b)| (a ^ b) & !REJECT_DUPLICATES == 0);
-        same && known.get(1..) == tpdu.get(1..) && now.since(*at) < DUPLICATE_WINDOW
+    /// Whether the same SUBMIT has come from the phone with the same references a short time ago.
+    pub(super) fn has(&self, now: Instant, from: Origin<'_>, rp: u8, tpdu: &[u8]) -> bool {
+        let key = reference(tpdu).map(|tp| (from.user, rp, tp));
+        let Some(known) = key.and_then(|key| self.last.get(&key)) else { return false };
+        known.iter().any(|known| {
+            known.phone.is(from.phone, from.alone)
+                && is_same(&known.tpdu, tpdu)
+                && now.since(known.at) < DUPLICATE_WINDOW
+        })
     }
 
-    /// Takes note of a SUBMIT.
-    pub(super) fn note(&mut self, now: Instant, user: UserId, rp: u8, tpdu: &[u8]) {
-        let Some(tp) = reference(tpdu) else { return };
-        self.last.insert((user, rp, tp), (now, tpdu.into()));
-        self.order.push_back((now, (user, rp, tp)));
+    /// Takes note of a SUBMIT, in the place of another one of its phone with the same references. None: it has no TP-MR.
+    pub(super) fn note(&mut self, now: Instant, from: Origin<'_>, rp: u8, tpdu: &[u8]) -> Option<Noted> {
+        let key = (from.user, rp, reference(tpdu)?);
+        self.next_serial += 1;
+        let serial = self.next_serial;
+        let known = self.last.entry(key).or_default();
+        known.retain(|known| known.phone != *from.phone);
+        known.push(Known { serial, at: now, phone: from.phone.clone(), tpdu: tpdu.into() });
+        let noted = Noted { key, serial };
+        self.order.push_back((now, noted));
         while self.order.len() > MAX_RECENT {
             self.forget_first();
         }
+        Some(noted)
     }
 
-    /// A SUBMIT was not taken after all: when it comes again it is new.
-    pub(super) fn forget(&mut self, user: UserId, rp: u8) {
-        self.last.retain(|(of, with, _), _| (*of, *with) != (user, rp));
+    /// A SUBMIT was not taken after all: when it comes again it is new. Others with its references stay known.
+    pub(super) fn forget(&mut self, noted: Noted) {
+        let Some(known) = self.last.get_mut(&noted.key) else { return };
+        known.retain(|known| known.serial != noted.serial);
+        if known.is_empty() {
+            self.last.remove(&noted.key);
+        }
     }
 
     /// Forgets what is too old to come again.
@@ -56,9 +139,8 @@ impl Recent {
     }
 
     fn forget_first(&mut self) {
-        let Some((at, key)) = self.order.pop_front() else { return };
-        if self.last.get(&key).is_some_and(|(last, _)| *last == at) {
-            self.last.remove(&key);
+        if let Some((_, noted)) = self.order.pop_front() {
+            self.forget(noted);
         }
     }
 }
@@ -68,37 +150,109 @@ fn reference(tpdu: &[u8]) -> Option<u8> {
     tpdu.get(1).copied()
 }
 
+/// Whether two SUBMITs are the same but for TP-RD.
+fn is_same(known: &[u8], tpdu: &[u8]) -> bool {
+    let first = known.first().zip(tpdu.first()).is_some_and(|(a, b)| (a ^ b) & !REJECT_DUPLICATES == 0);
+    first && known.get(1..) == tpdu.get(1..)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::base::time::Duration;
 
+    const IMEI: &str = "35693803-564380-0";
+    const IMEISV: &str = "3569380356438091";
+    const OTHER: &str = "86130905-000038-0";
+
+    fn phone(contact: &str) -> Phone {
+        Phone { name: Name::Contact(contact.as_bytes().into()), over_sgs: false }
+    }
+
+    fn with_imei(imei: &str) -> Phone {
+        Phone { name: Name::Imei(Equipment::of_imei(imei).unwrap()), over_sgs: false }
+    }
+
+    fn from(user: u32, phone: &Phone) -> Origin<'_> {
+        Origin { user: UserId(user), phone, alone: true }
+    }
+
     #[test]
     fn the_same_again_is_known_for_a_while_and_anything_else_is_not() {
         let mut recent = Recent::default();
-        let (user, now) = (UserId(1), Instant::from_nanos(1));
-        recent.note(now, user, 7, &[0x01, 9, 1, 2]);
-        assert!(recent.has(now, user, 7, &[0x01, 9, 1, 2]) && recent.has(now, user, 7, &[0x05, 9, 1, 2]));
+        let (phone, now) = (phone("sip:a"), Instant::from_nanos(1));
+        let alice = from(1, &phone);
+        recent.note(now, alice, 7, &[0x01, 9, 1, 2]);
+        assert!(recent.has(now, alice, 7, &[0x01, 9, 1, 2]) && recent.has(now, alice, 7, &[0x05, 9, 1, 2]));
         for (who, rp, tpdu) in [
             (2, 7, [0x01, 9, 1, 2]),
             (1, 8, [0x01, 9, 1, 2]),
             (1, 7, [0x01, 8, 1, 2]),
             (1, 7, [0x01, 9, 1, 3]),
         ] {
-            assert!(!recent.has(now, UserId(who), rp, &tpdu), "{who} {rp} {tpdu:?}");
+            assert!(!recent.has(now, from(who, &phone), rp, &tpdu), "{who} {rp} {tpdu:?}");
         }
         let later = now + DUPLICATE_WINDOW;
-        assert!(recent.has(later - Duration::from_nanos(1), user, 7, &[0x01, 9, 1, 2]));
+        assert!(recent.has(later - Duration::from_nanos(1), alice, 7, &[0x01, 9, 1, 2]));
         recent.tick(later);
-        assert!(!recent.has(later, user, 7, &[0x01, 9, 1, 2]) && recent.next_deadline().is_none());
+        assert!(!recent.has(later, alice, 7, &[0x01, 9, 1, 2]) && recent.next_deadline().is_none());
+        assert!(recent.last.is_empty());
+    }
+
+    #[test]
+    fn phones_are_told_apart_and_one_is_known_on_another_way() {
+        let (a, b) = (with_imei(IMEI), with_imei(OTHER));
+        let (soft, desk) = (phone("sip:soft"), phone("sip:desk"));
+        let (sgs, named) = (Phone::attached(None), Phone::attached(Some(IMEISV)));
+        let (now, tpdu) = (Instant::from_nanos(1), [0x01, 9, 1, 2]);
+        for (first, again, alone, shared) in [
+            (&a, &a, true, true),
+            (&a, &b, false, false),
+            (&soft, &desk, false, false),
+            (&a, &soft, false, false),
+            // the IMEI tells, whatever the way
+            (&a, &named, true, true),
+            (&named, &a, true, true),
+            // without one it is the same where there is no other
+            (&a, &sgs, true, false),
+            (&sgs, &soft, true, false),
+            (&b, &named, true, false),
+            (&sgs, &sgs, true, true),
+        ] {
+            for (alone, same) in [(true, alone), (false, shared)] {
+                let mut recent = Recent::default();
+                let origin = |phone| Origin { user: UserId(1), phone, alone };
+                recent.note(now, origin(first), 7, &tpdu);
+                assert_eq!(recent.has(now, origin(again), 7, &tpdu), same, "{first:?} {again:?} {alone}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_was_not_taken_is_forgotten_and_nothing_else() {
+        let mut recent = Recent::default();
+        let (a, b, now) = (phone("sip:a"), phone("sip:b"), Instant::from_nanos(1));
+        let texts = [[0x01, 9, 1, 2], [0x01, 8, 1, 2]];
+        let noted = recent.note(now, from(1, &a), 7, &texts[0]).unwrap();
+        recent.note(now, from(1, &a), 7, &texts[1]);
+        recent.note(now, from(1, &b), 7, &texts[0]);
+        recent.forget(noted);
+        let has = |recent: &Recent, phone, text: usize| recent.has(now, from(1, phone), 7, &texts[text]);
+        assert!(!has(&recent, &a, 0) && has(&recent, &a, 1) && has(&recent, &b, 0));
+        // nor one that has taken its place meanwhile
+        recent.note(now, from(1, &a), 7, &texts[0]);
+        recent.forget(noted);
+        assert!(has(&recent, &a, 0));
     }
 
     #[test]
     fn no_more_is_kept_than_the_limit_says() {
         let mut recent = Recent::default();
+        let phones = [phone("sip:a"), phone("sip:b")];
         for n in 0..2 * MAX_RECENT as u32 {
-            recent.note(Instant::from_nanos(n.into()), UserId(n), 0, &[1, 0]);
+            recent.note(Instant::from_nanos(n.into()), from(n / 4, &phones[n as usize % 2]), 0, &[1, 0]);
         }
-        assert_eq!((recent.last.len(), recent.order.len()), (MAX_RECENT, MAX_RECENT));
+        let known: usize = recent.last.values().map(SmallVec::len).sum();
+        assert_eq!((known, recent.order.len()), (MAX_RECENT / 2, MAX_RECENT), "of a phone the last one");
     }
 }

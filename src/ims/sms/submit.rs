@@ -6,9 +6,11 @@ use super::address;
 use super::answer::Refusal;
 use super::limits::{DISK_PATIENCE, MAX_PROMISES, MAX_VALIDITY, ONCE_PATIENCE};
 use super::promise::{Line, Promise, Sender};
+use super::recent::{Origin, Phone};
 use super::report::Verdict;
 use super::text::{Submitted, Text};
 use crate::base::time::{Duration, Instant};
+use crate::base::trace::{Level, Subject};
 use crate::config::model::FilterAction;
 use crate::ims::call::ServerId;
 use crate::ims::core::View;
@@ -28,6 +30,7 @@ pub(super) struct Author<'a> {
     pub(super) user: UserId,
     pub(super) impu: Option<usize>,
     pub(super) imei: Option<&'a str>,
+    pub(super) phone: &'a Phone,
 }
 
 impl Sms {
@@ -44,7 +47,8 @@ impl Sms {
             let words = "short messages are for registered phones; REGISTER comes first";
             return respond(view, cx, tx, 403, Some(words), None);
         };
-        let imei = view.registrar.binding(contact).and_then(|binding| binding.contact.imei);
+        let Some(binding) = view.registrar.binding(contact) else { return };
+        let (imei, phone) = (binding.contact.imei, Phone::of_contact(&binding.contact));
         let impu = identity::speaking(view.subs, Speaker { user, imei: imei.as_deref(), called: None }, msg);
         let takes = |at: usize| view.subs.user(user).impus[at].sms;
         if !impu.is_none_or(takes) {
@@ -53,14 +57,21 @@ impl Sms {
         }
         let Some(call_id) = msg.call_id() else { return };
         let line = Line::Ims { tx, contact, call_id: call_id.into() };
-        let author = Author { user, impu, imei: imei.as_deref() };
+        let author = Author { user, impu, imei: imei.as_deref(), phone: &phone };
         self.on_rpdu(view, cx, author, line, msg.header(HeaderId::InReplyTo), msg.body());
     }
 
-    /// An RPDU of a phone over SGs.
-    pub fn on_uplink(&mut self, view: &mut View<'_>, cx: &mut Cx<'_>, user: UserId, rpdu: &[u8]) {
+    /// An RPDU of a phone over SGs, with its IMEISV if the MME has told it.
+    pub fn on_uplink(
+        &mut self,
+        view: &mut View<'_>,
+        cx: &mut Cx<'_>,
+        (user, imeisv): (UserId, Option<&str>),
+        rpdu: &[u8],
+    ) {
         let impu = identity::default_impu(view.subs.user(user));
-        self.on_rpdu(view, cx, Author { user, impu, imei: None }, Line::Sgs, None, rpdu);
+        let phone = Phone::attached(imeisv);
+        self.on_rpdu(view, cx, Author { user, impu, imei: None, phone: &phone }, Line::Sgs, None, rpdu);
     }
 
     fn on_rpdu(
@@ -80,7 +91,7 @@ impl Sms {
                 let cause =
                     Rpdu::parse(octets).err().map_or(Refusal::MALFORMED.cause, |fault| fault.rp_cause());
                 let refusal = Refusal { cause, failure: None, ..Refusal::MALFORMED };
-                return self.refuse(view, cx, Sender::Phone { user, line, reference }, refusal);
+                return self.refuse(view, cx, Sender::Phone { user, line, reference, noted: None }, refusal);
             }
             (Err(fault), _) => {
                 let words = format!("the RPDU is malformed: {fault}");
@@ -93,7 +104,8 @@ impl Sms {
                 FilterAction::Treat => self.on_tpdu(view, cx, author, (line, reference), user_data),
                 FilterAction::Ignore => self.pass_over(view, cx, line, 202, "ignored: sms_message_filter"),
                 FilterAction::Reject => {
-                    self.refuse(view, cx, Sender::Phone { user, line, reference }, Refusal::CONFIGURED);
+                    let sender = Sender::Phone { user, line, reference, noted: None };
+                    self.refuse(view, cx, sender, Refusal::CONFIGURED);
                 }
             },
             Rp::Ack { .. } => match self.filters.rp_ack.next() {
@@ -130,20 +142,26 @@ impl Sms {
         (line, reference): (Line, u8),
         tpdu: &[u8],
     ) {
-        let sender = Sender::Phone { user: author.user, line, reference };
+        let user = author.user;
+        let sender = |noted| Sender::Phone { user, line, reference, noted };
         let submit = match tpdu.first().map(|first| first & 3) {
             Some(1) => Submit::parse(tpdu),
-            Some(2) => return self.on_command(view, cx, author, sender, tpdu),
-            Some(_) => return self.refuse(view, cx, sender, Refusal::TYPE),
-            None => return self.refuse(view, cx, sender, Refusal::MALFORMED),
+            Some(2) => return self.on_command(view, cx, author, sender(None), tpdu),
+            Some(_) => return self.refuse(view, cx, sender(None), Refusal::TYPE),
+            None => return self.refuse(view, cx, sender(None), Refusal::MALFORMED),
         };
-        let Ok(submit) = submit else { return self.refuse(view, cx, sender, Refusal::MALFORMED) };
-        if self.recent.has(cx.now, author.user, reference, tpdu) {
+        let Ok(submit) = submit else { return self.refuse(view, cx, sender(None), Refusal::MALFORMED) };
+        let origin = Origin { user, phone: author.phone, alone: !view.subs.user(user).multi_sim };
+        if self.recent.has(cx.now, origin, reference, tpdu) {
             // its sender has missed the RP-ACK, and gets another
-            return self.accept_when_stored(view, cx, sender);
+            let impi = &view.subs.user(user).impi;
+            let words =
+                format_args!("SMS of {impi} came again: it is acknowledged again, and delivered once");
+            cx.ims(Level::Info, Subject::None, words);
+            return self.accept_when_stored(view, cx, sender(None));
         }
-        self.recent.note(cx.now, author.user, reference, tpdu);
-        self.on_submit(view, cx, author, sender, &submit);
+        let noted = self.recent.note(cx.now, origin, reference, tpdu);
+        self.on_submit(view, cx, author, sender(noted), &submit);
     }
 
     /// An SMS-SUBMIT.

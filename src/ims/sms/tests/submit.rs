@@ -133,6 +133,37 @@ fn a_text_that_comes_again_is_acknowledged_again_and_delivered_once() {
 }
 
 #[test]
+fn phones_with_copies_of_a_sim_may_use_the_same_references_and_say_the_same() {
+    let mut w = World::registered(|c| c.users[0].multi_sim = true);
+    let second = Phone { addr: "192.0.2.9:5060", user: "alice" };
+    let imei = |number: &str| format!("{VOLTE};+sip.instance=\"<urn:gsma:imei:{number}>\"");
+    w.register(ALICE, &imei("35693803-564380-0"));
+    w.register(second, &imei("86130905-000038-0"));
+    for phone in [ALICE, second] {
+        w.submitted(phone, 1, BOBS_NUMBER, "I am here");
+        w.is_delivered(BOB, "I am here");
+    }
+    for phone in [second, ALICE] {
+        w.submitted(phone, 1, BOBS_NUMBER, "I am here");
+        w.expect_nothing();
+    }
+    w.quiet();
+}
+
+#[test]
+fn a_text_that_is_refused_does_not_make_a_repetition_of_another_a_new_text() {
+    let mut w = World::registered(|_| {});
+    w.submitted(ALICE, 1, BOBS_NUMBER, "once");
+    w.is_delivered(BOB, "once");
+    // the same RP-MR, another text
+    w.send_rp(ALICE, "tel:1", "", &rp_data(1, &submit(2, "+491", "x")));
+    w.expect_refused(ALICE, RpCause::UNASSIGNED);
+    w.submitted(ALICE, 1, BOBS_NUMBER, "once");
+    w.expect_nothing();
+    w.quiet();
+}
+
+#[test]
 fn a_sender_may_have_duplicates_of_what_waits_rejected() {
     let mut w = World::with(|_| {});
     w.register(ALICE, VOLTE);
