@@ -298,9 +298,10 @@ mod tests {
         let register = "REGISTER sip:x SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.0.1:5060;branch=z9hG4bK1\r\nFrom: <tel:600>;tag=1\r\nTo: <tel:600>\r\n\
             Call-ID: 1\r\nCSeq: 1 REGISTER\r\nContact: <sip:p@10.0.0.1>\r\nExpires: 3600\r\nContent-Length: 0\r\n\r\n";
         let World { core, rng, out, log, now, .. } = &mut w;
-        let wall = UnixTime::from_micros(1_608_093_067_123_456);
-        let mut cx = Cx { now: *now, wall, rng, out, sink: log };
+        let mut cx =
+            Cx { now: *now, wall: UnixTime::from_micros(1_608_093_067_123_456), rng, out, sink: log };
         core.on_sip(&mut cx, phone, register.as_bytes());
+        core.on_durable(&mut cx, u64::MAX);
         let made = w.one(r#"{"message":"mt_call","impu":"tel:600","sdp_file":"good.sdp","duration":5}"#);
         assert!(made["session_id"].as_str().is_some_and(|id| id.len() > 10), "{made}");
         let id = made["session_id"].clone();

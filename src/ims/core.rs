@@ -8,6 +8,7 @@ use crate::base::rng::Rng;
 use crate::base::time::{Duration, Instant};
 use crate::base::trace::{Level, Subject};
 use crate::config::model::Config;
+use crate::ims::acknowledgement::Acknowledgements;
 use crate::ims::attempt::{Attempt, Attempts};
 use crate::ims::auth::{Auth, AuthCx};
 use crate::ims::call::state::State;
@@ -94,6 +95,7 @@ pub(super) struct Service {
     pub(super) callbacks: Callbacks,
     pub(super) sgs: Sgs,
     pub(super) disk: Disk,
+    pub(super) acknowledgements: Acknowledgements,
     pub(super) news: News,
     pub(super) listeners: Listeners,
     pub(super) is_stopping: bool,
@@ -172,6 +174,7 @@ impl Service {
             callbacks: Callbacks::default(),
             sgs: Sgs::new(&config),
             disk: Disk::default(),
+            acknowledgements: Acknowledgements::default(),
             news: News::default(),
             listeners: Listeners::default(),
             is_stopping: false,
@@ -233,6 +236,11 @@ impl Service {
 
     fn on_removed(&mut self, cx: &mut Cx<'_>, removed: Removed) {
         persist::forget_binding(cx, removed.number);
+        self.on_gone(cx, removed);
+    }
+
+    /// What was sent to a contact that has gone ends.
+    pub(super) fn on_gone(&mut self, cx: &mut Cx<'_>, removed: Removed) {
         let (calls, mut view) = self.calls();
         calls.on_binding_removed(&mut view, cx, removed);
         let (events, view) = self.reg_events();
@@ -480,8 +488,9 @@ impl Core {
     /// The records of all tickets up to this one are on the disk, or there is no state file.
     pub fn on_durable(&mut self, cx: &mut Cx<'_>, ticket: u64) {
         if self.service.disk.on_durable(ticket) {
+            let any = self.service.keep_acknowledgements(cx);
             let (sms, mut view) = self.service.sms();
-            if sms.on_durable(&mut view, cx) {
+            if sms.on_durable(&mut view, cx) || any {
                 self.settle(cx);
             }
         }
@@ -497,13 +506,17 @@ impl Core {
             Some(why) => cx.ims(
                 Level::Error,
                 Subject::None,
-                format_args!("state file: {why}; what must be stored is refused until the disk takes it"),
+                format_args!(
+                    "state file: {why}; until the disk takes records again texts are refused that would have to be kept, and \
+                     registrations do not outlive a restart"
+                ),
             ),
             None => {
                 cx.ims(Level::Warn, Subject::None, format_args!("state file: the disk takes records again"))
             }
         }
         if self.service.disk.refusal().is_some() {
+            self.service.keep_acknowledgements(cx);
             let (sms, mut view) = self.service.sms();
             sms.on_refusal(&mut view, cx);
             self.settle(cx);
@@ -517,6 +530,7 @@ impl Core {
         self.service.auth.tick(cx, &self.service.subscribers, &mut self.service.troubles);
         self.service.expire_bindings(cx);
         self.service.expire_sets(cx);
+        self.service.expire_acknowledgements(cx);
         let (calls, mut view) = self.service.calls();
         calls.tick(&mut view, cx);
         let (messages, mut view) = self.service.messages();
@@ -548,6 +562,7 @@ impl Core {
             sms.next_deadline(),
             reg_events.next_deadline(),
             self.service.sgs.next_deadline(),
+            self.service.acknowledgements.next_deadline(),
             end,
         ];
         all.into_iter().flatten().min()
@@ -565,6 +580,8 @@ impl Core {
         }
         self.end = End::Stopping(cx.now + SHUTDOWN_PATIENCE);
         self.service.is_stopping = true;
+        // what is on its way to the disk is stored before the end
+        self.service.keep_acknowledgements(cx);
         let (calls, mut view) = self.service.calls();
         calls.shutdown(&mut view, cx);
         self.settle(cx);
@@ -713,7 +730,7 @@ impl Core {
                 self.service.tell_update(user);
             } else if let Some(downlink) = self.service.sms.pop_downlink() {
                 self.service.send_over_sgs(cx, &downlink);
-            } else if !self.service.notify_next(cx) {
+            } else if !self.service.notify_next(cx) && !self.service.settle_acknowledgements(cx) {
                 self.is_unsettled = false;
                 break;
             }

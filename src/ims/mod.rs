@@ -1,5 +1,6 @@
 //! The service: the only layer that knows what a subscriber is.
 
+mod acknowledgement;
 pub mod attempt;
 pub mod auth;
 pub mod call;

@@ -3,6 +3,7 @@
 
 use crate::base::trace::{Level, Subject};
 use crate::config::model::User;
+use crate::ims::acknowledgement::Owed;
 use crate::ims::attempt::Step;
 use crate::ims::auth::card::Claim;
 use crate::ims::auth::{Challenged, Family, Outcome, credentials};
@@ -24,6 +25,7 @@ use crate::proto::flow::Flow;
 use crate::proto::sip::sec_agree::Policy;
 use crate::wire::sip::text::lossy;
 use crate::wire::sip::{HeaderId, Message};
+use smallvec::SmallVec;
 
 /// A REGISTER that names nobody, or two users.
 #[derive(Debug, PartialEq, Eq)]
@@ -310,7 +312,7 @@ fn on_proven(service: &mut Service, cx: &mut Cx<'_>, id: ServerId, msg: &Message
     for step in &done {
         tell(cx, service, service.subscribers.user(user), step);
     }
-    answer(service, cx, id, msg, proven);
+    answer(service, cx, id, msg, proven, &done);
 }
 
 /// Traces a change, and stores it.
@@ -334,9 +336,17 @@ fn tell(cx: &mut Cx<'_>, service: &Service, profile: &User, done: &Done) {
     persist::store_binding(cx, &persist::Known::of(subscribers, &config.sip, security), binding);
 }
 
-fn answer(service: &mut Service, cx: &mut Cx<'_>, id: ServerId, msg: &Message<'_>, proven: Proven<'_>) {
+/// Makes the 200, which leaves when what it acknowledges is on the disk.
+fn answer(
+    service: &mut Service,
+    cx: &mut Cx<'_>,
+    id: ServerId,
+    msg: &Message<'_>,
+    proven: Proven<'_>,
+    done: &[Done],
+) {
     let tag = service.tokens.tag(cx.rng);
-    let Service { registrar, subscribers, config, txs, .. } = service;
+    let Service { registrar, subscribers, config, txs, acknowledgements, .. } = service;
     let local = txs.local_addr(proven.came.arrival.flow.local).expect("a flow is of one of our sockets");
     let granted = Granted {
         registrar,
@@ -348,10 +358,19 @@ fn answer(service: &mut Service, cx: &mut Cx<'_>, id: ServerId, msg: &Message<'_
         now: cx.now,
         wall: cx.wall,
     };
-    txs.respond(cx, id, 200, None, tag.as_bytes(), |mut w| {
+    txs.hold_response(cx, id, 200, None, tag.as_bytes(), |mut w| {
         granted.write(&mut w, msg);
         forward::end_own_response(w, &config.protocol);
     });
+    let bound = done.iter().filter_map(|step| match step {
+        Done::Added(binding, _) | Done::Refreshed(binding, _) => Some(*binding),
+        Done::Removed(_) | Done::Displaced(_) => None,
+    });
+    let gone: SmallVec<[_; 1]> = std::iter::from_fn(|| registrar.pop_removed()).collect();
+    for removed in &gone {
+        persist::forget_binding(cx, removed.number);
+    }
+    acknowledgements.push(Owed { tx: id, user: proven.user, bound: bound.collect(), gone });
 }
 
 /// The user whom a REGISTER is of, by the IMPI in its credentials and the IMPU in To, which must belong together; without

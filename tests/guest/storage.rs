@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// What the log says of a disk that refuses, and of one that is well again.
-const REFUSES: &str = "what must be stored is refused until the disk takes it";
+const REFUSES: &str = "until the disk takes records again texts are refused";
 const WELL: &str = "state file: the disk takes records again";
 
 /// A small disk of its own, taken away at the end of the test.

@@ -36,6 +36,10 @@ pub struct Texts {
     reported: BTreeSet<u64>,
     /// Deliveries by Call-ID: one that is repeated is answered again, and is no other.
     deliveries: BTreeSet<String>,
+    /// Which REGISTER made the registration of each phone, as that was told last; none when it was told that it has none.
+    registered: BTreeMap<&'static str, Option<u64>>,
+    /// The last 200 to a REGISTER.
+    answer: String,
 }
 
 impl Texts {
@@ -51,6 +55,8 @@ impl Texts {
             come: BTreeSet::new(),
             reported: BTreeSet::new(),
             deliveries: BTreeSet::new(),
+            registered: BTreeMap::new(),
+            answer: String::new(),
         }
     }
 
@@ -58,6 +64,7 @@ impl Texts {
     pub fn exchange(&mut self, sip: SocketAddr, rng: &mut Rng) {
         // what the last run has not answered is lost with it
         self.open.clear();
+        self.still_registered(sip);
         self.register(sip, "alice");
         self.register(sip, "bob");
         let count = 1 + rng.below(MOST_TEXTS);
@@ -68,6 +75,29 @@ impl Texts {
         let last = rng.below(2 * count + 1);
         for _ in 0..last {
             self.take_one(sip);
+        }
+    }
+
+    /// The one phone registers again, or goes: the last that it is told before the crash.
+    pub fn last_word(&mut self, sip: SocketAddr, rng: &mut Rng) {
+        match rng.below(3) {
+            0 => self.unregister(sip, "alice"),
+            _ => self.register(sip, "alice"),
+        }
+    }
+
+    /// Registrations are as the phones were told.
+    fn still_registered(&mut self, sip: SocketAddr) {
+        for (name, told) in self.registered.clone() {
+            self.ask(sip, name, "");
+            let bound = self.answer.lines().filter(|line| line.starts_with("Contact: ")).collect::<Vec<_>>();
+            match told {
+                Some(number) => {
+                    let mark = format!(";x-number={number};");
+                    assert!(bound.len() == 1 && bound[0].contains(&mark), "{name} {told:?}: {bound:?}");
+                }
+                None => assert!(bound.is_empty(), "{name} has gone: {bound:?}"),
+            }
         }
     }
 
@@ -101,10 +131,22 @@ impl Texts {
         assert!(self.taken.len() > crate::CRASHES / 4, "{} texts were taken", self.taken.len());
     }
 
-    fn register(&mut self, sip: SocketAddr, name: &str) {
-        let contact = format!("Contact: <sip:{name}@{}>;+g.3gpp.smsip\r\nExpires: 3600\r\n", self.own);
+    fn register(&mut self, sip: SocketAddr, name: &'static str) {
+        let number = self.number + 1;
+        let contact = format!("<sip:{name}@{}>;+g.3gpp.smsip;x-number={number}", self.own);
+        self.ask(sip, name, &format!("Contact: {contact}\r\nExpires: 3600\r\n"));
+        self.registered.insert(name, Some(number));
+    }
+
+    fn unregister(&mut self, sip: SocketAddr, name: &'static str) {
+        self.ask(sip, name, "Contact: *\r\nExpires: 0\r\n");
+        self.registered.insert(name, None);
+    }
+
+    /// Sends a REGISTER and waits for its 200.
+    fn ask(&mut self, sip: SocketAddr, name: &str, headers: &str) {
         let call_id =
-            self.request(sip, About::Registration, "REGISTER", name, "sip:example.org", &contact, &[]);
+            self.request(sip, About::Registration, "REGISTER", name, "sip:example.org", headers, &[]);
         while self.open.contains_key(&call_id) {
             self.take_one(sip);
         }
@@ -210,7 +252,7 @@ impl Texts {
         let about = *about;
         assert!(head.starts_with("SIP/2.0 20"), "{about:?}: {head}");
         match about {
-            About::Registration => {}
+            About::Registration => self.answer = head.to_owned(),
             About::Text(number) => drop(self.taken.insert(number)),
             About::Report(number) => drop(self.reported.insert(number)),
         }

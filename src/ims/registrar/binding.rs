@@ -33,6 +33,8 @@ pub struct Binding {
     pub expires_at: Instant,
     /// The network has let it end sooner, so that the phone authenticates again (TS 24.229 5.4.1.6); over with its next REGISTER.
     pub is_shortened: bool,
+    /// Whether its phone has been told that it is registered: nothing is sent to it before, for which it would not be ready.
+    pub is_acknowledged: bool,
     /// The REGISTER that made or refreshed it last.
     pub origin: Origin,
     pub(super) alarm: Alarm,

@@ -162,7 +162,7 @@ impl Registrar {
     pub fn targets(&self, user: UserId, now: Instant) -> SmallVec<[Id<Binding>; 4]> {
         let mut found: SmallVec<[(u16, Id<Binding>); 4]> = self
             .of_user(user)
-            .filter(|(_, b)| b.expires_at > now && !b.contact.sos)
+            .filter(|(_, b)| b.is_target(now) && !b.contact.sos)
             .map(|(id, b)| (b.contact.q, id))
             .collect();
         found.sort_by_key(|(q, _)| std::cmp::Reverse(*q));
@@ -171,7 +171,7 @@ impl Registrar {
 
     /// The contacts to try for a callback to the user after an emergency call: its emergency registrations, newest first.
     pub fn emergency_targets(&self, user: UserId, now: Instant) -> SmallVec<[Id<Binding>; 4]> {
-        let own = self.of_user(user).filter(|(_, b)| b.expires_at > now && b.contact.sos);
+        let own = self.of_user(user).filter(|(_, b)| b.is_target(now) && b.contact.sos);
         let mut found: SmallVec<[_; 4]> = own.map(|(id, b)| (b.origin.at, id)).collect();
         found.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
         found.into_iter().map(|(_, id)| id).collect()
@@ -288,16 +288,23 @@ impl Registrar {
         self.remove(oldest, Gone::Expired)
     }
 
-    /// Makes a binding.
+    /// Makes a binding, which is no target before [`Registrar::acknowledge`].
     pub fn add(&mut self, user: UserId, draft: Draft) -> Result<Id<Binding>, NoRoom> {
         let number = self.next_number;
         self.next_number = self.next_number.wrapping_add(1).max(1);
-        self.changed.push_back(user);
-        self.add_numbered(user, number, draft)
+        self.insert(user, number, draft)
     }
 
-    /// Makes a binding that had its number before a restart.
+    /// Makes a binding that had its number before a restart, and whose phone knows of it.
     pub fn add_numbered(&mut self, user: UserId, number: u32, draft: Draft) -> Result<Id<Binding>, NoRoom> {
+        let id = self.insert(user, number, draft)?;
+        if let Some(binding) = self.bindings.get_mut(id) {
+            binding.is_acknowledged = true;
+        }
+        Ok(id)
+    }
+
+    fn insert(&mut self, user: UserId, number: u32, draft: Draft) -> Result<Id<Binding>, NoRoom> {
         let Draft { contact, route, expires_at, origin } = draft;
         let binding = Binding {
             number,
@@ -308,6 +315,7 @@ impl Registrar {
             set: route.set,
             expires_at,
             is_shortened: false,
+            is_acknowledged: false,
             origin,
             alarm: Alarm::default(),
         };
@@ -318,7 +326,7 @@ impl Registrar {
         Ok(id)
     }
 
-    /// Refreshes a binding with what its new REGISTER says.
+    /// Refreshes a binding with what its new REGISTER says. It stays a target, or none, until that is acknowledged.
     pub fn refresh(&mut self, id: Id<Binding>, draft: Draft) {
         self.unlink(id);
         if let Some(binding) = self.bindings.get_mut(id) {
@@ -331,9 +339,15 @@ impl Registrar {
             binding.expires_at = draft.expires_at;
             binding.is_shortened = false;
             binding.origin = draft.origin;
-            self.changed.push_back(binding.user);
         }
         self.link(id);
+    }
+
+    /// The phone is told that this binding was made or refreshed: whoever waits for it may send to it now.
+    pub fn acknowledge(&mut self, id: Id<Binding>) {
+        let Some(binding) = self.bindings.get_mut(id) else { return };
+        binding.is_acknowledged = true;
+        self.changed.push_back(binding.user);
     }
 
     /// The bindings that an operator means: the one whose contact is `uri`, or all of the user whose identity it is but for those for
@@ -406,7 +420,7 @@ impl Registrar {
         self.removed.pop_front()
     }
 
-    /// A user for whom a binding was made or refreshed.
+    /// A user whose phone knows that a binding was made or refreshed.
     pub fn pop_changed(&mut self) -> Option<UserId> {
         self.changed.pop_front()
     }
@@ -466,6 +480,10 @@ impl Registrar {
 }
 
 impl Binding {
+    fn is_target(&self, now: Instant) -> bool {
+        self.is_acknowledged && self.expires_at > now
+    }
+
     /// Seconds until it ends, rounded up.
     pub fn remaining_secs(&self, now: Instant) -> u64 {
         let left = self.expires_at.since(now);

@@ -45,7 +45,9 @@ fn bind(registrar: &mut Registrar, user: UserId, source: Flow, contact: &str) ->
             auth: "none",
         },
     };
-    registrar.add(user, draft).expect("room")
+    let id = registrar.add(user, draft).expect("room");
+    registrar.acknowledge(id);
+    id
 }
 
 /// Who the registrar says sent a request with this From over this flow.
@@ -105,6 +107,28 @@ fn contacts_are_tried_by_priority_and_emergency_ones_not_at_all() {
     assert_eq!(registrar.targets(ALICE, NOW)[..], [high, middle, low]);
     assert!(registrar.targets(BOB, NOW).is_empty());
     assert!(registrar.targets(ALICE, NOW + Duration::from_secs(60)).is_empty(), "all over");
+}
+
+#[test]
+fn a_contact_is_no_target_before_its_phone_knows() {
+    let mut registrar = Registrar::default();
+    let id = bind(&mut registrar, ALICE, udp("10.0.0.1:5060"), "<sip:1@10.0.0.1>");
+    let known = registrar.binding(id).expect("bound");
+    let draft = |route| Draft {
+        contact: known.contact.clone(),
+        route,
+        expires_at: known.expires_at,
+        origin: known.origin.clone(),
+    };
+    let (again, other) = (draft(known.route()), draft(known.route()));
+    registrar.pop_changed().expect("told");
+    registrar.refresh(id, again);
+    assert_eq!(registrar.targets(ALICE, NOW)[..], [id], "a refreshed one stays a target");
+    assert_eq!(registrar.pop_changed(), None);
+    let new = registrar.add(BOB, other).expect("room");
+    assert!(registrar.targets(BOB, NOW).is_empty() && registrar.pop_changed().is_none());
+    registrar.acknowledge(new);
+    assert_eq!((&registrar.targets(BOB, NOW)[..], registrar.pop_changed()), (&[new][..], Some(BOB)));
 }
 
 #[test]

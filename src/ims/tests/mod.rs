@@ -1,5 +1,6 @@
 //! Narrated scenarios through the core's face: raw SIP text in, raw SIP text out, a clock that the test turns.
 
+mod acknowledgement;
 mod attempt;
 mod auth;
 mod auth_limit;

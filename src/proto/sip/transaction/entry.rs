@@ -38,6 +38,11 @@ impl ServerMachine {
         self == ServerMachine::Other(server::State::Completed)
     }
 
+    /// Whether nothing was sent yet to a request other than INVITE: what was answered is held.
+    pub fn holds(self) -> bool {
+        self == ServerMachine::Other(server::State::Trying)
+    }
+
     pub fn is_terminated(self) -> bool {
         matches!(
             self,

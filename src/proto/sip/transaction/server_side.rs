@@ -40,11 +40,28 @@ impl<O: Copy + Debug> Transactions<O> {
         to_tag: &[u8],
         fill: impl FnOnce(Writer<'_>),
     ) {
-        let Some(tx) = self.servers.get_mut(id) else { return };
+        if self.hold_response(cx, id, status, reason, to_tag, fill) {
+            self.drive_server(cx, id, Input::response(status), Duration::ZERO);
+        }
+    }
+
+    /// Makes the final response to a request other than INVITE that has had no answer yet, to be sent by
+    /// [`Transactions::send_held`]; until then repetitions of the request are absorbed in silence. Whether it was made, which
+    /// [`Transactions::respond`] says.
+    pub fn hold_response(
+        &mut self,
+        cx: &mut Cx<'_>,
+        id: Id<ServerTx<O>>,
+        status: u16,
+        reason: Option<&str>,
+        to_tag: &[u8],
+        fill: impl FnOnce(Writer<'_>),
+    ) -> bool {
+        let Some(tx) = self.servers.get_mut(id) else { return false };
         let input = Input::response(status);
         if tx.has_final() && !(tx.machine.is_accepted() && input == Input::Success) {
             trace::warn(cx, tx.trace_id, format_args!("{status} after a final response is not sent"));
-            return;
+            return false;
         }
         if matches!(input, Input::Success | Input::Failure) {
             tx.final_status = Some(status);
@@ -75,7 +92,15 @@ impl<O: Copy + Debug> Transactions<O> {
             fill(w);
             tx.response.extend_from_slice(&self.scratch.message);
         }
-        self.drive_server(cx, id, input, Duration::ZERO);
+        true
+    }
+
+    /// Sends the response that was held.
+    pub fn send_held(&mut self, cx: &mut Cx<'_>, id: Id<ServerTx<O>>) {
+        let status = self.servers.get(id).and_then(ServerTx::final_status);
+        if let Some(status) = status {
+            self.drive_server(cx, id, Input::response(status), Duration::ZERO);
+        }
     }
 
     /// Sends the 2xx to an INVITE again, while the transaction is Accepted: the dialog asks for it until the ACK comes (RFC 3261

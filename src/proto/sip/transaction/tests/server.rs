@@ -331,3 +331,21 @@ fn a_flood_of_due_timers_leaves_the_sockets_their_turn() {
     assert_eq!(f.txs.next_deadline(), Some(f.now), "the rest is due at once");
     assert_eq!(f.run(|t, cx| t.tick(cx)).1.len(), 1);
 }
+
+#[test]
+fn a_response_that_is_held_is_sent_later_and_repetitions_say_nothing_before() {
+    let mut f = Fixture::new();
+    let text = incoming("REGISTER", BRANCH);
+    let id = f.receive_new(udp(), &text);
+    let (held, sent) = f.run(|txs, cx| txs.hold_response(cx, id, 200, None, b"ours", |w| w.finish()));
+    assert!(held && sent.is_empty());
+    assert_eq!(f.receive(udp(), &text), (Verdict::Absorbed, vec![]));
+    assert_eq!(f.respond(id, 500), vec![], "it is answered");
+    f.pass(Duration::from_secs(100));
+    let (_, sent) = f.run(|txs, cx| txs.send_held(cx, id));
+    assert_eq!(sent[0].start(), "SIP/2.0 200 OK");
+    assert_eq!(f.receive(udp(), &text), (Verdict::Absorbed, sent));
+    f.pass(Duration::from_secs(32));
+    f.assert_empty();
+    assert_eq!(f.run(|txs, cx| txs.send_held(cx, id)).1, [], "it has ended");
+}

@@ -1,0 +1,115 @@
+//! The 200s to REGISTERs that wait until the disk has what they acknowledge: a phone that is told it is registered stays so when this
+//! program is killed the next moment, and one that is told it is not does not come back.
+//!
+//! What follows from a registration follows from its 200: nothing is sent to a new contact before, and calls to one that was taken away
+//! go on for so long.
+//!
+//! A registration is not refused where the disk fails or is slow: it would keep phones from their calls for the sake of a restart that may never
+//! come, and the next REGISTER mends what that costs. It is said in the log instead.
+
+use super::core::Service;
+use super::limits::{MAX_ACKNOWLEDGEMENTS, REGISTER_PATIENCE};
+use super::registrar::{Binding, Removed};
+use super::subscriber::UserId;
+use crate::base::arena::Id;
+use crate::base::time::Instant;
+use crate::base::trace::{Level, Subject};
+use crate::ims::call::ServerId;
+use crate::proto::cx::Cx;
+use smallvec::SmallVec;
+use std::collections::VecDeque;
+
+/// A 200 that was made and not sent.
+#[derive(Debug)]
+pub(super) struct Owed {
+    /// The transaction that holds it.
+    pub(super) tx: ServerId,
+    /// Whose registration it is.
+    pub(super) user: UserId,
+    /// What was made or refreshed.
+    pub(super) bound: SmallVec<[Id<Binding>; 1]>,
+    /// What was taken away; the records are deleted already.
+    pub(super) gone: SmallVec<[Removed; 1]>,
+}
+
+/// All of them, in the order of their tickets.
+#[derive(Debug, Default)]
+pub(super) struct Acknowledgements {
+    /// Those whose records are not all on their way yet: security associations are stored and deleted when all is settled.
+    unsettled: VecDeque<Owed>,
+    waiting: VecDeque<(u64, Instant, Owed)>,
+}
+
+impl Acknowledgements {
+    /// Adds one, whose records go out before the input is settled.
+    pub(super) fn push(&mut self, owed: Owed) {
+        self.unsettled.push_back(owed);
+    }
+
+    /// When the first has waited too long.
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        self.waiting.front().map(|(_, at, _)| *at)
+    }
+
+    fn pop_kept(&mut self, is_kept: impl Fn(u64, Instant) -> bool) -> Option<Owed> {
+        is_kept(self.waiting.front()?.0, self.waiting.front()?.1)
+            .then(|| self.waiting.pop_front())?
+            .map(|(.., owed)| owed)
+    }
+}
+
+impl Service {
+    /// All records of an input are on their way: the 200s wait for the last of them, or leave at once. Whether any left.
+    pub(super) fn settle_acknowledgements(&mut self, cx: &mut Cx<'_>) -> bool {
+        let ticket = cx.out.last_ticket();
+        let mut any = false;
+        while let Some(owed) = self.acknowledgements.unsettled.pop_front() {
+            let is_full = self.acknowledgements.waiting.len() >= MAX_ACKNOWLEDGEMENTS;
+            if is_full || self.is_stopping || self.disk.is_durable(ticket) || self.disk.refusal().is_some() {
+                self.acknowledge(cx, &owed);
+                any = true;
+            } else {
+                self.acknowledgements.waiting.push_back((ticket, cx.now + REGISTER_PATIENCE, owed));
+            }
+        }
+        any
+    }
+
+    /// The disk has more records than before, or refuses them: what need not or cannot be waited for leaves. Whether anything did.
+    pub(super) fn keep_acknowledgements(&mut self, cx: &mut Cx<'_>) -> bool {
+        let mut any = false;
+        let Service { disk, is_stopping, .. } = self;
+        let gives_all = *is_stopping || disk.refusal().is_some();
+        while let Some(owed) =
+            self.acknowledgements.pop_kept(|ticket, _| gives_all || self.disk.is_durable(ticket))
+        {
+            self.acknowledge(cx, &owed);
+            any = true;
+        }
+        any
+    }
+
+    /// Those that have waited too long leave, too.
+    pub(super) fn expire_acknowledgements(&mut self, cx: &mut Cx<'_>) {
+        let now = cx.now;
+        while let Some(owed) = self.acknowledgements.pop_kept(|_, give_up_at| give_up_at <= now) {
+            let impi = &self.subscribers.user(owed.user).impi;
+            let secs = REGISTER_PATIENCE.as_secs();
+            let text = format_args!(
+                "Register {impi}: answered before the disk has it, for which {secs} s were not enough: a crash now would lose it"
+            );
+            cx.ims(Level::Warn, Subject::None, text);
+            self.acknowledge(cx, &owed);
+        }
+    }
+
+    fn acknowledge(&mut self, cx: &mut Cx<'_>, owed: &Owed) {
+        self.txs.send_held(cx, owed.tx);
+        for binding in &owed.bound {
+            self.registrar.acknowledge(*binding);
+        }
+        for removed in &owed.gone {
+            self.on_gone(cx, *removed);
+        }
+    }
+}
