@@ -223,7 +223,7 @@ impl Service {
             let theirs = view.impus.iter().filter_map(|impu| running.get(impu.as_str()));
             view.dialogs = theirs.flatten().copied().collect();
             view.last_error = self.troubles.of(id);
-            view.sgs = self.sgs.ue_view(&user.imsi);
+            view.sgs = self.sgs_of(id);
             view.sms = self.sms.view_of(id, now);
             let under_way = view.sms.under_way_to.and_then(|id| self.registrar.binding(id)).map(|b| b.number);
             for binding in &mut view.bindings {

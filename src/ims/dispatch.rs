@@ -215,8 +215,7 @@ fn on_invite(service: &mut Service, cx: &mut Cx<'_>, id: ServerId, flow: Flow, m
 fn on_message(service: &mut Service, cx: &mut Cx<'_>, id: ServerId, flow: Flow, msg: &Message<'_>) {
     let Some(caller) = admit(service, cx, id, flow, msg) else { return };
     let target = Uri::parse(msg.request_uri()).and_then(|uri| service.subscribers.lookup_user(&uri));
-    let is_attached =
-        target.is_some_and(|(user, _)| service.sgs.ue_view(&service.subscribers.user(user).imsi).is_some());
+    let is_attached = target.is_some_and(|(user, _)| service.sgs_of(user).is_some());
     let (sms, mut view) = service.sms();
     if msg.has_content_type(SHORT_MESSAGE) && !caller.is_trunk {
         return sms.on_message(&mut view, cx, id, msg, caller);

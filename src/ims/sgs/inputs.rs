@@ -5,6 +5,7 @@ use crate::base::time::Instant;
 use crate::base::trace::{Level, Subject};
 use crate::ims::core::{Core, Service};
 use crate::ims::sms::Downlink;
+use crate::ims::subscriber::UserId;
 use crate::proto::cx::Cx;
 use crate::wire::identities::Imsi;
 use std::net::SocketAddr;
@@ -47,6 +48,13 @@ impl Core {
 }
 
 impl Service {
+    /// How a user's phone is attached through SGs. Of users who share an IMSI the phone is the first one's; of a user's phones that
+    /// share one it is the last that attached, since SGs knows them by nothing else.
+    pub(in crate::ims) fn sgs_of(&self, user: UserId) -> Option<UeView> {
+        let imsi = &self.subscribers.user(user).imsi;
+        self.sgs.ue_view(imsi).filter(|_| self.subscribers.by_imsi(imsi) == Some(user))
+    }
+
     /// News of a phone, for the SMS centre.
     pub(in crate::ims) fn on_sgs_event(&mut self, cx: &mut Cx<'_>, event: SgsEvent) {
         let (SgsEvent::Rpdu { imsi, .. } | SgsEvent::Unreachable { imsi, .. } | SgsEvent::Reachable { imsi }) =

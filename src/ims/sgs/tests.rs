@@ -401,4 +401,28 @@ fn of_users_who_share_an_imsi_the_first_one_alone_has_the_phone() {
     w.answer_page(ALICE);
     assert_eq!(w.take(ALICE, 0), "for Alice");
     assert_eq!((w.waiting("alice@ims.test"), w.waiting("bob@ims.test")), (0, 1));
+    let shown: Vec<bool> = w.lab.core.user_views(w.lab.now).iter().map(|u| u.sgs.is_some()).collect();
+    assert_eq!(shown, [true, false]);
+}
+
+#[test]
+fn of_phones_with_copies_of_one_sim_the_last_that_attached_is_shown_and_gets_the_texts() {
+    let mut w = World::with(|config| config.users[0].multi_sim = true);
+    for imeisv in [[0x53; 8], [0x35; 8]] {
+        let mut out = Vec::new();
+        Writer::of(&mut out, Kind::LocationUpdateRequest, &Imsi::parse(ALICE.as_bytes()).unwrap())
+            .name(Tag::MmeName, &NodeName::of_text(MME).unwrap())
+            .octet(Tag::UpdateType, 1)
+            .element(Tag::Lai, &[0, 0xf1, 0x10, 0, 1])
+            .element(Tag::Imeisv, &imeisv);
+        w.hear(&out);
+    }
+    w.told();
+    let views = w.lab.core.user_views(w.lab.now);
+    assert_eq!(views[0].sgs.as_ref().unwrap().imeisv.as_deref(), Some("5353535353535353"));
+    assert_eq!((views[1].sgs.as_ref(), w.lab.core.mme_views(w.lab.now)[0].ues), (None, 1));
+    w.sms("alice@ims.test", "one of you");
+    assert_eq!(w.told(), [format!("PAGING-REQUEST imsi={ALICE}")]);
+    w.answer_page(ALICE);
+    assert_eq!(w.take(ALICE, 0), "one of you");
 }
