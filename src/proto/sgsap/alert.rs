@@ -60,6 +60,11 @@ impl Vlr {
         if is_gone(cause) {
             return self.forget(cx, id, Why::Unreachable(cause));
         }
+        self.stop_alert(id);
+    }
+
+    /// The MME will not tell.
+    pub(super) fn stop_alert(&mut self, id: Id<Ue>) {
         if let Some(ue) = self.ues.get_mut(id) {
             ue.alert = Alert::None;
         }

@@ -38,6 +38,7 @@ impl Vlr {
             writer.element(Tag::MobileIdentity, &MobileIdentity::Tmsi(tmsi).octets());
         }
         self.transmit(cx, mme, Some(&imsi));
+        self.page_there(cx, id);
         if known.is_none() {
             let label = self.mmes.get(mme).map(Mme::label).unwrap_or_default();
             tell(cx, Level::Info, format_args!("{imsi} attached through SGs: {label}, location area {lai}"));
@@ -65,20 +66,15 @@ impl Vlr {
             self.mmes.get_mut(mme).into_iter().for_each(|mme| mme.ues += 1);
             return Ok(id);
         };
-        if !is_here || update == Some(UpdateType::ImsiAttach) {
+        let is_new = update == Some(UpdateType::ImsiAttach);
+        if !is_here || is_new {
             self.disconnect(cx, id, Why::Moved);
         }
         self.mmes.get_mut(there).into_iter().for_each(|mme| mme.ues -= 1);
         self.mmes.get_mut(mme).into_iter().for_each(|mme| mme.ues += 1);
         if let Some(ue) = self.ues.get_mut(id) {
-            let Place { lai, tai, ecgi, imeisv } = place;
-            let before = ue.place;
-            ue.place = Place {
-                lai,
-                tai: tai.or(before.tai),
-                ecgi: ecgi.or(before.ecgi),
-                imeisv: imeisv.or(before.imeisv),
-            };
+            // of a phone that attaches anew it may be another one with the same IMSI
+            ue.place = if is_new { place } else { place.or(ue.place) };
             (ue.mme, ue.state, ue.alert, ue.is_wanted) = (mme, State::Associated, Alert::None, false);
         }
         self.set_alarm(id);

@@ -25,6 +25,14 @@ impl Vlr {
         self.set_alarm(id);
     }
 
+    /// 5.2.3.2: a phone that has said where it is now while it is paged is paged there, in the time that it has. One that is connected
+    /// needs no page.
+    pub(super) fn page_there(&mut self, cx: &mut Cx<'_>, id: Id<Ue>) {
+        if self.ues.get(id).is_some_and(|ue| matches!(ue.mt, Mt::Paging { .. }) && !ue.is_connected) {
+            self.send_page(cx, id);
+        }
+    }
+
     fn send_page(&mut self, cx: &mut Cx<'_>, id: Id<Ue>) {
         let Some(ue) = self.ues.get(id) else { return };
         let mut writer = Writer::of(&mut self.octets, Kind::PagingRequest, &ue.imsi)
@@ -76,20 +84,30 @@ impl Vlr {
         self.events.push_back(Event::Reachable { imsi });
     }
 
-    /// PAGING-REJECT and UE-UNREACHABLE: what was under way has failed. A phone that is gone is forgotten; of another the MME is
-    /// to tell when it can be reached.
-    pub(super) fn on_not_reached(
-        &mut self,
-        cx: &mut Cx<'_>,
-        mme: Id<Mme>,
-        message: &Message<'_>,
-        why: fn(SgsCause) -> Why,
-    ) {
+    /// PAGING-REJECT: the page has failed, and nothing else. A phone that is gone is forgotten; of another the MME is to tell when it
+    /// can be reached, unless it has come by itself meanwhile.
+    pub(super) fn on_paging_reject(&mut self, cx: &mut Cx<'_>, mme: Id<Mme>, message: &Message<'_>) {
         let Some((id, cause)) = self.ue_of(mme, message).zip(message.sgs_cause()) else { return };
+        let why = Why::PagingRejected(cause);
         if is_gone(cause) {
-            return self.forget(cx, id, why(cause));
+            return self.forget(cx, id, why);
         }
-        self.disconnect(cx, id, why(cause));
+        if self.ues.get(id).is_some_and(|ue| ue.is_connected) {
+            return self.deliver(cx, id);
+        }
+        self.fail_mt(cx, id, why);
+        self.start_alert(cx, id);
+        self.set_alarm(id);
+    }
+
+    /// UE-UNREACHABLE: all that was under way has failed.
+    pub(super) fn on_unreachable(&mut self, cx: &mut Cx<'_>, mme: Id<Mme>, message: &Message<'_>) {
+        let Some((id, cause)) = self.ue_of(mme, message).zip(message.sgs_cause()) else { return };
+        let why = Why::Unreachable(cause);
+        if is_gone(cause) {
+            return self.forget(cx, id, why);
+        }
+        self.disconnect(cx, id, why);
         self.start_alert(cx, id);
     }
 }

@@ -2,6 +2,7 @@
 
 use super::event::Why;
 use super::mme::{Mme, Pending};
+use super::paging::is_gone;
 use super::timers::Timer;
 use super::tmsi::Tmsi;
 use super::ue::{Alert, State};
@@ -137,18 +138,22 @@ impl Vlr {
         self.transmit(cx, id, None);
     }
 
-    /// The MME could not use what we sent: what that was part of ends.
+    /// The MME could not use what we sent: what that was part of ends. Some say in this way that a phone is not attached.
     pub(super) fn on_status(&mut self, cx: &mut Cx<'_>, mme: Id<Mme>, message: &Message<'_>) {
         let Some((cause, erroneous)) = message.sgs_cause().zip(message.erroneous_message()) else { return };
         let kind = erroneous.first().copied().and_then(Kind::of_code);
         let what = kind.map_or("a message", Kind::name);
         let label = self.mmes.get(mme).map(Mme::label).unwrap_or_default();
         tell(cx, Level::Warn, format_args!("MME {label} could not use our {what}: cause {cause}"));
-        let ue = self
-            .ue_of(mme, message)
-            .filter(|_| matches!(kind, Some(Kind::PagingRequest | Kind::DownlinkUnitdata)));
-        if let Some(ue) = ue {
-            self.disconnect(cx, ue, Why::Status(cause));
+        let Some((ue, kind)) = self.ue_of(mme, message).zip(kind) else { return };
+        let why = Why::Status(cause);
+        match kind {
+            Kind::PagingRequest | Kind::DownlinkUnitdata | Kind::AlertRequest if is_gone(cause) => {
+                self.forget(cx, ue, why)
+            }
+            Kind::PagingRequest | Kind::DownlinkUnitdata => self.disconnect(cx, ue, why),
+            Kind::AlertRequest => self.stop_alert(ue),
+            _ => {}
         }
     }
 }

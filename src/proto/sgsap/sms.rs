@@ -46,9 +46,9 @@ impl Vlr {
     /// The phone that was paged can be sent its message.
     pub(super) fn deliver(&mut self, cx: &mut Cx<'_>, id: Id<Ue>) {
         let Some(ue) = self.ues.get_mut(id) else { return };
-        if let Mt::Paging { rpdu, .. } = std::mem::replace(&mut ue.mt, Mt::None) {
-            self.start_transaction(cx, id, &rpdu);
-        }
+        let Mt::Paging { rpdu, .. } = &mut ue.mt else { return };
+        let rpdu = std::mem::take(rpdu);
+        self.start_transaction(cx, id, &rpdu);
     }
 
     fn start_transaction(&mut self, cx: &mut Cx<'_>, id: Id<Ue>, rpdu: &[u8]) {

@@ -41,6 +41,16 @@ pub(super) struct Place {
 }
 
 impl Place {
+    /// What is known now; where nothing is, what was known before. The location area is always known.
+    pub(super) fn or(self, before: Place) -> Place {
+        Place {
+            lai: self.lai,
+            tai: self.tai.or(before.tai),
+            ecgi: self.ecgi.or(before.ecgi),
+            imeisv: self.imeisv.or(before.imeisv),
+        }
+    }
+
     /// Takes what a message says of it.
     pub(super) fn update(&mut self, message: &Message<'_>) {
         self.tai = message.tai().or(self.tai);

@@ -140,6 +140,20 @@ fn a_call_that_nobody_makes_is_passed_over() {
     assert_eq!(f.state(), Some(State::Associated));
 }
 
+#[test]
+fn what_was_known_of_the_phone_before_it_attached_anew_counts_no_more() {
+    let mut f = Fixture::attached();
+    f.receive_hex(
+        A,
+        "09010809101010325476980937066d6d65633031096d6d65676938303031036d6d6503657063066d6e63303031066d63633030310b336770706e6574776f726b036f72670a0102040500f1100002040500f110000107010115085396833065340819230500f1100001240700f11001a2d001",
+    );
+    // another phone with a copy of the SIM, perhaps
+    f.update(A, MME, IMSI, 1);
+    let ue = f.vlr.ue_view(&imsi(IMSI)).unwrap();
+    assert_eq!((ue.tai, ue.ecgi, ue.imeisv), (None, None, None));
+    assert_eq!(f.vlr.mme_views(f.now)[0].ues, 1);
+}
+
 impl Fixture {
     /// Two events: why the message failed, and that the phone can be reached.
     fn why_then_reachable(&mut self) -> Why {

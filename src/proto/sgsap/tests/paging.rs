@@ -157,8 +157,67 @@ fn a_phone_that_is_heard_of_by_itself_ends_the_alert_and_the_next_failure_asks_a
             f.sent();
             f.pass(100);
             assert!(!f.sent().contains(&hex_of(ALERT)), "it is asked no more");
-            f.about(Kind::PagingReject, Tag::SgsCause, 6);
+            f.about(Kind::UeUnreachable, Tag::SgsCause, 6);
             assert_eq!(f.sent(), [ALERT]);
         }
     }
+}
+
+#[test]
+fn a_phone_that_moves_while_it_is_paged_is_paged_where_it_is_now() {
+    let mut f = Fixture::attached();
+    f.send(MT).unwrap();
+    f.sent();
+    let mut out = Vec::new();
+    Writer::of(&mut out, Kind::LocationUpdateRequest, &imsi(IMSI))
+        .name(Tag::MmeName, &NodeName::of_text(MME).unwrap())
+        .octet(Tag::UpdateType, 2)
+        .element(Tag::Lai, &octets("00f1100002"));
+    f.receive(A, &out);
+    let page = PAGE.replace("00f1100001", "00f1100002");
+    assert_eq!(f.sent(), [hex_of("0a01080910101032547698040500f1100002"), page.clone()]);
+    // with the time that it had
+    f.pass(10);
+    assert_eq!(f.sent(), [page]);
+    f.events();
+    f.pass(10);
+    assert_eq!(f.why(), Why::Expired(Timer::Ts5));
+}
+
+#[test]
+fn a_page_that_is_rejected_ends_nothing_but_the_page() {
+    // the phone has come by itself, with a message of its own: it gets its text at once, and its own has an answer
+    let mut f = Fixture::attached();
+    f.send(MT).unwrap();
+    f.uplink(&data(0x09, MO));
+    f.sent();
+    f.about(Kind::PagingReject, Tag::SgsCause, 14);
+    assert_eq!((f.cpdus(), f.events()), (vec![hex(&data(0x09, MT))], vec![up_event(MO)]));
+    f.send(MO_ACK).unwrap();
+    // one that comes late, for a page that was repeated
+    f.about(Kind::PagingReject, Tag::SgsCause, 6);
+    f.uplink(&data(0x89, MT_ACK));
+    assert_eq!(
+        (f.cpdus(), f.events()),
+        (vec![hex(&data(0x89, MO_ACK)), hex_of("0904")], vec![up_event(MT_ACK)])
+    );
+    // without a text for it
+    let mut f = Fixture::attached();
+    f.uplink(&data(0x09, MO));
+    f.about(Kind::PagingReject, Tag::SgsCause, 6);
+    f.send(MO_ACK).unwrap();
+    assert_eq!(f.cpdus(), ["8904".to_owned(), hex(&data(0x89, MO_ACK))]);
+}
+
+#[test]
+fn a_phone_that_the_mme_cannot_reach_any_more_has_nothing_under_way() {
+    let mut f = Fixture::attached();
+    f.send(MT).unwrap();
+    f.about(Kind::ServiceRequest, Tag::ServiceIndicator, 2);
+    f.uplink(&data(0x09, MO));
+    f.events();
+    f.sent();
+    f.about(Kind::UeUnreachable, Tag::SgsCause, 6);
+    assert_eq!((f.why(), f.sent()), (Why::Unreachable(SgsCause(6)), vec![hex_of(ALERT)]));
+    assert_eq!((f.send(MO_ACK), f.vlr.busy()), (Err(NotNow::NoTransaction), 0));
 }

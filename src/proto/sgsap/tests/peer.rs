@@ -329,3 +329,48 @@ fn an_mme_that_has_not_acknowledged_our_reset_is_told_again_when_it_is_back() {
     f.pass(60);
     assert_eq!((f.sent(), f.vlr.next_deadline()), (vec![], None));
 }
+
+impl Fixture {
+    /// The MME says that it could not use a message of ours about the phone.
+    fn status(&mut self, cause: u8, about: &[u8]) {
+        let mut out = Vec::new();
+        Writer::of(&mut out, Kind::Status, &imsi(IMSI))
+            .octet(Tag::SgsCause, cause)
+            .element(Tag::ErroneousMessage, about);
+        self.receive(A, &out);
+    }
+}
+
+#[test]
+fn a_status_that_says_that_the_phone_is_not_attached_forgets_it() {
+    for cause in 1..=5 {
+        for is_answered in [false, true] {
+            let mut f = Fixture::attached();
+            f.send(MT).unwrap();
+            if is_answered {
+                f.about(Kind::ServiceRequest, Tag::ServiceIndicator, 2);
+            }
+            let last = f.outputs().pop().unwrap().2;
+            f.status(cause, &last);
+            assert_eq!(f.why(), Why::Status(SgsCause(cause)));
+            assert_eq!((f.sent(), f.vlr.is_attached(&imsi(IMSI))), (vec![], false), "{cause}");
+        }
+    }
+}
+
+#[test]
+fn an_mme_that_does_not_know_the_alert_is_asked_once() {
+    let mut f = Fixture::attached();
+    f.send(MT).unwrap();
+    f.about(Kind::PagingReject, Tag::SgsCause, 6);
+    f.events();
+    let alert = f.outputs().pop().unwrap().2;
+    f.status(12, &alert);
+    assert_eq!((f.vlr.next_deadline(), f.state()), (None, Some(State::Associated)));
+    f.pass(100);
+    assert_eq!((f.sent(), f.events()), (vec![], vec![]));
+    f.about(Kind::PagingReject, Tag::SgsCause, 6);
+    let alert = f.outputs().pop().unwrap().2;
+    f.status(3, &alert);
+    assert!(!f.vlr.is_attached(&imsi(IMSI)), "nobody is there");
+}
