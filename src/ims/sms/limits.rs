@@ -15,6 +15,9 @@ pub const MAX_PROMISES: usize = 4096;
 /// Outcomes of orders that nobody has asked for yet: the loop asks in each turn. Beyond it the oldest is forgotten.
 pub const MAX_OUTCOMES: usize = MAX_PROMISES;
 
+/// Repetitions of a text that wait with it; beyond it the next is told 42. A phone repeats once within TR1M.
+pub const MAX_REPETITIONS: usize = 8;
+
 /// How long a sender, or the operator, waits for the disk before it is told 41 (temporary failure): the phone gives up after TR1M, 35 s at least (TS
 /// 24.011 10.3).
 pub const DISK_PATIENCE: Duration = Duration::from_secs(15);

@@ -274,11 +274,13 @@ impl Sms {
 
     /// A record is on the disk: who waits for that is told, and the texts go on.
     fn keep(&mut self, view: &mut View<'_>, cx: &mut Cx<'_>, promise: Promise) {
-        let (sender, texts) = match promise {
+        let (sender, again, texts) = match promise {
             Promise::Reported(tx) => return answer::accepted(view, cx, tx),
-            Promise::Taken { sender, texts } => (sender, texts),
+            Promise::Taken { sender, again, texts } => (sender, again, texts),
         };
-        self.accept(view, cx, sender);
+        for sender in std::iter::once(sender).chain(again) {
+            self.accept(view, cx, sender);
+        }
         for (user, number) in &texts {
             if let Some(text) = self.inboxes.get_mut(user).and_then(|inbox| inbox.text_mut(*number)) {
                 text.is_durable = true;
@@ -297,16 +299,18 @@ impl Sms {
 
     /// The disk does not take a record: its text is as if it had never come, and its sender is told to try later.
     fn break_promise(&mut self, view: &mut View<'_>, cx: &mut Cx<'_>, promise: Promise) {
-        let (sender, texts) = match promise {
+        let (sender, again, texts) = match promise {
             Promise::Reported(tx) => return answer::storage_fails(view, cx, tx),
-            Promise::Taken { sender, texts } => (sender, texts),
+            Promise::Taken { sender, again, texts } => (sender, again, texts),
         };
         for (user, number) in texts {
             let Some((text, _)) = self.take(cx, user, number) else { continue };
             tell(view, cx, &text, Level::Warn, format_args!("not taken: {DISK_FAILS}"));
             self.tidy(cx.now, user);
         }
-        self.refuse(view, cx, sender, Refusal::DISK);
+        for sender in std::iter::once(sender).chain(again) {
+            self.refuse(view, cx, sender, Refusal::DISK);
+        }
     }
 
     /// Lets the texts of a user that are too old go, and what is due go on.

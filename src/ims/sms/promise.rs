@@ -60,6 +60,8 @@ pub(super) enum Promise {
         sender: Sender,
         /// Recipients and numbers.
         texts: SmallVec<[(UserId, u64); 1]>,
+        /// Who is told the same, having repeated it meanwhile.
+        again: Vec<Sender>,
     },
     /// The report on a text is taken.
     Reported(ServerId),
@@ -79,6 +81,16 @@ impl Promises {
     pub(super) fn push(&mut self, ticket: u64, give_up_at: Instant, promise: Promise) {
         debug_assert!(self.0.back().is_none_or(|(last, ..)| *last <= ticket), "tickets grow");
         self.0.push_back((ticket, give_up_at, promise));
+    }
+
+    /// Who has repeated a text of which the first promise is not kept yet; none when it is.
+    pub(super) fn repeated(&mut self, first: Noted) -> Option<&mut Vec<Sender>> {
+        self.0.iter_mut().find_map(|(.., promise)| match promise {
+            Promise::Taken { sender: Sender::Phone { noted: Some(own), .. }, again, .. } => {
+                (*own == first).then_some(again)
+            }
+            Promise::Taken { .. } | Promise::Reported(_) => None,
+        })
     }
 
     /// The next one whose record is on the disk.

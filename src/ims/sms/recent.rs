@@ -90,15 +90,15 @@ pub(super) struct Recent {
 const REJECT_DUPLICATES: u8 = 0x04;
 
 impl Recent {
-    /// Whether the same SUBMIT has come from the phone with the same references a short time ago.
-    pub(super) fn has(&self, now: Instant, from: Origin<'_>, rp: u8, tpdu: &[u8]) -> bool {
-        let key = reference(tpdu).map(|tp| (from.user, rp, tp));
-        let Some(known) = key.and_then(|key| self.last.get(&key)) else { return false };
-        known.iter().any(|known| {
+    /// The same SUBMIT, if it has come from the phone with the same references a short time ago.
+    pub(super) fn find(&self, now: Instant, from: Origin<'_>, rp: u8, tpdu: &[u8]) -> Option<Noted> {
+        let key = (from.user, rp, reference(tpdu)?);
+        let known = self.last.get(&key)?.iter().find(|known| {
             known.phone.is(from.phone, from.alone)
                 && is_same(&known.tpdu, tpdu)
                 && now.since(known.at) < DUPLICATE_WINDOW
-        })
+        })?;
+        Some(Noted { key, serial: known.serial })
     }
 
     /// Takes note of a SUBMIT, in the place of another one of its phone with the same references. None: it has no TP-MR.
@@ -177,25 +177,32 @@ mod tests {
         Origin { user: UserId(user), phone, alone: true }
     }
 
+    fn has_it(recent: &Recent, now: Instant, from: Origin<'_>, rp: u8, tpdu: &[u8]) -> bool {
+        recent.find(now, from, rp, tpdu).is_some()
+    }
+
     #[test]
     fn the_same_again_is_known_for_a_while_and_anything_else_is_not() {
         let mut recent = Recent::default();
         let (phone, now) = (phone("sip:a"), Instant::from_nanos(1));
         let alice = from(1, &phone);
         recent.note(now, alice, 7, &[0x01, 9, 1, 2]);
-        assert!(recent.has(now, alice, 7, &[0x01, 9, 1, 2]) && recent.has(now, alice, 7, &[0x05, 9, 1, 2]));
+        assert!(
+            has_it(&recent, now, alice, 7, &[0x01, 9, 1, 2])
+                && has_it(&recent, now, alice, 7, &[0x05, 9, 1, 2])
+        );
         for (who, rp, tpdu) in [
             (2, 7, [0x01, 9, 1, 2]),
             (1, 8, [0x01, 9, 1, 2]),
             (1, 7, [0x01, 8, 1, 2]),
             (1, 7, [0x01, 9, 1, 3]),
         ] {
-            assert!(!recent.has(now, from(who, &phone), rp, &tpdu), "{who} {rp} {tpdu:?}");
+            assert!(!has_it(&recent, now, from(who, &phone), rp, &tpdu), "{who} {rp} {tpdu:?}");
         }
         let later = now + DUPLICATE_WINDOW;
-        assert!(recent.has(later - Duration::from_nanos(1), alice, 7, &[0x01, 9, 1, 2]));
+        assert!(has_it(&recent, later - Duration::from_nanos(1), alice, 7, &[0x01, 9, 1, 2]));
         recent.tick(later);
-        assert!(!recent.has(later, alice, 7, &[0x01, 9, 1, 2]) && recent.next_deadline().is_none());
+        assert!(!has_it(&recent, later, alice, 7, &[0x01, 9, 1, 2]) && recent.next_deadline().is_none());
         assert!(recent.last.is_empty());
     }
 
@@ -223,7 +230,11 @@ mod tests {
                 let mut recent = Recent::default();
                 let origin = |phone| Origin { user: UserId(1), phone, alone };
                 recent.note(now, origin(first), 7, &tpdu);
-                assert_eq!(recent.has(now, origin(again), 7, &tpdu), same, "{first:?} {again:?} {alone}");
+                assert_eq!(
+                    has_it(&recent, now, origin(again), 7, &tpdu),
+                    same,
+                    "{first:?} {again:?} {alone}"
+                );
             }
         }
     }
@@ -237,7 +248,7 @@ mod tests {
         recent.note(now, from(1, &a), 7, &texts[1]);
         recent.note(now, from(1, &b), 7, &texts[0]);
         recent.forget(noted);
-        let has = |recent: &Recent, phone, text: usize| recent.has(now, from(1, phone), 7, &texts[text]);
+        let has = |recent: &Recent, phone, text: usize| has_it(recent, now, from(1, phone), 7, &texts[text]);
         assert!(!has(&recent, &a, 0) && has(&recent, &a, 1) && has(&recent, &b, 0));
         // nor one that has taken its place meanwhile
         recent.note(now, from(1, &a), 7, &texts[0]);

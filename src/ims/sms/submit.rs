@@ -4,9 +4,9 @@
 use super::Sms;
 use super::address;
 use super::answer::Refusal;
-use super::limits::{DISK_PATIENCE, MAX_PROMISES, MAX_VALIDITY, ONCE_PATIENCE};
+use super::limits::{MAX_PROMISES, MAX_REPETITIONS, MAX_VALIDITY, ONCE_PATIENCE};
 use super::promise::{Line, Promise, Sender};
-use super::recent::{Origin, Phone};
+use super::recent::{Noted, Origin, Phone};
 use super::report::Verdict;
 use super::text::{Submitted, Text};
 use crate::base::time::{Duration, Instant};
@@ -152,13 +152,13 @@ impl Sms {
         };
         let Ok(submit) = submit else { return self.refuse(view, cx, sender(None), Refusal::MALFORMED) };
         let origin = Origin { user, phone: author.phone, alone: !view.subs.user(user).multi_sim };
-        if self.recent.has(cx.now, origin, reference, tpdu) {
+        if let Some(first) = self.recent.find(cx.now, origin, reference, tpdu) {
             // its sender has missed the RP-ACK, and gets another
             let impi = &view.subs.user(user).impi;
             let words =
                 format_args!("SMS of {impi} came again: it is acknowledged again, and delivered once");
             cx.ims(Level::Info, Subject::None, words);
-            return self.accept_when_stored(view, cx, sender(None));
+            return self.accept_again(view, cx, sender(None), first);
         }
         let noted = self.recent.note(cx.now, origin, reference, tpdu);
         self.on_submit(view, cx, author, sender(noted), &submit);
@@ -292,7 +292,7 @@ impl Sms {
             taken.push((to, number));
             last = ticket;
         }
-        self.promise(cx, last, Promise::Taken { sender, texts: taken });
+        self.promise(cx, last, Promise::Taken { sender, texts: taken, again: Vec::new() });
     }
 
     /// Tells a sender that all is taken once everything that went to the disk so far is there.
@@ -305,9 +305,16 @@ impl Sms {
         } else if self.promises.len() >= MAX_PROMISES {
             self.refuse(view, cx, sender, Refusal::NO_ROOM);
         } else {
-            // not kept where an earlier promise, the one that it repeats, is broken
-            let give_up_at = self.promises.next_deadline().unwrap_or(cx.now + DISK_PATIENCE);
-            self.promises.push(ticket, give_up_at, Promise::Taken { sender, texts: SmallVec::new() });
+            self.promise(cx, ticket, Promise::Taken { sender, texts: SmallVec::new(), again: Vec::new() });
+        }
+    }
+
+    /// Who repeats a text shares the fate of the first.
+    fn accept_again(&mut self, view: &mut View<'_>, cx: &mut Cx<'_>, sender: Sender, first: Noted) {
+        match self.promises.repeated(first) {
+            Some(again) if again.len() < MAX_REPETITIONS => again.push(sender),
+            Some(_) => self.refuse(view, cx, sender, Refusal::NO_ROOM),
+            None => self.accept(view, cx, sender),
         }
     }
 

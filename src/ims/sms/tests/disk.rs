@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::ims::disk::Condition;
+use crate::ims::sms::limits::{DISK_PATIENCE, MAX_REPETITIONS};
 use crate::ims::tests::DiskPace;
 
 /// Another core with the same configuration and the records of the first.
@@ -54,6 +55,44 @@ fn a_repetition_is_not_acknowledged_before_the_text_is_on_the_disk_either() {
     w.lab.disk = DiskPace::AtOnce;
     w.is_delivered(BOB, "x");
     w.quiet();
+}
+
+#[test]
+fn a_repetition_shares_the_fate_of_its_text_whatever_else_waits_for_the_disk() {
+    let mut w = World::registered(|_| {});
+    w.lab.disk = DiskPace::Late;
+    let first = w.submit(ALICE, 1, BOBS_NUMBER, "x");
+    w.pass(Duration::from_secs(1));
+    let other = w.submit(BOB, 1, BOBS_NUMBER, "y");
+    w.pass(Duration::from_secs(9));
+    let again = w.submit(ALICE, 1, BOBS_NUMBER, "x");
+    w.expect_nothing();
+    // the first has waited too long, and its text is forgotten; the other one has not
+    w.pass(DISK_PATIENCE - Duration::from_secs(10));
+    for call_id in [&first, &again] {
+        let refused = w.expect_refused(ALICE, RpCause::TEMPORARY_FAILURE);
+        assert_eq!(refused.one("In-Reply-To"), call_id);
+    }
+    w.expect_nothing();
+    let sent = w.lab.sync();
+    w.sent.extend(sent);
+    w.expect_taken(BOB, &other, 1);
+    w.lab.disk = DiskPace::AtOnce;
+    w.is_delivered(BOB, "y");
+    w.quiet();
+}
+
+#[test]
+fn so_many_repetitions_wait_and_no_more() {
+    let mut w = World::registered(|_| {});
+    w.lab.disk = DiskPace::Late;
+    for _ in 0..=MAX_REPETITIONS {
+        w.submit(ALICE, 1, BOBS_NUMBER, "x");
+    }
+    w.expect_nothing();
+    w.submit(ALICE, 1, BOBS_NUMBER, "x");
+    w.expect_refused(ALICE, RpCause::CONGESTION);
+    w.expect_nothing();
 }
 
 #[test]
