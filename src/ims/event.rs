@@ -48,7 +48,7 @@ pub enum Event {
         /// Callee.
         to: String,
     },
-    /// A short message has come.
+    /// A short message has come; a long one whole.
     Sms {
         /// Who sends it: a number or a name.
         sender: String,
@@ -58,8 +58,10 @@ pub enum Event {
         content: Content,
         /// Its data coding scheme (TS 23.038 4).
         dcs: u8,
-        /// When it came, Unix seconds.
+        /// When it came, of a long text its last part, Unix seconds.
         date: i64,
+        /// Parts of a long text that have not come in time: 0 of one that is whole.
+        missing: u8,
     },
     /// Something has changed about a user: registration, calls, short messages.
     UsersUpdate {

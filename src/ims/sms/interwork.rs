@@ -7,6 +7,7 @@ use super::answer::Refusal;
 use super::promise::Sender;
 use super::submit::new_text;
 use super::text::Text;
+use super::told::Heading;
 use crate::ims::call::ServerId;
 use crate::ims::call::forward::Privacy;
 use crate::ims::core::View;
@@ -97,10 +98,7 @@ impl Sms {
             })
             .collect();
         if self.take_in(view, cx, sender, texts) {
-            let destination = lossy(msg.request_uri());
-            for part in &parts {
-                self.tell_clients(cx, &from, &destination, part.view());
-            }
+            self.tell_whole(cx, &Heading::new(&from, &lossy(msg.request_uri()), None), &parts);
         }
     }
 }

@@ -52,5 +52,9 @@ pub const MAX_VALIDITY: Duration = Duration::from_secs(63 * 7 * 86_400);
 /// How long a soft client's first part of a long text waits for the others, before what is there is delivered.
 pub const PARTS_PATIENCE: Duration = Duration::from_secs(60);
 
+/// How long a long text that clients of the remote API are to be told of waits for its next part, before they are told what has come:
+/// phones send a part when the one before it is acknowledged, and repeat one within half a minute (TR1M).
+pub const TELL_PATIENCE: Duration = Duration::from_secs(60);
+
 /// Longest text of one order of the remote API or of a soft client, octets: 255 parts of 153 septets hold 39,015 characters.
 pub const MAX_ORDER: usize = 40_000;

@@ -23,6 +23,7 @@ pub mod record;
 mod report;
 mod submit;
 mod text;
+mod told;
 mod view;
 mod write;
 
@@ -52,6 +53,7 @@ use promise::{Promise, Promises};
 use recent::Recent;
 use std::collections::{BTreeMap, VecDeque};
 use text::Text;
+use told::Untold;
 
 /// A MESSAGE of ours with a text: whose, and which attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,6 +89,7 @@ pub struct Sms {
     next_concat: u8,
     downlinks: VecDeque<Downlink>,
     news: News,
+    untold: Untold,
     /// Users whose queue has changed.
     touched: VecDeque<UserId>,
     /// Whether a client of the remote API wants to be told of texts.
@@ -110,6 +113,7 @@ impl Sms {
             next_concat: 0,
             downlinks: VecDeque::new(),
             news: News::default(),
+            untold: Untold::default(),
             touched: VecDeque::new(),
             is_listened_to: false,
         }
@@ -133,6 +137,10 @@ impl Sms {
     /// Whether a client of the remote API wants to be told of texts (`sms_hook_only`).
     pub fn set_listened_to(&mut self, is: bool) {
         self.is_listened_to = is;
+        if !is {
+            // nobody wants to be told any more
+            self.untold = Untold::default();
+        }
     }
 
     /// The next thing that clients of the remote API are to be told.
@@ -220,6 +228,8 @@ impl Sms {
     /// Runs what is due.
     pub fn tick(&mut self, view: &mut View<'_>, cx: &mut Cx<'_>) {
         self.recent.tick(cx.now);
+        self.untold.0.tick(cx.now);
+        self.tell_given_up(cx);
         while let Some(promise) = self.promises.pop_broken(cx.now, false) {
             self.break_promise(view, cx, promise);
         }
@@ -230,10 +240,13 @@ impl Sms {
 
     /// When [`Sms::tick`] must be called next, if ever.
     pub fn next_deadline(&self) -> Option<Instant> {
-        [self.alarms.next_deadline(), self.promises.next_deadline(), self.recent.next_deadline()]
-            .into_iter()
-            .flatten()
-            .min()
+        let all = [
+            self.alarms.next_deadline(),
+            self.promises.next_deadline(),
+            self.recent.next_deadline(),
+            self.untold.0.next_deadline(),
+        ];
+        all.into_iter().flatten().min()
     }
 
     /// Puts a text into its inbox and its record on the way to the disk, whose ticket is given. `None`: there is no room.

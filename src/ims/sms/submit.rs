@@ -9,18 +9,18 @@ use super::promise::{Line, Promise, Sender};
 use super::recent::{Noted, Origin, Phone};
 use super::report::Verdict;
 use super::text::{Submitted, Text};
+use super::told::Heading;
 use crate::base::time::{Duration, Instant};
 use crate::base::trace::{Level, Subject};
 use crate::config::model::FilterAction;
 use crate::ims::call::ServerId;
 use crate::ims::core::View;
 use crate::ims::dispatch::Caller;
-use crate::ims::event::{Content, Event};
 use crate::ims::identity::{self, Speaker};
 use crate::ims::message::respond;
 use crate::ims::subscriber::{Target, UserId};
 use crate::proto::cx::Cx;
-use crate::wire::gsm::{Deliver, Rp, Rpdu, Submit, Timestamp, UserData, Validity, rp};
+use crate::wire::gsm::{Deliver, Rp, Rpdu, Submit, Timestamp, Validity, rp};
 use crate::wire::sip::{HeaderId, Message};
 use smallvec::SmallVec;
 
@@ -177,7 +177,8 @@ impl Sms {
         let from = address::of_user(profile, author.imei, author.impu);
         let destination = address::uri_of(&submit.destination, &profile.domain);
         if view.config.sms.hook_only && self.is_listened_to {
-            self.tell_clients(cx, &from, &destination, submit.user_data);
+            // its sender is told that it is taken because somebody is told of it: what is held back would be kept nowhere
+            self.tell_part(cx, &Heading::new(&from, &destination, None), submit.user_data);
             return self.accept(view, cx, sender);
         }
         let (to, impu, from) = match address::lookup(view.subs, &submit.destination, &profile.domain) {
@@ -222,7 +223,8 @@ impl Sms {
             ..new_text(view, cx, (to, impu), &from, deliver.to_vec(), lives)
         };
         if self.take_in(view, cx, sender, [text]) {
-            self.tell_clients(cx, &from, &destination, submit.user_data);
+            let phone = profile.multi_sim.then(|| author.phone.clone());
+            self.tell_clients(cx, Heading::new(&from, &destination, phone), submit.user_data);
         }
     }
 
@@ -316,24 +318,6 @@ impl Sms {
             Some(_) => self.refuse(view, cx, sender, Refusal::NO_ROOM),
             None => self.accept(view, cx, sender),
         }
-    }
-
-    /// Tells the remote API's clients of a text.
-    pub(super) fn tell_clients(&mut self, cx: &Cx<'_>, sender: &str, destination: &str, data: UserData<'_>) {
-        if !self.is_listened_to {
-            return;
-        }
-        let content = match data.text() {
-            Some(text) => Content::Text(text),
-            None => Content::Binary(data.payload().to_vec()),
-        };
-        self.news.push(Event::Sms {
-            sender: crate::ims::view::short_identity(sender).to_owned(),
-            destination: crate::ims::view::short_identity(destination).to_owned(),
-            content,
-            dcs: data.dcs().0,
-            date: cx.wall.as_secs(),
-        });
     }
 }
 

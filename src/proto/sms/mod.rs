@@ -3,4 +3,4 @@
 pub mod limits;
 pub mod reassembly;
 
-pub use reassembly::{Arrival, Reassembler};
+pub use reassembly::{Arrival, GivenUp, Reassembler};

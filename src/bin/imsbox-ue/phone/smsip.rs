@@ -365,12 +365,18 @@ impl Phone {
         if deliver.pid.is_type_0() {
             return Ok(());
         }
-        let text = match self.short.joiner.take(now, deliver.originator, deliver.user_data) {
-            Arrival::Missing(_) | Arrival::Repeated => return Ok(()),
-            Arrival::Single => shown(&[deliver.user_data]),
-            Arrival::Whole(parts) => shown(&parts.iter().map(UserDataBuf::view).collect::<Vec<_>>()),
-        };
-        self.take_text(party, text);
+        let of_parts =
+            |parts: &[UserDataBuf]| shown(&parts.iter().map(UserDataBuf::view).collect::<Vec<_>>());
+        let arrival = self.short.joiner.take(now, deliver.originator, deliver.user_data);
+        // a person would rather read half of a text than nothing
+        while let Some(incomplete) = self.short.joiner.pop_given_up() {
+            self.take_text(named(&incomplete.key), of_parts(&incomplete.parts));
+        }
+        match arrival {
+            Arrival::Missing(_) | Arrival::Repeated => {}
+            Arrival::Single => self.take_text(party, shown(&[deliver.user_data])),
+            Arrival::Whole(parts) => self.take_text(party, of_parts(&parts)),
+        }
         Ok(())
     }
 

@@ -8,6 +8,7 @@ mod interwork;
 mod order;
 mod report;
 mod submit;
+mod told;
 
 use crate::base::time::Duration;
 use crate::base::trace::Level;

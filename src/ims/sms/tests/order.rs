@@ -295,33 +295,6 @@ fn a_soft_client_that_refuses_is_asked_again_and_octets_are_not_for_it() {
 }
 
 #[test]
-fn clients_that_listen_are_told_of_texts_and_may_have_them_for_themselves() {
-    for hook_only in [false, true] {
-        let mut w = World::registered(|c| c.sms.hook_only = hook_only);
-        w.submitted(ALICE, 1, BOBS_NUMBER, "nobody listens");
-        w.is_delivered(BOB, "nobody listens");
-        assert_eq!(w.lab.core.pop_event(), None);
-        w.lab.core.set_listeners(event::Listeners { sms: true, users_update: false });
-        // whom a hook is for need not be a user
-        let to = if hook_only { "+4912345" } else { BOBS_NUMBER };
-        w.submitted(ALICE, 2, to, "x");
-        let sms = Event::Sms {
-            sender: "+33600000001".to_owned(),
-            destination: to.to_owned(),
-            content: event::Content::Text("x".to_owned()),
-            dcs: 0,
-            date: 1_700_000_000,
-        };
-        assert_eq!((w.lab.core.pop_event(), w.lab.core.pop_event()), (Some(sms), None));
-        if !hook_only {
-            w.is_delivered(BOB, "x");
-        }
-        w.expect_nothing();
-        w.quiet();
-    }
-}
-
-#[test]
 fn clients_that_listen_are_told_of_users_that_change() {
     let mut w = World::registered(|_| {});
     w.lab.core.set_listeners(event::Listeners { sms: false, users_update: true });

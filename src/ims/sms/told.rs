@@ -1,0 +1,95 @@
+//! What clients of the remote API are told of texts (manual 6.7, event `sms`): each text once, a long one when all its parts have come, or,
+//! where they do not, what has come of it.
+
+use super::Sms;
+use super::limits::TELL_PATIENCE;
+use super::recent::Phone;
+use crate::ims::event::{Content, Event};
+use crate::ims::view::short_identity;
+use crate::proto::cx::Cx;
+use crate::proto::sms::{Arrival, Reassembler};
+use crate::wire::gsm::text::join;
+use crate::wire::gsm::{UserData, UserDataBuf};
+
+/// Between whom a text goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Heading {
+    sender: String,
+    destination: String,
+    /// The sender's phone where phones share a SIM: each counts its long texts for itself.
+    phone: Option<Phone>,
+}
+
+impl Heading {
+    /// From one URI to another.
+    pub(super) fn new(sender: &str, destination: &str, phone: Option<Phone>) -> Heading {
+        let short = |uri| short_identity(uri).to_owned();
+        Heading { sender: short(sender), destination: short(destination), phone }
+    }
+}
+
+/// Parts of long texts that nobody was told of yet. In number they are as many as the reassembler keeps; the text that has waited longest is
+/// told as it is when there are more.
+#[derive(Debug)]
+pub(super) struct Untold(pub(super) Reassembler<Heading>);
+
+impl Default for Untold {
+    fn default() -> Self {
+        Untold(Reassembler::with_patience(TELL_PATIENCE))
+    }
+}
+
+impl Sms {
+    /// Tells the remote API's clients of a text, or keeps a part of one until the others have come.
+    pub(super) fn tell_clients(&mut self, cx: &Cx<'_>, heading: Heading, data: UserData<'_>) {
+        if !self.is_listened_to {
+            return;
+        }
+        let arrival = self.untold.0.take(cx.now, heading.clone(), data);
+        self.tell_given_up(cx);
+        match arrival {
+            Arrival::Single => self.tell_part(cx, &heading, data),
+            Arrival::Whole(parts) => self.tell(cx.wall.as_secs(), &heading, &views(&parts), 0),
+            Arrival::Missing(_) | Arrival::Repeated => {}
+        }
+    }
+
+    /// Tells them of a text, or a part of one, as it came.
+    pub(super) fn tell_part(&mut self, cx: &Cx<'_>, heading: &Heading, data: UserData<'_>) {
+        self.tell(cx.wall.as_secs(), heading, &[data], 0);
+    }
+
+    /// Tells them of all parts of a text.
+    pub(super) fn tell_whole(&mut self, cx: &Cx<'_>, heading: &Heading, parts: &[UserDataBuf]) {
+        if self.is_listened_to {
+            self.tell(cx.wall.as_secs(), heading, &views(parts), 0);
+        }
+    }
+
+    /// Tells them of long texts whose other parts are not waited for any more.
+    pub(super) fn tell_given_up(&mut self, cx: &Cx<'_>) {
+        while let Some(given_up) = self.untold.0.pop_given_up() {
+            let date = cx.wall.as_secs().saturating_sub_unsigned(cx.now.since(given_up.last_at).as_secs());
+            self.tell(date, &given_up.key, &views(&given_up.parts), given_up.missing);
+        }
+    }
+
+    fn tell(&mut self, date: i64, heading: &Heading, parts: &[UserData<'_>], missing: u8) {
+        let content = match join(parts.iter().copied()) {
+            Some(text) => Content::Text(text),
+            None => Content::Binary(parts.iter().flat_map(|part| part.payload().to_vec()).collect()),
+        };
+        self.news.push(Event::Sms {
+            sender: heading.sender.clone(),
+            destination: heading.destination.clone(),
+            content,
+            dcs: parts.first().map_or(0, |part| part.dcs().0),
+            date,
+            missing,
+        });
+    }
+}
+
+fn views(parts: &[UserDataBuf]) -> Vec<UserData<'_>> {
+    parts.iter().map(UserDataBuf::view).collect()
+}
