@@ -363,6 +363,7 @@ mod tests {
     use crate::config::model::{Config, SipSocket};
     use crate::node::log_file::LogFile;
     use std::net::UdpSocket;
+    use std::sync::{Arc, Mutex};
 
     fn node() -> Node {
         let sip = vec![SipSocket::new("127.0.0.1".parse().unwrap(), 0)];
@@ -380,6 +381,31 @@ mod tests {
         let mut events = Events::with_capacity(8);
         assert!(node.turn(&mut events).unwrap());
         assert_eq!(node.timeout(), None, "a keep-alive leaves nothing to do");
+    }
+
+    /// Keys in the order in which they are put, and the ends of turns as lines.
+    #[derive(Clone, Debug, Default)]
+    struct Noted(Arc<Mutex<String>>);
+
+    impl Storage for Noted {
+        fn put(&mut self, _: u64, key: &str, _: Option<&str>) {
+            *self.0.lock().unwrap() += key;
+        }
+        fn end_turn(&mut self) {
+            self.0.lock().unwrap().push('\n');
+        }
+    }
+
+    #[test]
+    fn the_storage_is_told_of_the_end_of_a_turn_after_all_records_of_it() {
+        let mut node = node();
+        let noted = Noted::default();
+        node.storage = Some(Box::new(noted.clone()));
+        for key in ["a", "b"] {
+            node.core_cx().1.out.persist(key.to_owned(), None);
+        }
+        node.turn(&mut Events::with_capacity(8)).unwrap();
+        assert_eq!(*noted.0.lock().unwrap(), "ab\n");
     }
 
     #[test]

@@ -40,7 +40,7 @@ pub trait Storage: Debug {
         Ok(())
     }
 
-    /// Stores (`Some`) or deletes (`None`) a record. Must not block. That it is on the disk, or was refused, is said when the token is
+    /// Stores (`Some`) or deletes (`None`) a record, with all others of the turn or none of them. Must not block. That it is on the disk, or was refused, is said when the token is
     /// woken: `Core::on_durable`, `Core::on_storage`.
     fn put(&mut self, ticket: u64, key: &str, value: Option<&str>);
 
@@ -52,7 +52,7 @@ pub trait Storage: Debug {
     /// Its token was woken.
     fn on_wake(&mut self, _cx: &mut ApiCx<'_>) {}
 
-    /// The turn has ended: what was put in it may be written together.
+    /// The turn has ended: what was put in it is to be written together.
     fn end_turn(&mut self) {}
 }
 

@@ -1,7 +1,8 @@
 //! The state file (`ue_db_filename`): records that outlive the program, stored off the loop with group commit.
 //!
-//! The loop puts records and goes on; a helper thread commits whatever has gathered since its last commit in one
-//! transaction, and then says up to which put everything is on the disk. A file that cannot be read is never overwritten: a damaged one is
+//! The loop puts records and goes on. What was put in one turn is handed over together, and a helper thread commits whatever was handed over
+//! since its last commit in one transaction: what one input has changed is on the disk as a whole or not at all. Then it says up to
+//! which put everything is there. A file that cannot be read is never overwritten: a damaged one is
 //! moved away under another name, and one that is not ours stays where it is.
 
 mod file;
@@ -35,21 +36,19 @@ pub type Notify = Box<dyn Fn() + Send>;
 #[derive(Debug)]
 pub struct Storage {
     path: PathBuf,
+    /// What this turn has put so far.
+    turn: Vec<Put>,
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
 }
 
-/// A put that was refused: too much waits for the disk.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct StorageFull;
-
-impl fmt::Display for StorageFull {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "more than {PENDING_BYTES} octets of state wait for the disk")
-    }
+/// A record to be stored, or deleted when it has no value.
+#[derive(Debug)]
+struct Put {
+    ticket: u64,
+    key: String,
+    value: Option<String>,
 }
-
-impl std::error::Error for StorageFull {}
 
 /// Keys and values, in key order.
 pub type Records = Vec<(String, String)>;
@@ -102,7 +101,29 @@ struct News {
     is_well: bool,
 }
 
+/// Why a put is refused that nothing is wrong with.
+fn too_much() -> String {
+    format!("more than {PENDING_BYTES} octets of state wait for the disk")
+}
+
 impl State {
+    /// Takes a put, or refuses it: a refusal is among the news. Whether it was taken.
+    fn put(&mut self, Put { ticket, key, value }: Put) -> bool {
+        self.last = ticket;
+        let replaced = self.changes.get(&key).map_or(0, |older| size(&key, older));
+        let bytes = self.bytes - replaced + size(&key, &value);
+        // a deletion is small, and nobody would try it again
+        let is_taken = bytes <= PENDING_BYTES || value.is_none();
+        if is_taken {
+            self.bytes = bytes;
+            self.changes.insert(key, value);
+        } else {
+            self.refused.get_or_insert(ticket);
+            self.on_refused(too_much());
+        }
+        is_taken
+    }
+
     fn on_refused(&mut self, why: String) {
         self.news = News { refuses: Some(why.clone()), is_well: false };
         self.trouble = Some(why);
@@ -199,7 +220,7 @@ impl Storage {
         let spawn = std::thread::Builder::new().name("storage".to_owned());
         let thread = spawn.spawn(move || run(&theirs, file));
         let thread = Some(thread.map_err(|e| StorageError::Io(path.clone(), e.to_string()))?);
-        Ok(Storage { path, shared, thread })
+        Ok(Storage { path, turn: Vec::new(), shared, thread })
     }
 
     /// The file.
@@ -213,24 +234,25 @@ impl Storage {
         self.shared.lock().notify = Some(notify);
     }
 
-    /// Stores (`Some`) or deletes (`None`) a record. Tickets rise. A refusal is among the news as well; a deletion is never refused.
-    pub fn put(&mut self, ticket: u64, key: String, value: Option<String>) -> Result<(), StorageFull> {
-        let mut state = self.shared.lock();
-        state.last = ticket;
-        let replaced = state.changes.get(&key).map_or(0, |older| size(&key, older));
-        let bytes = state.bytes - replaced + size(&key, &value);
-        // a deletion is small, and nobody would try it again
-        if bytes > PENDING_BYTES && value.is_some() {
-            state.refused.get_or_insert(ticket);
-            state.on_refused(StorageFull.to_string());
-            state.notify();
-            return Err(StorageFull);
+    /// Stores (`Some`) or deletes (`None`) a record with the others of this turn. Tickets rise.
+    pub fn put(&mut self, ticket: u64, key: String, value: Option<String>) {
+        self.turn.push(Put { ticket, key, value });
+    }
+
+    /// Hands over what was put since the last turn, for one commit. What there is no room for is refused, which is among the news as
+    /// well; a deletion never is.
+    pub fn end_turn(&mut self) {
+        if self.turn.is_empty() {
+            return;
         }
-        state.bytes = bytes;
-        state.changes.insert(key, value);
+        let mut state = self.shared.lock();
+        // every put is taken or refused, also those behind one that is refused
+        let refused = self.turn.drain(..).filter_map(|put| (!state.put(put)).then_some(())).count();
+        if refused > 0 {
+            state.notify();
+        }
         drop(state);
         self.shared.work.notify_one();
-        Ok(())
     }
 
     /// All puts up to this ticket are on the disk, but for those that were refused.
@@ -259,6 +281,7 @@ impl Storage {
 
     fn finish(&mut self) -> Result<(), String> {
         let Some(thread) = self.thread.take() else { return Ok(()) };
+        self.end_turn();
         self.shared.lock().closing = true;
         self.shared.work.notify_one();
         let panicked = thread.join().is_err();
@@ -284,11 +307,11 @@ impl hooks::Storage for Storage {
     }
 
     fn put(&mut self, ticket: u64, key: &str, value: Option<&str>) {
-        // a refusal is among the news, for which the loop is woken
-        let _ = Storage::put(self, ticket, key.to_owned(), value.map(str::to_owned));
+        Storage::put(self, ticket, key.to_owned(), value.map(str::to_owned));
     }
 
     fn wait(&mut self, patience: Duration) -> bool {
+        self.end_turn();
         let waits = |state: &mut State| state.durable < state.last;
         let waited = self.shared.stored.wait_timeout_while(self.shared.lock(), patience, waits);
         !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
@@ -304,6 +327,10 @@ impl hooks::Storage for Storage {
             core.on_storage(&mut cx, condition);
         }
         core.on_durable(&mut cx, durable);
+    }
+
+    fn end_turn(&mut self) {
+        Storage::end_turn(self);
     }
 }
 
@@ -386,6 +413,12 @@ mod tests {
         Storage::open(path.to_owned()).unwrap().records
     }
 
+    /// One turn of the loop that changes one record.
+    fn store(storage: &mut Storage, ticket: u64, key: &str, value: Option<String>) {
+        storage.put(ticket, key.to_owned(), value);
+        storage.end_turn();
+    }
+
     fn text(n: usize) -> String {
         format!("{{\"n\":{n}}}")
     }
@@ -403,7 +436,7 @@ mod tests {
             ("c/3", None),
         ];
         for (ticket, (key, value)) in (1..).zip(changes) {
-            storage.put(ticket, key.to_owned(), value.map(str::to_owned)).unwrap();
+            store(&mut storage, ticket, key, value.map(str::to_owned));
         }
         storage.close().unwrap();
         let pairs = [("a/1", "one"), ("b/2", "TWO")].map(|(k, v)| (k.to_owned(), v.to_owned()));
@@ -419,7 +452,7 @@ mod tests {
         let (told, news) = mpsc::channel();
         storage.set_notify(Box::new(move || told.send(()).unwrap_or(())));
         for n in 0..500 {
-            storage.put(n as u64 + 1, format!("k{n}"), Some(text(n))).unwrap();
+            store(&mut storage, n as u64 + 1, &format!("k{n}"), Some(text(n)));
         }
         while storage.durable() < 500 {
             news.recv_timeout(Duration::from_secs(20)).expect("a commit is notified");
@@ -436,14 +469,14 @@ mod tests {
         let path = temp("wait");
         let mut storage = open(&path);
         assert!(storage.wait(Duration::ZERO), "nothing to wait for");
-        storage.put(1, "k".to_owned(), Some(text(1))).unwrap();
+        store(&mut storage, 1, "k", Some(text(1)));
         assert!(storage.wait(Duration::from_secs(20)));
         assert_eq!(storage.durable(), 1);
         drop(storage);
         // one whose thread never comes to it
         let shared = Arc::new(Shared::default());
         shared.lock().last = 1;
-        let mut stuck = Storage { path: path.clone(), shared, thread: None };
+        let mut stuck = Storage { path: path.clone(), turn: Vec::new(), shared, thread: None };
         assert!(!stuck.wait(Duration::from_millis(1)));
         fs::remove_file(path).unwrap();
     }
@@ -464,7 +497,7 @@ mod tests {
         let path = temp("damaged");
         let mut storage = open(&path);
         for n in 0..40 {
-            storage.put(n as u64 + 1, format!("k{n:02}"), Some(text(n))).unwrap();
+            store(&mut storage, n as u64 + 1, &format!("k{n:02}"), Some(text(n)));
         }
         storage.close().unwrap();
         let whole = fs::read(&path).unwrap();
@@ -536,8 +569,8 @@ mod tests {
         let (told, news) = mpsc::channel();
         storage.set_notify(Box::new(move || told.send(()).unwrap_or(())));
         for n in 1..=40 {
-            storage.put(n, "counter".to_owned(), Some(n.to_string())).unwrap();
-            storage.put(n, format!("k{n:02}"), Some(text(n as usize).repeat(200))).unwrap();
+            store(&mut storage, n, "counter", Some(n.to_string()));
+            store(&mut storage, n, &format!("k{n:02}"), Some(text(n as usize).repeat(200)));
             while storage.durable() < n {
                 news.recv_timeout(Duration::from_secs(20)).expect("a commit is notified");
             }
@@ -553,7 +586,7 @@ mod tests {
     fn a_start_on_a_disk_that_refuses_gives_what_is_there_and_asks_again_by_itself() {
         let path = temp("begin");
         let mut storage = open(&path);
-        storage.put(1, "a".to_owned(), Some("1".to_owned())).unwrap();
+        store(&mut storage, 1, "a", Some("1".to_owned()));
         storage.close().unwrap();
         // as for a file that cannot be opened
         assert_eq!(file::peek(&path).unwrap(), [("a".to_owned(), "1".to_owned())]);
@@ -590,13 +623,13 @@ mod tests {
         // the folder is missing: every attempt fails until it is there
         let file = StateFile::closed(&path);
         let thread = Some(std::thread::spawn(move || run(&theirs, file)));
-        let mut storage = Storage { path: path.clone(), shared, thread };
+        let mut storage = Storage { path: path.clone(), turn: Vec::new(), shared, thread };
         let (told, news) = mpsc::channel();
         storage.set_notify(Box::new(move || told.send(()).unwrap_or(())));
-        storage.put(1, "a".to_owned(), Some("old".to_owned())).unwrap();
+        store(&mut storage, 1, "a", Some("old".to_owned()));
         news.recv_timeout(Duration::from_secs(20)).expect("a failure is notified");
         assert!(matches!(storage.take_news().collect::<Vec<_>>()[..], [Condition::Refuses(_)]));
-        storage.put(2, "a".to_owned(), Some("new".to_owned())).unwrap();
+        store(&mut storage, 2, "a", Some("new".to_owned()));
         assert_eq!(storage.durable(), 0);
         fs::create_dir(&folder).unwrap();
         while storage.durable() < 2 {
@@ -615,8 +648,8 @@ mod tests {
         let theirs = Arc::clone(&shared);
         let file = StateFile::closed(&path);
         let thread = Some(std::thread::spawn(move || run(&theirs, file)));
-        let mut storage = Storage { path, shared, thread };
-        storage.put(1, "a".to_owned(), Some("1".to_owned())).unwrap();
+        let mut storage = Storage { path, turn: Vec::new(), shared, thread };
+        store(&mut storage, 1, "a", Some("1".to_owned()));
         let problem = storage.close().unwrap_err();
         assert!(problem.contains("1 record") && problem.contains("could not be stored"), "{problem}");
     }
@@ -627,11 +660,11 @@ mod tests {
         let mut storage = open(&path);
         let (told, news) = mpsc::channel();
         storage.set_notify(Box::new(move || told.send(()).unwrap_or(())));
-        assert_eq!(storage.put(1, "k".to_owned(), Some("x".repeat(PENDING_BYTES))), Err(StorageFull));
+        store(&mut storage, 1, "k", Some("x".repeat(PENDING_BYTES)));
         news.recv_timeout(Duration::from_secs(20)).expect("a refusal is notified");
-        let refusal = Condition::Refuses(StorageFull.to_string());
+        let refusal = Condition::Refuses(too_much());
         assert_eq!(storage.take_news().collect::<Vec<_>>(), [refusal]);
-        storage.put(2, "k".to_owned(), Some(text(1))).unwrap();
+        store(&mut storage, 2, "k", Some(text(1)));
         while storage.durable() < 2 {
             news.recv_timeout(Duration::from_secs(20)).expect("a commit is notified");
         }
@@ -642,7 +675,37 @@ mod tests {
 
     /// One whose thread never comes to it.
     fn stuck(name: &str) -> Storage {
-        Storage { path: temp(name), shared: Arc::default(), thread: None }
+        Storage { path: temp(name), turn: Vec::new(), shared: Arc::default(), thread: None }
+    }
+
+    #[test]
+    fn nothing_of_a_turn_is_committed_before_it_has_ended() {
+        use crate::node::hooks::Storage as _;
+        let mut storage = stuck("turn");
+        let handed_over = |storage: &Storage| {
+            let state = storage.shared.lock();
+            (state.last, state.changes.keys().cloned().collect::<Vec<_>>().join(" "))
+        };
+        storage.put(1, "b".to_owned(), Some(text(1)));
+        storage.put(2, "a".to_owned(), None);
+        assert_eq!(handed_over(&storage), (0, String::new()), "the thread could commit the first alone");
+        storage.end_turn();
+        assert_eq!(handed_over(&storage), (2, "a b".to_owned()));
+        // at the start there is no turn
+        storage.put(3, "c".to_owned(), Some(text(3)));
+        assert!(!storage.wait(Duration::ZERO));
+        assert_eq!(handed_over(&storage), (3, "a b c".to_owned()));
+    }
+
+    #[test]
+    fn what_a_refused_put_has_with_it_in_its_turn_is_taken() {
+        let mut storage = stuck("beside");
+        storage.put(1, "a".to_owned(), Some("x".repeat(PENDING_BYTES)));
+        storage.put(2, "b".to_owned(), Some(text(2)));
+        storage.put(3, "c".to_owned(), Some("x".repeat(PENDING_BYTES)));
+        storage.end_turn();
+        let state = storage.shared.lock();
+        assert_eq!((state.last, state.refused, state.changes.len()), (3, Some(1), 1));
     }
 
     #[test]
@@ -650,12 +713,13 @@ mod tests {
         let mut storage = stuck("room");
         let most = || Some("x".repeat(PENDING_BYTES - 1));
         for ticket in 1..=3 {
-            storage.put(ticket, "k".to_owned(), most()).unwrap();
+            store(&mut storage, ticket, "k", most());
         }
-        assert_eq!(storage.put(4, "another".to_owned(), Some(text(1))), Err(StorageFull));
-        storage.put(5, "another".to_owned(), None).unwrap();
-        storage.put(6, "k".to_owned(), None).unwrap();
-        storage.put(7, "third".to_owned(), Some(text(1))).unwrap();
+        store(&mut storage, 4, "another", Some(text(1)));
+        assert_eq!(storage.shared.lock().refused, Some(4));
+        store(&mut storage, 5, "another", None);
+        store(&mut storage, 6, "k", None);
+        store(&mut storage, 7, "third", Some(text(1)));
         let mut state = storage.shared.lock();
         let total = |state: &State| state.changes.iter().map(|(k, v)| size(k, v)).sum::<usize>();
         assert_eq!((state.changes.len(), state.bytes), (3, total(&state)));
@@ -668,13 +732,13 @@ mod tests {
     #[test]
     fn what_is_on_the_disk_is_told_before_a_refusal_and_what_follows_a_refused_put_after_it() {
         let mut storage = stuck("order");
-        storage.put(1, "a".to_owned(), Some(text(1))).unwrap();
+        store(&mut storage, 1, "a", Some(text(1)));
         storage.shared.lock().on_committed(1);
-        storage.put(2, "b".to_owned(), Some(text(2))).unwrap();
+        store(&mut storage, 2, "b", Some(text(2)));
         storage.shared.lock().on_refused("no space left".to_owned());
         assert_eq!((storage.progress(), storage.take_news().count()), ((1, 1), 1));
-        assert!(storage.put(3, "c".to_owned(), Some("x".repeat(PENDING_BYTES))).is_err());
-        storage.put(4, "d".to_owned(), Some(text(4))).unwrap();
+        store(&mut storage, 3, "c", Some("x".repeat(PENDING_BYTES)));
+        store(&mut storage, 4, "d", Some(text(4)));
         storage.shared.lock().on_committed(4);
         assert_eq!(storage.progress(), (2, 4), "the third was refused");
         assert_eq!(storage.take_news().count(), 2);
