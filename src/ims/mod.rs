@@ -12,6 +12,7 @@ pub mod event;
 mod gate;
 pub mod identity;
 pub mod limits;
+pub mod load;
 pub mod message;
 mod numbers;
 pub mod owner;
