@@ -248,6 +248,19 @@ fn resets_detaches_and_pages_that_fail_leave_texts_waiting_for_the_phone() {
     let activity = peer.mme.activity(A);
     peer.send(&activity);
     assert_eq!(peer.texts(A, 3), ["text 1", "text 2", "text 3"]);
+    // and on its way a text is lost, until the phone does something again
+    peer.mme.phone(A).paged = Paged::Silent;
+    s.ims.monitor(&["sms", "600", "text 4"]);
+    peer.until("the page", |mme| mme.heard.last().is_some_and(|m| m[0] == mme::kind::PAGING_REQUEST));
+    let lost = peer.mme.unreachable(A);
+    peer.send(&lost);
+    peer.until("the MME is asked to tell again", |mme| {
+        mme.heard.last().is_some_and(|m| m[0] == mme::kind::ALERT_REQUEST)
+    });
+    peer.mme.phone(A).paged = Paged::Answers;
+    let activity = peer.mme.activity(A);
+    peer.send(&activity);
+    assert_eq!(peer.texts(A, 4).last().unwrap(), "text 4");
     // somebody whom nobody knows
     let stranger = "208930000000001";
     let request = peer.mme.attach(stranger);

@@ -27,6 +27,7 @@ pub mod kind {
     pub const RESET_ACK: u8 = 0x16;
     pub const RELEASE: u8 = 0x1b;
     pub const STATUS: u8 = 0x1d;
+    pub const UE_UNREACHABLE: u8 = 0x1f;
 }
 
 /// What the MME does about a page.
@@ -36,6 +37,8 @@ pub enum Paged {
     Answers,
     /// PAGING-REJECT with this cause.
     Rejected(u8),
+    /// Nothing comes of it.
+    Silent,
 }
 
 /// A phone.
@@ -188,6 +191,11 @@ impl Mme {
         message(kind::UE_ACTIVITY, Some(imsi), &[])
     }
 
+    /// The MME cannot reach a phone any more: UE-UNREACHABLE.
+    pub fn unreachable(&self, imsi: &str) -> Vec<u8> {
+        message(kind::UE_UNREACHABLE, Some(imsi), &[(8, &[6])])
+    }
+
     /// A phone sends an RPDU in a transaction of its own.
     pub fn send(&mut self, imsi: &str, ti: u8, rpdu: &[u8]) -> Vec<u8> {
         self.phone(imsi).is_connected = true;
@@ -267,6 +275,7 @@ impl Mme {
                     Paged::Rejected(cause) => {
                         vec![message(kind::PAGING_REJECT, Some(&imsi), &[(8, &[cause])])]
                     }
+                    Paged::Silent => Vec::new(),
                 }
             }
             kind::ALERT_REQUEST => vec![message(kind::ALERT_ACK, Some(&imsi), &[])],

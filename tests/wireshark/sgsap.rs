@@ -187,6 +187,11 @@ fn evening() -> Evening {
     e.mme.phone(B).paged = Paged::Answers;
     let activity = e.mme.activity(B);
     e.hear(&activity);
+    e.mme.phone(B).paged = Paged::Silent;
+    e.sms("lost on its way");
+    let lost = e.mme.unreachable(B);
+    e.hear(&lost);
+    e.mme.phone(B).paged = Paged::Answers;
     let reset = e.mme.reset();
     e.hear(&reset);
     e.sms("after the reset");

@@ -35,9 +35,12 @@ impl Sim {
                 self.change_mind(p);
                 self.is_active(p);
             }
-            15 | 16 => match self.association.is_some() && !self.is_perfect && self.rng.below(2) == 0 {
-                true => self.association_goes(),
-                false => self.association_comes(),
+            15 | 16 => match self.rng.below(6) {
+                _ if self.is_perfect || self.association.is_none() => self.association_comes(),
+                0..=2 => self.association_goes(),
+                3 => self.association_comes_anew(),
+                4 => self.mme_restarts(),
+                _ => self.is_lost(p),
             },
             17 => self.has_room(p),
             18 if !self.is_perfect && self.rng.below(3) == 0 => self.crash(),
@@ -175,15 +178,52 @@ impl Sim {
             self.associations += 1;
             let association = AssociationId(self.associations);
             self.association = Some(association);
-            let remote = "127.0.0.2:40000".parse().expect("an address");
+            // it has several addresses, and is known by its name
+            let host = 2 + (self.associations % 3) as u8;
+            let remote = ([127, 0, 0, host], 40_000).into();
             self.with_core(|core, cx| core.on_sgs_up(cx, association, remote, 10));
         }
+    }
+
+    /// The MME connects again while its association is up, which is closed then.
+    fn association_comes_anew(&mut self) {
+        let former = self.association.take();
+        self.seen.losses += 1;
+        self.nobody_is_connected();
+        self.association_comes();
+        assert_eq!(
+            std::mem::take(&mut self.closed),
+            former,
+            "the MME has acknowledged our reset, with its name"
+        );
+    }
+
+    /// The MME has forgotten its phones, and finds them when they are paged.
+    fn mme_restarts(&mut self) {
+        self.nobody_is_connected();
+        let reset = self.mme.reset();
+        self.mme_says(&reset);
+        self.seen.resets += 1;
+    }
+
+    /// The MME has lost a phone on the way, for now.
+    fn is_lost(&mut self, p: usize) {
+        if self.can_use_sgs(p) {
+            let imsi = self.phones[p].imsi.clone();
+            self.mme.phone(&imsi).is_connected = false;
+            let octets = self.mme.unreachable(&imsi);
+            self.mme_says(&octets);
+        }
+    }
+
+    fn nobody_is_connected(&mut self) {
+        self.mme.phones.values_mut().for_each(|phone| phone.is_connected = false);
     }
 
     fn association_goes(&mut self) {
         if let Some(association) = self.association.take() {
             self.seen.losses += 1;
-            self.mme.phones.values_mut().for_each(|phone| phone.is_connected = false);
+            self.nobody_is_connected();
             self.with_core(|core, cx| core.on_sgs_down(cx, association, "lost"));
         }
     }
@@ -254,6 +294,7 @@ impl Sim {
         total.put_off += self.seen.put_off;
         total.crashes += self.seen.crashes;
         total.losses += self.seen.losses;
+        total.resets += self.seen.resets;
     }
 }
 

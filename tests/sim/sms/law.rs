@@ -106,7 +106,8 @@ impl Law {
             self.texts.iter().enumerate().filter(|(_, t)| t.stored.is_some()).collect();
         in_order.sort_by_key(|(_, text)| text.stored);
         for (n, text) in in_order {
-            if let Some(taken) = text.taken.filter(|_| text.epochs.len() == 1) {
+            // one that was refused for good came again since the core died before that was on the disk
+            if let Some(taken) = text.taken.filter(|_| text.epochs.len() == 1 && !text.is_refused) {
                 let before = last.insert((text.from, text.to), taken);
                 assert!(before < Some(taken), "text {n} has overtaken one before it: {text:?}");
             }

@@ -49,6 +49,7 @@ struct Seen {
     twice: usize,
     crashes: usize,
     losses: usize,
+    resets: usize,
 }
 
 /// The last lines of the log, and those that nobody has looked at.
@@ -89,6 +90,8 @@ struct Sim {
     mme: Mme,
     association: Option<AssociationId>,
     associations: u64,
+    /// The association that the core has closed.
+    closed: Option<AssociationId>,
     to_mme: VecDeque<Vec<u8>>,
     /// Texts that a phone on SGs has acknowledged, with the ticket after which that lasts.
     sgs_reports: Vec<(u64, usize)>,
@@ -169,6 +172,7 @@ impl Sim {
             mme: Mme::new("mmec01.mmegi8001.mme.epc.mnc001.mcc001.3gppnetwork.org"),
             association: None,
             associations: 0,
+            closed: None,
             to_mme: VecDeque::new(),
             sgs_reports: Vec::new(),
             epoch: 0,
@@ -294,7 +298,7 @@ impl Sim {
                 self.to_mme.push_back(out.bytes(range).to_vec());
             }
             Output::SendSgs { .. } => {}
-            Output::CloseSgs(_) => panic!("this MME does nothing wrong"),
+            Output::CloseSgs(association) => self.closed = Some(*association),
             other => panic!("no such thing is asked for here: {other:?}"),
         }
     }
@@ -401,9 +405,10 @@ fn short_messages_arrive_whatever_happens_to_phones_networks_disk_and_core() {
     }
     println!("{total:?}");
     if crate::seeds().len() >= 64 {
-        let Seen { acknowledged, taken, over_sgs, expired, refused, put_off, twice, crashes, losses } = total;
+        let Seen { acknowledged, taken, over_sgs, expired, refused, put_off, twice, crashes, losses, resets } =
+            total;
         assert!(acknowledged > 1000 && taken > 1000 && over_sgs > 200, "{total:?}");
         assert!(expired > 100 && refused > 20 && put_off > 50 && twice > 5, "{total:?}");
-        assert!(crashes > 100 && losses > 100, "{total:?}");
+        assert!(crashes > 100 && losses > 100 && resets > 20, "{total:?}");
     }
 }

@@ -4,6 +4,7 @@ mod mobility;
 mod paging;
 mod peer;
 mod sms;
+mod status;
 mod tmsi;
 
 use super::*;
