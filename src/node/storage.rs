@@ -139,12 +139,22 @@ impl State {
         self.news.is_well |= self.trouble.take().is_some();
     }
 
-    /// Takes back changes that were not stored. A newer change of the same key stays.
-    fn keep(&mut self, changes: Changes) {
-        for (key, value) in changes {
-            if let Entry::Vacant(entry) = self.changes.entry(key) {
-                self.bytes += size(entry.key(), &value);
-                entry.insert(value);
+    /// Takes back changes that were not stored, of so many octets. A newer change of the same key stays. Puts of the loop wait
+    /// meanwhile, so that the fewer changes go to the more.
+    fn keep(&mut self, older: Changes, bytes: usize) {
+        if older.len() < self.changes.len() {
+            for (key, value) in older {
+                if let Entry::Vacant(entry) = self.changes.entry(key) {
+                    self.bytes += size(entry.key(), &value);
+                    entry.insert(value);
+                }
+            }
+        } else {
+            let newer = std::mem::replace(&mut self.changes, older);
+            self.bytes += bytes;
+            for (key, value) in newer {
+                self.bytes -= self.changes.get(&key).map_or(0, |older| size(&key, older));
+                self.changes.insert(key, value);
             }
         }
     }
@@ -185,10 +195,9 @@ impl Storage {
     /// error and stays as it is. On a disk that takes nothing now what can be read is given, and the file is opened when it can be.
     pub fn open(path: PathBuf) -> Result<Opened, StorageError> {
         let mut remarks = Vec::new();
-        let loaded = StateFile::open(&path).and_then(|file| Ok((file.load()?, file)));
-        let (records, file, refusal) = match loaded {
-            Ok((records, file)) => (records, file, None),
-            Err(StorageError::Damaged(_, why)) if !file::is_text(&path) => {
+        let (file, records, refusal) = match StateFile::open(&path) {
+            Ok((file, records)) => (file, records, None),
+            Err(StorageError::Damaged(_, why)) if file::may_be_ours(&path) => {
                 let aside = file::set_aside(&path).map_err(|e| {
                     StorageError::Damaged(path.clone(), format!("{why}; it cannot be moved: {e}"))
                 })?;
@@ -198,12 +207,13 @@ impl Storage {
                     path.display(),
                     aside.display()
                 ));
-                let file = StateFile::open(&path)?;
-                (file.load()?, file, None)
+                let (file, records) = StateFile::open(&path)?;
+                (file, records, None)
             }
             Err(StorageError::Refused(_, why)) => {
+                let file = StateFile::closed(&path);
                 let records = if path.exists() { file::peek(&path)? } else { Records::new() };
-                (records, StateFile::closed(&path), Some(why))
+                (file, records, Some(why))
             }
             Err(error) => return Err(error),
         };
@@ -355,19 +365,21 @@ fn run(shared: &Shared, mut file: StateFile) {
         }
         let closing = state.closing;
         let changes = std::mem::take(&mut state.changes);
-        state.bytes = 0;
+        let bytes = std::mem::take(&mut state.bytes);
         let last = state.last;
         drop(state);
-        let outcome = file.commit(&changes);
-        state = shared.lock();
-        match outcome {
+        match file.commit(&changes) {
             Ok(()) => {
+                // before the lock is taken: the loop may wait for it
+                drop(changes);
+                state = shared.lock();
                 state.on_committed(last);
                 shared.stored.notify_all();
             }
             Err(problem) => {
+                state = shared.lock();
                 state.on_refused(problem);
-                state.keep(changes);
+                state.keep(changes, bytes);
             }
         }
         state.notify();
@@ -493,6 +505,38 @@ mod tests {
     }
 
     #[test]
+    fn a_file_of_another_program_is_refused_and_keeps_its_name_its_permissions_and_what_is_in_it() {
+        let path = temp("others");
+        let mut binary = vec![0x7f, b'E', b'L', b'F', 2, 1, 1, 0];
+        binary.extend((0..4000u32).flat_map(u32::to_le_bytes));
+        for octets in [&binary[..], "a note\n".repeat(90).as_bytes(), b"red herring", &[0, 0, 0, 1]] {
+            fs::write(&path, octets).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+            let error = Storage::open(path.clone()).unwrap_err();
+            assert!(matches!(error, StorageError::Damaged(..)), "{error}");
+            assert!(fs::read(&path).unwrap() == octets, "it was written to");
+            assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o644);
+        }
+        fs::remove_file(&path).unwrap();
+        // it may keep its things in the same kind of store
+        let store = redb::Database::create(&path).unwrap();
+        let transaction = store.begin_write().unwrap();
+        let theirs: redb::TableDefinition<'_, &str, &str> = redb::TableDefinition::new("theirs");
+        transaction.open_table(theirs).unwrap().insert("a", "b").unwrap();
+        transaction.commit().unwrap();
+        drop(store);
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        let error = Storage::open(path.clone()).unwrap_err();
+        assert!(matches!(error, StorageError::Version(..)), "{error}");
+        assert!(error.to_string().contains("use the program that wrote it"), "{error}");
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o644);
+        assert!(peek(&path).is_err());
+        let transaction = redb::Database::open(&path).unwrap().begin_write().unwrap();
+        assert_eq!(transaction.list_tables().unwrap().count(), 1, "theirs and nothing of ours");
+        fs::remove_file(path).unwrap();
+    }
+
+    #[test]
     fn a_damaged_file_is_set_aside_or_read_right_and_never_panics() {
         let path = temp("damaged");
         let mut storage = open(&path);
@@ -512,7 +556,8 @@ mod tests {
             assert!(found.is_empty() && remark.contains(&aside.display().to_string()), "{what}: {remark}");
             assert!(fs::read(&aside).unwrap() == bad, "{what}: what is set aside was written to");
         };
-        for at in (0..whole.len()).step_by(whole.len() / 97) {
+        // without its first four octets it would not be known as a state file
+        for at in (4..whole.len()).step_by(whole.len() / 97) {
             let mut bad = whole.clone();
             bad[at] ^= 0x5a;
             try_one(&bad, &format!("octet {at}"));
@@ -641,6 +686,97 @@ mod tests {
         fs::remove_dir_all(folder).unwrap();
     }
 
+    /// Waits until the disk is told to refuse: why.
+    fn refusal(storage: &mut Storage) -> String {
+        loop {
+            if let Some(Condition::Refuses(why)) = storage.take_news().next() {
+                return why;
+            }
+            std::thread::yield_now();
+        }
+    }
+
+    /// Waits until this ticket is on the disk.
+    fn wait_for(storage: &Storage, ticket: u64) {
+        while storage.durable() < ticket {
+            std::thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_taken_away_while_it_is_used_is_missed_and_goes_on_when_it_is_put_back() {
+        let path = temp("away");
+        let hidden = temp("hidden");
+        let mut storage = open(&path);
+        store(&mut storage, 1, "a", Some(text(1)));
+        wait_for(&storage, 1);
+        fs::rename(&path, &hidden).unwrap();
+        store(&mut storage, 2, "b", Some(text(2)));
+        assert!(refusal(&mut storage).contains("was removed"));
+        assert_eq!(storage.durable(), 1, "nothing is promised of a file that nobody will find");
+        fs::write(&path, "").unwrap();
+        while !refusal(&mut storage).contains("another file is in the place") {}
+        fs::rename(&hidden, &path).unwrap();
+        wait_for(&storage, 2);
+        storage.close().unwrap();
+        assert_eq!(records(&path).len(), 2);
+        fs::remove_file(path).unwrap();
+    }
+
+    #[test]
+    fn a_file_that_is_gone_when_it_is_opened_again_is_not_made_anew() {
+        let path = temp("gone");
+        let (mut file, _) = StateFile::open(&path).unwrap();
+        let change = Changes::from([("a".to_owned(), Some(text(1)))]);
+        file.commit(&change).unwrap();
+        drop(file);
+        // as after a commit that has failed, on a disk that is not there any more
+        let mut closed = StateFile::closed(&path);
+        let hidden = temp("unmounted");
+        fs::rename(&path, &hidden).unwrap();
+        let problem = closed.commit(&change).unwrap_err();
+        assert!(problem.contains("was removed") && !path.exists(), "{problem}");
+        fs::write(&path, "").unwrap();
+        let problem = closed.commit(&change).unwrap_err();
+        assert!(problem.contains("another file is in the place"), "{problem}");
+        assert!(fs::read(&path).unwrap().is_empty());
+        fs::rename(&hidden, &path).unwrap();
+        closed.commit(&change).unwrap();
+        drop(closed);
+        // one that began without a file does not take what comes later for its own
+        fs::rename(&path, &hidden).unwrap();
+        let mut without = StateFile::closed(&path);
+        fs::copy(&hidden, &path).unwrap();
+        assert!(without.commit(&change).unwrap_err().contains("another file is in the place"));
+        fs::remove_file(&path).unwrap();
+        without.commit(&change).unwrap();
+        drop(without);
+        assert_eq!(records(&path).len(), 1);
+        [path, hidden].iter().for_each(|path| fs::remove_file(path).unwrap());
+    }
+
+    #[test]
+    fn a_file_that_another_program_has_begun_meanwhile_is_not_emptied() {
+        let path = temp("race");
+        fs::write(&path, "").unwrap();
+        // both have seen an empty file
+        let mut late = StateFile::closed(&path);
+        let mut first = StateFile::closed(&path);
+        let change = Changes::from([("a".to_owned(), Some(text(1)))]);
+        first.commit(&change).unwrap();
+        assert!(late.commit(&Changes::from([("b".to_owned(), None)])).is_err());
+        first.commit(&change).unwrap();
+        drop(first);
+        assert_eq!(records(&path), [("a".to_owned(), text(1))]);
+        fs::remove_file(path).unwrap();
+    }
+
+    #[test]
+    fn the_folder_of_a_name_without_one_is_that_of_the_program() {
+        file::sync_folder(std::path::Path::new("state.db")).unwrap();
+        assert!(file::sync_folder(&temp("no-folder").join("state.db")).is_err());
+    }
+
     #[test]
     fn what_cannot_be_stored_at_the_end_is_said() {
         let path = temp("lost").join("state.db");
@@ -721,12 +857,34 @@ mod tests {
         store(&mut storage, 6, "k", None);
         store(&mut storage, 7, "third", Some(text(1)));
         let mut state = storage.shared.lock();
-        let total = |state: &State| state.changes.iter().map(|(k, v)| size(k, v)).sum::<usize>();
-        assert_eq!((state.changes.len(), state.bytes), (3, total(&state)));
+        assert_eq!((state.changes.len(), state.bytes), (3, total(&state.changes)));
         // what the disk has refused comes back, but for what is newer
-        state.keep([("k".to_owned(), most()), ("fourth".to_owned(), None)].into());
-        assert_eq!((state.changes.len(), state.bytes), (4, total(&state)));
+        let older = Changes::from([("k".to_owned(), most()), ("fourth".to_owned(), None)]);
+        let bytes = total(&older);
+        state.keep(older, bytes);
+        assert_eq!((state.changes.len(), state.bytes), (4, total(&state.changes)));
         assert_eq!(state.changes["k"], None);
+    }
+
+    /// The octets of changes.
+    fn total(changes: &Changes) -> usize {
+        changes.iter().map(|(key, value)| size(key, value)).sum()
+    }
+
+    #[test]
+    fn what_the_disk_refused_is_taken_back_the_same_whether_it_is_more_or_less_than_what_is_new() {
+        let changes = |name: &str, keys: std::ops::Range<usize>| -> Changes {
+            keys.map(|n| (format!("k{n:02}"), (n % 3 > 0).then(|| name.repeat(n)))).collect()
+        };
+        for (older, newer) in [(0..2, 1..30), (0..30, 28..31), (0..20, 10..30), (0..5, 0..0), (0..0, 0..5)] {
+            let (older, newer) = (changes("old", older), changes("newer", newer));
+            let expected: Changes = older.clone().into_iter().chain(newer.clone()).collect();
+            let mut state = State { bytes: total(&newer), changes: newer, ..State::default() };
+            let bytes = total(&older);
+            state.keep(older, bytes);
+            assert_eq!(state.bytes, total(&expected));
+            assert_eq!(state.changes, expected);
+        }
     }
 
     #[test]
