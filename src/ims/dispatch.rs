@@ -214,13 +214,11 @@ fn on_invite(service: &mut Service, cx: &mut Cx<'_>, id: ServerId, flow: Flow, m
 
 fn on_message(service: &mut Service, cx: &mut Cx<'_>, id: ServerId, flow: Flow, msg: &Message<'_>) {
     let Some(caller) = admit(service, cx, id, flow, msg) else { return };
-    let target = Uri::parse(msg.request_uri()).and_then(|uri| service.subscribers.lookup_user(&uri));
-    let is_attached = target.is_some_and(|(user, _)| service.sgs_of(user).is_some());
     let (sms, mut view) = service.sms();
     if msg.has_content_type(SHORT_MESSAGE) && !caller.is_trunk {
         return sms.on_message(&mut view, cx, id, msg, caller);
     }
-    if let Some(to) = interwork::recipient(&view, cx, msg, caller, is_attached) {
+    if let Some(to) = interwork::recipient(&view, cx, msg, caller) {
         return sms.on_plain(&mut view, cx, id, msg, (caller, to));
     }
     if interwork::is_for_centre(&view, msg) {

@@ -33,15 +33,25 @@ fn an_echo_number_sends_a_text_back() {
 #[test]
 fn a_text_to_nobody_is_refused_in_words() {
     let ims = Ims::start("text-nobody");
-    for (whom, code) in [("nobody", 404), ("bob", 480)] {
-        let text = ims.phone(ALICE, &format!("register; sms {whom} hello")).fails(1);
-        assert!(text.contains(&format!("failed: the text is not taken: {code} ")), "{text}");
-    }
+    let text = ims.phone(ALICE, "register; sms nobody hello").fails(1);
+    assert!(text.contains("failed: the text is not taken: 404 "), "{text}");
     let long = "x".repeat(1300);
     let text = ims.phone(ALICE, &format!("register; sms 666 {long}")).fails(1);
     assert!(text.contains("the text is too long for UDP by "), "{text}");
     let script = format!("register; sms 666 {long}; wait sms; expect sms {long}");
     ims.phone_on(WAYS[1], ALICE, &script).succeeds();
+}
+
+#[test]
+fn a_text_for_who_is_away_comes_when_the_phone_registers() {
+    let ims = Ims::start("text-kept");
+    let long = "Grüße; # 你好 ".repeat(20);
+    for (whom, phone) in [("bob", BOB), ("600", XOR)] {
+        let script = format!("register; sms {whom} \"{long}\"; expect code 202");
+        let text = ims.phone(ALICE, &script).succeeds();
+        assert!(text.contains("is taken"), "{text}");
+        ims.phone(phone, &format!("register; wait sms 60; expect sms \"{long}\"")).succeeds();
+    }
 }
 
 /// What a short message has to carry: longer than a part in each coding, with characters of the extension table and of more than

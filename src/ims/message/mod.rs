@@ -4,8 +4,8 @@
 //! the answer back, `echo` writes what an echo number sends. As in a call, each side has a transaction of its own and what
 //! belongs to it (Call-ID, tags, CSeq); all else passes as it came, whatever the type of the body.
 //!
-//! A text whose phone cannot be reached now is refused, and its sender told: nothing is stored. Not here: who may send
-//! (dispatch), a MESSAGE inside a call (call), the relay layer of short messages (TS 24.011).
+//! A text whose phone cannot be reached now is refused, and its sender told: nothing is stored here. Not here: who may send
+//! (dispatch), a MESSAGE inside a call (call), short messages, and plain texts that are kept as such for who is not there (sms).
 
 mod admit;
 mod echo;

@@ -1,5 +1,7 @@
-//! Plain texts of soft clients for users of SIMs whose phones take nothing but short messages (TS 29.311 6): each becomes one, or several
-//! parts, and is kept like any other.
+//! Plain texts of soft clients for users of SIMs whose phones take nothing but short messages (TS 29.311 6), and for users who are not there
+//! (RFC 3428 7): each becomes a short message, or several parts, and is kept like any other. A user without a SIM, whose clients are
+//! all soft, gets it as a plain text again. What is no text, or is to be gone at once, stays a matter between clients, and so does a text for
+//! a user whom no short message will ever reach.
 
 use super::Sms;
 use super::address;
@@ -8,6 +10,8 @@ use super::promise::Sender;
 use super::submit::new_text;
 use super::text::Text;
 use super::told::Heading;
+use crate::base::time::Duration;
+use crate::config::model::{Config, User};
 use crate::ims::call::ServerId;
 use crate::ims::call::forward::Privacy;
 use crate::ims::core::View;
@@ -17,8 +21,8 @@ use crate::ims::registrar::binding::Contact;
 use crate::ims::subscriber::{Target, UserId};
 use crate::proto::cx::Cx;
 use crate::wire::gsm::{Deliver, Pid, Timestamp};
-use crate::wire::sip::text::lossy;
-use crate::wire::sip::{Message, Uri};
+use crate::wire::sip::text::{lossy, unquote};
+use crate::wire::sip::{HeaderId, Message, Params, Uri};
 
 /// The content that is interworked.
 const PLAIN: &str = "text/plain";
@@ -33,25 +37,38 @@ fn takes_plain(contact: &Contact) -> bool {
     !contact.smsip || is_im
 }
 
-/// Whom a plain text is for, when it has to become a short message. `is_attached`: the callee's phone can be reached over SGs. For who
-/// cannot be reached at all a plain text is not kept, and its sender is told so.
-pub fn recipient(
-    view: &View<'_>,
-    cx: &Cx<'_>,
-    msg: &Message<'_>,
-    caller: Caller,
-    is_attached: bool,
-) -> Option<(UserId, usize)> {
-    if caller.user.is_none() || caller.is_trunk || !msg.has_content_type(PLAIN) {
+/// Whether a MESSAGE is a text that a short message can hold, and that may be kept.
+fn is_text(msg: &Message<'_>) -> bool {
+    let encoded = msg.values(HeaderId::ContentEncoding).any(|e| !e.eq_ignore_ascii_case(b"identity"));
+    let (_, params) = Params::split(msg.header(HeaderId::ContentType).unwrap_or_default());
+    let charset = params.get("charset").map(unquote);
+    let is_known = charset.is_none_or(|charset| {
+        charset.eq_ignore_ascii_case(b"utf-8") || charset.eq_ignore_ascii_case(b"us-ascii")
+    });
+    // RFC 3428 6: one that is worth nothing later is not kept until then
+    msg.has_content_type(PLAIN) && is_known && !encoded && msg.expires() != Some(0)
+}
+
+/// Whether a short message for the user may arrive some day. Over SGs it cannot without a SIM, or while imsbox listens to no MME.
+fn is_reachable(config: &Config, profile: &User) -> bool {
+    !profile.force_sms_over_sg || (!profile.imsi.is_empty() && config.sgs.is_some())
+}
+
+/// Whom a plain text is for, when it has to become a short message: nobody is there for it, or nobody who takes it as it is.
+pub fn recipient(view: &View<'_>, cx: &Cx<'_>, msg: &Message<'_>, caller: Caller) -> Option<(UserId, usize)> {
+    if caller.user.is_none() || caller.is_trunk || !is_text(msg) {
         return None;
     }
     let Target::User { user, impu } = view.subs.lookup(&Uri::parse(msg.request_uri())?) else { return None };
-    // who has no SIM has no phone that takes short messages alone
-    view.subs.user(user).sim.as_ref()?;
+    let profile = view.subs.user(user);
     let targets = view.registrar.targets(user, cx.now);
     let takes = |id: &_| view.registrar.binding(*id).is_some_and(|binding| takes_plain(&binding.contact));
-    let is_there = !targets.is_empty() || is_attached;
-    (is_there && !targets.iter().any(takes)).then_some((user, impu))
+    let is_kept = match targets.is_empty() {
+        true => is_reachable(view.config, profile),
+        // who has no SIM has no phone that takes short messages alone
+        false => profile.sim.is_some() && !targets.iter().any(takes),
+    };
+    is_kept.then_some((user, impu))
 }
 
 /// Whether a MESSAGE is for the centre itself, which takes nothing but short messages.
@@ -81,6 +98,14 @@ impl Sms {
             true => address::ANONYMOUS.to_owned(),
             false => address::of_user(view.subs.user(user), imei.as_deref(), impu),
         };
+        let heading = Heading::new(&from, &lossy(msg.request_uri()), None);
+        if view.config.sms.hook_only && self.is_listened_to {
+            self.tell_whole(cx, &heading, &parts);
+            return self.accept(view, cx, sender);
+        }
+        // RFC 3428 6: what is too old for its sender is delivered to nobody
+        let wanted = msg.expires().map(|secs| Duration::from_secs(secs.into()));
+        let lives = wanted.map_or(view.config.sms.expires, |wanted| wanted.min(view.config.sms.expires));
         let texts: Vec<Text> = parts
             .iter()
             .map(|part| {
@@ -94,11 +119,11 @@ impl Sms {
                     timestamp: Timestamp::of_unix(cx.wall, 0),
                     user_data: part.view(),
                 };
-                new_text(view, cx, to, &from, deliver.to_vec(), view.config.sms.expires)
+                new_text(view, cx, to, &from, deliver.to_vec(), lives)
             })
             .collect();
         if self.take_in(view, cx, sender, texts) {
-            self.tell_whole(cx, &Heading::new(&from, &lossy(msg.request_uri()), None), &parts);
+            self.tell_whole(cx, &heading, &parts);
         }
     }
 }

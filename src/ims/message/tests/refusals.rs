@@ -19,7 +19,10 @@ fn who_is_unknown_or_away_is_said_in_words() {
     w.register(ALICE, "");
     assert_eq!(refused(&mut w, ALICE, "tel:+999", 404), "399 imsbox \"nobody has this number\"");
     assert_eq!(refused(&mut w, ALICE, "sip:ims.test", 404), "399 imsbox \"nobody has this identity\"");
-    assert_eq!(refused(&mut w, ALICE, BOBS_NUMBER, 480), "399 imsbox \"the callee is not registered\"");
+    // a text/plain is kept by the SMS centre; what no short message can hold is not
+    w.text(ALICE, BOBS_NUMBER, "Content-Type: message/cpim\r\n", "x");
+    assert_eq!(w.expect(ALICE, "SIP/2.0 480 ").one("Warning"), "399 imsbox \"the callee is not registered\"");
+    w.expect_nothing();
     assert_eq!(
         w.lines()[2],
         "Message from sip:alice@ims.test to tel:+33600000002: refused with 480: the callee is not registered"

@@ -11,9 +11,11 @@ fn world() -> World {
     w
 }
 
+const BOBS_NUMBER_URI: &str = "tel:+33600000002";
+
 fn text(w: &mut World, headers: &str, what: &str) -> String {
     let headers = format!("Content-Type: text/plain;charset=UTF-8\r\n{headers}");
-    w.message(ALICE, "tel:+33600000002", &headers, what.as_bytes())
+    w.message(ALICE, BOBS_NUMBER_URI, &headers, what.as_bytes())
 }
 
 #[test]
@@ -33,10 +35,143 @@ fn a_plain_text_becomes_a_short_message_and_the_answer_comes_back_plain() {
 }
 
 #[test]
-fn a_long_plain_text_goes_in_parts_and_none_is_kept_for_who_is_not_there() {
+fn a_text_for_who_is_away_is_kept_and_comes_when_the_phone_does() {
+    for (with_sim, features) in [(true, VOLTE), (true, ""), (false, ""), (false, VOLTE)] {
+        let mut w = World::with(|c| c.users[1].sim = with_sim.then(|| sim(OperatorCode::Op(OP))));
+        w.register(ALICE, "");
+        let long = "0123456789".repeat(20);
+        for what in ["Grüße 😀", &long] {
+            text(&mut w, "", what);
+            w.expect(ALICE, "SIP/2.0 202");
+        }
+        assert_eq!(w.waiting(), 3);
+        assert!(w.lines()[0].ends_with(
+            "waits: the phone is neither registered nor reachable over SGs; it is delivered when the phone is there"
+        ));
+        w.expect_nothing();
+        w.pass(Duration::from_secs(3000));
+        w.register(BOB, features);
+        if features == VOLTE {
+            w.is_delivered(BOB, "Grüße 😀");
+            w.is_delivered(BOB, &long[..153]);
+            w.is_delivered(BOB, &long[153..]);
+        } else {
+            for what in ["Grüße 😀", &long] {
+                let got = w.expect(BOB, "MESSAGE");
+                assert_eq!(
+                    (got.one("From").starts_with("<tel:+33600000001>"), &got.body[..]),
+                    (true, what.as_bytes())
+                );
+                w.answer(BOB, &got, 200);
+            }
+        }
+        assert_eq!(w.waiting(), 0);
+        w.quiet();
+    }
+}
+
+#[test]
+fn a_text_for_who_is_away_is_accepted_when_the_disk_has_it_and_not_before() {
+    use crate::ims::disk::Condition;
+    use crate::ims::tests::DiskPace;
     let mut w = world();
+    w.lab.disk = DiskPace::Late;
     text(&mut w, "", "x");
-    w.expect(ALICE, "SIP/2.0 480");
+    w.expect_nothing();
+    let sent = w.lab.sync();
+    w.sent.extend(sent);
+    w.expect(ALICE, "SIP/2.0 202");
+    text(&mut w, "", "y");
+    let sent = w.lab.on_storage(Condition::Refuses("no space left".to_owned()));
+    w.sent.extend(sent);
+    let refusal = w.expect(ALICE, "SIP/2.0 503");
+    assert!(refusal.one("Warning").contains("the disk does not take it"), "{}", refusal.text);
+    assert_eq!(w.waiting(), 1);
+    let sent = w.lab.on_storage(Condition::Well);
+    w.sent.extend(sent);
+    w.quiet();
+}
+
+#[test]
+fn what_cannot_be_kept_for_who_is_away_is_refused() {
+    let refused = |change: fn(&mut Config), headers: &str| {
+        let mut w = World::with(|c| {
+            c.users[1].sim = Some(sim(OperatorCode::Op(OP)));
+            change(c);
+        });
+        w.register(ALICE, "");
+        w.message(ALICE, BOBS_NUMBER_URI, headers, b"x");
+        let status = if w.sent.iter().any(|s| s.text.starts_with("SIP/2.0 480")) { 480 } else { 202 };
+        w.expect(ALICE, &format!("SIP/2.0 {status}"));
+        w.quiet();
+        status == 480
+    };
+    let plain = "Content-Type: text/plain\r\n";
+    for headers in [
+        "Content-Type: message/cpim\r\n",
+        "",
+        "Content-Type: text/plain;charset=ISO-8859-1\r\n",
+        "Content-Type: text/plain\r\nContent-Encoding: gzip\r\n",
+        "Content-Type: text/plain\r\nExpires: 0\r\n",
+    ] {
+        assert!(refused(|_| {}, headers), "{headers}");
+    }
+    for headers in [plain, "Content-Type: text/plain; charset=\"utf-8\"\r\nContent-Encoding: identity\r\n"] {
+        assert!(!refused(|_| {}, headers), "{headers}");
+    }
+    // no way to the phone will ever open: there is no SGs, and nothing else is allowed
+    let forced: fn(&mut Config) = |c| {
+        c.users[1].force_sms_over_sg = true;
+        c.users[1].imsi = "001010123456780".to_owned();
+    };
+    assert!(refused(forced, plain));
+    let with_sgs: fn(&mut Config) = |c| {
+        c.users[1].force_sms_over_sg = true;
+        c.users[1].imsi = "001010123456780".to_owned();
+        c.sgs = Some("127.0.0.1:29118".parse().expect("an address"));
+    };
+    assert!(!refused(with_sgs, plain));
+    let without_sim: fn(&mut Config) = |c| {
+        c.users[1].force_sms_over_sg = true;
+        c.sgs = Some("127.0.0.1:29118".parse().expect("an address"));
+    };
+    assert!(refused(without_sim, plain));
+}
+
+#[test]
+fn a_text_is_kept_no_longer_than_its_sender_wants() {
+    let mut w = world();
+    text(&mut w, "Expires: 600\r\n", "x");
+    w.expect(ALICE, "SIP/2.0 202");
+    w.pass(Duration::from_secs(599));
+    assert_eq!(w.waiting(), 1);
+    w.pass(Duration::from_secs(1));
+    assert_eq!(w.waiting(), 0);
+    w.register(BOB, VOLTE);
+    w.expect_nothing();
+    w.quiet();
+}
+
+#[test]
+fn texts_that_become_short_messages_may_be_for_clients_of_the_api_alone() {
+    use crate::ims::event::{Content, Event, Listeners};
+    let mut w = World::with(|c| c.sms.hook_only = true);
+    w.register(ALICE, "");
+    w.lab.core.set_listeners(Listeners { sms: true, users_update: false });
+    let long = "0123456789".repeat(20);
+    text(&mut w, "", &long);
+    w.expect(ALICE, "SIP/2.0 202");
+    let told = w.lab.core.pop_event();
+    assert!(
+        matches!(&told, Some(Event::Sms { content: Content::Text(text), missing: 0, .. }) if *text == long)
+    );
+    assert_eq!((w.lab.core.pop_event(), w.waiting()), (None, 0));
+    w.quiet();
+}
+
+#[test]
+fn a_long_plain_text_goes_in_parts() {
+    let mut w = world();
     w.register(BOB, VOLTE);
     let long = "0123456789".repeat(20);
     text(&mut w, "", &long);
