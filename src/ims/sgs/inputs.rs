@@ -4,7 +4,7 @@ use super::{AssociationId, MmeView, NotNow, SgsEvent, UeView};
 use crate::base::time::Instant;
 use crate::base::trace::{Level, Subject};
 use crate::ims::core::{Core, Service};
-use crate::ims::sms::Downlink;
+use crate::ims::sms::{Down, Downlink};
 use crate::ims::subscriber::UserId;
 use crate::proto::cx::Cx;
 use crate::wire::identities::Imsi;
@@ -73,13 +73,19 @@ impl Service {
         }
     }
 
-    /// Sends an RPDU of the SMS centre to a user's phone. What becomes of an RP-DATA the centre is told, now or later.
+    /// Sends what the SMS centre has for a user's phone. What becomes of an RP-DATA the centre is told, now or later.
     pub(in crate::ims) fn send_over_sgs(&mut self, cx: &mut Cx<'_>, downlink: &Downlink) {
-        let Downlink { user, rpdu } = downlink;
+        let Downlink { user, what } = downlink;
         // of users who share an IMSI the phone is the first one's: what it sends is taken for that one's as well
         let imsi = &self.subscribers.user(*user).imsi;
         let is_its_own = self.subscribers.by_imsi(imsi) == Some(*user);
         let imsi = Imsi::parse(imsi.as_bytes()).filter(|_| is_its_own);
+        let rpdu = match what {
+            Down::Rpdu(rpdu) => rpdu,
+            Down::Confirm { is_stored } => {
+                return imsi.into_iter().for_each(|imsi| self.sgs.confirm(cx, &imsi, *is_stored));
+            }
+        };
         let sent = imsi.map_or(Err(NotNow::NotAttached), |imsi| self.sgs.send(cx, &imsi, rpdu));
         let Err(why) = sent else { return };
         if why == NotNow::NoTransaction {

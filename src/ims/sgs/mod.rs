@@ -46,6 +46,11 @@ impl Sgs {
         self.vlr.send(cx, imsi, rpdu)
     }
 
+    /// The phone's report on the last text has been stored, or cannot be: the phone is told.
+    pub fn confirm(&mut self, cx: &mut Cx<'_>, imsi: &Imsi, is_stored: bool) {
+        self.vlr.confirm(cx, imsi, is_stored);
+    }
+
     /// The next news.
     pub fn pop_event(&mut self) -> Option<SgsEvent> {
         self.vlr.pop_event()

@@ -1,7 +1,8 @@
 use super::*;
 use crate::base::time::Duration;
 use crate::config::model::{AuthentType, Impu, SipSocket, User};
-use crate::ims::tests::{Lab, Sent, udp};
+use crate::ims::disk::Condition;
+use crate::ims::tests::{DiskPace, Lab, Sent, udp};
 use crate::wire::gsm::cp::{Cp, Cpdu, Transaction};
 use crate::wire::gsm::{Address, Deliver, Direction, Reference, Rp, RpCause, Rpdu, Submit, text};
 use crate::wire::sgsap::{Kind, Message, Tag, Writer};
@@ -225,6 +226,39 @@ fn what_waits_for_a_phone_goes_through_one_connection_after_one_page() {
     w.lab.to_mmes.remove(0);
     assert_eq!(w.take(BOB, 1), "two");
     assert_eq!(w.told().last().unwrap(), &format!("RELEASE-REQUEST imsi={BOB}"));
+}
+
+#[test]
+fn a_report_over_sgs_has_its_acknowledgement_when_the_disk_knows_that_the_text_has_gone() {
+    let mut w = World::new();
+    w.sms("+33600000001", "one");
+    w.sms("+33600000001", "two");
+    w.told();
+    w.answer_page(ALICE);
+    w.lab.disk = DiskPace::Late;
+    assert_eq!(w.take(ALICE, 0), "one");
+    assert_eq!(w.told(), [""; 0], "neither the acknowledgement nor the next text");
+    w.lab.sync();
+    let cpdus = w.cpdus(ALICE);
+    assert_eq!((cpdus.len(), &cpdus[0][..]), (2, &[0x09, 4][..]));
+    assert!(matches!(Cpdu::parse(&cpdus[1]).unwrap().message, Cp::Data(_)));
+}
+
+#[test]
+fn a_report_over_sgs_that_the_disk_does_not_take_is_broken_off() {
+    let mut w = World::new();
+    w.sms("+33600000001", "one");
+    w.told();
+    w.answer_page(ALICE);
+    w.lab.disk = DiskPace::Late;
+    w.take(ALICE, 0);
+    w.told();
+    w.lab.on_storage(Condition::Refuses("no space left".to_owned()));
+    assert_eq!(
+        w.told(),
+        [format!("DOWNLINK-UNITDATA imsi={ALICE}"), format!("RELEASE-REQUEST imsi={ALICE}")]
+    );
+    assert_eq!(w.waiting("alice@ims.test"), 0, "it has been taken all the same");
 }
 
 #[test]

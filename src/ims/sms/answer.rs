@@ -4,7 +4,7 @@
 use super::address;
 use super::promise::{Line, Sender};
 use super::write::{self, Head};
-use super::{Downlink, Sms};
+use super::{Down, Downlink, Sms};
 use crate::base::trace::{Level, Subject};
 use crate::ims::call::ServerId;
 use crate::ims::core::View;
@@ -162,7 +162,7 @@ impl Sms {
     ) {
         let rpdu = Rpdu { direction: Direction::Down, reference, message }.to_vec();
         let (tx, contact, call_id) = match line {
-            Line::Sgs => return self.downlinks.push_back(Downlink { user, rpdu }),
+            Line::Sgs => return self.downlinks.push_back(Downlink { user, what: Down::Rpdu(rpdu) }),
             Line::Ims { tx, contact, call_id } => (tx, contact, call_id),
         };
         accepted(view, cx, tx);

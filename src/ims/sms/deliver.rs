@@ -6,7 +6,7 @@ use super::inbox::{Attempt, Way, Why};
 use super::limits::{PARTS_PATIENCE, REPORT_PATIENCE, SGS_PATIENCE};
 use super::text::Text;
 use super::write::{self, Head};
-use super::{Downlink, Part, Sms, tell};
+use super::{Down, Downlink, Part, Sms, tell};
 use crate::base::arena::Id;
 use crate::base::time::Duration;
 use crate::base::trace::Level;
@@ -54,7 +54,10 @@ impl Sms {
             self.drop_text(view, cx, (user, number), Status::EXPIRED, "given up: it is too old");
             return true;
         }
-        if inbox.attempt.is_some() || inbox.pause.is_some_and(|pause| pause > cx.now) {
+        if inbox.attempt.is_some()
+            || self.unconfirmed.contains(&user)
+            || inbox.pause.is_some_and(|pause| pause > cx.now)
+        {
             return false;
         }
         if inbox.pause.take().is_some() {
@@ -234,7 +237,7 @@ impl Sms {
         if let Some(inbox) = self.inboxes.get_mut(&user) {
             inbox.why = why;
         }
-        self.downlinks.push_back(Downlink { user, rpdu });
+        self.downlinks.push_back(Downlink { user, what: Down::Rpdu(rpdu) });
         false
     }
 

@@ -51,7 +51,7 @@ use limits::{AFTER_RESTART, DISK_PATIENCE, MAX_TEXTS, MAX_TEXTS_PER_USER};
 use order::Orders;
 use promise::{Promise, Promises};
 use recent::Recent;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use text::Text;
 use told::Untold;
 
@@ -62,13 +62,25 @@ pub struct Part {
     serial: u32,
 }
 
-/// An RPDU that is to go to a user's phone over SGs.
+/// Something for a user's phone, over SGs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Downlink {
     /// The user.
     pub user: UserId,
+    /// What it is.
+    pub what: Down,
+}
+
+/// What goes to a phone over SGs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Down {
     /// RP-DATA with a text, or the RP-ACK or RP-ERROR that answers the phone's RP-DATA or RP-SMMA.
-    pub rpdu: Vec<u8>,
+    Rpdu(Vec<u8>),
+    /// Its report on the last text has its acknowledgement.
+    Confirm {
+        /// Whether what follows from the report is stored.
+        is_stored: bool,
+    },
 }
 
 /// The SMS centre.
@@ -88,6 +100,8 @@ pub struct Sms {
     next_reference: u8,
     next_concat: u8,
     downlinks: VecDeque<Downlink>,
+    /// Users whose phone waits at SGs for the acknowledgement of its report; its next text waits, too.
+    unconfirmed: BTreeSet<UserId>,
     news: News,
     untold: Untold,
     /// Users whose queue has changed.
@@ -112,6 +126,7 @@ impl Sms {
             next_reference: 0,
             next_concat: 0,
             downlinks: VecDeque::new(),
+            unconfirmed: BTreeSet::new(),
             news: News::default(),
             untold: Untold::default(),
             touched: VecDeque::new(),
@@ -153,7 +168,7 @@ impl Sms {
         self.touched.pop_front()
     }
 
-    /// The next RPDU for a phone over SGs. One with RP-DATA that cannot be handed over comes back as [`Sms::on_sgs_failed`].
+    /// The next thing for a phone over SGs. One with RP-DATA that cannot be handed over comes back as [`Sms::on_sgs_failed`].
     pub fn pop_downlink(&mut self) -> Option<Downlink> {
         self.downlinks.pop_front()
     }
@@ -288,7 +303,7 @@ impl Sms {
     /// A record is on the disk: who waits for that is told, and the texts go on.
     fn keep(&mut self, view: &mut View<'_>, cx: &mut Cx<'_>, promise: Promise) {
         let (sender, again, texts) = match promise {
-            Promise::Reported(tx) => return answer::accepted(view, cx, tx),
+            Promise::Reported(reporter) => return self.confirm(view, cx, reporter, true),
             Promise::Taken { sender, again, texts } => (sender, again, texts),
         };
         for sender in std::iter::once(sender).chain(again) {
@@ -313,7 +328,7 @@ impl Sms {
     /// The disk does not take a record: its text is as if it had never come, and its sender is told to try later.
     fn break_promise(&mut self, view: &mut View<'_>, cx: &mut Cx<'_>, promise: Promise) {
         let (sender, again, texts) = match promise {
-            Promise::Reported(tx) => return answer::storage_fails(view, cx, tx),
+            Promise::Reported(reporter) => return self.confirm(view, cx, reporter, false),
             Promise::Taken { sender, again, texts } => (sender, again, texts),
         };
         for (user, number) in texts {

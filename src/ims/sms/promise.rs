@@ -64,7 +64,16 @@ pub(super) enum Promise {
         again: Vec<Sender>,
     },
     /// The report on a text is taken.
-    Reported(ServerId),
+    Reported(Reporter),
+}
+
+/// Who has reported on a text.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Reporter {
+    /// A phone in a MESSAGE, which is answered.
+    Ims(ServerId),
+    /// A user's phone over SGs, where its CP-DATA is acknowledged.
+    Sgs(UserId),
 }
 
 /// All promises, in the order of their tickets.

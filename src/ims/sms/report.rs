@@ -3,10 +3,10 @@
 
 use super::answer;
 use super::inbox::{Attempt, Way, Why};
-use super::promise::{Line, Promise, Sender};
+use super::promise::{Line, Promise, Reporter, Sender};
 use super::submit::new_text;
 use super::text::{Submitted, Text};
-use super::{Sms, address, tell};
+use super::{Down, Downlink, Sms, address, tell};
 use crate::base::trace::{Level, Subject};
 use crate::ims::core::View;
 use crate::ims::identity;
@@ -95,12 +95,12 @@ impl Sms {
         match verdict {
             Verdict::Taken => {
                 let ticket = self.delivered(view, cx, user, number, Status::RECEIVED);
-                self.promise_reported(view, cx, line, ticket);
+                self.promise_reported(view, cx, (user, line), ticket);
                 self.next(view, cx, user);
             }
             Verdict::Refused(cause, failure) => {
                 let ticket = self.on_refused(view, cx, (user, number), cause, failure);
-                self.promise_reported(view, cx, line, ticket);
+                self.promise_reported(view, cx, (user, line), ticket);
                 self.next(view, cx, user);
             }
         }
@@ -126,7 +126,7 @@ impl Sms {
                 view.txs.abandon(client);
             }
             let ticket = self.delivered(view, cx, user, number, Status::RECEIVED);
-            self.promise_reported(view, cx, line, ticket);
+            self.promise_reported(view, cx, (user, line), ticket);
             return self.next(view, cx, user);
         }
         let impi = &view.subs.user(user).impi;
@@ -165,15 +165,47 @@ impl Sms {
         self.on_reachable(view, cx, user);
     }
 
-    /// Answers the MESSAGE with a report once what follows from it is on the disk.
-    fn promise_reported(&mut self, view: &mut View<'_>, cx: &mut Cx<'_>, line: Line, ticket: Option<u64>) {
-        let Line::Ims { tx, .. } = line else { return };
+    /// Answers a report once what follows from it is on the disk.
+    fn promise_reported(
+        &mut self,
+        view: &mut View<'_>,
+        cx: &mut Cx<'_>,
+        (user, line): (UserId, Line),
+        ticket: Option<u64>,
+    ) {
+        let reporter = match line {
+            Line::Ims { tx, .. } => Reporter::Ims(tx),
+            Line::Sgs => Reporter::Sgs(user),
+        };
         match ticket {
-            None => answer::accepted(view, cx, tx),
-            Some(_) if view.disk.refusal().is_some() => answer::storage_fails(view, cx, tx),
+            None => self.confirm(view, cx, reporter, true),
+            Some(_) if view.disk.refusal().is_some() => self.confirm(view, cx, reporter, false),
             Some(_) => {
+                if let Reporter::Sgs(user) = reporter {
+                    self.unconfirmed.insert(user);
+                }
                 let ticket = cx.out.last_ticket();
-                self.promise(cx, ticket, Promise::Reported(tx));
+                self.promise(cx, ticket, Promise::Reported(reporter));
+            }
+        }
+    }
+
+    /// Tells a phone that its report is taken, or that it cannot be.
+    pub(super) fn confirm(
+        &mut self,
+        view: &mut View<'_>,
+        cx: &mut Cx<'_>,
+        reporter: Reporter,
+        is_stored: bool,
+    ) {
+        match reporter {
+            Reporter::Ims(tx) if is_stored => answer::accepted(view, cx, tx),
+            Reporter::Ims(tx) => answer::storage_fails(view, cx, tx),
+            Reporter::Sgs(user) => {
+                self.downlinks.push_back(Downlink { user, what: Down::Confirm { is_stored } });
+                if self.unconfirmed.remove(&user) {
+                    self.next(view, cx, user);
+                }
             }
         }
     }

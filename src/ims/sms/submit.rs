@@ -1,7 +1,6 @@
 //! What phones send to the centre: an RP-DATA with an SMS-SUBMIT, a report, or the news that there is memory again (TS 24.341 5.3.3.3,
 //! TS 24.011 7.3, TS 23.040 9.2.2.2).
 
-use super::Sms;
 use super::address;
 use super::answer::Refusal;
 use super::limits::{MAX_PROMISES, MAX_REPETITIONS, MAX_VALIDITY, ONCE_PATIENCE};
@@ -10,6 +9,7 @@ use super::recent::{Noted, Origin, Phone};
 use super::report::Verdict;
 use super::text::{Submitted, Text};
 use super::told::Heading;
+use super::{Down, Downlink, Sms};
 use crate::base::time::{Duration, Instant};
 use crate::base::trace::{Level, Subject};
 use crate::config::model::FilterAction;
@@ -72,6 +72,10 @@ impl Sms {
         let impu = identity::default_impu(view.subs.user(user));
         let phone = Phone::attached(imeisv);
         self.on_rpdu(view, cx, Author { user, impu, imei: None, phone: &phone }, Line::Sgs, None, rpdu);
+        // of a report from which nothing follows, and of one that was answered already, this says nothing new
+        if !self.unconfirmed.contains(&user) {
+            self.downlinks.push_back(Downlink { user, what: Down::Confirm { is_stored: true } });
+        }
     }
 
     fn on_rpdu(

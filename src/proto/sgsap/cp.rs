@@ -4,7 +4,7 @@
 //! the phone acknowledges ours in the same transaction (5.3.2.1), and in a new one the last of its former ones (5.4).
 
 use super::event::Why;
-use super::limits::MAX_MO_TRANSACTIONS;
+use super::limits::{CONFIRM_PATIENCE, MAX_MO_TRANSACTIONS};
 use super::policy::{Action, CpPolicy};
 use super::timers::Timer;
 use crate::base::time::Instant;
@@ -52,12 +52,16 @@ enum Stage {
     WaitAck { repeated: u8, until: Instant },
     /// The connection is established: the answer of the other side's relay layer is waited for.
     Established { until: Instant },
+    /// The phone's answer to our RP-DATA has come, and is acknowledged when what follows from it is stored.
+    Unconfirmed { until: Instant },
 }
 
 impl Transaction {
     fn until(&self) -> Instant {
         match self.stage {
-            Stage::WaitAck { until, .. } | Stage::Established { until } => until,
+            Stage::WaitAck { until, .. } | Stage::Established { until } | Stage::Unconfirmed { until } => {
+                until
+            }
         }
     }
 
@@ -152,7 +156,7 @@ impl CpEntity {
         }
         match cpdu.message {
             Cp::Data(rpdu) if cpdu.transaction.to_originator => {
-                self.on_answer(cpdu.transaction, rpdu, policy, send)
+                self.on_answer(now, cpdu.transaction, rpdu, policy, send)
             }
             Cp::Data(rpdu) => self.on_data(now, cpdu.transaction, rpdu, policy, send),
             Cp::Ack => self.on_ack(now, cpdu.transaction),
@@ -175,6 +179,7 @@ impl CpEntity {
                 Stage::WaitAck { .. } => {
                     return Some(self.transactions.remove(at).failed(Why::Expired(Timer::Tc1)));
                 }
+                Stage::Unconfirmed { .. } => self.confirm(false, policy, send),
                 // 6.3.1: the layer above waited in vain, and has the connection broken off (5.3.3)
                 Stage::Established { .. } => {
                     let transaction = self.transactions.remove(at);
@@ -205,8 +210,15 @@ impl CpEntity {
     }
 
     /// CP-DATA in a transaction that we started: it should hold the answer to our RP-DATA.
-    fn on_answer(&mut self, ti: Ti, rpdu: &[u8], policy: &CpPolicy, send: Send<'_>) -> Option<CpEvent> {
-        if self.find(ti).is_none() {
+    fn on_answer(
+        &mut self,
+        now: Instant,
+        ti: Ti,
+        rpdu: &[u8],
+        policy: &CpPolicy,
+        send: Send<'_>,
+    ) -> Option<CpEvent> {
+        let Some(transaction) = self.find(ti) else {
             // the phone repeats what it has no acknowledgement for; else 9.2.2
             let answer = match self.ended == Some(ti.value) {
                 true => Cp::Ack,
@@ -214,14 +226,29 @@ impl CpEntity {
             };
             send(&write(ti.reversed(), answer));
             return None;
+        };
+        if matches!(transaction.stage, Stage::Unconfirmed { .. }) {
+            return None;
         }
         if matches!(rp_of(rpdu)[0], RP_DATA | RP_SMMA) {
             return self.refuse(ti, policy.cause(CpCause::STATE), send);
         }
-        send(&write(ti.reversed(), Cp::Ack));
-        self.take(ti);
-        self.ended = Some(ti.value);
+        transaction.stage = Stage::Unconfirmed { until: now + CONFIRM_PATIENCE };
         Some(CpEvent::Up { rpdu: rpdu.to_vec(), is_answer: true })
+    }
+
+    /// What follows from the phone's answer to our RP-DATA is stored, or cannot be: its CP-DATA is acknowledged, or the transaction
+    /// broken off. Nothing happens where no answer waits.
+    pub(super) fn confirm(&mut self, is_stored: bool, policy: &CpPolicy, send: Send<'_>) {
+        let waits = |t: &Transaction| matches!(t.stage, Stage::Unconfirmed { .. });
+        let Some(at) = self.transactions.iter().position(waits) else { return };
+        let transaction = self.transactions.remove(at);
+        let message = match is_stored {
+            true => Cp::Ack,
+            false => Cp::Error(policy.cause(CpCause::NETWORK_FAILURE)),
+        };
+        send(&write(transaction.ti(), message));
+        self.ended = is_stored.then_some(transaction.ti);
     }
 
     /// CP-DATA in a transaction that the phone starts, or repeats the start of.

@@ -1,5 +1,7 @@
 //! What the VLR keeps at most, with the arithmetic, and what happens beyond it.
 
+use crate::base::time::Duration;
+
 /// SCTP associations at a time; a further one is closed at once, which the log tells. A lab has one MME, a network's pool a dozen.
 pub const MAX_ASSOCIATIONS: usize = 64;
 
@@ -20,6 +22,10 @@ pub const MAX_TMSI_DRAWS: usize = 8;
 /// Transactions that one phone has started and not ended; a further one is answered CP-ERROR 22, congestion. A phone sends one
 /// message after the other, so a second one is an exception (TS 24.011 5.4).
 pub const MAX_MO_TRANSACTIONS: usize = 4;
+
+/// How long the acknowledgement of a phone's report waits for whoever stores what follows from it, who should have given up before;
+/// then the transaction is broken off. The phone repeats its CP-DATA meanwhile (TS 24.011 5.3.2.1).
+pub const CONFIRM_PATIENCE: Duration = Duration::from_secs(30);
 
 /// Octets of the longest RPDU that a phone can be sent (TS 24.011 8.1.4.1); a longer one is refused.
 pub const MAX_RPDU: usize = crate::wire::gsm::cp::MAX_USER_DATA;

@@ -43,6 +43,15 @@ impl Vlr {
         Ok(())
     }
 
+    /// What follows from the phone's answer to the last RP-DATA is stored, or cannot be: it is told. To be said after each RPDU that
+    /// came, sooner or later; it means nothing where no answer waits for that.
+    pub fn confirm(&mut self, cx: &mut Cx<'_>, imsi: &Imsi, is_stored: bool) {
+        let Some(id) = self.ues.find(imsi) else { return };
+        self.with_cp(cx, id, |cp, _, policy, down| cp.confirm(is_stored, policy, down));
+        self.quiet.push(id);
+        self.set_alarm(id);
+    }
+
     /// The phone that was paged can be sent its message.
     pub(super) fn deliver(&mut self, cx: &mut Cx<'_>, id: Id<Ue>) {
         let Some(ue) = self.ues.get_mut(id) else { return };

@@ -41,6 +41,8 @@ pub fn remote(host: u8) -> SocketAddr {
 }
 
 pub struct Fixture {
+    /// Whether it is for the test to say that what the phone reports is stored.
+    pub stores_slowly: bool,
     pub vlr: Vlr,
     pub now: Instant,
     rng: Rng,
@@ -60,6 +62,7 @@ fn admit(imsi: &Imsi) -> Result<(), RejectCause> {
 impl Fixture {
     pub fn with(policy: CpPolicy) -> Self {
         Fixture {
+            stores_slowly: false,
             vlr: Vlr::new(NodeName::of_text("vlr.ims.example.org").unwrap(), policy),
             now: Instant::ZERO + Duration::from_secs(100),
             rng: Rng::from_seed(1),
@@ -178,6 +181,14 @@ impl Fixture {
         let mut out = Vec::new();
         Writer::of(&mut out, Kind::UplinkUnitdata, &imsi(IMSI)).element(Tag::NasContainer, cpdu);
         self.receive(A, &out);
+        if !self.stores_slowly {
+            self.confirm(true);
+        }
+    }
+
+    /// What follows from the last report is stored, or is not.
+    pub fn confirm(&mut self, is_stored: bool) {
+        self.input(|vlr, cx| vlr.confirm(cx, &imsi(IMSI), is_stored));
     }
 
     /// What was sent since this was asked last: association, stream, octets.

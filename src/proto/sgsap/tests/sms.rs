@@ -1,6 +1,7 @@
 //! The connection protocol: both directions, repetitions, errors, the operator's rules.
 
 use super::*;
+use crate::proto::sgsap::limits::CONFIRM_PATIENCE;
 use crate::proto::sgsap::timers::Timer;
 use crate::wire::gsm::cp::CpCause;
 
@@ -318,4 +319,36 @@ fn the_operator_chooses_the_cause_of_every_cp_error() {
     f.uplink(&data(0x09, MO));
     f.pass(20);
     assert_eq!(f.cpdus(), ["8904", "89105f"]);
+}
+
+#[test]
+fn a_report_is_acknowledged_when_what_follows_from_it_is_stored() {
+    for is_stored in [true, false] {
+        let mut f = Fixture::delivering();
+        f.stores_slowly = true;
+        f.uplink(&data(0x89, MT_ACK));
+        assert_eq!((f.cpdus(), f.events()), (vec![], vec![up_event(MT_ACK)]));
+        // the phone repeats it meanwhile
+        f.uplink(&data(0x89, MT_ACK));
+        f.release();
+        assert_eq!((f.outputs(), f.events()), (vec![], vec![]));
+        f.confirm(is_stored);
+        assert_eq!(f.cpdus(), [if is_stored { "0904" } else { "091011" }]);
+        assert!(f.released());
+        f.confirm(is_stored);
+        assert_eq!(f.outputs(), [], "once");
+    }
+}
+
+#[test]
+fn a_report_that_nobody_stores_is_broken_off_in_the_end() {
+    let mut f = Fixture::delivering();
+    f.stores_slowly = true;
+    f.uplink(&data(0x89, MT_ACK));
+    f.events();
+    f.pass(CONFIRM_PATIENCE.as_secs() - 1);
+    assert_eq!(f.outputs(), []);
+    f.pass(1);
+    assert_eq!((f.cpdus(), f.events()), (vec!["091011".to_owned()], vec![]));
+    assert!(f.released());
 }
