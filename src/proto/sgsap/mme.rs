@@ -10,6 +10,7 @@ use crate::base::time::Instant;
 use crate::base::timer::Alarm;
 use crate::wire::identities::Imsi;
 use crate::wire::sgsap::NodeName;
+use smallvec::SmallVec;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
@@ -56,8 +57,10 @@ impl Link {
         let others = self.streams.saturating_sub(1);
         match imsi {
             Some(imsi) if others > 0 => {
-                let sum =
-                    imsi.as_str().bytes().fold(0u16, |sum, digit| sum.wrapping_mul(31) + u16::from(digit));
+                let sum = imsi
+                    .as_str()
+                    .bytes()
+                    .fold(0u16, |sum, digit| sum.wrapping_mul(31).wrapping_add(u16::from(digit)));
                 1 + sum % others
             }
             _ => 0,
@@ -126,11 +129,17 @@ impl Mmes {
         self.by_association.get(&association).copied()
     }
 
-    /// The MME that went from this host and has not come back. Of several, the one with this very port, else the one that went
-    /// last.
+    /// The MME that went from this host and has not come back: the one with this very port, else the only one there that has said its
+    /// name, else one that has not. Of several that have, a new association may be any one's, which it has to say.
     pub(super) fn gone_from(&self, remote: SocketAddr) -> Option<Id<Mme>> {
-        let gone = self.all.iter().filter(|(_, m)| m.link.is_none() && m.remote.ip() == remote.ip());
-        gone.max_by_key(|(_, m)| (m.remote == remote, m.since)).map(|(id, _)| id)
+        let there: SmallVec<[_; 2]> = self.all.iter().filter(|(_, m)| m.remote.ip() == remote.ip()).collect();
+        let mut named = there.iter().filter(|(_, m)| m.name.is_some());
+        let alone = named.next().filter(|_| named.next().is_none());
+        let gone =
+            |found: Option<&(Id<Mme>, &Mme)>| found.filter(|(_, m)| m.link.is_none()).map(|(id, _)| *id);
+        gone(there.iter().find(|(_, m)| m.remote == remote))
+            .or_else(|| gone(alone))
+            .or_else(|| gone(there.iter().find(|(_, m)| m.name.is_none() && m.link.is_none())))
     }
 
     /// The MME with this name.

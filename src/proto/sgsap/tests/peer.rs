@@ -107,6 +107,40 @@ fn another_mme_on_the_same_host_is_not_taken_for_the_one_that_went() {
 }
 
 #[test]
+fn of_two_that_went_from_one_host_the_one_that_comes_back_has_to_say_who_it_is() {
+    let mut f = Fixture::attached();
+    f.input(|vlr, cx| vlr.on_up(cx, B, (remote(1).ip(), 40_002).into(), 10));
+    f.update(B, MME_2, OTHER, 1);
+    f.name_only(B, Kind::ResetAck, MME_2);
+    f.down(B);
+    f.down(A);
+    f.outputs();
+    // on a port that neither had
+    f.input(|vlr, cx| vlr.on_up(cx, AssociationId(3), (remote(1).ip(), 40_003).into(), 10));
+    assert_eq!(f.words(), ["RESET-INDICATION"]);
+    assert_eq!(f.send(MT), Err(NotNow::NoAssociation), "it may be the other one");
+    f.name_only(AssociationId(3), Kind::ResetAck, MME_2);
+    assert_eq!(f.send_to(IMSI, MT), Err(NotNow::NoAssociation));
+    assert_eq!(f.send_to(OTHER, MT), Ok(()));
+    assert_eq!(f.words(), [format!("PAGING-REQUEST imsi={OTHER}")]);
+    let mmes = f.vlr.mme_views(f.now);
+    let shown: Vec<_> = mmes.iter().map(|m| (m.name.as_deref().unwrap(), m.is_connected)).collect();
+    assert_eq!(shown, [(MME, false), (MME_2, true)], "and no third one");
+}
+
+#[test]
+fn every_imsi_has_its_stream() {
+    let mut f = Fixture::new();
+    f.up(A, 1);
+    f.outputs();
+    for n in 0..1000 {
+        f.update(A, MME, &format!("00101012345{n:04}"), 1);
+    }
+    let streams: std::collections::BTreeSet<u16> = f.outputs().iter().map(|(_, stream, _)| *stream).collect();
+    assert_eq!(streams, (1..10).collect());
+}
+
+#[test]
 fn more_associations_than_may_be_are_closed_and_the_mme_that_went_first_is_forgotten() {
     let mut f = Fixture::attached();
     for n in 2..=MAX_ASSOCIATIONS as u64 {
