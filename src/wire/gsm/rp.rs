@@ -164,12 +164,12 @@ impl<'a> Rpdu<'a> {
                 destination: Address::parse_rp(&mut reader, "RP-Destination-Address")?,
                 user_data: reader.counted("RP-User-Data")?,
             },
-            2 | 3 => Rp::Ack { user_data: optional_user_data(reader)? },
+            2 | 3 => Rp::Ack { user_data: optional_user_data(reader) },
             4 | 5 => {
                 let (&first, rest) =
                     reader.counted("RP-Cause")?.split_first().ok_or(Malformed::Length("RP-Cause"))?;
                 let diagnostic = rest.first().copied();
-                Rp::Error { cause: RpCause(first & 0x7f), diagnostic, user_data: optional_user_data(reader)? }
+                Rp::Error { cause: RpCause(first & 0x7f), diagnostic, user_data: optional_user_data(reader) }
             }
             6 => Rp::Smma,
             other => return Err(Malformed::Type(other)),
@@ -219,19 +219,17 @@ impl<'a> Rpdu<'a> {
 }
 
 /// Looks for the user data among the optional elements: type 1 and 2 elements are one octet with bit 8 set, all others have a
-/// length (TS 24.007 11.2.4).
-fn optional_user_data(mut reader: Reader<'_>) -> Result<Option<&[u8]>, Malformed> {
-    while !reader.is_empty() {
-        let id = reader.octet("RP-User-Data")?;
+/// length (TS 24.007 11.2.4). One that does not fit is as if it were not there (TS 24.011 9.3, as TS 24.008 8.7.1): the message is
+/// what its type says all the same, and what follows cannot be told apart.
+fn optional_user_data(mut reader: Reader<'_>) -> Option<&[u8]> {
+    while let Ok(id) = reader.octet("RP-User-Data") {
         match id {
-            USER_DATA => return reader.counted("RP-User-Data").map(Some),
+            USER_DATA => return reader.counted("RP-User-Data").ok(),
             0x80.. => {}
-            // What follows an unknown element that does not fit cannot be told apart: it is left.
-            _ if reader.counted("RP-User-Data").is_err() => return Ok(None),
-            _ => {}
+            _ => drop(reader.counted("RP-User-Data").ok()?),
         }
     }
-    Ok(None)
+    None
 }
 
 fn write_optional(user_data: Option<&[u8]>, out: &mut Vec<u8>) {
@@ -261,7 +259,6 @@ mod tests {
             (&[0, 1, 0, 0, 4, 1, 2], Malformed::Truncated("RP-User-Data")),
             (&[4, 1], Malformed::Truncated("RP-Cause")),
             (&[4, 1, 0], Malformed::Length("RP-Cause")),
-            (&[2, 1, 0x41, 3, 0], Malformed::Truncated("RP-User-Data")),
             (&[7, 1], Malformed::Type(7)),
         ] {
             assert_eq!(Rpdu::parse(octets), Err(error), "{octets:02x?}");
@@ -272,11 +269,14 @@ mod tests {
     }
 
     #[test]
-    fn unknown_elements_and_spare_bits_are_ignored() {
+    fn unknown_and_damaged_elements_and_spare_bits_are_ignored() {
         let ack = |octets| Rpdu::parse(octets).map(|r| r.message);
         assert_eq!(ack(&[0xfa, 1, 0x91, 0x30, 1, 9, 0x41, 1, 0]), Ok(Rp::Ack { user_data: Some(&[0]) }));
         assert_eq!(ack(&[2, 1, 0x30, 9]), Ok(Rp::Ack { user_data: None }));
+        assert_eq!(ack(&[2, 1, 0x41, 3, 0]), Ok(Rp::Ack { user_data: None }));
+        assert_eq!(ack(&[2, 1, 0x41]), Ok(Rp::Ack { user_data: None }));
         let extended = Rp::Error { cause: RpCause::MEMORY_EXCEEDED, diagnostic: None, user_data: None };
+        assert_eq!(ack(&[4, 1, 1, 22, 0x41, 3, 0]), Ok(extended));
         assert_eq!(ack(&[4, 1, 1, 0x96]), Ok(extended), "the extension bit is no part of the cause");
         assert_eq!(ack(&[6, 1, 9, 9]), Ok(Rp::Smma));
     }
