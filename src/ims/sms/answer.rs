@@ -47,8 +47,9 @@ impl Refusal {
     );
     pub(super) const UNKNOWN: Refusal =
         Refusal::new(RpCause::UNASSIGNED, Some(FailureCause::INVALID_ADDRESS), 404, "nobody has this number");
+    /// TS 24.011 E-2: 28, unidentified subscriber, would be the sender.
     pub(super) const INCOMPLETE: Refusal = Refusal::new(
-        RpCause::UNIDENTIFIED,
+        RpCause::UNASSIGNED,
         Some(FailureCause::INVALID_ADDRESS),
         484,
         "the number is incomplete",

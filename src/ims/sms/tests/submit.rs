@@ -76,13 +76,19 @@ fn a_recipient_is_found_by_each_form_of_the_number() {
 }
 
 #[test]
-fn who_is_not_known_is_said_to_be_unassigned_or_unidentified() {
+fn who_is_not_known_or_not_wholly_dialled_is_said_to_be_unassigned() {
     let mut w = World::registered(|_| {});
-    for (to, cause) in
-        [("+491", RpCause::UNASSIGNED), ("123456789", RpCause::UNASSIGNED), ("+3360", RpCause::UNIDENTIFIED)]
-    {
+    for (to, words) in [
+        ("+491", "nobody has this number"),
+        ("123456789", "nobody has this number"),
+        ("+3360", "the number is incomplete"),
+    ] {
         w.submit(ALICE, 1, to, "x");
-        w.expect_refused(ALICE, cause);
+        // TS 24.011 E-2: 28, unidentified subscriber, would be Alice herself
+        let error = w.expect_refused(ALICE, RpCause::UNASSIGNED);
+        let Rp::Error { user_data: Some(report), .. } = rpdu(&error).message else { panic!("{to}") };
+        assert_eq!(report[..2], [1, 0xc3], "invalid SME address");
+        assert!(w.lines().last().is_some_and(|l| l.ends_with(words)), "{:?}", w.lines());
     }
     assert_eq!(w.waiting(), 0);
     w.quiet();
