@@ -2,7 +2,7 @@
 //! client; one at a time and in order (TS 24.341 5.3.3.4.1, TS 23.040 3.2.3).
 
 use super::address;
-use super::inbox::{Attempt, Way, Why};
+use super::inbox::{Attempt, Tried, Way, Why};
 use super::limits::{PARTS_PATIENCE, REPORT_PATIENCE, SGS_PATIENCE};
 use super::text::Text;
 use super::write::{self, Head};
@@ -64,6 +64,10 @@ impl Sms {
             inbox.stuck.clear();
         }
         let Some(number) = inbox.ready(cx.now) else { return false };
+        if inbox.tried.number != number {
+            // what has failed for another says nothing of this one
+            inbox.tried = Tried { number, ..Tried::default() };
+        }
         match self.route(view, cx, user, number) {
             Ok(Route::Ims(contact)) => self.start_ims(view, cx, user, number, contact),
             Ok(Route::Sgs) => self.start_sgs(view, cx, user, number),
@@ -161,8 +165,9 @@ impl Sms {
         let found = self.inboxes.get(&user).and_then(|inbox| Some((inbox, inbox.text(number)?)));
         let Some((inbox, text)) = found else { return };
         let why = inbox.why.as_ref().map(ToString::to_string).unwrap_or_default();
-        let until = match inbox.pause.map(|at| at.since(cx.now).as_secs()) {
-            Some(secs) => format!("next attempt in {secs} s"),
+        let again_at = inbox.pause.or(Some(text.aside_until).filter(|at| *at > cx.now));
+        let until = match again_at {
+            Some(at) => format!("next attempt in {} s", at.since(cx.now).as_secs()),
             None => "it is delivered when the phone is there".to_owned(),
         };
         tell(view, cx, text, Level::Info, format_args!("waits: {why}; {until}"));
@@ -282,8 +287,8 @@ impl Sms {
         let inbox = self.inboxes.get(&user)?;
         let texts = || numbers.iter().filter_map(|number| inbox.text(*number));
         let first = texts().next()?;
-        let body = join(texts().filter_map(|text| text.deliver()).map(|deliver| deliver.user_data));
-        Some((first.from.clone(), first.impu, body.unwrap_or_default()))
+        let body = join(texts().filter_map(|text| text.deliver()).map(|deliver| deliver.user_data))?;
+        Some((first.from.clone(), first.impu, body))
     }
 
     /// The parts of the long text that a text is of, in their order, as far as they are there; an error is how long the rest is waited for.
@@ -292,9 +297,11 @@ impl Sms {
         let alone = SmallVec::from_slice(&[number]);
         let Some((inbox, first)) = found else { return Ok(alone) };
         let Some(concat) = first.concat() else { return Ok(alone) };
+        // octets are none of its parts, whatever their reference: a soft client cannot show them
         let is_of_it = |text: &&Text| {
             let other = text.concat();
             text.is_durable
+                && text.is_plain()
                 && text.from == first.from
                 && text.impu == first.impu
                 && other

@@ -9,6 +9,7 @@ use crate::ims::call::ClientId;
 use crate::ims::registrar::Binding;
 use crate::proto::sip::transaction::Token;
 use crate::wire::gsm::RpCause;
+use crate::wire::gsm::failure::FailureCause;
 use arrayvec::ArrayVec;
 use smallvec::SmallVec;
 use std::collections::VecDeque;
@@ -23,14 +24,12 @@ pub(super) struct Inbox {
     pub(super) attempt: Option<Attempt>,
     /// Call-IDs of MESSAGEs that were given up, with their texts, the last ones: a report on them may still come.
     pub(super) late: ArrayVec<(Token, u64), MAX_LATE>,
-    /// The ways that have failed for the text that is next.
+    /// The ways that have failed for the text that was tried last.
     pub(super) tried: Tried,
     /// The classes of texts that nobody is there for; those behind them that go another way do not wait for them.
     pub(super) stuck: SmallVec<[Class; 2]>,
     /// Nothing is tried before.
     pub(super) pause: Option<Instant>,
-    /// The phone has said that its memory is full (TS 23.040 3.2.8, MNRF/MCEF): RP-SMMA ends the pause.
-    pub(super) is_full: bool,
     /// Why the next text waits.
     pub(super) why: Option<Why>,
     pub(super) alarm: Alarm,
@@ -39,6 +38,8 @@ pub(super) struct Inbox {
 /// The ways that have failed in this round.
 #[derive(Debug, Default)]
 pub(super) struct Tried {
+    /// The text for which they have.
+    pub(super) number: u64,
     pub(super) contacts: SmallVec<[Id<Binding>; 2]>,
     pub(super) sgs: bool,
     /// Contacts that say that they take short messages, and then that they know no such content (415): those who claim too much. They
@@ -118,8 +119,10 @@ pub(super) enum Why {
     Status(u16, Box<str>),
     /// The phone has not reported on it.
     NoReport,
-    /// The phone has refused it.
-    Cause(RpCause),
+    /// The phone has refused it: RP-Cause, and TP-FCS where it says.
+    Cause(RpCause, Option<FailureCause>),
+    /// The phone has said with this cause that its memory is full (TS 23.040 3.2.8, MCEF).
+    Full(RpCause),
     /// SGs could not hand it over.
     Sgs(Box<str>),
     /// The server has no room for it.
@@ -134,10 +137,15 @@ impl fmt::Display for Why {
             Why::Status(status, words) if words.is_empty() => write!(f, "the phone says {status}"),
             Why::Status(status, words) => write!(f, "the phone says {status} {words}"),
             Why::NoReport => f.write_str("the phone has not reported on it"),
-            Why::Cause(RpCause::MEMORY_EXCEEDED) => {
-                f.write_str("the phone's memory is full: RP-ERROR 22; it waits until the phone has room")
+            Why::Full(cause) => {
+                write!(
+                    f,
+                    "the phone's memory is full: RP-ERROR {}; it waits until the phone has room",
+                    cause.0
+                )
             }
-            Why::Cause(cause) => write!(f, "the phone says RP-ERROR {cause}"),
+            Why::Cause(cause, None) => write!(f, "the phone says RP-ERROR {cause}"),
+            Why::Cause(cause, Some(failure)) => write!(f, "the phone says RP-ERROR {cause}, {failure}"),
             Why::Sgs(words) => write!(f, "over SGs: {words}"),
             Why::NoRoom => f.write_str("there is no room for another transaction"),
         }

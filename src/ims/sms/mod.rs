@@ -204,6 +204,10 @@ impl Sms {
     pub fn on_reachable(&mut self, view: &mut View<'_>, cx: &mut Cx<'_>, user: UserId) {
         let Some(inbox) = self.inboxes.get_mut(&user) else { return };
         inbox.stuck.clear();
+        for text in &mut inbox.texts {
+            // only a soft client gets the parts of a text whole; whether there is still none but such is seen anew
+            text.parts_at = Instant::ZERO;
+        }
         if inbox.attempt.is_none() {
             inbox.reset();
         }

@@ -94,6 +94,7 @@ pub(super) fn read(cx: &Cx<'_>, subs: &Subscribers, number: u64, value: &str) ->
         at: UnixTime::from_micros(at),
         expires_at: left(expires),
         due_at: record["due"].as_i64().map_or(cx.now, left),
+        aside_until: Instant::ZERO,
         parts_at: Instant::ZERO,
         sos: record["sos"] == true,
         once: record["once"] == true,

@@ -7,6 +7,7 @@ use super::promise::{Line, Promise, Reporter, Sender};
 use super::submit::new_text;
 use super::text::{Submitted, Text};
 use super::{Down, Downlink, Sms, address, tell};
+use crate::base::time::Instant;
 use crate::base::trace::{Level, Subject};
 use crate::ims::core::View;
 use crate::ims::identity;
@@ -49,24 +50,24 @@ enum Remedy {
 
 /// TS 24.011 8.2.5.4: causes that pass, and causes that stay.
 fn remedy(cause: RpCause, failure: Option<FailureCause>) -> Remedy {
-    match (cause, failure) {
-        // TP-FCS D0 to D2 and D4, D5: the SIM cannot take it, which says nothing of other texts (TS 23.040 9.2.3.22)
-        (RpCause::MEMORY_EXCEEDED, Some(FailureCause(0xd0 | 0xd1 | 0xd2 | 0xd4 | 0xd5))) => Remedy::Aside,
-        (RpCause::MEMORY_EXCEEDED, _) => Remedy::Memory,
-        (
-            RpCause::DESTINATION_OUT_OF_ORDER
-            | RpCause::NETWORK_OUT_OF_ORDER
-            | RpCause::TEMPORARY_FAILURE
-            | RpCause::CONGESTION
-            | RpCause::RESOURCES,
-            _,
-        ) => Remedy::Later,
-        (RpCause::UNASSIGNED | RpCause::UNIDENTIFIED | RpCause::UNKNOWN_SUBSCRIBER, _) => {
+    // TS 23.040 9.2.3.22: TP-FCS says more than the cause, which phones choose as they like. D0 to D2 and D4, D5: the SIM cannot
+    // take it, which says nothing of other texts
+    match failure {
+        Some(FailureCause(0xd0 | 0xd1 | 0xd2 | 0xd4 | 0xd5)) => return Remedy::Aside,
+        Some(FailureCause::MEMORY_EXCEEDED) => return Remedy::Memory,
+        _ => {}
+    }
+    match cause {
+        RpCause::MEMORY_EXCEEDED => Remedy::Memory,
+        RpCause::DESTINATION_OUT_OF_ORDER
+        | RpCause::NETWORK_OUT_OF_ORDER
+        | RpCause::TEMPORARY_FAILURE
+        | RpCause::CONGESTION
+        | RpCause::RESOURCES => Remedy::Later,
+        RpCause::UNASSIGNED | RpCause::UNIDENTIFIED | RpCause::UNKNOWN_SUBSCRIBER => {
             Remedy::Never(Status::NOT_OBTAINABLE)
         }
-        (RpCause::NOT_SUBSCRIBED | RpCause::NOT_IMPLEMENTED, _) => {
-            Remedy::Never(Status::INCOMPATIBLE_DESTINATION)
-        }
+        RpCause::NOT_SUBSCRIBED | RpCause::NOT_IMPLEMENTED => Remedy::Never(Status::INCOMPATIBLE_DESTINATION),
         _ => Remedy::Never(Status::REMOTE_PROCEDURE_ERROR),
     }
 }
@@ -157,9 +158,8 @@ impl Sms {
         let impi = &view.subs.user(user).impi;
         cx.ims(Level::Info, Subject::None, format_args!("SMS for {impi}: the phone has room again"));
         if let Some(inbox) = self.inboxes.get_mut(&user) {
-            inbox.is_full = false;
             for text in &mut inbox.texts {
-                text.due_at = text.due_at.min(cx.now);
+                text.aside_until = Instant::ZERO;
             }
         }
         self.on_reachable(view, cx, user);
@@ -221,7 +221,7 @@ impl Sms {
     ) -> Option<u64> {
         if let Some(inbox) = self.inboxes.get_mut(&user) {
             inbox.reset();
-            (inbox.is_full, inbox.why) = (false, None);
+            inbox.why = None;
         }
         let (text, ticket) = self.take(cx, user, number)?;
         tell(view, cx, &text, Level::Info, format_args!("delivered"));
@@ -240,24 +240,33 @@ impl Sms {
     ) -> Option<u64> {
         let retry_delay = view.config.sms.retry_delay;
         let inbox = self.inboxes.get_mut(&user)?;
-        match remedy(cause, failure) {
+        // TS 23.040 9.2.3.12.3: one attempt, whatever comes of it
+        let once = inbox.text(number)?.once;
+        let remedy = match remedy(cause, failure) {
+            Remedy::Never(status) => Remedy::Never(status),
+            _ if once => Remedy::Never(Status::RECIPIENT_ERROR),
+            other => other,
+        };
+        match remedy {
             Remedy::Never(status) => {
                 inbox.reset();
                 let (text, ticket) = self.take(cx, user, number)?;
-                tell(view, cx, &text, Level::Warn, format_args!("given up: the phone says RP-ERROR {cause}"));
+                let why = Why::Cause(cause, failure);
+                tell(view, cx, &text, Level::Warn, format_args!("given up: {why}"));
                 self.report(view, cx, &text, status);
                 return Some(ticket);
             }
             Remedy::Aside => {
                 inbox.reset();
                 let text = inbox.text_mut(number)?;
-                text.due_at = cx.now + retry_delay;
-                inbox.why = Some(Why::Cause(cause));
+                text.aside_until = cx.now + retry_delay;
+                inbox.why = Some(Why::Cause(cause, failure));
                 self.tell_waiting(view, cx, user, number);
             }
             remedy => {
-                inbox.is_full = remedy == Remedy::Memory;
-                self.wait(view, cx, user, number, Why::Cause(cause));
+                let why =
+                    if remedy == Remedy::Memory { Why::Full(cause) } else { Why::Cause(cause, failure) };
+                self.wait(view, cx, user, number, why);
             }
         }
         None
@@ -272,9 +281,6 @@ impl Sms {
         status: Status,
         words: &str,
     ) -> Option<u64> {
-        if let Some(inbox) = self.inboxes.get_mut(&user).filter(|inbox| !inbox.is_under_way(number)) {
-            inbox.tried = Default::default();
-        }
         let (text, ticket) = self.take(cx, user, number)?;
         tell(view, cx, &text, Level::Info, format_args!("{words}"));
         self.report(view, cx, &text, status);

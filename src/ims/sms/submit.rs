@@ -344,6 +344,7 @@ pub(super) fn new_text(
         at: cx.wall,
         expires_at: cx.now + if lives.is_zero() { ONCE_PATIENCE } else { lives },
         due_at: cx.now + delay,
+        aside_until: Instant::ZERO,
         parts_at: Instant::ZERO,
         sos: false,
         // what is not kept at all is tried once

@@ -21,8 +21,10 @@ pub(super) struct Text {
     pub(super) at: UnixTime,
     /// When it is given up.
     pub(super) expires_at: Instant,
-    /// It is not delivered before (`sms_delay`, or because it alone is to be tried again later).
+    /// It is not delivered before (`sms_delay`).
     pub(super) due_at: Instant,
+    /// It alone is not tried again before: the phone could not take it, and may take others.
+    pub(super) aside_until: Instant,
     /// Until then the other parts of its text are waited for, as its recipient gets them whole.
     pub(super) parts_at: Instant,
     /// It is for the phone's emergency registration.
@@ -88,7 +90,7 @@ impl Text {
 
     /// When it may be delivered.
     pub(super) fn ready_at(&self) -> Instant {
-        self.due_at.max(self.parts_at)
+        self.due_at.max(self.aside_until).max(self.parts_at)
     }
 
     /// How long it has waited.

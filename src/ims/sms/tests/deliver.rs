@@ -138,22 +138,6 @@ fn a_full_memory_waits_for_room_or_for_the_delay() {
 }
 
 #[test]
-fn a_full_sim_delays_its_own_text_alone() {
-    let mut w = World::registered(|_| {});
-    w.submitted(ALICE, 1, BOBS_NUMBER, "x");
-    w.submitted(ALICE, 2, BOBS_NUMBER, "y");
-    let text = w.arrives(BOB, "x");
-    let sim_full =
-        Rp::Error { cause: RpCause::MEMORY_EXCEEDED, diagnostic: None, user_data: Some(&[0, 0xd0, 0]) };
-    w.report(BOB, &text, |reference| up(reference, sim_full));
-    w.is_delivered(BOB, "y");
-    w.expect_nothing();
-    w.pass(RETRY);
-    w.is_delivered(BOB, "x");
-    w.quiet();
-}
-
-#[test]
 fn a_phone_that_answers_nothing_is_asked_again_later() {
     let mut w = World::registered(|_| {});
     w.submitted(ALICE, 1, BOBS_NUMBER, "x");

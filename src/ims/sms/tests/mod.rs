@@ -6,7 +6,9 @@ mod disk;
 mod expiry;
 mod interwork;
 mod order;
+mod refusal;
 mod report;
+mod soft;
 mod submit;
 mod told;
 

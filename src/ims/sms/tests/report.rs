@@ -6,7 +6,7 @@ use crate::wire::gsm::tpdu::{Command, Status, StatusReport, SubmitReport};
 use crate::wire::gsm::{Pid, Validity};
 
 /// The STATUS-REPORT in a MESSAGE to a phone.
-fn status_report(sent: &Sent) -> StatusReport<'_> {
+pub(super) fn status_report(sent: &Sent) -> StatusReport<'_> {
     match rpdu(sent).message {
         Rp::Data { user_data, .. } => StatusReport::parse(user_data).expect("a STATUS-REPORT"),
         other => panic!("RP-DATA expected, got {other:?}"),

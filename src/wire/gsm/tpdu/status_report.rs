@@ -58,6 +58,8 @@ impl Status {
     pub const DOES_NOT_EXIST: Status = Status(0x49);
     /// No response from the recipient, no longer trying.
     pub const NO_RESPONSE: Status = Status(0x62);
+    /// Error in the recipient's phone, no longer trying.
+    pub const RECIPIENT_ERROR: Status = Status(0x65);
 
     /// Its group (TS 23.040 9.2.3.15); reserved values are failures.
     pub const fn outcome(self) -> Outcome {
