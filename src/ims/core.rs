@@ -421,6 +421,11 @@ impl Core {
         self.settle(cx);
     }
 
+    /// Lets the SMS centre keep so many texts at most, from now on. The default is [`sms::limits::Limits::default`].
+    pub fn set_sms_limits(&mut self, limits: sms::limits::Limits) {
+        self.service.sms.set_limits(limits);
+    }
+
     /// Leaves decisions on bearers to a policy server, from now on. The default grants all.
     pub fn set_policy_server(&mut self, server: policy::Server) {
         self.service.policy = Policy::new(server);

@@ -1,7 +1,6 @@
 //! SMS-COMMAND (TS 23.040 9.2.2.4): a phone asks about a text that it has submitted, or wants it deleted.
 
 use super::answer::Refusal;
-use super::limits::MAX_PROMISES;
 use super::promise::Sender;
 use super::submit::Author;
 use super::text::{Submitted, Text};
@@ -30,7 +29,7 @@ impl Sms {
         if view.disk.refusal().is_some() {
             return self.refuse(view, cx, sender, Refusal::DISK);
         }
-        if self.promises.len() >= MAX_PROMISES {
+        if !self.has_promise() {
             return self.refuse(view, cx, sender, Refusal::NO_ROOM);
         }
         let found = self.find_submitted(view, author.user, &command);

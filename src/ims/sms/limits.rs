@@ -2,18 +2,26 @@
 
 use crate::base::time::Duration;
 
-/// Short messages that wait, of all users; beyond it a sender is told 42 (congestion) with TP-FCS C0 (SC busy), for TS 24.011 table
-/// 8.4 keeps 22 for a phone's own memory. At about 400 octets each: 80 MB. Fewer in unit tests, which fill it.
-pub const MAX_TEXTS: usize = if cfg!(test) { 60 } else { 200_000 };
+/// How much the centre keeps. The default is what a network needs; a test gives one that it can fill.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Short messages that wait, of all users; beyond it a sender is told 42 (congestion) with TP-FCS C0 (SC busy), for TS 24.011 table
+    /// 8.4 keeps 22 for a phone's own memory. At about 400 octets each: 80 MB.
+    pub texts: usize,
+    /// Short messages that wait for one user; beyond it a sender is told the same. A phone that was away for a day of alerts gets 1,000.
+    pub texts_per_user: usize,
+    /// Senders that wait until their text is on the disk; beyond it the next is told 42. At 4 KB each with their transaction: 16 MB.
+    pub promises: usize,
+}
 
-/// Short messages that wait for one user; beyond it a sender is told the same. A phone that was away for a day of alerts gets 1,000.
-pub const MAX_TEXTS_PER_USER: usize = if cfg!(test) { 20 } else { 1000 };
-
-/// Senders that wait until their text is on the disk; beyond it the next is told 42. At 4 KB each with their transaction: 16 MB.
-pub const MAX_PROMISES: usize = 4096;
+impl Default for Limits {
+    fn default() -> Self {
+        Limits { texts: 200_000, texts_per_user: 1000, promises: 4096 }
+    }
+}
 
 /// Outcomes of orders that nobody has asked for yet: the loop asks in each turn. Beyond it the oldest is forgotten.
-pub const MAX_OUTCOMES: usize = MAX_PROMISES;
+pub const MAX_OUTCOMES: usize = 4096;
 
 /// Repetitions of a text that wait with it; beyond it the next is told 42. A phone repeats once within TR1M.
 pub const MAX_REPETITIONS: usize = 8;

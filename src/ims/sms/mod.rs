@@ -47,7 +47,7 @@ use crate::proto::cx::Cx;
 use answer::{DISK_FAILS, Refusal};
 use filter::Filters;
 use inbox::{Inbox, Why};
-use limits::{AFTER_RESTART, DISK_PATIENCE, MAX_TEXTS, MAX_TEXTS_PER_USER};
+use limits::{AFTER_RESTART, DISK_PATIENCE, Limits};
 use order::Orders;
 use promise::{Promise, Promises};
 use recent::Recent;
@@ -86,6 +86,7 @@ pub enum Down {
 /// The SMS centre.
 #[derive(Debug)]
 pub struct Sms {
+    limits: Limits,
     /// Of the users for whom something waits; of nobody else.
     inboxes: BTreeMap<UserId, Inbox>,
     /// Texts in all inboxes.
@@ -114,6 +115,7 @@ impl Sms {
     /// A centre without texts.
     pub fn new(settings: &SmsSettings) -> Self {
         Sms {
+            limits: Limits::default(),
             inboxes: BTreeMap::new(),
             held: 0,
             alarms: AlarmQueue::new(),
@@ -132,6 +134,11 @@ impl Sms {
             touched: VecDeque::new(),
             is_listened_to: false,
         }
+    }
+
+    /// Keeps so much at most from now on; what waits already stays.
+    pub fn set_limits(&mut self, limits: Limits) {
+        self.limits = limits;
     }
 
     /// How many texts wait.
@@ -288,7 +295,12 @@ impl Sms {
     /// Whether there is room for so many more texts to a user.
     fn has_room(&self, user: UserId, count: usize) -> bool {
         let of_user = self.inboxes.get(&user).map_or(0, |inbox| inbox.texts.len());
-        self.held + count <= MAX_TEXTS && of_user + count <= MAX_TEXTS_PER_USER
+        self.held + count <= self.limits.texts && of_user + count <= self.limits.texts_per_user
+    }
+
+    /// Whether one more sender may wait for the disk.
+    fn has_promise(&self) -> bool {
+        self.promises.len() < self.limits.promises
     }
 
     /// Takes a text out for good; gives it with the ticket of its record's deletion.

@@ -3,7 +3,7 @@
 
 use super::address;
 use super::answer::Refusal;
-use super::limits::{MAX_PROMISES, MAX_REPETITIONS, MAX_VALIDITY, ONCE_PATIENCE};
+use super::limits::{MAX_REPETITIONS, MAX_VALIDITY, ONCE_PATIENCE};
 use super::promise::{Line, Promise, Sender};
 use super::recent::{Noted, Origin, Phone};
 use super::report::Verdict;
@@ -278,7 +278,7 @@ impl Sms {
         if view.disk.refusal().is_some() {
             return Err(Refusal::DISK);
         }
-        let has_room = self.promises.len() < MAX_PROMISES && self.has_room(to, count);
+        let has_room = self.has_promise() && self.has_room(to, count);
         if has_room { Ok(()) } else { Err(Refusal::NO_ROOM) }
     }
 
@@ -308,7 +308,7 @@ impl Sms {
             self.refuse(view, cx, sender, Refusal::DISK);
         } else if view.disk.is_durable(ticket) {
             self.accept(view, cx, sender);
-        } else if self.promises.len() >= MAX_PROMISES {
+        } else if !self.has_promise() {
             self.refuse(view, cx, sender, Refusal::NO_ROOM);
         } else {
             self.promise(cx, ticket, Promise::Taken { sender, texts: SmallVec::new(), again: Vec::new() });

@@ -1,5 +1,6 @@
 //! What people, networks and operators do.
 
+use super::full::Shelf;
 use super::law::Fate;
 use super::mme::Paged;
 use super::{Disk, EXPIRES, Sim, config};
@@ -9,7 +10,6 @@ use imsbox::ims::core::Core;
 use imsbox::proto::outbox::Outbox;
 use imsbox::proto::sgsap::AssociationId;
 use imsbox::wire::gsm::{Address, Direction, Reference, Rp, Rpdu, Submit, Validity, text};
-use std::collections::BTreeSet;
 
 /// A reference that is of no text.
 const SMMA: u8 = 255;
@@ -22,7 +22,10 @@ impl Sim {
     pub(super) fn act(&mut self) {
         let p = self.rng.below(self.phones.len() as u64) as usize;
         match self.rng.below(20) {
-            0..=8 => self.submit(p),
+            0..=8 => {
+                let to = self.rng.below(self.phones.len() as u64) as usize;
+                self.submit(p, to);
+            }
             9..=11 if self.phones[p].has_ims => {
                 let comes = self.is_perfect || !self.phones[p].is_registered;
                 self.register(p, comes);
@@ -48,29 +51,15 @@ impl Sim {
         }
     }
 
-    fn submit(&mut self, from: usize) {
-        let to = self.rng.below(self.phones.len() as u64) as usize;
+    pub(super) fn submit(&mut self, from: usize, to: usize) {
         let way = self.phones[from].is_registered || self.can_use_sgs(from);
-        if from == to || !way || self.phones[from].sent > 40 {
+        if from == to || !way || self.phones[from].sent > self.most_texts {
             return;
         }
         self.phones[from].sent += 1;
         let validity = if self.rng.below(3) == 0 { Duration::from_secs(300) } else { EXPIRES };
-        self.law.texts.push(Fate {
-            from,
-            to,
-            reference: self.phones[from].sent,
-            submitted: self.now,
-            validity,
-            epochs: BTreeSet::new(),
-            stored: None,
-            is_acknowledged: false,
-            taken: None,
-            times: 0,
-            is_refused: false,
-            is_expired: false,
-            settled: None,
-        });
+        let validity = if self.phones[from].is_soft { EXPIRES } else { validity };
+        self.law.texts.push(Fate::new(self.now, from, to, self.phones[from].sent, validity));
         self.submit_again(self.law.texts.len() - 1);
     }
 
@@ -80,6 +69,9 @@ impl Sim {
         if fate.is_acknowledged || self.now > fate.submitted + ASK_UNTIL {
             return;
         }
+        if self.phones[fate.from].is_soft {
+            return self.say_plainly(n);
+        }
         let (from, rpdu) = (fate.from, rp_data(n, fate));
         self.again.push((self.now + ASK_AGAIN, n));
         let call_id = self.say(from, &rpdu);
@@ -87,6 +79,14 @@ impl Sim {
             Some(call_id) => _ = self.asked.insert(call_id, n),
             None => _ = self.law.texts[n].epochs.insert(self.epoch),
         }
+    }
+
+    /// A soft client sends a text as it is. It does not repeat it: who repeats a plain text sends another.
+    fn say_plainly(&mut self, n: usize) {
+        let Fate { from, to, .. } = self.law.texts[n];
+        let (call_id, octets) = self.phones[from].plain(self.now, to, &n.to_string());
+        self.asked.insert(call_id, n);
+        self.leaves(from, octets);
     }
 
     /// A phone sends an RPDU, over IMS if it can, else over SGs; the Call-ID of its MESSAGE.
@@ -123,7 +123,7 @@ impl Sim {
         self.mme.phones.get(&self.phones[p].imsi).is_some_and(|phone| phone.is_attached)
     }
 
-    fn can_use_sgs(&self, p: usize) -> bool {
+    pub(super) fn can_use_sgs(&self, p: usize) -> bool {
         self.association.is_some() && self.is_attached(p)
     }
 
@@ -248,6 +248,9 @@ impl Sim {
         self.out = Outbox::new();
         self.law.records = self.law.on_disk.clone();
         self.core = Core::new(config(&self.phones), &mut self.core_rng);
+        self.core.set_sms_limits(self.limits);
+        self.ordered.clear();
+        self.shelf = Shelf::after_crash(self.stored.iter());
         for (key, value) in self.stored.clone() {
             self.with_core(|core, cx| core.restore(cx, &key, &value));
         }
@@ -295,6 +298,11 @@ impl Sim {
         total.crashes += self.seen.crashes;
         total.losses += self.seen.losses;
         total.resets += self.seen.resets;
+        for (reason, count) in &self.seen.turned_away {
+            *total.turned_away.entry(*reason).or_insert(0) += count;
+        }
+        total.plain_turned_away += self.seen.plain_turned_away;
+        total.operator_turned_away += self.seen.operator_turned_away;
     }
 }
 

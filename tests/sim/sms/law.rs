@@ -6,6 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 /// How much later than it was submitted a text may be taken in and so end: the sender's repetitions.
 const SLACK: Duration = Duration::from_secs(1);
 
+/// Who sends what no phone has sent.
+pub const OPERATOR: usize = usize::MAX;
+
 /// What the world knows of a text, whose words are its number.
 #[derive(Debug)]
 pub struct Fate {
@@ -19,6 +22,8 @@ pub struct Fate {
     pub epochs: BTreeSet<u64>,
     /// Its place among all that ever were on the disk.
     pub stored: Option<u64>,
+    /// The centre has said that it will deliver it, and whether its sender knows.
+    pub is_promised: bool,
     pub is_acknowledged: bool,
     /// Its place among all that their recipient took.
     pub taken: Option<u64>,
@@ -29,6 +34,28 @@ pub struct Fate {
     pub is_expired: bool,
     /// Since when the centre is bound by the report that it has arrived.
     pub settled: Option<Instant>,
+}
+
+impl Fate {
+    /// A text that nobody has seen yet.
+    pub fn new(now: Instant, from: usize, to: usize, reference: u8, validity: Duration) -> Fate {
+        Fate {
+            from,
+            to,
+            reference,
+            submitted: now,
+            validity,
+            epochs: BTreeSet::new(),
+            stored: None,
+            is_promised: false,
+            is_acknowledged: false,
+            taken: None,
+            times: 0,
+            is_refused: false,
+            is_expired: false,
+            settled: None,
+        }
+    }
 }
 
 /// All texts.
@@ -62,9 +89,10 @@ impl Law {
         }
     }
 
-    /// The centre says RP-ACK to a sender.
-    pub fn on_acknowledging(&self, n: usize) {
+    /// The centre says RP-ACK to a sender, or 202 to a soft client.
+    pub fn on_acknowledging(&mut self, n: usize) {
         assert!(self.texts[n].stored.is_some(), "text {n} is acknowledged and was never on the disk");
+        self.texts[n].is_promised = true;
     }
 
     /// The centre offers a text to its recipient; `patience` is how long an attempt may have been under way already.

@@ -2,6 +2,7 @@
 //! refuses, and crashes. A seed draws everything.
 
 mod act;
+mod full;
 mod law;
 #[path = "../../support/mme.rs"]
 #[allow(dead_code, reason = "tests of the wire use the rest")]
@@ -12,6 +13,7 @@ mod take;
 use crate::net::{Arrival, Faults, Net};
 use crate::text::Text;
 use crate::world::{Disk, DiskNews};
+use full::{Reason, Shelf};
 use imsbox::base::rng::Rng;
 use imsbox::base::time::{Duration, Instant, UnixTime};
 use imsbox::base::trace::{Layer, Level, Record, Sink};
@@ -19,6 +21,8 @@ use imsbox::config::model::{AuthentType, Config, Impu, SipSocket, User};
 use imsbox::crypto::hex;
 use imsbox::ims::core::Core;
 use imsbox::ims::disk::Condition;
+use imsbox::ims::sms::OrderId;
+use imsbox::ims::sms::limits::Limits;
 use imsbox::proto::cx::Cx;
 use imsbox::proto::flow::{Flow, LocalId};
 use imsbox::proto::outbox::{Outbox, Output};
@@ -50,6 +54,10 @@ struct Seen {
     crashes: usize,
     losses: usize,
     resets: usize,
+    /// By [`Reason`].
+    turned_away: BTreeMap<u8, usize>,
+    plain_turned_away: usize,
+    operator_turned_away: usize,
 }
 
 /// The last lines of the log, and those that nobody has looked at.
@@ -97,9 +105,18 @@ struct Sim {
     sgs_reports: Vec<(u64, usize)>,
     epoch: u64,
     law: Law,
+    shelf: Shelf,
+    ordered: BTreeMap<OrderId, usize>,
+    limits: Limits,
+    /// Of each phone.
+    most_texts: u8,
+    faults_end: u64,
+    /// How often people look after their phones when nothing is wrong any more.
+    pace: usize,
     /// The texts of submissions and of reports, by the Call-ID of their MESSAGE.
     asked: HashMap<String, usize>,
     reported: HashMap<String, usize>,
+    /// Call-IDs of what has been sent: what comes again is no news.
     offered: HashSet<String>,
     /// When a sender asks again.
     again: Vec<(Instant, usize)>,
@@ -117,6 +134,7 @@ fn config(phones: &[Phone]) -> Config {
             Impu::new(format!("sip:u{}@ims.test", p.user)),
             Impu::new(format!("tel:+3360000000{}", p.user)),
         ],
+        sim: p.has_card().then(full::card),
         authent_type: AuthentType::None,
         auth_on_register_only: true,
         ..User::default()
@@ -177,6 +195,12 @@ impl Sim {
             sgs_reports: Vec::new(),
             epoch: 0,
             law: Law::default(),
+            shelf: Shelf::default(),
+            ordered: BTreeMap::new(),
+            limits: Limits::default(),
+            most_texts: 40,
+            faults_end: FAULTS_END,
+            pace: 60,
             asked: HashMap::new(),
             reported: HashMap::new(),
             offered: HashSet::new(),
@@ -187,25 +211,40 @@ impl Sim {
         }
     }
 
-    fn run(&mut self) {
+    /// The same with limits that are reached, and a soft client instead of the one who is never there.
+    fn in_excess(seed: u64) -> Sim {
+        let mut sim = Sim::new(seed);
+        sim.limits = full::small(seed);
+        (sim.most_texts, sim.faults_end, sim.pace) = (200, FAULTS_END / 2, 150);
+        let soft = sim.phones.last_mut().expect("there are phones");
+        (soft.has_ims, soft.is_soft) = (true, true);
+        sim.core = Core::new(config(&sim.phones), &mut sim.core_rng);
+        sim.core.set_sms_limits(sim.limits);
+        sim
+    }
+
+    fn run(&mut self, act: fn(&mut Sim)) {
         let second = Duration::from_secs(1);
         let mut act_at = Instant::ZERO;
         let at = |secs: u64| Instant::ZERO + second * secs as u32;
-        while act_at < at(FAULTS_END) {
+        while act_at < at(self.faults_end) {
             self.live_until(act_at);
-            self.act();
+            act(self);
             act_at = act_at + Duration::from_millis(self.rng.below(8000));
         }
         self.net.faults = Faults::none();
         self.is_kind = true;
-        for secs in (FAULTS_END + 10..LEAVE).step_by(60) {
+        for secs in (self.faults_end + 10..LEAVE).step_by(self.pace) {
             self.live_until(at(secs));
             self.everybody_is_there();
         }
         self.live_until(at(LEAVE));
+        if self.phones.iter().any(|p| p.is_soft) {
+            self.there_is_room_again();
+        }
         self.law.at_the_end(self.is_perfect);
         self.everybody_leaves();
-        self.live_until(at(LEAVE + QUIET));
+        self.live_until(at(LEAVE + 1000 + QUIET));
         self.nothing_is_left();
     }
 
@@ -253,6 +292,7 @@ impl Sim {
         if self.core.next_deadline().is_some_and(|at| at <= self.now) {
             self.with_core(|core, cx| core.tick(cx));
         }
+        assert_eq!(self.core.load().sms, self.shelf.len(), "each text has its record: {:?}", self.shelf);
     }
 
     /// Gives the core one input, and the MME what comes of it.
@@ -265,6 +305,7 @@ impl Sim {
 
     fn one_input(&mut self, input: impl FnOnce(&mut Core, &mut Cx<'_>)) {
         let wall = UnixTime::from_micros(1_800_000_000_000_000 + (self.now.as_nanos() / 1000) as i64);
+        self.shelf.begin();
         let (rng, out, sink) = (&mut self.core_rng, &mut self.out, &mut self.log);
         input(&mut self.core, &mut Cx { now: self.now, wall, rng, out, sink });
         let out = std::mem::take(&mut self.out);
@@ -273,6 +314,7 @@ impl Sim {
         }
         self.out = out;
         self.out.clear();
+        self.orders_are_answered();
         self.read_log();
         self.news.extend(self.disk.work(self.now, &self.net.faults));
     }
@@ -289,12 +331,14 @@ impl Sim {
             }
             Output::Persist { ticket, key, value } => {
                 self.disk.put(*ticket);
+                self.shelf.on_put(self.now, *ticket, key, value.as_deref(), &self.limits);
                 if let Some(n) = value.as_deref().filter(|_| key.starts_with("sms/")).and_then(text_of) {
                     self.law.records.insert(key.clone(), n);
                 }
                 self.pending.push_back((*ticket, key.clone(), value.clone()));
             }
             Output::SendSgs { association, range, .. } if Some(*association) == self.association => {
+                self.core_sends_mme(out.bytes(range));
                 self.to_mme.push_back(out.bytes(range).to_vec());
             }
             Output::SendSgs { .. } => {}
@@ -323,15 +367,20 @@ impl Sim {
                 self.with_core(|core, cx| core.on_durable(cx, ticket));
             }
             DiskNews::Refuses => {
+                self.shelf.refuses = true;
                 let full = Condition::Refuses("no space left on device".to_owned());
                 self.with_core(|core, cx| core.on_storage(cx, full));
             }
-            DiskNews::Well => self.with_core(|core, cx| core.on_storage(cx, Condition::Well)),
+            DiskNews::Well => {
+                self.shelf.refuses = false;
+                self.with_core(|core, cx| core.on_storage(cx, Condition::Well));
+            }
         }
     }
 
     /// The records up to this one are on the disk.
     fn write_until(&mut self, ticket: u64) {
+        self.shelf.on_durable(ticket);
         while self.pending.front().is_some_and(|(t, ..)| *t <= ticket) {
             let (_, key, value) = self.pending.pop_front().expect("it was seen");
             if key.starts_with("sms/") {
@@ -386,29 +435,56 @@ fn split(octets: &[u8]) -> (Text, &[u8]) {
     (Text::read(&octets[..end]), &octets[end..])
 }
 
-#[test]
-fn short_messages_arrive_whatever_happens_to_phones_networks_disk_and_core() {
+/// Runs all seeds; what happened.
+fn run_all(test: &str, new: fn(u64) -> Sim, act: fn(&mut Sim)) -> Seen {
     let mut total = Seen::default();
     for seed in crate::seeds() {
-        let mut sim = Sim::new(seed);
-        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| sim.run()));
+        let mut sim = new(seed);
+        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| sim.run(act)));
         if let Err(panic) = result {
             sim.log.tail.iter().for_each(|line| eprintln!("  {line}"));
             let words = panic.downcast_ref::<String>().cloned();
             let words = words.or(panic.downcast_ref::<&str>().map(|s| (*s).to_owned())).unwrap_or_default();
-            panic!(
-                "seed {seed} at {:?}: {words}; replay: SIM_SEED={seed} cargo test --test sim short",
-                sim.now
-            );
+            let replay = format!("SIM_SEED={seed} cargo test --test sim {test}");
+            panic!("seed {seed} at {:?}: {words}; replay: {replay}", sim.now);
         }
         sim.count(&mut total);
     }
     println!("{total:?}");
+    total
+}
+
+#[test]
+fn short_messages_arrive_whatever_happens_to_phones_networks_disk_and_core() {
+    let total = run_all("short_messages_arrive", Sim::new, Sim::act);
     if crate::seeds().len() >= 64 {
-        let Seen { acknowledged, taken, over_sgs, expired, refused, put_off, twice, crashes, losses, resets } =
-            total;
+        let Seen {
+            acknowledged,
+            taken,
+            over_sgs,
+            expired,
+            refused,
+            put_off,
+            twice,
+            crashes,
+            losses,
+            resets,
+            ..
+        } = total;
         assert!(acknowledged > 1000 && taken > 1000 && over_sgs > 200, "{total:?}");
         assert!(expired > 100 && refused > 20 && put_off > 50 && twice > 5, "{total:?}");
         assert!(crashes > 100 && losses > 100 && resets > 20, "{total:?}");
+    }
+}
+
+#[test]
+fn whom_a_full_queue_turns_away_is_told_so_and_the_others_texts_arrive() {
+    let total = run_all("whom_a_full_queue", Sim::in_excess, Sim::act_in_excess);
+    if crate::seeds().len() >= 64 {
+        let of = |reason: Reason| total.turned_away.get(&(reason as u8)).copied().unwrap_or(0);
+        assert!(of(Reason::User) > 300 && of(Reason::All) > 300, "{total:?}");
+        assert!(of(Reason::Promises) > 4 && of(Reason::Disk) > 20, "{total:?}");
+        assert!(total.plain_turned_away > 30 && total.operator_turned_away > 200, "{total:?}");
+        assert!(total.acknowledged > 1000 && total.taken > 1000 && total.crashes > 20, "{total:?}");
     }
 }

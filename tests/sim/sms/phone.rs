@@ -26,6 +26,8 @@ pub struct Phone {
     pub imsi: String,
     pub has_ims: bool,
     pub has_sgs: bool,
+    /// A client that takes and sends texts as they are.
+    pub is_soft: bool,
     pub is_registered: bool,
     /// It has told the centre that it has no room.
     pub is_full: bool,
@@ -49,6 +51,7 @@ impl Phone {
             imsi: format!("0010100000000{user:02}"),
             has_ims,
             has_sgs,
+            is_soft: false,
             is_registered: false,
             is_full: false,
             is_silent: false,
@@ -60,13 +63,19 @@ impl Phone {
         }
     }
 
+    /// Whether its user has a SIM: those who can be reached, but for soft clients.
+    pub fn has_card(&self) -> bool {
+        (self.has_ims || self.has_sgs) && !self.is_soft
+    }
+
     /// The REGISTER with which it comes or goes.
     pub fn register(&mut self, now: Instant, comes: bool) -> Vec<u8> {
         self.is_registered = comes;
         self.tries.retain(|t| !t.is_register);
         let (addr, user) = (self.addr, self.user);
         let expires = if comes { 3600 } else { 0 };
-        let contact = format!("Contact: <sip:u{user}@{addr}>;+g.3gpp.smsip\r\nExpires: {expires}\r\n");
+        let feature = if self.is_soft { "" } else { ";+g.3gpp.smsip" };
+        let contact = format!("Contact: <sip:u{user}@{addr}>{feature}\r\nExpires: {expires}\r\n");
         self.request(now, "REGISTER", "sip:ims.test", &format!("reg{user}"), &contact, b"").1
     }
 
@@ -76,6 +85,13 @@ impl Phone {
         let headers = format!("{reply}Content-Type: application/vnd.3gpp.sms\r\n");
         let call_id = format!("m{}.{}", self.user, self.number);
         self.request(now, "MESSAGE", "tel:+33609001390", &call_id, &headers, rpdu)
+    }
+
+    /// A MESSAGE with a text for a user: its Call-ID, and itself.
+    pub fn plain(&mut self, now: Instant, to: usize, text: &str) -> (String, Vec<u8>) {
+        let call_id = format!("m{}.{}", self.user, self.number);
+        let (uri, headers) = (format!("sip:u{to}@ims.test"), "Content-Type: text/plain\r\n");
+        self.request(now, "MESSAGE", &uri, &call_id, headers, text.as_bytes())
     }
 
     fn request(

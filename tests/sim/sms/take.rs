@@ -2,6 +2,7 @@
 
 use super::mme::{self, kind};
 use super::{Sim, split};
+use crate::text::Text;
 use imsbox::base::time::Duration;
 use imsbox::wire::gsm::{Deliver, Direction, Rp, RpCause, Rpdu};
 
@@ -24,6 +25,11 @@ fn number(tpdu: &[u8]) -> Option<usize> {
     Deliver::parse(tpdu).ok()?.user_data.text()?.parse().ok()
 }
 
+/// The number of a plain text.
+fn plain_number(body: &[u8]) -> Option<usize> {
+    std::str::from_utf8(body).ok()?.parse().ok()
+}
+
 fn up(reference: u8, message: Rp<'_>) -> Vec<u8> {
     Rpdu { direction: Direction::Up, reference, message }.to_vec()
 }
@@ -32,7 +38,14 @@ impl Sim {
     /// Looks at what the core sends, before the network does anything to it.
     pub(super) fn core_sends(&mut self, octets: &[u8]) {
         let (head, body) = split(octets);
-        if head.code() == 202 {
+        let plain = self.asked.get(head.get("Call-ID")).copied();
+        if let Some(n) = plain.filter(|n| head.code() > 0 && self.phones[self.law.texts[*n].from].is_soft) {
+            let first = self.offered.insert(format!("{} {}", head.code(), head.get("Call-ID")));
+            first.then(|| self.on_plain_answer(n, octets));
+        } else if head.get("Content-Type").starts_with("text/plain") {
+            let n = plain_number(body).filter(|_| self.offered.insert(head.get("Call-ID").to_owned()));
+            n.into_iter().for_each(|n| self.law.on_offered(self.now, n, Duration::ZERO));
+        } else if head.code() == 202 {
             if let Some(n) = self.reported.get(head.get("Call-ID")) {
                 self.law.on_settled(self.now, *n);
             }
@@ -45,7 +58,12 @@ impl Sim {
                 }
                 Rp::Ack { .. } => {
                     let asked = self.asked.get(head.get("In-Reply-To"));
-                    asked.into_iter().for_each(|n| self.law.on_acknowledging(*n));
+                    asked.copied().into_iter().for_each(|n| self.law.on_acknowledging(n));
+                }
+                Rp::Error { cause, .. } => {
+                    let asked = self.asked.get(head.get("In-Reply-To")).copied();
+                    let news = asked.filter(|_| self.offered.insert(head.get("Call-ID").to_owned()));
+                    news.into_iter().for_each(|n| self.on_rp_error(n, cause));
                 }
                 _ => {}
             }
@@ -91,10 +109,16 @@ impl Sim {
     pub(super) fn at_phone(&mut self, p: usize, octets: &[u8]) {
         let (head, body) = split(octets);
         if head.code() > 0 {
+            let asked = self.asked.get(head.get("Call-ID")).copied();
+            let is_taken = head.code() == 202 && self.phones[p].is_soft;
+            asked.filter(|_| is_taken).into_iter().for_each(|n| self.is_acknowledged(n));
             return self.phones[p].on_response(&head);
         }
         if let Some(known) = self.phones[p].known(&head) {
             return known.into_iter().for_each(|octets| self.leaves(p, octets));
+        }
+        if head.get("Content-Type").starts_with("text/plain") {
+            return self.plain_at_phone(p, &head, body);
         }
         let rpdu = Rpdu::parse(body).expect("an RPDU");
         let mut report = None;
@@ -134,6 +158,21 @@ impl Sim {
             text.into_iter().for_each(|n| _ = self.reported.insert(call_id.clone(), n));
             self.leaves(p, octets);
         }
+    }
+
+    /// A plain text at a soft client, whose answer is its report.
+    fn plain_at_phone(&mut self, p: usize, head: &Text, body: &[u8]) {
+        let n = plain_number(body);
+        let status = match self.mood(p) {
+            _ if !self.phones[p].is_registered => None,
+            mood @ (Mood::Takes | Mood::TakesInSilence) => {
+                n.into_iter().for_each(|n| self.note(p, n, &mood));
+                matches!(mood, Mood::Takes).then_some(200)
+            }
+            Mood::Misses | Mood::Refuses(_) => Some(480),
+        };
+        let answer = self.phones[p].answer(head, status);
+        answer.into_iter().for_each(|octets| self.leaves(p, octets));
     }
 
     /// A message of the core at the MME, and the answers of that and of the phone.

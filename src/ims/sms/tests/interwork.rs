@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::config::model::OperatorCode;
+use crate::ims::sms::limits::Limits;
 use crate::ims::tests::{OP, sim};
 
 /// Bob has a SIM; Alice has a soft client, and no SIM.
@@ -211,7 +212,8 @@ fn who_hides_is_hidden_and_who_writes_too_much_is_told() {
     w.report(BOB, &got, |reference| up(reference, Rp::Ack { user_data: None }));
     text(&mut w, "", &"x".repeat(40_001));
     w.expect(ALICE, "SIP/2.0 413");
-    text(&mut w, "", &"x".repeat(153 * 21));
+    w.lab.core.set_sms_limits(Limits { texts_per_user: 2, ..Limits::default() });
+    text(&mut w, "", &"x".repeat(153 * 3));
     w.expect(ALICE, "SIP/2.0 503");
     assert_eq!(w.waiting(), 0, "all parts or none");
     w.quiet();

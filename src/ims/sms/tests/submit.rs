@@ -1,6 +1,7 @@
 //! Texts of phones: taken, refused, repeated.
 
 use super::*;
+use crate::ims::sms::limits::Limits;
 
 #[test]
 fn a_text_is_acknowledged_delivered_and_forgotten() {
@@ -213,9 +214,10 @@ fn only_registered_phones_submit_and_only_with_identities_that_may() {
 #[test]
 fn a_full_queue_is_a_congestion() {
     let mut w = World::with(|_| {});
+    w.lab.core.set_sms_limits(Limits { texts_per_user: 3, ..Limits::default() });
     w.register(ALICE, VOLTE);
-    for n in 0..super::super::limits::MAX_TEXTS_PER_USER {
-        w.submitted(ALICE, n as u8, BOBS_NUMBER, &format!("text {n}"));
+    for n in 0..3 {
+        w.submitted(ALICE, n, BOBS_NUMBER, &format!("text {n}"));
     }
     w.submit(ALICE, 200, BOBS_NUMBER, "too much");
     w.expect_refused(ALICE, RpCause::CONGESTION);
