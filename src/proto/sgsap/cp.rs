@@ -16,6 +16,8 @@ pub(super) type Send<'a> = &'a mut dyn FnMut(&[u8]);
 
 /// Message types of the relay protocol from a phone (TS 24.011 8.2.2).
 const RP_DATA: u8 = 0;
+const RP_ACK: u8 = 2;
+const RP_ERROR: u8 = 4;
 const RP_SMMA: u8 = 6;
 
 /// What comes of a CPDU, or of a timer.
@@ -209,7 +211,7 @@ impl CpEntity {
         self.take(ti).map(|t| t.failed(Why::Aborted(cause)))
     }
 
-    /// CP-DATA in a transaction that we started: it should hold the answer to our RP-DATA.
+    /// CP-DATA in a transaction that we started: it should hold the answer to our RP-DATA. A report of another message is ignored (9.3.2).
     fn on_answer(
         &mut self,
         now: Instant,
@@ -218,6 +220,7 @@ impl CpEntity {
         policy: &CpPolicy,
         send: Send<'_>,
     ) -> Option<CpEvent> {
+        let [kind, reference] = rp_of(rpdu);
         let Some(transaction) = self.find(ti) else {
             // the phone repeats what it has no acknowledgement for; else 9.2.2
             let answer = match self.ended == Some(ti.value) {
@@ -230,8 +233,13 @@ impl CpEntity {
         if matches!(transaction.stage, Stage::Unconfirmed { .. }) {
             return None;
         }
-        if matches!(rp_of(rpdu)[0], RP_DATA | RP_SMMA) {
+        let is_its = transaction.rp[1] == reference;
+        if !matches!(kind, RP_ACK | RP_ERROR) {
             return self.refuse(ti, policy.cause(CpCause::STATE), send);
+        }
+        if !is_its {
+            send(&write(ti.reversed(), Cp::Ack));
+            return self.on_ack(now, ti);
         }
         transaction.stage = Stage::Unconfirmed { until: now + CONFIRM_PATIENCE };
         Some(CpEvent::Up { rpdu: rpdu.to_vec(), is_answer: true })

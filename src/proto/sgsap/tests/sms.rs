@@ -352,3 +352,37 @@ fn a_report_that_nobody_stores_is_broken_off_in_the_end() {
     assert_eq!((f.cpdus(), f.events()), (vec!["091011".to_owned()], vec![]));
     assert!(f.released());
 }
+
+#[test]
+fn a_report_of_another_message_is_no_answer_and_the_right_one_may_still_come() {
+    for is_acknowledged in [false, true] {
+        let mut f = Fixture::delivering();
+        if is_acknowledged {
+            f.uplink(&octets("8904"));
+        }
+        for other in [&[2, 8][..], &[4, 8, 1, 22]] {
+            f.uplink(&data(0x89, other));
+            assert_eq!((f.cpdus(), f.events()), (vec![hex_of("0904")], vec![]));
+        }
+        f.pass(39);
+        assert_eq!(f.sent(), Vec::<String>::new(), "what is answered has arrived");
+        f.uplink(&data(0x89, MT_ACK));
+        assert_eq!((f.cpdus(), f.events()), (vec![hex_of("0904")], vec![up_event(MT_ACK)]));
+        assert!(f.released());
+    }
+    let mut f = Fixture::delivering();
+    f.uplink(&data(0x89, &[2, 8]));
+    f.sent();
+    f.pass(40);
+    assert_eq!((f.why(), f.cpdus()), (Why::Expired(Timer::Tr1n), vec![hex_of("091011")]));
+}
+
+#[test]
+fn a_message_that_only_a_network_sends_is_no_answer() {
+    for kind in [1, 3, 5, 7] {
+        let mut f = Fixture::delivering();
+        f.uplink(&data(0x89, &[kind, 7, 0, 0, 0]));
+        assert_eq!((f.cpdus(), f.why()), (vec![hex_of("091062")], Why::Aborted(CpCause::STATE)));
+        assert!(f.released());
+    }
+}
