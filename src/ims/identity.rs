@@ -110,9 +110,14 @@ fn default_for(user: &User, imei: Option<&str>) -> Option<usize> {
     default_among(user, |impu| is_shown(impu) && is_for(user, impu, imei))
 }
 
+/// The IMEI of the one phone that an identity is for, where phones share a SIM.
+pub fn tied_to<'a>(user: &User, impu: &'a Impu) -> Option<&'a str> {
+    impu.imei.as_deref().filter(|_| user.multi_sim)
+}
+
 /// Whether an identity is one of the phone's with this IMEI: what is tied to no IMEI is every phone's.
 fn is_for(user: &User, impu: &Impu, imei: Option<&str>) -> bool {
-    let tied = impu.imei.as_deref().filter(|_| user.multi_sim);
+    let tied = tied_to(user, impu);
     tied.is_none_or(|tied| imei.is_some_and(|imei| same_imei(tied, imei)))
 }
 

@@ -7,7 +7,7 @@ use crate::ims::core::{Core, Service};
 use crate::ims::sms::{Down, Downlink};
 use crate::ims::subscriber::UserId;
 use crate::proto::cx::Cx;
-use crate::wire::identities::Imsi;
+use crate::wire::identities::{Imsi, same_imei};
 use std::net::SocketAddr;
 
 impl Core {
@@ -73,17 +73,24 @@ impl Service {
         }
     }
 
+    /// Whether the phone that is attached with this IMSI is known to be another one than that with this IMEI.
+    fn is_another(&self, imsi: &str, imei: &str) -> bool {
+        let attached = self.sgs.ue_view(imsi).and_then(|ue| ue.imeisv);
+        attached.is_some_and(|imeisv| !same_imei(imei, &imeisv))
+    }
+
     /// Sends what the SMS centre has for a user's phone. What becomes of an RP-DATA the centre is told, now or later.
     pub(in crate::ims) fn send_over_sgs(&mut self, cx: &mut Cx<'_>, downlink: &Downlink) {
         let Downlink { user, what } = downlink;
         // of users who share an IMSI the phone is the first one's: what it sends is taken for that one's as well
         let imsi = &self.subscribers.user(*user).imsi;
         let is_its_own = self.subscribers.by_imsi(imsi) == Some(*user);
-        let imsi = Imsi::parse(imsi.as_bytes()).filter(|_| is_its_own);
-        let rpdu = match what {
-            Down::Rpdu(rpdu) => rpdu,
+        let found = Imsi::parse(imsi.as_bytes()).filter(|_| is_its_own);
+        let (imsi, rpdu) = match what {
+            Down::Text { imei: Some(imei), rpdu } => (found.filter(|_| !self.is_another(imsi, imei)), rpdu),
+            Down::Text { imei: None, rpdu } | Down::Answer(rpdu) => (found, rpdu),
             Down::Confirm { is_stored } => {
-                return imsi.into_iter().for_each(|imsi| self.sgs.confirm(cx, &imsi, *is_stored));
+                return found.into_iter().for_each(|imsi| self.sgs.confirm(cx, &imsi, *is_stored));
             }
         };
         let sent = imsi.map_or(Err(NotNow::NotAttached), |imsi| self.sgs.send(cx, &imsi, rpdu));

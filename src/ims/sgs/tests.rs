@@ -74,6 +74,16 @@ impl World {
         self.hear(&out);
     }
 
+    fn attach_with(&mut self, imsi: &str, imeisv: [u8; 8]) {
+        let mut out = Vec::new();
+        Writer::of(&mut out, Kind::LocationUpdateRequest, &Imsi::parse(imsi.as_bytes()).unwrap())
+            .name(Tag::MmeName, &NodeName::of_text(MME).unwrap())
+            .octet(Tag::UpdateType, 1)
+            .element(Tag::Lai, &[0, 0xf1, 0x10, 0, 1])
+            .element(Tag::Imeisv, &imeisv);
+        self.hear(&out);
+    }
+
     fn about(&mut self, kind: Kind, imsi: &str, tag: Tag, value: &[u8]) {
         let mut out = Vec::new();
         Writer::of(&mut out, kind, &Imsi::parse(imsi.as_bytes()).unwrap()).element(tag, value);
@@ -442,15 +452,8 @@ fn of_users_who_share_an_imsi_the_first_one_alone_has_the_phone() {
 #[test]
 fn of_phones_with_copies_of_one_sim_the_last_that_attached_is_shown_and_gets_the_texts() {
     let mut w = World::with(|config| config.users[0].multi_sim = true);
-    for imeisv in [[0x53; 8], [0x35; 8]] {
-        let mut out = Vec::new();
-        Writer::of(&mut out, Kind::LocationUpdateRequest, &Imsi::parse(ALICE.as_bytes()).unwrap())
-            .name(Tag::MmeName, &NodeName::of_text(MME).unwrap())
-            .octet(Tag::UpdateType, 1)
-            .element(Tag::Lai, &[0, 0xf1, 0x10, 0, 1])
-            .element(Tag::Imeisv, &imeisv);
-        w.hear(&out);
-    }
+    w.attach_with(ALICE, [0x53; 8]);
+    w.attach_with(ALICE, [0x35; 8]);
     w.told();
     let views = w.lab.core.user_views(w.lab.now);
     assert_eq!(views[0].sgs.as_ref().unwrap().imeisv.as_deref(), Some("5353535353535353"));
@@ -459,4 +462,33 @@ fn of_phones_with_copies_of_one_sim_the_last_that_attached_is_shown_and_gets_the
     assert_eq!(w.told(), [format!("PAGING-REQUEST imsi={ALICE}")]);
     w.answer_page(ALICE);
     assert_eq!(w.take(ALICE, 0), "one of you");
+}
+
+#[test]
+fn a_text_for_one_phone_of_several_with_copies_of_one_sim_waits_for_that_one() {
+    for is_shared in [true, false] {
+        let mut w = World::with(|config| {
+            config.users[0].multi_sim = is_shared;
+            let impu = Impu { imei: Some("53535353-535353-0".to_owned()), ..Impu::new("tel:+33600000009") };
+            config.users[0].impus.push(impu);
+        });
+        w.attach_with(ALICE, [0x21; 8]);
+        w.told();
+        w.sms("+33600000009", "for the other one");
+        let page = format!("PAGING-REQUEST imsi={ALICE}");
+        if !is_shared {
+            assert_eq!(w.told(), [page], "the property means nothing without multi_sim");
+            continue;
+        }
+        assert_eq!((w.told(), w.waiting("alice@ims.test")), (vec![], 1));
+        w.attach_with(ALICE, [0x35; 8]);
+        assert_eq!(w.told().last(), Some(&page));
+        w.answer_page(ALICE);
+        assert_eq!(w.take(ALICE, 0), "for the other one");
+        // of a phone whose MME says nothing of it, it may be the one
+        w.told();
+        w.sms("+33600000009", "again");
+        w.attach(ALICE);
+        assert_eq!(w.told().last(), Some(&page));
+    }
 }

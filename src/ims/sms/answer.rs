@@ -163,7 +163,7 @@ impl Sms {
     ) {
         let rpdu = Rpdu { direction: Direction::Down, reference, message }.to_vec();
         let (tx, contact, call_id) = match line {
-            Line::Sgs => return self.downlinks.push_back(Downlink { user, what: Down::Rpdu(rpdu) }),
+            Line::Sgs => return self.downlinks.push_back(Downlink { user, what: Down::Answer(rpdu) }),
             Line::Ims { tx, contact, call_id } => (tx, contact, call_id),
         };
         accepted(view, cx, tx);

@@ -88,7 +88,7 @@ impl Sms {
             false => view.registrar.targets(user, cx.now),
         };
         let reaches = |binding: &Binding| {
-            let tied = impu.and_then(|impu| impu.imei.as_deref()).filter(|_| profile.multi_sim);
+            let tied = impu.and_then(|impu| identity::tied_to(profile, impu));
             tied.is_none_or(|imei| binding.has_imei(imei))
         };
         let open = |takes: fn(&Contact) -> bool| {
@@ -242,7 +242,11 @@ impl Sms {
         if let Some(inbox) = self.inboxes.get_mut(&user) {
             inbox.why = why;
         }
-        self.downlinks.push_back(Downlink { user, what: Down::Rpdu(rpdu) });
+        let profile = view.subs.user(user);
+        let text = self.inboxes.get(&user).and_then(|inbox| inbox.text(number));
+        let impu = text.and_then(|text| profile.impus.get(text.impu));
+        let imei = impu.and_then(|impu| identity::tied_to(profile, impu)).map(str::to_owned);
+        self.downlinks.push_back(Downlink { user, what: Down::Text { imei, rpdu } });
         false
     }
 

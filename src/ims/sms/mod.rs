@@ -74,8 +74,15 @@ pub struct Downlink {
 /// What goes to a phone over SGs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Down {
-    /// RP-DATA with a text, or the RP-ACK or RP-ERROR that answers the phone's RP-DATA or RP-SMMA.
-    Rpdu(Vec<u8>),
+    /// RP-DATA with a text.
+    Text {
+        /// The IMEI of the one phone that it is for, where phones share a SIM.
+        imei: Option<String>,
+        /// The RP-DATA.
+        rpdu: Vec<u8>,
+    },
+    /// The RP-ACK or RP-ERROR that answers the phone's RP-DATA or RP-SMMA.
+    Answer(Vec<u8>),
     /// Its report on the last text has its acknowledgement.
     Confirm {
         /// Whether what follows from the report is stored.
