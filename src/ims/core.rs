@@ -225,9 +225,10 @@ impl Service {
             view.last_error = self.troubles.of(id);
             view.sgs = self.sgs_of(id);
             view.sms = self.sms.view_of(id, now);
-            let under_way = view.sms.under_way_to.and_then(|id| self.registrar.binding(id)).map(|b| b.number);
+            let under_way = view.sms.under_way_to.iter().filter_map(|id| self.registrar.binding(*id));
+            let numbers: Vec<u32> = under_way.map(|b| b.number).collect();
             for binding in &mut view.bindings {
-                binding.sms = Some(binding.id) == under_way;
+                binding.sms = numbers.contains(&binding.id);
             }
             view
         });

@@ -1,14 +1,14 @@
-//! The way of a text to its recipient: over IMS to a phone that takes short messages, else over SGs, else as text/plain to a soft
-//! client; one at a time and in order (TS 24.341 5.3.3.4.1, TS 23.040 3.2.3).
+//! The way of a text to its recipient: over IMS to a phone that takes short messages, else over SGs, else as text/plain to soft
+//! clients (plain); one at a time and in order (TS 24.341 5.3.3.4.1, TS 23.040 3.2.3).
 
 use super::address;
-use super::inbox::{Attempt, Tried, Way, Why};
-use super::limits::{PARTS_PATIENCE, REPORT_PATIENCE, SGS_PATIENCE};
+use super::inbox::{Attempt, Leg, Tried, Way, Why};
+use super::limits::{REPORT_PATIENCE, SGS_PATIENCE};
+use super::plain::{self, is_soft};
 use super::text::Text;
 use super::write::{self, Head};
 use super::{Down, Downlink, Part, Sms, tell};
 use crate::base::arena::Id;
-use crate::base::time::Duration;
 use crate::base::trace::Level;
 use crate::ims::call::{ClientId, forward};
 use crate::ims::core::View;
@@ -18,9 +18,8 @@ use crate::ims::registrar::Binding;
 use crate::ims::registrar::binding::Contact;
 use crate::ims::subscriber::UserId;
 use crate::proto::cx::Cx;
-use crate::proto::sip::transaction::{Answer, Overload, TxEvent};
+use crate::proto::sip::transaction::{Answer, Overload, Token, TxEvent};
 use crate::proto::upgrade::Upgrade;
-use crate::wire::gsm::text::join;
 use crate::wire::gsm::tpdu::Status;
 use crate::wire::gsm::{Direction, Rp, Rpdu};
 use crate::wire::sip::Message;
@@ -30,13 +29,7 @@ use smallvec::SmallVec;
 enum Route {
     Ims(Id<Binding>),
     Sgs,
-    Plain(Id<Binding>),
-}
-
-/// Whether a contact takes texts as they are: no phone of a network operator, whose texts are short messages, and which may take a
-/// plain one without showing it.
-pub(super) fn is_soft(contact: &Contact) -> bool {
-    !contact.smsip && !contact.mmtel
+    Plain(SmallVec<[Id<Binding>; 2]>),
 }
 
 impl Sms {
@@ -71,7 +64,7 @@ impl Sms {
         match self.route(view, cx, user, number) {
             Ok(Route::Ims(contact)) => self.start_ims(view, cx, user, number, contact),
             Ok(Route::Sgs) => self.start_sgs(view, cx, user, number),
-            Ok(Route::Plain(contact)) => self.start_plain(view, cx, user, number, contact),
+            Ok(Route::Plain(contacts)) => self.start_plain(view, cx, user, number, &contacts),
             Err(why) => self.end_round(view, cx, user, number, why),
         }
     }
@@ -92,23 +85,25 @@ impl Sms {
             tied.is_none_or(|imei| binding.has_imei(imei))
         };
         let open = |takes: fn(&Contact) -> bool| {
-            let is_open = |id: &&Id<Binding>| {
-                let binding = view.registrar.binding(**id);
+            targets.iter().copied().filter(move |id| {
+                let binding = view.registrar.binding(*id);
                 !inbox.tried.contacts.contains(id) && binding.is_some_and(|b| takes(&b.contact) && reaches(b))
-            };
-            targets.iter().find(is_open).copied()
+            })
         };
         let over_ims = !profile.force_sms_over_sg && impu.is_none_or(|impu| impu.sms);
-        if let Some(contact) = open(|contact| contact.smsip).filter(|_| over_ims) {
+        if let Some(contact) = open(|contact| contact.smsip).next().filter(|_| over_ims) {
             return Ok(Route::Ims(contact));
         }
         if !inbox.tried.sgs && !profile.imsi.is_empty() {
             return Ok(Route::Sgs);
         }
         let is_text = text.is_plain();
-        let soft = open(is_soft).or(inbox.tried.plain.first().copied());
-        if let Some(contact) = soft.filter(|_| is_text && !profile.force_sms_over_sg) {
-            return Ok(Route::Plain(contact));
+        let mut soft = plain::first_group(view.registrar, open(is_soft));
+        if soft.is_empty() {
+            soft.extend(inbox.tried.plain.first().copied());
+        }
+        if !soft.is_empty() && is_text && !profile.force_sms_over_sg {
+            return Ok(Route::Plain(soft));
         }
         Err(match () {
             () if profile.force_sms_over_sg => {
@@ -174,7 +169,7 @@ impl Sms {
     }
 
     /// Notes what is under way.
-    fn begin(&mut self, cx: &Cx<'_>, user: UserId, attempt: Attempt) {
+    pub(super) fn begin(&mut self, cx: &Cx<'_>, user: UserId, attempt: Attempt) {
         if let Some(inbox) = self.inboxes.get_mut(&user) {
             inbox.why = None;
             inbox.attempt = Some(attempt);
@@ -183,12 +178,13 @@ impl Sms {
         self.set_alarm(cx.now, user);
     }
 
-    fn new_attempt(&mut self, cx: &Cx<'_>, numbers: SmallVec<[u64; 1]>, way: Way) -> Attempt {
+    pub(super) fn new_attempt(&mut self, cx: &Cx<'_>, numbers: SmallVec<[u64; 1]>, way: Way) -> Attempt {
         self.next_serial = self.next_serial.wrapping_add(1);
         self.next_reference = self.next_reference.wrapping_add(1);
         let (serial, reference) = (self.next_serial, self.next_reference);
         let patience = if matches!(way, Way::Sgs) { SGS_PATIENCE } else { REPORT_PATIENCE };
-        Attempt { numbers, way, serial, reference, give_up_at: cx.now + patience }
+        let legs = SmallVec::new();
+        Attempt { numbers, way, legs, serial, reference, give_up_at: cx.now + patience }
     }
 
     /// The RP-DATA of a text (TS 24.011 7.3.1.1).
@@ -211,20 +207,21 @@ impl Sms {
         contact: Id<Binding>,
     ) -> bool {
         let call_id = view.txs.new_token();
-        let way = Way::Ims { to: contact, client: None, call_id };
-        let mut attempt = self.new_attempt(cx, SmallVec::from_slice(&[number]), way);
+        let one = SmallVec::from_slice(&[number]);
+        let mut attempt = self.new_attempt(cx, one, Way::Ims { call_id });
         let rpdu = self.rp_data(view, user, number, attempt.reference);
         let profile = view.subs.user(user);
         let gateway = address::gateway(&view.config.sms.centre, &profile.domain);
         let impu = self.inboxes.get(&user).and_then(|i| i.text(number)).map(|text| text.impu);
         let to = called(profile, impu).unwrap_or_else(|| gateway.clone());
-        let owner = Owner::Sms(Part { user, serial: attempt.serial });
-        let sent = send(view, cx, contact, owner, (&gateway, &to), call_id, |w, head| {
+        let owner = Owner::Sms(Part { user, serial: attempt.serial, leg: 0 });
+        let tokens = (call_id, view.txs.new_token());
+        let sent = send(view, cx, contact, owner, (&gateway, &to), tokens, |w, head| {
             write::relay(w, head, None, Some(&to), &rpdu);
         });
         match sent {
             Ok(client) => {
-                attempt.way = Way::Ims { to: contact, client: Some(client), call_id };
+                attempt.legs.push(Leg::new(contact, client));
                 self.begin(cx, user, attempt);
                 false
             }
@@ -250,95 +247,8 @@ impl Sms {
         false
     }
 
-    /// Sends a text, with the parts that belong to it, to a soft client; whether something else is to be tried.
-    fn start_plain(
-        &mut self,
-        view: &mut View<'_>,
-        cx: &mut Cx<'_>,
-        user: UserId,
-        number: u64,
-        contact: Id<Binding>,
-    ) -> bool {
-        let numbers = match self.parts(cx, user, number) {
-            Ok(numbers) => numbers,
-            Err(wait) => {
-                // the others may come; until then what is behind it goes on
-                if let Some(text) = self.inboxes.get_mut(&user).and_then(|inbox| inbox.text_mut(number)) {
-                    text.parts_at = cx.now + wait;
-                }
-                return true;
-            }
-        };
-        let Some((from, impu, body)) = self.whole(user, &numbers) else { return false };
-        let to = called(view.subs.user(user), Some(impu)).unwrap_or_else(|| from.to_string());
-        let mut attempt = self.new_attempt(cx, numbers, Way::Plain { to: contact, client: None });
-        let owner = Owner::Sms(Part { user, serial: attempt.serial });
-        let call_id = view.txs.new_token();
-        let sent =
-            send(view, cx, contact, owner, (&from, &to), call_id, |w, head| write::plain(w, head, &body));
-        match sent {
-            Ok(client) => {
-                attempt.way = Way::Plain { to: contact, client: Some(client) };
-                self.begin(cx, user, attempt);
-                false
-            }
-            Err(_) => self.exclude(user, contact, Why::NoRoom),
-        }
-    }
-
-    /// Sender, identity and text of parts in their order.
-    fn whole(&self, user: UserId, numbers: &[u64]) -> Option<(Box<str>, usize, String)> {
-        let inbox = self.inboxes.get(&user)?;
-        let texts = || numbers.iter().filter_map(|number| inbox.text(*number));
-        let first = texts().next()?;
-        let body = join(texts().filter_map(|text| text.deliver()).map(|deliver| deliver.user_data))?;
-        Some((first.from.clone(), first.impu, body))
-    }
-
-    /// The parts of the long text that a text is of, in their order, as far as they are there; an error is how long the rest is waited for.
-    fn parts(&self, cx: &Cx<'_>, user: UserId, number: u64) -> Result<SmallVec<[u64; 1]>, Duration> {
-        let found = self.inboxes.get(&user).and_then(|inbox| Some((inbox, inbox.text(number)?)));
-        let alone = SmallVec::from_slice(&[number]);
-        let Some((inbox, first)) = found else { return Ok(alone) };
-        let Some(concat) = first.concat() else { return Ok(alone) };
-        // octets are none of its parts, whatever their reference: a soft client cannot show them
-        let is_of_it = |text: &&Text| {
-            let other = text.concat();
-            text.is_durable
-                && text.is_plain()
-                && text.from == first.from
-                && text.impu == first.impu
-                && other
-                    .is_some_and(|other| (other.reference, other.total) == (concat.reference, concat.total))
-        };
-        let mut parts: Vec<(u8, u64)> = Vec::new();
-        for text in inbox.texts.iter().filter(is_of_it) {
-            let place = text.concat().map_or(0, |concat| concat.number);
-            if !parts.iter().any(|(other, _)| *other == place) {
-                parts.push((place, text.number));
-            }
-        }
-        let age = first.age(cx.wall);
-        if parts.len() < usize::from(concat.total) && age < PARTS_PATIENCE {
-            return Err(PARTS_PATIENCE - age);
-        }
-        parts.sort_unstable();
-        Ok(parts.into_iter().map(|(_, number)| number).collect())
-    }
-
-    /// The last part of a long text has come: those before it wait no longer.
-    pub(super) fn release_parts(&mut self, cx: &Cx<'_>, user: UserId, number: u64) {
-        let Ok(numbers) = self.parts(cx, user, number) else { return };
-        let Some(inbox) = self.inboxes.get_mut(&user) else { return };
-        for number in numbers {
-            if let Some(text) = inbox.text_mut(number) {
-                text.parts_at = cx.now;
-            }
-        }
-    }
-
     /// A contact is not tried again in this round. `true`, as there may be another way.
-    fn exclude(&mut self, user: UserId, contact: Id<Binding>, why: Why) -> bool {
+    pub(super) fn exclude(&mut self, user: UserId, contact: Id<Binding>, why: Why) -> bool {
         if let Some(inbox) = self.inboxes.get_mut(&user) {
             inbox.tried.plain.retain(|other| *other != contact);
             inbox.tried.contacts.push(contact);
@@ -353,29 +263,43 @@ impl Sms {
         let Some(inbox) = self.inboxes.get_mut(&user) else { return };
         let Some(attempt) = inbox.attempt.take() else { return };
         inbox.note_late(&attempt);
-        if let Some(client) = attempt.way.client() {
-            view.txs.abandon(client);
-        }
+        attempt.clients().for_each(|client| view.txs.abandon(client));
         let is_absence = matches!(why, Why::Nowhere(_));
         inbox.tried.has_sent |= !is_absence;
-        match attempt.way.contact() {
-            Some(contact) => {
-                inbox.tried.plain.retain(|other| *other != contact);
-                match &why {
-                    Why::Status(415, _) if matches!(attempt.way, Way::Ims { .. }) => {
-                        inbox.tried.plain.push(contact)
-                    }
-                    _ => {}
-                }
-                inbox.tried.contacts.push(contact);
+        for contact in attempt.contacts() {
+            inbox.tried.plain.retain(|other| *other != contact);
+            if matches!((&why, attempt.way), (Why::Status(415, _), Way::Ims { .. })) {
+                inbox.tried.plain.push(contact);
             }
-            None => inbox.tried.sgs = true,
+            inbox.tried.contacts.push(contact);
         }
+        inbox.tried.sgs |= matches!(attempt.way, Way::Sgs);
         if !is_absence || inbox.why.is_none() {
             inbox.why = Some(why);
         }
         self.touch(user);
         self.next(view, cx, user);
+    }
+
+    /// A contact that a text is under way to does not take it. Others may; when none is left, the way has failed.
+    pub(super) fn on_contact_failed(
+        &mut self,
+        view: &mut View<'_>,
+        cx: &mut Cx<'_>,
+        (user, contact): (UserId, Id<Binding>),
+        why: Why,
+    ) {
+        let Some(inbox) = self.inboxes.get_mut(&user) else { return };
+        let Some(attempt) = &mut inbox.attempt else { return };
+        if attempt.contacts().all(|other| other == contact) {
+            return self.on_way_failed(view, cx, user, why);
+        }
+        if let Some(client) = attempt.fail(contact) {
+            view.txs.abandon(client);
+        }
+        inbox.tried.has_sent |= !matches!(why, Why::Nowhere(_));
+        inbox.tried.contacts.push(contact);
+        self.touch(user);
     }
 
     /// The answer to a MESSAGE with a text.
@@ -391,12 +315,14 @@ impl Sms {
             return;
         }
         let Some(attempt) = self.attempt_of(part) else { return };
-        attempt.way.forget_client();
+        let (way, contact) = (attempt.way, attempt.answered(part.leg));
+        let Some(contact) = contact else { return };
         if !(200..300).contains(&msg.status()) {
             let words = forward::phrase(msg).unwrap_or_default().into();
-            return self.on_way_failed(view, cx, part.user, Why::Status(msg.status(), words));
+            let why = Why::Status(msg.status(), words);
+            return self.on_contact_failed(view, cx, (part.user, contact), why);
         }
-        if matches!(attempt.way, Way::Plain { .. }) {
+        if matches!(way, Way::Plain) {
             self.on_delivered(view, cx, part.user);
         }
     }
@@ -409,8 +335,8 @@ impl Sms {
             TxEvent::ServerTimeout { .. } | TxEvent::ProceedingTimeout { .. } => return,
         };
         let Some(attempt) = self.attempt_of(part) else { return };
-        attempt.way.forget_client();
-        self.on_way_failed(view, cx, part.user, why);
+        let Some(contact) = attempt.answered(part.leg) else { return };
+        self.on_contact_failed(view, cx, (part.user, contact), why);
     }
 
     /// SGs could not hand the text over; why, in words. `is_there`: the phone is attached, so that it is asked again later and not only
@@ -438,11 +364,8 @@ impl Sms {
     pub(super) fn on_silence(&mut self, view: &mut View<'_>, cx: &mut Cx<'_>, user: UserId) {
         let Some(inbox) = self.inboxes.get_mut(&user) else { return };
         let Some(attempt) = &inbox.attempt else { return };
-        match attempt.way {
-            Way::Ims { client: None, .. } | Way::Sgs => {}
-            Way::Ims { .. } | Way::Plain { .. } => {
-                return self.on_way_failed(view, cx, user, Why::Status(408, "".into()));
-            }
+        if matches!(attempt.way, Way::Plain) || attempt.clients().next().is_some() {
+            return self.on_way_failed(view, cx, user, Why::Status(408, "".into()));
         }
         let number = attempt.numbers[0];
         if let Some(attempt) = inbox.attempt.take() {
@@ -470,23 +393,22 @@ impl Sms {
 }
 
 /// The identity that a text is for, as it is shown; the default one where that is not to be seen.
-fn called(profile: &crate::config::model::User, impu: Option<usize>) -> Option<String> {
+pub(super) fn called(profile: &crate::config::model::User, impu: Option<usize>) -> Option<String> {
     let named = impu.and_then(|at| profile.impus.get(at)).filter(|impu| identity::is_shown(impu));
     named.or_else(|| identity::default_impu(profile).map(|at| &profile.impus[at])).map(identity::uri_of)
 }
 
-/// Sends a MESSAGE to a contact, from one URI to another.
-fn send(
+/// Sends a MESSAGE to a contact, from one URI to another, with this Call-ID and From tag.
+pub(super) fn send(
     view: &mut View<'_>,
     cx: &mut Cx<'_>,
     contact: Id<Binding>,
     owner: Owner,
     (from, to): (&str, &str),
-    call_id: crate::proto::sip::transaction::Token,
+    (call_id, tag): (Token, Token),
     write: impl FnOnce(crate::wire::sip::Writer<'_>, &Head<'_>),
 ) -> Result<ClientId, Overload> {
     let binding = view.registrar.binding(contact).ok_or(Overload::Transactions)?;
-    let tag = view.txs.new_token();
     let head = Head { from, to, route: &binding.origin.path, call_id, tag, settings: &view.config.protocol };
     let (flow, upgrade, uri) = (binding.flow, Upgrade::from(binding.tcp_allowed), &binding.contact.uri);
     view.txs.request(cx, flow, b"MESSAGE", uri, upgrade, owner, |w| write(w, &head))

@@ -18,10 +18,8 @@ impl Sms {
 
     fn forget_all(&mut self, view: &mut View<'_>, cx: &mut Cx<'_>, user: UserId) -> usize {
         let Some(inbox) = self.inboxes.get_mut(&user) else { return 0 };
-        if let Some(attempt) = inbox.attempt.take()
-            && let Some(client) = attempt.way.client()
-        {
-            view.txs.abandon(client);
+        if let Some(attempt) = inbox.attempt.take() {
+            attempt.clients().for_each(|client| view.txs.abandon(client));
         }
         let numbers: Vec<u64> = inbox.texts.iter().map(|text| text.number).collect();
         for number in &numbers {

@@ -55,6 +55,8 @@ pub(super) struct Attempt {
     /// Which: several where a soft client is given a long text whole.
     pub(super) numbers: SmallVec<[u64; 1]>,
     pub(super) way: Way,
+    /// The contacts that it was sent to: one phone, or all soft clients that are asked together.
+    pub(super) legs: SmallVec<[Leg; 1]>,
     /// Tells its answers from those of earlier ones.
     pub(super) serial: u32,
     /// RP-MR.
@@ -62,52 +64,60 @@ pub(super) struct Attempt {
     pub(super) give_up_at: Instant,
 }
 
+/// One contact of an attempt.
+#[derive(Debug)]
+pub(super) struct Leg {
+    to: Id<Binding>,
+    /// The MESSAGE's transaction, until it has its answer.
+    client: Option<ClientId>,
+    has_failed: bool,
+}
+
+impl Leg {
+    /// A MESSAGE has been sent.
+    pub(super) fn new(to: Id<Binding>, client: ClientId) -> Leg {
+        Leg { to, client: Some(client), has_failed: false }
+    }
+}
+
+impl Attempt {
+    /// The contacts that may still take it.
+    pub(super) fn contacts(&self) -> impl Iterator<Item = Id<Binding>> + '_ {
+        self.legs.iter().filter(|leg| !leg.has_failed).map(|leg| leg.to)
+    }
+
+    /// The MESSAGEs whose answers are awaited.
+    pub(super) fn clients(&self) -> impl Iterator<Item = ClientId> + '_ {
+        self.legs.iter().filter_map(|leg| leg.client)
+    }
+
+    /// A MESSAGE has its answer, or will have none; the contact that it went to.
+    pub(super) fn answered(&mut self, leg: u8) -> Option<Id<Binding>> {
+        let leg = self.legs.get_mut(usize::from(leg))?;
+        leg.client = None;
+        Some(leg.to)
+    }
+
+    /// A contact does not take it; its MESSAGE, if the answer to that is still awaited.
+    pub(super) fn fail(&mut self, contact: Id<Binding>) -> Option<ClientId> {
+        let leg = self.legs.iter_mut().find(|leg| leg.to == contact)?;
+        leg.has_failed = true;
+        leg.client.take()
+    }
+}
+
 /// The way that a text takes.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Way {
     /// An RP-DATA in a MESSAGE to a contact.
     Ims {
-        /// The contact.
-        to: Id<Binding>,
-        /// The MESSAGE's transaction, until it has its answer.
-        client: Option<ClientId>,
         /// Call-ID of the MESSAGE, which the report names (TS 24.341 5.3.2.4).
         call_id: Token,
     },
     /// An RP-DATA over SGs.
     Sgs,
-    /// A text/plain in a MESSAGE to a contact.
-    Plain {
-        /// The contact.
-        to: Id<Binding>,
-        /// The MESSAGE's transaction.
-        client: Option<ClientId>,
-    },
-}
-
-impl Way {
-    /// The contact that it leads to.
-    pub(super) fn contact(&self) -> Option<Id<Binding>> {
-        match self {
-            Way::Ims { to, .. } | Way::Plain { to, .. } => Some(*to),
-            Way::Sgs => None,
-        }
-    }
-
-    /// The MESSAGE whose answer is awaited.
-    pub(super) fn client(&self) -> Option<ClientId> {
-        match self {
-            Way::Ims { client, .. } | Way::Plain { client, .. } => *client,
-            Way::Sgs => None,
-        }
-    }
-
-    /// Its MESSAGE has its answer.
-    pub(super) fn forget_client(&mut self) {
-        if let Way::Ims { client, .. } | Way::Plain { client, .. } = self {
-            *client = None;
-        }
-    }
+    /// A text/plain in a MESSAGE to each of some contacts.
+    Plain,
 }
 
 /// Why a text waits, for people.

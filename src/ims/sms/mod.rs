@@ -17,6 +17,7 @@ mod inbox;
 pub mod interwork;
 pub mod limits;
 mod order;
+mod plain;
 mod promise;
 mod recent;
 pub mod record;
@@ -60,6 +61,8 @@ use told::Untold;
 pub struct Part {
     user: UserId,
     serial: u32,
+    /// Which of the contacts that it goes to.
+    leg: u8,
 }
 
 /// Something for a user's phone, over SGs.
@@ -231,9 +234,8 @@ impl Sms {
     /// A contact has gone: a text on its way there goes another.
     pub fn on_binding_removed(&mut self, view: &mut View<'_>, cx: &mut Cx<'_>, removed: Removed) {
         let Some(inbox) = self.inboxes.get_mut(&removed.user) else { return };
-        let is_there = |contact| contact == Some(removed.id);
-        if inbox.attempt.as_ref().is_some_and(|attempt| is_there(attempt.way.contact())) {
-            self.on_way_failed(view, cx, removed.user, Why::Nowhere("the phone has gone"));
+        if inbox.attempt.as_ref().is_some_and(|attempt| attempt.contacts().any(|id| id == removed.id)) {
+            self.on_contact_failed(view, cx, (removed.user, removed.id), Why::Nowhere("the phone has gone"));
         }
         // whose phone has gone is not asked again until it is back
         if let Some(inbox) = self.inboxes.get_mut(&removed.user).filter(|inbox| inbox.attempt.is_none()) {

@@ -88,10 +88,8 @@ impl Sms {
         let Some(attempt) = found else {
             return self.on_other_report(view, cx, (user, line, reference), in_reply_to, verdict);
         };
-        if let Some(client) = attempt.way.client() {
-            // its report may overtake the answer to the MESSAGE
-            view.txs.abandon(client);
-        }
+        // its report may overtake the answer to the MESSAGE
+        attempt.clients().for_each(|client| view.txs.abandon(client));
         let number = attempt.numbers[0];
         match verdict {
             Verdict::Taken => {
@@ -123,9 +121,7 @@ impl Sms {
             Some((number, inbox.attempt.take_if(|attempt| attempt.numbers.contains(&number))))
         });
         if let Some((number, again)) = late {
-            if let Some(client) = again.and_then(|attempt| attempt.way.client()) {
-                view.txs.abandon(client);
-            }
+            again.iter().flat_map(|again| again.clients()).for_each(|client| view.txs.abandon(client));
             let ticket = self.delivered(view, cx, user, number, Status::RECEIVED);
             self.promise_reported(view, cx, (user, line), ticket);
             return self.next(view, cx, user);
@@ -143,7 +139,7 @@ impl Sms {
         }
     }
 
-    /// A soft client has taken a text: all its parts are delivered.
+    /// A soft client has taken a text: all its parts are delivered. Other clients that it was sent to keep what they get.
     pub(super) fn on_delivered(&mut self, view: &mut View<'_>, cx: &mut Cx<'_>, user: UserId) {
         let attempt = self.inboxes.get_mut(&user).and_then(|inbox| inbox.attempt.take());
         for number in attempt.map(|attempt| attempt.numbers).unwrap_or_default() {

@@ -12,8 +12,8 @@ use crate::ims::subscriber::UserId;
 pub struct SmsView {
     /// How many short messages wait.
     pub pending: usize,
-    /// The contact that one is on its way to.
-    pub under_way_to: Option<Id<Binding>>,
+    /// The contacts that one is on its way to.
+    pub under_way_to: Vec<Id<Binding>>,
     /// Why the next one waits, in words; none when one is under way.
     pub why: Option<String>,
     /// Seconds until the next attempt, when there is a time for it.
@@ -24,7 +24,7 @@ impl Sms {
     /// The queue of a user.
     pub fn view_of(&self, user: UserId, now: Instant) -> SmsView {
         let Some(inbox) = self.inboxes.get(&user) else { return SmsView::default() };
-        let under_way_to = inbox.attempt.as_ref().and_then(|attempt| attempt.way.contact());
+        let under_way_to = inbox.attempt.iter().flat_map(|attempt| attempt.contacts()).collect();
         let is_waiting = inbox.attempt.is_none() && !inbox.texts.is_empty();
         let retry_at = inbox
             .pause

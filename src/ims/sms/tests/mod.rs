@@ -6,6 +6,7 @@ mod disk;
 mod expiry;
 mod interwork;
 mod order;
+mod plain;
 mod refusal;
 mod report;
 mod soft;
