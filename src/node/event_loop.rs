@@ -163,8 +163,8 @@ impl Node {
         }
         let stored = self.storage.as_mut().is_none_or(|storage| storage.wait(STORE_PATIENCE));
         if !stored {
-            let words = "the state file has not taken what is new after the start; if the program dies now, SIMs may ask for \
-                         re-synchronisation";
+            let words = "the state file has not taken what is new after the start: sequence numbers of SIMs go on by the clock \
+                         until it does";
             self.world.trace(Layer::Ims, Level::Error, Subject::None, format_args!("{words}"));
         }
         left
