@@ -15,9 +15,14 @@ pub const MAX: u64 = (1 << SQN_BITS) - 1;
 /// Greater than `sqn` and of a greater SEQ, so the same call continues from the SQN_MS of a re-synchronisation
 /// (6.3.5). `None` when SEQ is used up: the counter never goes backwards, because a USIM takes no such number (C.2.2).
 pub fn next(sqn: u64) -> Option<u64> {
-    let (seq, ind) = (seq(sqn) + 1, (ind(sqn) + 1) % (1 << IND_BITS));
-    let next = seq << IND_BITS | ind;
-    (next <= MAX).then_some(next)
+    after(sqn, 1)
+}
+
+/// The SQN so many vectors later, as [`next`] counts.
+pub fn after(sqn: u64, vectors: u64) -> Option<u64> {
+    let later = seq(sqn).checked_add(vectors).filter(|later| *later <= seq(MAX))?;
+    let ind = (ind(sqn) + vectors) % (1 << IND_BITS);
+    Some(later << IND_BITS | ind)
 }
 
 /// The sequence part of `sqn`.
@@ -64,6 +69,19 @@ mod tests {
         let last = next(MAX - 32).expect("one SEQ left");
         assert_eq!(seq(last), seq(MAX));
         assert_eq!(next(last), None);
+    }
+
+    #[test]
+    fn many_vectors_later_is_what_one_after_the_other_comes_to() {
+        for start in [0, 0x21, 0xff9b_b4d0_b607] {
+            let mut sqn = start;
+            for vectors in 0..100 {
+                assert_eq!(after(start, vectors), Some(sqn));
+                sqn = next(sqn).expect("far from the end");
+            }
+        }
+        assert_eq!(after(0, seq(MAX)), Some(MAX), "IND is all ones by then");
+        assert_eq!((after(1, seq(MAX) + 1), after(32, u64::MAX)), (None, None));
     }
 
     #[test]

@@ -208,8 +208,8 @@ impl Service {
         &'a mut self,
         cx: &'a mut Cx<'b>,
     ) -> (&'a mut Auth, &'a Subscribers, AuthCx<'a, 'b>) {
-        let Service { auth, subscribers, tokens, troubles, .. } = self;
-        (auth, subscribers, AuthCx { cx, tokens, troubles })
+        let Service { auth, subscribers, tokens, troubles, disk, .. } = self;
+        (auth, subscribers, AuthCx { cx, tokens, troubles, disk })
     }
 
     /// The users with their bindings, and with those of `dialogs` that go on and are theirs.
@@ -222,7 +222,8 @@ impl Service {
             let mut view = UserView::of(user, self.registrar.of_user(id).map(|(_, b)| b), now);
             let theirs = view.impus.iter().filter_map(|impu| running.get(impu.as_str()));
             view.dialogs = theirs.flatten().copied().collect();
-            view.last_error = self.troubles.of(id);
+            let lag = || self.auth.lag(id, &self.disk).map(|(at, words)| (at.as_secs(), words));
+            view.last_error = self.troubles.of(id).or_else(lag);
             view.sgs = self.sgs_of(id);
             view.sms = self.sms.view_of(id, now);
             let under_way = view.sms.under_way_to.iter().filter_map(|id| self.registrar.binding(*id));
@@ -489,7 +490,7 @@ impl Core {
     /// The disk takes no records now, or takes them again. A put that was refused is told here before [`Core::on_durable`] names its
     /// ticket or a greater one; what was put otherwise is kept and tried again.
     pub fn on_storage(&mut self, cx: &mut Cx<'_>, condition: Condition) {
-        if !self.service.disk.on_condition(condition) {
+        if !self.service.disk.on_condition(condition, cx.out.last_ticket()) {
             return;
         }
         match self.service.disk.refusal() {
@@ -748,7 +749,8 @@ impl Core {
 impl Service {
     fn restore(&mut self, cx: &mut Cx<'_>, key: &str, value: &str) -> Result<(), Misfit> {
         if let Some(name) = key.strip_prefix(persist::SQN) {
-            return self.auth.restore_sqn(cx, &self.subscribers, name, value);
+            let (auth, subscribers, mut to) = self.auth(cx);
+            return auth.restore_sqn(&mut to, subscribers, name, value);
         }
         if key.starts_with(association::ASSOCIATION) {
             let kept = association::read(cx, &self.subscribers, key, value)?;

@@ -9,6 +9,8 @@
 pub struct Disk {
     durable: u64,
     refusal: Option<String>,
+    /// Tickets behind the first and up to the second were on their way when the disk refused something.
+    doubtful: Option<(u64, u64)>,
 }
 
 /// What the storage says of itself.
@@ -32,6 +34,13 @@ impl Disk {
         self.refusal.as_deref()
     }
 
+    /// Whether the record of this ticket is on the disk for certain: not one that may have been refused for good before it got there, for
+    /// want of room among those that wait. Of others that is not known, and who needs to know stores them again.
+    pub fn has_for_certain(&self, ticket: u64) -> bool {
+        let is_doubtful = self.doubtful.is_some_and(|(behind, last)| behind < ticket && ticket <= last);
+        self.is_durable(ticket) && !is_doubtful
+    }
+
     /// Takes note that the records of all tickets up to this one are on the disk. Whether that is news.
     pub(super) fn on_durable(&mut self, ticket: u64) -> bool {
         let is_news = ticket > self.durable;
@@ -39,13 +48,17 @@ impl Disk {
         is_news
     }
 
-    /// Takes note of the disk's condition. Whether it has changed: a refusal for another reason is none.
-    pub(super) fn on_condition(&mut self, condition: Condition) -> bool {
+    /// Takes note of the disk's condition, now that `last` is the last ticket. Whether it has changed: a refusal for another reason is
+    /// none.
+    pub(super) fn on_condition(&mut self, condition: Condition, last: u64) -> bool {
         let refusal = match condition {
             Condition::Refuses(why) => Some(why),
             Condition::Well => None,
         };
         let has_changed = refusal.is_some() != self.refusal.is_some();
+        if refusal.is_some() {
+            self.doubtful = Some((self.doubtful.map_or(self.durable, |(behind, _)| behind), last));
+        }
         self.refusal = refusal;
         has_changed
     }
@@ -64,13 +77,29 @@ mod tests {
     }
 
     #[test]
+    fn what_was_on_its_way_when_the_disk_refused_is_doubtful() {
+        let mut disk = Disk::default();
+        disk.on_durable(3);
+        disk.on_condition(Condition::Refuses("too much waits".to_owned()), 5);
+        assert!(disk.has_for_certain(3) && !disk.has_for_certain(4));
+        disk.on_condition(Condition::Well, 7);
+        disk.on_durable(7);
+        let certain: Vec<u64> = (1..9).filter(|ticket| disk.has_for_certain(*ticket)).collect();
+        assert_eq!(certain, [1, 2, 3, 6, 7]);
+        disk.on_condition(Condition::Refuses("no space".to_owned()), 9);
+        disk.on_durable(10);
+        let certain: Vec<u64> = (1..12).filter(|ticket| disk.has_for_certain(*ticket)).collect();
+        assert_eq!(certain, [1, 2, 3, 10], "what is in doubt stays so");
+    }
+
+    #[test]
     fn a_refusal_is_news_once() {
         let mut disk = Disk::default();
-        assert!(!disk.on_condition(Condition::Well));
-        assert!(disk.on_condition(Condition::Refuses("no space".to_owned())));
-        assert!(!disk.on_condition(Condition::Refuses("read-only".to_owned())));
+        assert!(!disk.on_condition(Condition::Well, 0));
+        assert!(disk.on_condition(Condition::Refuses("no space".to_owned()), 0));
+        assert!(!disk.on_condition(Condition::Refuses("read-only".to_owned()), 0));
         assert_eq!(disk.refusal(), Some("read-only"));
-        assert!(disk.on_condition(Condition::Well));
+        assert!(disk.on_condition(Condition::Well, 0));
         assert_eq!(disk.refusal(), None);
     }
 }

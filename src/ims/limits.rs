@@ -67,8 +67,20 @@ pub const REAUTHENTICATE_WITHIN: Duration = AWAIT_AUTH;
 /// The least of that: a phone that comes at half of it has the other half for its two REGISTERs, with repetitions over UDP.
 pub const REAUTHENTICATE_AT_LEAST: Duration = Duration::from_secs(10);
 
-/// Sequence numbers that are skipped after a restart: more than a user can have used before the disk has stored one of them.
-pub const SQN_SKIPPED: u32 = 64;
+/// Sequence numbers that one record of the state file reserves for a SIM: a restart goes on behind them. A record is written for every
+/// thirty-two of them.
+pub const SQN_RESERVED: u64 = 64;
+
+/// With fewer left than this more are reserved: the record is on the disk before the last of them are used.
+pub const SQN_RESERVE_LEAST: u64 = SQN_RESERVED / 2;
+
+/// Numbers a second that a SIM may use beyond those that are reserved, while the disk refuses or is slow. A restart skips as many for
+/// each second since the record was written, whether they were used or not.
+pub const SQN_PER_SECOND: u64 = 8;
+
+/// The most that is used and skipped by the clock: a SIM refuses numbers that are 2^28 ahead of the last one (TS 33.102 C.2.1, C.3.2).
+/// That is half a year without a record.
+pub const MAX_SQN_BY_CLOCK: u64 = 1 << 27;
 
 /// Server transactions; over it those that only absorb repetitions end early, the first answered first, and when there is none
 /// the request is answered 503 with Retry-After. At 2 KB each with its request and answer: 64 MB.

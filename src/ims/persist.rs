@@ -10,7 +10,9 @@ pub mod association;
 
 use crate::base::time::{Duration, UnixTime};
 use crate::config::model::SipSocket;
+use crate::crypto::sqn;
 use crate::ims::auth::card::Equipment;
+use crate::ims::limits::SQN_RESERVED;
 use crate::ims::registrar::Draft;
 use crate::ims::registrar::binding::{Binding, Contact, Origin};
 use crate::ims::registrar::route::Route;
@@ -54,10 +56,27 @@ impl From<&str> for Misfit {
     }
 }
 
-/// Stores the SQN of the last vector of a user's SIM, or of its copy in a phone.
-pub fn store_sqn(cx: &mut Cx<'_>, impi: &str, phone: Option<Equipment>, sqn: u64) {
-    let value = Some(format!("{{\"sqn\":\"{sqn:012x}\"}}"));
-    cx.out.persist(sqn_key(impi, phone), value);
+/// The sequence numbers of a SIM that are used or may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Numbers {
+    /// The SQN of the last vector when the record was written.
+    pub last: u64,
+    /// The last that may be used on the strength of this record.
+    pub reserved: u64,
+    /// When it was written; none in records that reserved nothing.
+    pub at: Option<UnixTime>,
+}
+
+/// Stores the sequence numbers of a user's SIM, or of its copy in a phone. The ticket.
+pub fn store_sqn(cx: &mut Cx<'_>, impi: &str, phone: Option<Equipment>, numbers: Numbers) -> u64 {
+    let Numbers { last, reserved, at } = numbers;
+    let mut record = Record::new();
+    record.plain("sqn", format_args!("\"{last:012x}\""));
+    record.plain("reserved", format_args!("\"{reserved:012x}\""));
+    if let Some(at) = at {
+        record.plain("at", format_args!("{}", at.as_micros()));
+    }
+    cx.out.persist(sqn_key(impi, phone), Some(record.end()))
 }
 
 /// Deletes the record of a phone's own SQN.
@@ -80,10 +99,13 @@ pub fn read_sqn_key(name: &str) -> (&str, Option<Equipment>) {
     }
 }
 
-/// The SQN in a record.
-pub fn read_sqn(value: &str) -> Option<u64> {
+/// The sequence numbers in a record. One without a reserve is of a program that used up to [`SQN_RESERVED`] more than it says.
+pub fn read_sqn(value: &str) -> Option<Numbers> {
     let record: Value = serde_json::from_str(value).ok()?;
-    u64::from_str_radix(record["sqn"].as_str()?, 16).ok()
+    let number = |name: &str| u64::from_str_radix(record[name].as_str()?, 16).ok().map(|n| n & sqn::MAX);
+    let last = number("sqn")?;
+    let reserved = number("reserved").or_else(|| sqn::after(last, SQN_RESERVED)).unwrap_or(sqn::MAX);
+    Some(Numbers { last, reserved, at: record["at"].as_i64().map(UnixTime::from_micros) })
 }
 
 /// What records name: users by IMPI, sockets by address, sets of security associations by number.

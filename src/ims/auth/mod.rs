@@ -13,11 +13,12 @@ mod sequence;
 mod slip;
 mod throttle;
 
-use crate::base::time::Instant;
+use crate::base::time::{Instant, UnixTime};
 use crate::base::trace::{Level, Subject};
 use crate::config::model::{AuthentType, User};
 use crate::crypto::aka::{self, Vector};
 use crate::crypto::hex;
+use crate::ims::disk::Disk;
 use crate::ims::limits::{AWAIT_AUTH, MAX_FAILURES_PER_SOURCE, MAX_RESYNCS, MAX_WRONG_ANSWERS};
 use crate::ims::persist::{self, Misfit};
 use crate::ims::subscriber::{Subscribers, UserId};
@@ -30,7 +31,7 @@ use crate::wire::sip::{HeaderId, Message};
 use card::{Card, Claim};
 use challenge::{Challenges, NonceText, Pending};
 use policy::NoKeys;
-use sequence::Sequences;
+use sequence::{NoVector, Sequences};
 use std::net::IpAddr;
 use throttle::Throttle;
 
@@ -111,6 +112,8 @@ pub struct AuthCx<'a, 'b> {
     pub tokens: &'a mut Tokens,
     /// Where troubles are told.
     pub troubles: &'a mut Troubles,
+    /// What the disk has of sequence numbers.
+    pub disk: &'a Disk,
 }
 
 /// Challenges under way, and the sequence numbers of the SIMs.
@@ -215,20 +218,25 @@ impl Auth {
     /// not fit.
     pub fn restore_sqn(
         &mut self,
-        cx: &mut Cx<'_>,
+        to: &mut AuthCx<'_, '_>,
         subscribers: &Subscribers,
         name: &str,
         value: &str,
     ) -> Result<(), Misfit> {
         let (impi, phone) = persist::read_sqn_key(name);
-        let sqn = persist::read_sqn(value).ok_or("no sequence number in it")?;
+        let numbers = persist::read_sqn(value).ok_or("no sequence number in it")?;
         let user = subscribers.by_impi(impi.as_bytes()).ok_or(Misfit::NoUser)?;
         let profile = subscribers.user(user);
         if phone.is_some() && !profile.multi_sim {
             return Err(format!("{impi} is not multi_sim any more").into());
         }
-        self.sequences.restore(cx, Card { user, phone }, profile, sqn);
+        self.sequences.restore(to, Card { user, phone }, profile, numbers);
         Ok(())
+    }
+
+    /// What there is to say of a user whose sequence numbers the disk has not taken: since when, and the words.
+    pub fn lag(&self, user: UserId, disk: &Disk) -> Option<(UnixTime, String)> {
+        self.sequences.lag(user, disk)
     }
 
     /// The user is to prove itself anew: no nonce that has served serves again.
@@ -346,7 +354,7 @@ impl Auth {
             pending.accepted_count = count;
         }
         if is_aka {
-            self.sequences.confirm(to.cx, card, profile);
+            self.sequences.confirm(to, card, profile);
         }
         Outcome::Passed { how, info }
     }
@@ -427,7 +435,7 @@ impl Auth {
             to.cx.ims(Level::Info, Subject::None, format_args!("{}: {words}", profile.impi));
         }
         self.challenges.spend(card.user, rand, to.cx.now);
-        self.sequences.resynchronise(to.cx, card, profile, sqn_ms);
+        self.sequences.resynchronise(to, card, profile, sqn_ms);
         let round = Round {
             wrong: pending.wrong,
             resyncs: pending.resyncs + 1,
@@ -458,13 +466,11 @@ impl Auth {
         // the keys of IPsec come from the SIM: who offers it has one, also where the user has a password for other clients
         let proposed = round.proposed.or(who.is_offered.then_some(Algorithm::AkaV1Md5));
         let made = policy::algorithm(profile, proposed)
+            .map_err(NoVector::from)
             .and_then(|algorithm| Ok((algorithm, self.nonce(to, who, algorithm)?)));
         let (algorithm, (rand, nonce, vector)) = match made {
             Ok(made) => made,
-            Err(NoKeys(words)) => {
-                to.troubles.tell(to.cx, Some(card.user), || words);
-                return Outcome::Refused { status: 500, reason: "User has no usable keys" };
-            }
+            Err(why) => return on_no_vector(to, card.user, why),
         };
         let mut value = Vec::with_capacity(160);
         Challenge {
@@ -498,25 +504,35 @@ impl Auth {
         to: &mut AuthCx<'_, '_>,
         who: Who<'_>,
         algorithm: Algorithm,
-    ) -> Result<([u8; 16], NonceText, Option<Vector>), NoKeys> {
+    ) -> Result<([u8; 16], NonceText, Option<Vector>), NoVector> {
         let is_aka = algorithm.aka().is_some();
         let rand = to.tokens.sealed(to.cx.rng, &seal::label(who.card, is_aka && who.is_offered, to.cx.now));
         if !is_aka {
             return Ok((rand, hex::encode(&rand), None));
         }
-        let vector = self.vector(to.cx, who, &rand)?;
+        let vector = self.vector(to, who, &rand)?;
         Ok((rand, aka_digest::nonce(&rand, &vector.autn), Some(vector)))
     }
 
     /// The next vector of the user's SIM.
-    fn vector(&mut self, cx: &mut Cx<'_>, who: Who<'_>, rand: &[u8; 16]) -> Result<Vector, NoKeys> {
+    fn vector(&mut self, to: &mut AuthCx<'_, '_>, who: Who<'_>, rand: &[u8; 16]) -> Result<Vector, NoVector> {
         let Who { card, profile, .. } = who;
         let named = |NoKeys(words)| NoKeys(format!("IMPI {}: {words}", profile.impi));
         let configured = profile.sim.as_ref().ok_or_else(|| named(NoKeys("it has no SIM keys".into())))?;
         let sim = policy::sim(configured).map_err(named)?;
-        let sqn = self.sequences.next(cx, card, profile, configured).map_err(named)?;
+        let sqn = self.sequences.next(to, card, profile, configured)?;
         Ok(aka::generate(&sim, rand, sqn))
     }
+}
+
+/// There is no challenge with a SIM's keys now.
+fn on_no_vector(to: &mut AuthCx<'_, '_>, user: UserId, why: NoVector) -> Outcome {
+    let (status, reason, words) = match why {
+        NoVector::Keys(NoKeys(words)) => (500, "User has no usable keys", words),
+        NoVector::Later(words) => (503, "the state file lags behind", words),
+    };
+    to.troubles.tell(to.cx, Some(user), || words);
+    Outcome::Refused { status, reason }
 }
 
 /// The digest password that answers a challenge.

@@ -1,23 +1,60 @@
 //! The sequence numbers of the SIMs (TS 33.102 6.3, C.3.2), across restarts.
 //!
-//! A number must not serve twice: the SIM would refuse it. The number of a vector is on its way to the disk before its challenge
-//! is on its way to the phone, yet the loop does not wait for the disk; what a crash loses in between is skipped.
+//! A number must not serve twice: the SIM would refuse it. So a record of the state file reserves the numbers of the next vectors,
+//! and a restart goes on behind them. While the disk does not take the next record, which may be long, phones are to register all the
+//! same: numbers go on behind the reserved ones as fast as the clock allows, and what a restart skips beyond the reserve is what the clock has
+//! allowed since the record was written. Faster there are none (503). Only a clock that is set back between two such runs makes a number
+//! come twice, and the first numbers of a SIM of which the disk has no record at all; the SIM then asks for re-synchronisation.
 //!
 //! Phones that share a SIM (`multi_sim`) have copies that count for themselves. One that has proven itself has a number of its
 //! own; before that it draws from the user's common one, so that nobody makes us remember phones that there are not.
 
+use super::AuthCx;
 use super::card::{Card, Equipment};
 use super::policy::NoKeys;
+use crate::base::time::UnixTime;
+use crate::base::trace::Level;
 use crate::config::model::{Sim, User};
 use crate::crypto::sqn;
-use crate::ims::limits::{MAX_PHONES_PER_SIM, SQN_SKIPPED};
-use crate::ims::persist;
+use crate::ims::disk::Disk;
+use crate::ims::limits::{
+    MAX_PHONES_PER_SIM, MAX_SQN_BY_CLOCK, SQN_PER_SECOND, SQN_RESERVE_LEAST, SQN_RESERVED,
+};
+use crate::ims::persist::{self, Numbers};
 use crate::ims::subscriber::UserId;
-use crate::proto::cx::Cx;
 use std::collections::BTreeMap;
 
 /// SQN of a vector that a SIM must refuse: it takes a SEQ above the highest it has seen, and none is below 0 (C.2.2).
 const REFUSED: u64 = 0;
+
+/// Why there is no number for a vector.
+#[derive(Debug)]
+pub enum NoVector {
+    /// There are no keys, or no numbers any more.
+    Keys(NoKeys),
+    /// The disk has to take what is reserved first, why in words.
+    Later(String),
+}
+
+impl From<NoKeys> for NoVector {
+    fn from(why: NoKeys) -> Self {
+        NoVector::Keys(why)
+    }
+}
+
+/// Where a restart goes on that finds the record at `wall`: the greatest number that may be used at that time.
+fn limit(record: &Numbers, wall: UnixTime) -> u64 {
+    let micros = record.at.map_or(0, |at| wall.as_micros().saturating_sub(at.as_micros()));
+    let by_clock = u64::try_from(micros).unwrap_or(0).saturating_mul(SQN_PER_SECOND) / 1_000_000;
+    sqn::after(record.reserved, by_clock.min(MAX_SQN_BY_CLOCK)).unwrap_or(sqn::MAX)
+}
+
+/// A record that is on its way to the disk.
+#[derive(Clone, Copy, Debug)]
+struct Asked {
+    ticket: u64,
+    record: Numbers,
+}
 
 /// The count of one card.
 #[derive(Clone, Copy, Debug)]
@@ -26,6 +63,72 @@ struct Counter {
     last: u64,
     /// Whether the SIM has shown since the start that it takes our numbers, or has told its own.
     is_known_to_fit: bool,
+    /// The record that the disk has; none before the first.
+    durable: Option<Numbers>,
+    /// The next one: one at a time, or a disk that is always late would never be heard of.
+    asked: Option<Asked>,
+}
+
+impl Counter {
+    fn new(last: u64) -> Counter {
+        Counter { last, is_known_to_fit: false, durable: None, asked: None }
+    }
+
+    /// Reserves the numbers behind `last`. `whose`: the IMPI, and the phone that the counter is kept for.
+    fn reserve(&mut self, to: &mut AuthCx<'_, '_>, whose: (&str, Option<Equipment>), last: u64) {
+        let reserved = sqn::after(last, SQN_RESERVED).unwrap_or(sqn::MAX);
+        self.ask(to, whose, Numbers { last, reserved, at: Some(to.cx.wall) });
+    }
+
+    fn ask(&mut self, to: &mut AuthCx<'_, '_>, (impi, phone): (&str, Option<Equipment>), record: Numbers) {
+        let ticket = persist::store_sqn(to.cx, impi, phone, record);
+        self.asked = Some(Asked { ticket, record });
+    }
+
+    /// Takes note of what the disk has taken meanwhile, and sees to it that `next` is followed by numbers that are reserved.
+    fn prepare(&mut self, to: &mut AuthCx<'_, '_>, whose: (&str, Option<Equipment>), next: u64) {
+        if let Some(asked) = self.asked.take_if(|asked| to.disk.is_durable(asked.ticket)) {
+            match to.disk.has_for_certain(asked.ticket) {
+                true => self.durable = Some(asked.record),
+                false => self.ask(to, whose, asked.record),
+            }
+        }
+        let left = |record: Numbers| sqn::seq(record.reserved).saturating_sub(sqn::seq(next));
+        if self.asked.is_none() && self.durable.is_none_or(|record| left(record) < SQN_RESERVE_LEAST) {
+            self.reserve(to, whose, next);
+        }
+    }
+
+    /// Whether `next` may be used: whichever of the two records a restart finds, it goes on behind it.
+    fn allows(&self, next: u64, wall: UnixTime) -> bool {
+        let records = self.durable.iter().chain(self.asked.iter().map(|asked| &asked.record));
+        records.into_iter().all(|record| next <= limit(record, wall))
+    }
+
+    /// Whether `number` is beyond what the disk has reserved.
+    fn is_by_clock(&self, number: u64) -> bool {
+        self.durable.is_some_and(|record| number > record.reserved)
+    }
+
+    /// What there is to say of numbers that the disk has not reserved: since when, and the words.
+    fn lag(&self, disk: &Disk) -> Option<(UnixTime, String)> {
+        let asked = self.asked.filter(|asked| !disk.is_durable(asked.ticket))?;
+        let follows = match self.durable {
+            Some(_) if self.is_by_clock(self.last) => BY_CLOCK,
+            None if disk.refusal().is_some() => "if imsbox dies before, the SIM asks for re-synchronisation",
+            _ => return None,
+        };
+        Some((asked.record.at.unwrap_or_default(), format!("{}: {follows}", waits_for(disk))))
+    }
+}
+
+/// What becomes of numbers that are not reserved.
+const BY_CLOCK: &str = "they go on by the clock";
+
+/// That the disk has not taken the numbers, and why as far as is known.
+fn waits_for(disk: &Disk) -> String {
+    let why = disk.refusal().unwrap_or("the disk is slow");
+    format!("the state file has not taken the SIM's next sequence numbers ({why})")
 }
 
 /// The counts of a user's cards.
@@ -44,43 +147,66 @@ pub struct Sequences {
 
 impl Sequences {
     /// The number of the card's next vector; `sim` says where they start, and with `force_sqn_resync` the SIM is made to tell its
-    /// own number first. The error says that there is none left.
-    pub fn next(&mut self, cx: &mut Cx<'_>, card: Card, profile: &User, sim: &Sim) -> Result<u64, NoKeys> {
+    /// own number first. The error says that there is none left, or none yet.
+    pub fn next(
+        &mut self,
+        to: &mut AuthCx<'_, '_>,
+        card: Card,
+        profile: &User,
+        sim: &Sim,
+    ) -> Result<u64, NoVector> {
         let (kept_for, counter) = self.counter(card, sim.sqn);
         if sim.force_sqn_resync && !counter.is_known_to_fit {
             return Ok(REFUSED);
         }
-        let last = counter.last;
-        let next =
-            sqn::next(last).ok_or_else(|| NoKeys(format!("SQN {last:012x} is the last one there is")))?;
+        let (last, impi, wall) = (counter.last, &profile.impi, to.cx.wall);
+        let next = sqn::next(last)
+            .ok_or_else(|| NoKeys(format!("IMPI {impi}: SQN {last:012x} is the last one there is")))?;
+        counter.prepare(to, (impi, kept_for), next);
+        if !counter.allows(next, wall) {
+            let (why, words) = (waits_for(to.disk), "more of them are asked for than the clock allows");
+            return Err(NoVector::Later(format!("{impi}: refused with 503: {why}, and {words}")));
+        }
         counter.last = next;
-        persist::store_sqn(cx, &profile.impi, kept_for, next);
+        if counter.is_by_clock(next) && !counter.is_by_clock(last) {
+            let words = format!("{impi}: {}: {BY_CLOCK}", waits_for(to.disk));
+            to.troubles.mention(to.cx, Level::Warn, format_args!("{words}"));
+        }
         Ok(next)
     }
 
+    /// What there is to say of a user whose numbers the disk has not taken: since when, and the words.
+    pub fn lag(&self, user: UserId, disk: &Disk) -> Option<(UnixTime, String)> {
+        let OfUser { common, phones } = self.of_user.get(&user)?;
+        std::iter::once(common).chain(phones.iter().map(|(_, counter)| counter)).find_map(|c| c.lag(disk))
+    }
+
     /// The SIM has answered with the right RES: it takes our numbers.
-    pub fn confirm(&mut self, cx: &mut Cx<'_>, card: Card, profile: &User) {
+    pub fn confirm(&mut self, to: &mut AuthCx<'_, '_>, card: Card, profile: &User) {
         let configured = profile.sim.as_ref().map_or(0, |sim| sim.sqn);
-        self.keep(cx, card, profile);
+        self.keep(to, card, profile);
         self.counter(card, configured).1.is_known_to_fit = true;
     }
 
-    /// Goes on from the number of the SIM itself (6.3.5), wherever that is.
-    pub fn resynchronise(&mut self, cx: &mut Cx<'_>, card: Card, profile: &User, sqn_ms: u64) {
-        self.keep(cx, card, profile);
-        *self.counter(card, sqn_ms).1 = Counter { last: sqn_ms, is_known_to_fit: true };
+    /// Goes on from the number of the SIM itself (6.3.5), wherever that is. What was reserved says nothing of the numbers from there: a
+    /// restart that finds it has the SIM tell its number once more.
+    pub fn resynchronise(&mut self, to: &mut AuthCx<'_, '_>, card: Card, profile: &User, sqn_ms: u64) {
+        self.keep(to, card, profile);
+        *self.counter(card, sqn_ms).1 = Counter { is_known_to_fit: true, ..Counter::new(sqn_ms) };
     }
 
-    /// Takes the number that was stored before a restart: the last one that is known to have been used. Some more may have been
-    /// while the disk lagged behind, so [`SQN_SKIPPED`] are skipped; and since the skipping is on the disk before any request is
-    /// taken (the start waits for that), another restart that ends as badly is no danger either. Never goes below the configured number.
-    pub fn restore(&mut self, cx: &mut Cx<'_>, card: Card, profile: &User, stored: u64) {
+    /// Takes the numbers that were stored before a restart, and goes on behind all that may have been used. Reserves the next ones: the
+    /// start waits until that is on the disk, so that another restart that ends as badly is no danger either. Never goes below the
+    /// configured number.
+    pub fn restore(&mut self, to: &mut AuthCx<'_, '_>, card: Card, profile: &User, stored: Numbers) {
         let configured = profile.sim.as_ref().map_or(0, |sim| sim.sqn);
-        let skipped = (0..SQN_SKIPPED).try_fold(stored & sqn::MAX, |sqn, _| sqn::next(sqn));
-        let last = skipped.unwrap_or(sqn::MAX).max(configured);
-        self.keep(cx, card, profile);
-        self.counter(card, configured).1.last = last;
-        persist::store_sqn(cx, &profile.impi, card.phone, last);
+        let last = limit(&stored, to.cx.wall).max(configured);
+        self.keep(to, card, profile);
+        let counter = self.counter(card, configured).1;
+        // a configured number that is higher has no record yet
+        let durable = (last > configured).then_some(stored);
+        *counter = Counter { durable, ..Counter::new(last) };
+        counter.reserve(to, (&profile.impi, card.phone), last);
     }
 
     /// The counter that a card draws from, and whose it is: the phone's own when it has one.
@@ -94,7 +220,7 @@ impl Sequences {
 
     /// Sees to it that a phone has a number of its own, which goes on from where it drew so far. Beyond
     /// [`MAX_PHONES_PER_SIM`] the one that was not heard of for longest draws from the common number again.
-    fn keep(&mut self, cx: &mut Cx<'_>, card: Card, profile: &User) {
+    fn keep(&mut self, to: &mut AuthCx<'_, '_>, card: Card, profile: &User) {
         let Some(phone) = card.phone else { return };
         let configured = profile.sim.as_ref().map_or(0, |sim| sim.sqn);
         let OfUser { common, phones } = self.of_user(card.user, configured);
@@ -104,14 +230,16 @@ impl Sequences {
         }
         if phones.len() >= MAX_PHONES_PER_SIM {
             let (oldest, _) = phones.remove(0);
-            persist::forget_sqn(cx, &profile.impi, oldest);
+            persist::forget_sqn(to.cx, &profile.impi, oldest);
         }
-        persist::store_sqn(cx, &profile.impi, Some(phone), common.last);
-        phones.push((phone, Counter { is_known_to_fit: false, ..*common }));
+        // until it has a record, a restart has it draw from the common number again
+        let mut counter = Counter { durable: common.durable, ..Counter::new(common.last) };
+        counter.reserve(to, (&profile.impi, Some(phone)), common.last);
+        phones.push((phone, counter));
     }
 
     fn of_user(&mut self, user: UserId, configured: u64) -> &mut OfUser {
-        let common = Counter { last: configured, is_known_to_fit: false };
+        let common = Counter::new(configured);
         self.of_user.entry(user).or_insert(OfUser { common, phones: Vec::new() })
     }
 }

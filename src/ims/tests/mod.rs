@@ -6,6 +6,7 @@ mod auth;
 mod auth_limit;
 mod auth_qop;
 mod auth_sim;
+mod auth_sqn;
 mod dispatch;
 mod echo_numbers;
 mod emergency;
@@ -67,6 +68,8 @@ pub(super) struct Lab {
     pub(super) log: Lines,
     /// Records of the state file, as the core asked for them.
     pub(super) records: std::collections::BTreeMap<String, String>,
+    /// What the disk held after each commit, for tests that let the program die after one.
+    pub(super) commits: Option<Vec<std::collections::BTreeMap<String, String>>>,
     /// Whether the disk takes records at once, as it does unless a test makes it late.
     pub(super) disk: DiskPace,
     pub(super) exited: bool,
@@ -135,6 +138,7 @@ impl Lab {
             out: Outbox::new(),
             log: Lines::default(),
             records: Default::default(),
+            commits: None,
             disk: DiskPace::AtOnce,
             exited: false,
             last_tag: 0,
@@ -156,6 +160,9 @@ impl Lab {
     /// Everything is on the disk; gives what the core sent for it.
     pub(super) fn sync(&mut self) -> Vec<Sent> {
         let ticket = self.out.last_ticket();
+        if let Some(commits) = &mut self.commits {
+            commits.push(self.records.clone());
+        }
         self.with(|core, cx| core.on_durable(cx, ticket)).1
     }
 
