@@ -5,6 +5,7 @@ use super::address;
 use super::promise::{Line, Sender};
 use super::write::{self, Head};
 use super::{Down, Downlink, Sms};
+use crate::base::time::UnixTime;
 use crate::base::trace::{Level, Subject};
 use crate::ims::call::ServerId;
 use crate::ims::core::View;
@@ -105,10 +106,10 @@ pub(super) fn storage_fails(view: &mut View<'_>, cx: &mut Cx<'_>, tx: ServerId) 
     respond(view, cx, tx, 503, Some(DISK_FAILS), None);
 }
 
-/// The SUBMIT-REPORT (TS 23.040 9.2.2.2a).
-fn report(cx: &Cx<'_>, failure: Option<FailureCause>) -> Vec<u8> {
-    let report =
-        SubmitReport { failure, timestamp: Timestamp::of_unix(cx.wall, 0), parameters: Parameters::NONE };
+/// The SUBMIT-REPORT (TS 23.040 9.2.2.2a) on what came then: a status report names the same moment.
+fn report(came: UnixTime, failure: Option<FailureCause>) -> Vec<u8> {
+    let timestamp = Timestamp::of_unix(came, 0);
+    let report = SubmitReport { failure, timestamp, parameters: Parameters::NONE };
     let mut octets = Vec::new();
     report.write(&mut octets);
     octets
@@ -121,8 +122,8 @@ impl Sms {
             Sender::Inside => {}
             Sender::Operator(order) => self.orders.note(order, Ok(())),
             Sender::Plain(tx) => accepted(view, cx, tx),
-            Sender::Phone { user, line, reference, .. } => {
-                let report = report(cx, None);
+            Sender::Phone { user, line, reference, came, .. } => {
+                let report = report(came, None);
                 self.reply(view, cx, (user, line, reference), Rp::Ack { user_data: Some(&report) });
             }
         }
@@ -134,12 +135,12 @@ impl Sms {
             Sender::Inside => {}
             Sender::Operator(order) => self.orders.note(order, Err(refusal.words)),
             Sender::Plain(tx) => respond(view, cx, tx, refusal.status, Some(refusal.words), None),
-            Sender::Phone { user, line, reference, noted } => {
+            Sender::Phone { user, line, reference, came, noted } => {
                 if let Some(noted) = noted {
                     self.recent.forget(noted);
                 }
                 let cause = view.config.sms.forced_rp_cause.map_or(refusal.cause, RpCause);
-                let report = refusal.failure.map(|failure| report(cx, Some(failure)));
+                let report = refusal.failure.map(|failure| report(came, Some(failure)));
                 let impi = &view.subs.user(user).impi;
                 let words = refusal.words;
                 cx.ims(

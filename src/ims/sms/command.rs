@@ -20,11 +20,8 @@ impl Sms {
         cx: &mut Cx<'_>,
         author: Author<'_>,
         sender: Sender,
-        tpdu: &[u8],
+        command: &Command<'_>,
     ) {
-        let Ok(command) = Command::parse(tpdu) else {
-            return self.refuse(view, cx, sender, Refusal::MALFORMED);
-        };
         // nothing is done that could not be said to be done
         if view.disk.refusal().is_some() {
             return self.refuse(view, cx, sender, Refusal::DISK);
@@ -32,7 +29,7 @@ impl Sms {
         if !self.has_promise() {
             return self.refuse(view, cx, sender, Refusal::NO_ROOM);
         }
-        let found = self.find_submitted(view, author.user, &command);
+        let found = self.find_submitted(view, author.user, command);
         let at = found.as_ref().map_or(cx.wall, |(text, _)| text.at);
         let status = match (command.command, found) {
             (CommandType::ENQUIRY, Some(_)) => Status::TRYING_NO_RESPONSE,

@@ -6,7 +6,7 @@
 use super::order::OrderId;
 use super::recent::Noted;
 use crate::base::arena::Id;
-use crate::base::time::Instant;
+use crate::base::time::{Instant, UnixTime};
 use crate::ims::call::ServerId;
 use crate::ims::registrar::Binding;
 use crate::ims::subscriber::UserId;
@@ -24,7 +24,9 @@ pub(super) enum Sender {
         line: Line,
         /// RP-MR.
         reference: u8,
-        /// Its SUBMIT, where that is known now: when it comes again it is a repetition.
+        /// When it came; a repetition: when the first came.
+        came: UnixTime,
+        /// Its SUBMIT or COMMAND, where that is known now: when it comes again it is a repetition.
         noted: Option<Noted>,
     },
     /// A soft client, by a response to its MESSAGE.

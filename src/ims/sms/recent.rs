@@ -1,4 +1,7 @@
-//! The texts that phones have submitted lately: one that comes again because its sender missed the RP-ACK is not another one.
+//! The texts and commands that phones have submitted lately: one that comes again because its sender missed the RP-ACK is not another one.
+//!
+//! The same octets with the same RP-MR and TP-MR are the same transfer. A phone that tries anew does so with another RP-MR (TS 24.011 6.2.2)
+//! and says that it does by TP-RD (TS 23.040 9.2.3.6).
 //!
 //! References are counted by phones, each for itself: of users whose phones share a SIM (`multi_sim`) two may use the same ones, and say
 //! the same. One phone counts on whatever way it speaks, and may try SGs when a MESSAGE of its has no answer: the same octets with the same
@@ -6,7 +9,7 @@
 //! only. A text that is taken for a repetition by mistake is lost, and one that is not comes twice: so there is no guessing.
 
 use super::limits::{DUPLICATE_WINDOW, MAX_RECENT};
-use crate::base::time::Instant;
+use crate::base::time::{Instant, UnixTime};
 use crate::ims::auth::card::Equipment;
 use crate::ims::registrar::binding::Contact;
 use crate::ims::subscriber::UserId;
@@ -60,21 +63,23 @@ pub(super) struct Origin<'a> {
     pub(super) alone: bool,
 }
 
-/// The name of a SUBMIT that is known.
+/// The name of a SUBMIT, or COMMAND, that is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Noted {
     key: Key,
     serial: u64,
 }
 
-/// A sender, its RP-MR, its TP-MR.
-type Key = (UserId, u8, u8);
+/// A sender, its TP-MR.
+type Key = (UserId, u8);
 
 #[derive(Debug)]
 struct Known {
     serial: u64,
     at: Instant,
+    came: UnixTime,
     phone: Phone,
+    rp: u8,
     tpdu: Box<[u8]>,
 }
 
@@ -90,25 +95,38 @@ pub(super) struct Recent {
 const REJECT_DUPLICATES: u8 = 0x04;
 
 impl Recent {
-    /// The same SUBMIT, if it has come from the phone with the same references a short time ago.
-    pub(super) fn find(&self, now: Instant, from: Origin<'_>, rp: u8, tpdu: &[u8]) -> Option<Noted> {
-        let key = (from.user, rp, reference(tpdu)?);
+    /// The same SUBMIT, if it has come from the phone a short time ago, and when it came.
+    pub(super) fn find(
+        &self,
+        now: Instant,
+        from: Origin<'_>,
+        rp: u8,
+        tpdu: &[u8],
+    ) -> Option<(Noted, UnixTime)> {
+        let key = (from.user, reference(tpdu)?);
         let known = self.last.get(&key)?.iter().find(|known| {
-            known.phone.is(from.phone, from.alone)
+            (known.rp == rp || rejects_duplicates(tpdu))
+                && known.phone.is(from.phone, from.alone)
                 && is_same(&known.tpdu, tpdu)
                 && now.since(known.at) < DUPLICATE_WINDOW
         })?;
-        Some(Noted { key, serial: known.serial })
+        Some((Noted { key, serial: known.serial }, known.came))
     }
 
     /// Takes note of a SUBMIT, in the place of another one of its phone with the same references. None: it has no TP-MR.
-    pub(super) fn note(&mut self, now: Instant, from: Origin<'_>, rp: u8, tpdu: &[u8]) -> Option<Noted> {
-        let key = (from.user, rp, reference(tpdu)?);
+    pub(super) fn note(
+        &mut self,
+        (now, came): (Instant, UnixTime),
+        from: Origin<'_>,
+        rp: u8,
+        tpdu: &[u8],
+    ) -> Option<Noted> {
+        let key = (from.user, reference(tpdu)?);
         self.next_serial += 1;
         let serial = self.next_serial;
         let known = self.last.entry(key).or_default();
-        known.retain(|known| known.phone != *from.phone);
-        known.push(Known { serial, at: now, phone: from.phone.clone(), tpdu: tpdu.into() });
+        known.retain(|known| (known.rp, &known.phone) != (rp, from.phone));
+        known.push(Known { serial, at: now, came, phone: from.phone.clone(), rp, tpdu: tpdu.into() });
         let noted = Noted { key, serial };
         self.order.push_back((now, noted));
         while self.order.len() > MAX_RECENT {
@@ -150,6 +168,11 @@ fn reference(tpdu: &[u8]) -> Option<u8> {
     tpdu.get(1).copied()
 }
 
+/// Whether it is a SUBMIT that is to be rejected where it is a repetition.
+fn rejects_duplicates(tpdu: &[u8]) -> bool {
+    tpdu.first().is_some_and(|first| first & (3 | REJECT_DUPLICATES) == 1 | REJECT_DUPLICATES)
+}
+
 /// Whether two SUBMITs are the same but for TP-RD.
 fn is_same(known: &[u8], tpdu: &[u8]) -> bool {
     let first = known.first().zip(tpdu.first()).is_some_and(|(a, b)| (a ^ b) & !REJECT_DUPLICATES == 0);
@@ -164,6 +187,7 @@ mod tests {
     const IMEI: &str = "35693803-564380-0";
     const IMEISV: &str = "3569380356438091";
     const OTHER: &str = "86130905-000038-0";
+    const WALL: UnixTime = UnixTime::from_micros(7);
 
     fn phone(contact: &str) -> Phone {
         Phone { name: Name::Contact(contact.as_bytes().into()), over_sgs: false }
@@ -186,7 +210,7 @@ mod tests {
         let mut recent = Recent::default();
         let (phone, now) = (phone("sip:a"), Instant::from_nanos(1));
         let alice = from(1, &phone);
-        recent.note(now, alice, 7, &[0x01, 9, 1, 2]);
+        recent.note((now, WALL), alice, 7, &[0x01, 9, 1, 2]);
         assert!(
             has_it(&recent, now, alice, 7, &[0x01, 9, 1, 2])
                 && has_it(&recent, now, alice, 7, &[0x05, 9, 1, 2])
@@ -199,6 +223,12 @@ mod tests {
         ] {
             assert!(!has_it(&recent, now, from(who, &phone), rp, &tpdu), "{who} {rp} {tpdu:?}");
         }
+        // with another RP-MR where the phone says that it repeats itself, and it is a text
+        assert!(has_it(&recent, now, alice, 8, &[0x05, 9, 1, 2]));
+        assert!(!has_it(&recent, now, alice, 8, &[0x05, 9, 1, 3]));
+        recent.note((now, WALL), alice, 7, &[0x02, 8, 1, 2]);
+        assert!(has_it(&recent, now, alice, 7, &[0x02, 8, 1, 2]));
+        assert!(!has_it(&recent, now, alice, 8, &[0x06, 8, 1, 2]));
         let later = now + DUPLICATE_WINDOW;
         assert!(has_it(&recent, later - Duration::from_nanos(1), alice, 7, &[0x01, 9, 1, 2]));
         recent.tick(later);
@@ -229,7 +259,7 @@ mod tests {
             for (alone, same) in [(true, alone), (false, shared)] {
                 let mut recent = Recent::default();
                 let origin = |phone| Origin { user: UserId(1), phone, alone };
-                recent.note(now, origin(first), 7, &tpdu);
+                recent.note((now, WALL), origin(first), 7, &tpdu);
                 assert_eq!(
                     has_it(&recent, now, origin(again), 7, &tpdu),
                     same,
@@ -240,18 +270,33 @@ mod tests {
     }
 
     #[test]
+    fn texts_with_the_same_reference_are_known_side_by_side() {
+        // of a phone that does not count
+        let mut recent = Recent::default();
+        let (phone, now) = (phone("sip:a"), Instant::from_nanos(1));
+        let alice = from(1, &phone);
+        for rp in [1, 2] {
+            recent.note((now, UnixTime::from_micros(rp.into())), alice, rp, &[0x01, 0, rp]);
+        }
+        for rp in [1, 2] {
+            let came = recent.find(now, alice, rp, &[0x01, 0, rp]).map(|(_, came)| came);
+            assert_eq!(came, Some(UnixTime::from_micros(rp.into())));
+        }
+    }
+
+    #[test]
     fn what_was_not_taken_is_forgotten_and_nothing_else() {
         let mut recent = Recent::default();
         let (a, b, now) = (phone("sip:a"), phone("sip:b"), Instant::from_nanos(1));
         let texts = [[0x01, 9, 1, 2], [0x01, 8, 1, 2]];
-        let noted = recent.note(now, from(1, &a), 7, &texts[0]).unwrap();
-        recent.note(now, from(1, &a), 7, &texts[1]);
-        recent.note(now, from(1, &b), 7, &texts[0]);
+        let noted = recent.note((now, WALL), from(1, &a), 7, &texts[0]).unwrap();
+        recent.note((now, WALL), from(1, &a), 7, &texts[1]);
+        recent.note((now, WALL), from(1, &b), 7, &texts[0]);
         recent.forget(noted);
         let has = |recent: &Recent, phone, text: usize| has_it(recent, now, from(1, phone), 7, &texts[text]);
         assert!(!has(&recent, &a, 0) && has(&recent, &a, 1) && has(&recent, &b, 0));
         // nor one that has taken its place meanwhile
-        recent.note(now, from(1, &a), 7, &texts[0]);
+        recent.note((now, WALL), from(1, &a), 7, &texts[0]);
         recent.forget(noted);
         assert!(has(&recent, &a, 0));
     }
@@ -261,7 +306,12 @@ mod tests {
         let mut recent = Recent::default();
         let phones = [phone("sip:a"), phone("sip:b")];
         for n in 0..2 * MAX_RECENT as u32 {
-            recent.note(Instant::from_nanos(n.into()), from(n / 4, &phones[n as usize % 2]), 0, &[1, 0]);
+            recent.note(
+                (Instant::from_nanos(n.into()), WALL),
+                from(n / 4, &phones[n as usize % 2]),
+                0,
+                &[1, 0],
+            );
         }
         let known: usize = recent.last.values().map(SmallVec::len).sum();
         assert_eq!((known, recent.order.len()), (MAX_RECENT / 2, MAX_RECENT), "of a phone the last one");

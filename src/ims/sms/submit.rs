@@ -20,6 +20,7 @@ use crate::ims::identity::{self, Speaker};
 use crate::ims::message::respond;
 use crate::ims::subscriber::{Target, UserId};
 use crate::proto::cx::Cx;
+use crate::wire::gsm::tpdu::Command;
 use crate::wire::gsm::{Deliver, Rp, Rpdu, Submit, Timestamp, Validity, rp};
 use crate::wire::sip::{HeaderId, Message};
 use smallvec::SmallVec;
@@ -31,6 +32,24 @@ pub(super) struct Author<'a> {
     pub(super) impu: Option<usize>,
     pub(super) imei: Option<&'a str>,
     pub(super) phone: &'a Phone,
+}
+
+/// What a TPDU of a phone asks of the centre.
+enum Asked<'a> {
+    Submit(Submit<'a>),
+    Command(Command<'a>),
+}
+
+impl<'a> Asked<'a> {
+    fn parse(tpdu: &'a [u8]) -> Result<Self, Refusal> {
+        let asked = match tpdu.first().map(|first| first & 3) {
+            Some(1) => Submit::parse(tpdu).map(Asked::Submit),
+            Some(2) => Command::parse(tpdu).map(Asked::Command),
+            Some(_) => return Err(Refusal::TYPE),
+            None => return Err(Refusal::MALFORMED),
+        };
+        asked.map_err(|_| Refusal::MALFORMED)
+    }
 }
 
 impl Sms {
@@ -95,7 +114,8 @@ impl Sms {
                 let cause =
                     Rpdu::parse(octets).err().map_or(Refusal::MALFORMED.cause, |fault| fault.rp_cause());
                 let refusal = Refusal { cause, failure: None, ..Refusal::MALFORMED };
-                return self.refuse(view, cx, Sender::Phone { user, line, reference, noted: None }, refusal);
+                let sender = Sender::Phone { user, line, reference, came: cx.wall, noted: None };
+                return self.refuse(view, cx, sender, refusal);
             }
             (Err(fault), _) => {
                 let words = format!("the RPDU is malformed: {fault}");
@@ -108,7 +128,7 @@ impl Sms {
                 FilterAction::Treat => self.on_tpdu(view, cx, author, (line, reference), user_data),
                 FilterAction::Ignore => self.pass_over(view, cx, line, 202, "ignored: sms_message_filter"),
                 FilterAction::Reject => {
-                    let sender = Sender::Phone { user, line, reference, noted: None };
+                    let sender = Sender::Phone { user, line, reference, came: cx.wall, noted: None };
                     self.refuse(view, cx, sender, Refusal::CONFIGURED);
                 }
             },
@@ -147,25 +167,28 @@ impl Sms {
         tpdu: &[u8],
     ) {
         let user = author.user;
-        let sender = |noted| Sender::Phone { user, line, reference, noted };
-        let submit = match tpdu.first().map(|first| first & 3) {
-            Some(1) => Submit::parse(tpdu),
-            Some(2) => return self.on_command(view, cx, author, sender(None), tpdu),
-            Some(_) => return self.refuse(view, cx, sender(None), Refusal::TYPE),
-            None => return self.refuse(view, cx, sender(None), Refusal::MALFORMED),
+        let sender = |came, noted| Sender::Phone { user, line, reference, came, noted };
+        let asked = match Asked::parse(tpdu) {
+            Ok(asked) => asked,
+            Err(refusal) => return self.refuse(view, cx, sender(cx.wall, None), refusal),
         };
-        let Ok(submit) = submit else { return self.refuse(view, cx, sender(None), Refusal::MALFORMED) };
         let origin = Origin { user, phone: author.phone, alone: !view.subs.user(user).multi_sim };
-        if let Some(first) = self.recent.find(cx.now, origin, reference, tpdu) {
+        if let Some((first, came)) = self.recent.find(cx.now, origin, reference, tpdu) {
             // its sender has missed the RP-ACK, and gets another
             let impi = &view.subs.user(user).impi;
-            let words =
-                format_args!("SMS of {impi} came again: it is acknowledged again, and delivered once");
+            let done = match asked {
+                Asked::Submit(_) => "delivered",
+                Asked::Command(_) => "carried out",
+            };
+            let words = format_args!("SMS of {impi} came again: it is acknowledged again, and {done} once");
             cx.ims(Level::Info, Subject::None, words);
-            return self.accept_again(view, cx, sender(None), first);
+            return self.accept_again(view, cx, sender(came, None), first);
         }
-        let noted = self.recent.note(cx.now, origin, reference, tpdu);
-        self.on_submit(view, cx, author, sender(noted), &submit);
+        let noted = self.recent.note((cx.now, cx.wall), origin, reference, tpdu);
+        match asked {
+            Asked::Submit(submit) => self.on_submit(view, cx, author, sender(cx.wall, noted), &submit),
+            Asked::Command(command) => self.on_command(view, cx, author, sender(cx.wall, noted), &command),
+        }
     }
 
     /// An SMS-SUBMIT.

@@ -104,6 +104,86 @@ fn the_answers_of_the_centre_carry_submit_reports() {
 }
 
 #[test]
+fn all_reports_on_a_text_name_the_moment_when_it_came() {
+    let mut w = World::registered(|_| {});
+    let came = Some(1_700_000_000);
+    let secs = |at: crate::wire::gsm::Timestamp| at.unix().map(|at| at.as_secs());
+    let submitted = |sent: &Sent| {
+        let Rp::Ack { user_data: Some(report) } = rpdu(sent).message else { panic!("{:?}", rpdu(sent)) };
+        secs(SubmitReport::parse(report, false).expect("a SUBMIT-REPORT").timestamp)
+    };
+    w.lab.disk = crate::ims::tests::DiskPace::Late;
+    let tpdu = submit_with(9, BOBS_NUMBER, "x", |s| s.status_report = true);
+    w.send_rp(ALICE, "tel:1", "", &rp_data(9, &tpdu));
+    w.pass(Duration::from_secs(3));
+    let sent = w.lab.sync();
+    w.sent.extend(sent);
+    w.lab.disk = crate::ims::tests::DiskPace::AtOnce;
+    let ack = w.expect(ALICE, "MESSAGE");
+    assert_eq!(submitted(&ack), came);
+    w.answer(ALICE, &ack, 200);
+    w.expect(ALICE, "SIP/2.0 202");
+    w.pass(Duration::from_secs(3));
+    w.send_rp(ALICE, "tel:1", "", &rp_data(9, &tpdu));
+    let ack = w.expect(ALICE, "MESSAGE");
+    assert_eq!(submitted(&ack), came, "also of a repetition");
+    w.answer(ALICE, &ack, 200);
+    w.expect(ALICE, "SIP/2.0 202");
+    let text = w.arrives(BOB, "x");
+    assert_eq!(secs(deliver(&text).timestamp), came);
+    w.report(BOB, &text, |reference| up(reference, Rp::Ack { user_data: None }));
+    let report = w.expect(ALICE, "MESSAGE");
+    assert_eq!(secs(status_report(&report).timestamp), came);
+    assert_eq!(secs(status_report(&report).discharge), came.map(|at| at + 6));
+    w.answer(ALICE, &report, 200);
+    w.report(ALICE, &report, |reference| up(reference, Rp::Ack { user_data: None }));
+    w.quiet();
+}
+
+#[test]
+fn a_command_that_comes_again_is_acknowledged_again_and_done_once() {
+    let mut w = World::with(|_| {});
+    w.register(ALICE, VOLTE);
+    w.submit_reported(1, None);
+    for (reference, kind) in [(10, CommandType::ENQUIRY), (11, CommandType::DELETE)] {
+        let call_id = w.command(reference, kind, 1, false);
+        w.expect_status(
+            if kind == CommandType::DELETE { 1 } else { reference },
+            kind == CommandType::ENQUIRY,
+            if kind == CommandType::DELETE { Status::DELETED_BY_SENDER } else { Status::TRYING_NO_RESPONSE },
+        );
+        w.expect_taken(ALICE, &call_id, reference);
+        let call_id = w.command(reference, kind, 1, false);
+        w.expect_taken(ALICE, &call_id, reference);
+        w.expect_nothing();
+    }
+    // what was refused is not taken for done
+    for _ in 0..2 {
+        w.command(12, CommandType::DELETE, 1, false);
+        w.expect_refused(ALICE, RpCause::REJECTED);
+    }
+    w.quiet();
+}
+
+#[test]
+fn a_command_that_comes_again_waits_for_the_disk_with_the_first() {
+    let mut w = World::with(|_| {});
+    w.register(ALICE, VOLTE);
+    w.submit_reported(1, None);
+    w.lab.disk = crate::ims::tests::DiskPace::Late;
+    let first = w.command(11, CommandType::CANCEL_STATUS_REPORT, 1, false);
+    let again = w.command(11, CommandType::CANCEL_STATUS_REPORT, 1, false);
+    w.expect_nothing();
+    let sent = w.lab.sync();
+    w.sent.extend(sent);
+    w.lab.disk = crate::ims::tests::DiskPace::AtOnce;
+    w.expect_taken(ALICE, &first, 11);
+    w.expect_taken(ALICE, &again, 11);
+    w.expect_nothing();
+    w.quiet();
+}
+
+#[test]
 fn a_sender_enquires_deletes_and_changes_its_mind_about_reports() {
     let mut w = World::with(|_| {});
     w.register(ALICE, VOLTE);

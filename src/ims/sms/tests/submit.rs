@@ -171,10 +171,47 @@ fn a_text_that_is_refused_does_not_make_a_repetition_of_another_a_new_text() {
 }
 
 #[test]
+fn a_phone_that_tries_again_says_so_and_has_another_relay_reference() {
+    for is_delivered in [true, false] {
+        let mut w = World::registered(|_| {});
+        w.submitted(ALICE, 1, BOBS_NUMBER, "once");
+        let text = w.arrives(BOB, "once");
+        let ack = |reference| up(reference, Rp::Ack { user_data: None });
+        if is_delivered {
+            w.report(BOB, &text, ack);
+        }
+        // TS 24.011 6.2.2: RP-MR is of the transfer, TP-MR of the text
+        let again = submit_with(1, BOBS_NUMBER, "once", |s| s.reject_duplicates = true);
+        for reference in [2, 3, 3] {
+            let call_id = w.send_rp(ALICE, "tel:1", "", &rp_data(reference, &again));
+            w.expect_taken(ALICE, &call_id, reference);
+            w.expect_nothing();
+        }
+        if !is_delivered {
+            w.report(BOB, &text, ack);
+        }
+        // whoever does not say that it tries again does not
+        let call_id = w.send_rp(ALICE, "tel:1", "", &rp_data(4, &submit(1, BOBS_NUMBER, "once")));
+        w.expect_taken(ALICE, &call_id, 4);
+        w.is_delivered(BOB, "once");
+        let other = submit_with(1, BOBS_NUMBER, "another", |s| s.reject_duplicates = true);
+        let call_id = w.send_rp(ALICE, "tel:1", "", &rp_data(5, &other));
+        w.expect_taken(ALICE, &call_id, 5);
+        w.is_delivered(BOB, "another");
+        w.quiet();
+    }
+}
+
+#[test]
 fn a_sender_may_have_duplicates_of_what_waits_rejected() {
     let mut w = World::with(|_| {});
     w.register(ALICE, VOLTE);
     w.submitted(ALICE, 1, BOBS_NUMBER, "one");
+    let another = submit_with(1, BOBS_NUMBER, "another", |s| s.reject_duplicates = true);
+    w.send_rp(ALICE, "tel:1", "", &rp_data(2, &another));
+    w.expect_refused(ALICE, RpCause::REJECTED);
+    // the same is known for a while to be a repetition, and then not to be another one for as long as it waits
+    w.pass(Duration::from_secs(121));
     let again = submit_with(1, BOBS_NUMBER, "one", |s| s.reject_duplicates = true);
     w.send_rp(ALICE, "tel:1", "", &rp_data(2, &again));
     w.expect_refused(ALICE, RpCause::REJECTED);
