@@ -3,6 +3,7 @@
 use super::*;
 use crate::proto::sgsap::limits::{MAX_ASSOCIATIONS, MAX_MMES};
 use crate::wire::sgsap::SgsCause;
+use std::collections::{BTreeMap, BTreeSet};
 
 const RESET: &str = "15021403766c7203696d73076578616d706c65036f7267";
 const RESET_ACK: &str = "16021403766c7203696d73076578616d706c65036f7267";
@@ -229,8 +230,11 @@ fn a_phone_keeps_its_stream_and_the_first_is_for_messages_of_no_phone() {
 fn whatever_comes_leaves_nothing_under_way_after_a_day() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/sgsap.json");
     let file: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
-    let all: Vec<Vec<u8>> =
+    let mut all: Vec<Vec<u8>> =
         file["vectors"].as_array().unwrap().iter().map(|row| octets(row["hex"].as_str().unwrap())).collect();
+    // a phone without a TMSI
+    let request = [&all[0][..], &[Tag::TmsiStatus.code(), 1, 0]].concat();
+    all.extend(std::iter::repeat_n(request, 4));
     let mut rng = Rng::from_seed(7);
     let mut f = Fixture::new();
     f.up(A, 1);
@@ -246,14 +250,17 @@ fn whatever_comes_leaves_nothing_under_way_after_a_day() {
             1 => drop(f.send(MO_ACK)),
             2 => f.pass(rng.below(15)),
             3 => f.release(),
+            6 => f.confirm(rng.below(4) > 0),
             4 if rng.below(20) == 0 => {
-                f.down(A);
-                f.up(A, 1);
+                let which = [A, B][rng.below(2) as usize];
+                f.down(which);
+                f.up(which, 1 + rng.below(3) as u8);
             }
             n => f.receive(if n == 5 { B } else { A }, &message),
         }
         f.events();
         f.outputs();
+        f.is_in_order();
     }
     for _ in 0..4 {
         f.pass(86_400);
@@ -365,6 +372,20 @@ fn an_mme_that_has_not_acknowledged_our_reset_is_told_again_when_it_is_back() {
 }
 
 impl Fixture {
+    /// What is kept twice is the same: phones by their MMEs, and the numbers that are taken.
+    fn is_in_order(&self) {
+        let vlr = &self.vlr;
+        let mut counts = BTreeMap::new();
+        vlr.ues.iter().for_each(|ue| *counts.entry(ue.mme).or_insert(0) += 1);
+        let told = vlr.mmes.iter().filter(|(_, mme)| mme.ues > 0).map(|(id, mme)| (id, mme.ues)).collect();
+        assert_eq!(counts, told);
+        let taken: Vec<u32> = vlr.ues.iter().filter_map(|ue| ue.tmsi.number()).collect();
+        assert_eq!(taken.iter().collect::<BTreeSet<_>>(), vlr.ues.tmsis().iter().collect());
+        assert_eq!(taken.len(), vlr.ues.tmsis().len(), "each is one phone's");
+        let up = vlr.mmes.iter().filter(|(_, mme)| mme.link.is_some()).count();
+        assert_eq!(up, vlr.mmes.connected());
+    }
+
     /// The MME says that it could not use a message of ours about the phone.
     fn status(&mut self, cause: u8, about: &[u8]) {
         let mut out = Vec::new();
