@@ -11,6 +11,8 @@ use crate::proto::flow::{Flow, LocalId};
 use crate::proto::outbox::Output;
 use crate::proto::sip::sec_agree::{Restored, SaFailure, SaSet};
 
+type Records = std::collections::BTreeMap<String, String>;
+
 const SECOND: Duration = Duration::from_secs(1);
 
 /// The sets that the kernel is to have again, with their ages.
@@ -123,6 +125,32 @@ fn half_made_and_old_sets_are_not_remembered() {
     assert!(stages(&lab).contains(&Stage::Old) && stages(&lab).contains(&Stage::Active));
     let second: Vec<&String> = lab.records.keys().filter(|key| key.starts_with("association/")).collect();
     assert!(second.len() == 1 && *second[0] != first[0], "{second:?}");
+}
+
+#[test]
+fn a_registration_that_moves_to_another_set_outlives_a_crash_after_any_commit() {
+    let mut config = config();
+    config.users[1].impus.iter_mut().for_each(|impu| impu.reauthenticate = true);
+    let mut lab = lab_of(config);
+    let mut bob = Guarded::new();
+    bob.challenged(&mut lab);
+    assert_eq!(bob.register(&mut lab).status(), 200);
+    lab.commits = Some(vec![lab.records.clone()]);
+    (bob.client, bob.spi) = (31114, 8000);
+    let headers = bob.offer();
+    assert_eq!(bob.refresh(&mut lab, &headers), []);
+    let challenge = install(&mut lab).remove(0);
+    bob.agreed = challenge.one("Security-Server").to_owned();
+    let headers = bob.offer() + &bob.verify();
+    assert_eq!(bob.answer(&mut lab, &challenge, &headers).status(), 200);
+    let commits = lab.commits.clone().expect("they are wanted");
+    let sets = |records: &Records| records.keys().find(|key| key.starts_with("association/")).cloned();
+    assert_ne!(sets(&commits[0]), commits.last().and_then(sets), "it has moved");
+    for records in commits {
+        lab.records = records;
+        let after = restored_into(self::lab(), &lab, SECOND);
+        assert_eq!((after.core.load().sets, after.core.load().bindings), (1, 1), "{:?}", lab.records);
+    }
 }
 
 #[test]

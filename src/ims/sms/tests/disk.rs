@@ -4,12 +4,21 @@ use super::*;
 use crate::ims::disk::Condition;
 use crate::ims::sms::limits::{DISK_PATIENCE, MAX_REPETITIONS};
 use crate::ims::tests::DiskPace;
+use std::collections::BTreeMap;
 
 /// Another core with the same configuration and the records of the first.
 fn restarted(w: &World, change: impl FnOnce(&mut Config)) -> World {
-    let mut next = World::with(change);
+    take_over(w, World::with(change), w.lab.records.clone())
+}
+
+/// Another core with the same configuration and these records.
+pub(super) fn restarted_with(w: &World, records: BTreeMap<String, String>) -> World {
+    take_over(w, World::with(|_| {}), records)
+}
+
+fn take_over(w: &World, mut next: World, records: BTreeMap<String, String>) -> World {
     (next.lab.now, next.lab.wall, next.number) = (w.lab.now, w.lab.wall, w.number);
-    for (key, value) in w.lab.records.clone() {
+    for (key, value) in records {
         next.lab.with(|core, cx| core.restore(cx, &key, &value));
         next.lab.records.insert(key, value);
     }

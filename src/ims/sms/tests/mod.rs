@@ -1,6 +1,7 @@
 //! The SMS centre from outside: phones speak SIP and the relay protocol to the core, the clock is virtual.
 
 mod chaos;
+mod commits;
 mod deliver;
 mod disk;
 mod expiry;

@@ -10,7 +10,7 @@ use crate::ims::tests::DiskPace;
 /// Bob with a soft client.
 const SOFT_BOB: Phone = Phone { addr: "192.0.2.4:5060", user: "bob" };
 
-fn order(to: &str, what: &str) -> Order {
+pub(super) fn order(to: &str, what: &str) -> Order {
     Order {
         to: Recipient::Any(to.to_owned()),
         sender: None,
@@ -30,7 +30,7 @@ impl World {
         Ok(ordered.parts)
     }
 
-    fn start_order(&mut self, order: &Order) -> Result<Ordered, String> {
+    pub(super) fn start_order(&mut self, order: &Order) -> Result<Ordered, String> {
         let (result, sent) = self.lab.with(|core, cx| core.send_sms(cx, order));
         self.sent.extend(sent);
         result

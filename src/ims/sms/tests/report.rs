@@ -15,7 +15,7 @@ pub(super) fn status_report(sent: &Sent) -> StatusReport<'_> {
 
 impl World {
     /// Alice submits a text with a status report wanted.
-    fn submit_reported(&mut self, reference: u8, validity: Option<Validity>) {
+    pub(super) fn submit_reported(&mut self, reference: u8, validity: Option<Validity>) {
         let tpdu =
             submit_with(reference, BOBS_NUMBER, "x", |s| (s.status_report, s.validity) = (true, validity));
         let call_id = self.send_rp(ALICE, "tel:1", "", &rp_data(reference, &tpdu));
@@ -24,7 +24,7 @@ impl World {
 
     /// Alice gets a status report on what had this reference.
     #[track_caller]
-    fn expect_status(&mut self, reference: u8, of_command: bool, status: Status) {
+    pub(super) fn expect_status(&mut self, reference: u8, of_command: bool, status: Status) {
         let message = self.expect_where(ALICE, "MESSAGE", |s| s.body[0] == 1);
         let report = status_report(&message);
         let got = (report.reference, report.of_command, report.status, report.recipient.to_string());
