@@ -227,7 +227,7 @@ pub const GLOBAL: &[Property] = &[
         .unit(Unit::Seconds),
     property("sms_retry_delay", Kind::Int(0, DAY), Number(60.0), "Time between two attempts to deliver an SMS.")
         .unit(Unit::Seconds),
-    property("sms_hook_only", Kind::Bool, Bool(false), "Hand SMS to the remote API's clients only, long ones part by part.")
+    property("sms_hook_only", Kind::Bool, Bool(false), "Hand SMS to the remote API's clients only.")
         .pending(feature::API),
     property("sms_centre_address", Kind::Object(Scope::SmsCentre), Nothing, "Address of the SMS centre."),
     property("sms_message_filter", Kind::Object(Scope::SmsFilter), Nothing, "Treat, ignore or reject SMS messages."),

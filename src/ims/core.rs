@@ -759,6 +759,9 @@ impl Service {
         if key.starts_with(sms::record::SMS) {
             return self.sms.restore(cx, &self.subscribers, key, value);
         }
+        if key.starts_with(sms::hook::PART) {
+            return self.sms.restore_part(cx, &self.subscribers, key, value);
+        }
         if !key.starts_with(persist::BINDING) {
             return Ok(());
         }

@@ -13,6 +13,7 @@ mod command;
 mod deliver;
 mod filter;
 mod flush;
+pub mod hook;
 mod inbox;
 pub mod interwork;
 pub mod limits;
@@ -47,6 +48,7 @@ use crate::ims::subscriber::{Subscribers, UserId};
 use crate::proto::cx::Cx;
 use answer::{DISK_FAILS, Refusal};
 use filter::Filters;
+use hook::HeldPart;
 use inbox::{Inbox, Why};
 use limits::{AFTER_RESTART, DISK_PATIENCE, Limits};
 use order::Orders;
@@ -115,6 +117,7 @@ pub struct Sms {
     unconfirmed: BTreeSet<UserId>,
     news: News,
     untold: Untold,
+    held_parts: Vec<HeldPart>,
     /// Users whose queue has changed.
     touched: VecDeque<UserId>,
     /// Whether a client of the remote API wants to be told of texts.
@@ -141,6 +144,7 @@ impl Sms {
             unconfirmed: BTreeSet::new(),
             news: News::default(),
             untold: Untold::default(),
+            held_parts: Vec::new(),
             touched: VecDeque::new(),
             is_listened_to: false,
         }
@@ -169,7 +173,7 @@ impl Sms {
     /// Whether a client of the remote API wants to be told of texts (`sms_hook_only`).
     pub fn set_listened_to(&mut self, is: bool) {
         self.is_listened_to = is;
-        if !is {
+        if !is && self.held_parts.is_empty() {
             // nobody wants to be told any more
             self.untold = Untold::default();
         }
@@ -264,7 +268,7 @@ impl Sms {
     pub fn tick(&mut self, view: &mut View<'_>, cx: &mut Cx<'_>) {
         self.recent.tick(cx.now);
         self.untold.0.tick(cx.now);
-        self.tell_given_up(cx);
+        self.tell_given_up(view, cx);
         while let Some(promise) = self.promises.pop_broken(cx.now, false) {
             self.break_promise(view, cx, promise);
         }

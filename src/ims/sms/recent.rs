@@ -42,6 +42,11 @@ impl Phone {
         Phone { name: imei.unwrap_or_else(other), over_sgs: false }
     }
 
+    /// The registered phone with this IMEI; none when that is no IMEI.
+    pub(super) fn with_imei(imei: &str) -> Option<Phone> {
+        Some(Phone { name: Name::Imei(Equipment::of_imei(imei)?), over_sgs: false })
+    }
+
     /// The phone that is attached through SGs, with its IMEISV where the MME has told it.
     pub(super) fn attached(imeisv: Option<&str>) -> Phone {
         let imei = imeisv.and_then(Equipment::of_imei).map(Name::Imei);

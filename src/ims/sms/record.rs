@@ -117,10 +117,10 @@ fn read_submitted(value: &Value, user: impl Fn(&str) -> Option<UserId>) -> Optio
 /// Room for the longest TPDU, and then some.
 const MAX_OCTETS: usize = 256;
 
-fn octets(octets: &[u8]) -> String {
+pub(super) fn octets(octets: &[u8]) -> String {
     hex::encode::<{ 2 * MAX_OCTETS }>(octets).as_str().to_owned()
 }
 
-fn bytes(text: &str) -> Option<Vec<u8>> {
+pub(super) fn bytes(text: &str) -> Option<Vec<u8>> {
     hex::decode::<MAX_OCTETS>(text.as_bytes()).map(|octets| octets.to_vec())
 }

@@ -3,12 +3,12 @@
 
 use super::address;
 use super::answer::Refusal;
+use super::hook;
 use super::limits::{MAX_REPETITIONS, MAX_VALIDITY, ONCE_PATIENCE};
 use super::promise::{Line, Promise, Sender};
 use super::recent::{Noted, Origin, Phone};
 use super::report::Verdict;
 use super::text::{Submitted, Text};
-use super::told::Heading;
 use super::{Down, Downlink, Sms};
 use crate::base::time::{Duration, Instant};
 use crate::base::trace::{Level, Subject};
@@ -186,13 +186,16 @@ impl Sms {
         }
         let noted = self.recent.note((cx.now, cx.wall), origin, reference, tpdu);
         match asked {
+            Asked::Submit(submit) if view.config.sms.hook_only && self.is_listened_to => {
+                self.hand_over(view, cx, author, sender(cx.wall, noted), &submit);
+            }
             Asked::Submit(submit) => self.on_submit(view, cx, author, sender(cx.wall, noted), &submit),
             Asked::Command(command) => self.on_command(view, cx, author, sender(cx.wall, noted), &command),
         }
     }
 
-    /// An SMS-SUBMIT.
-    fn on_submit(
+    /// An SMS-SUBMIT that is for a user or an echo number.
+    pub(super) fn on_submit(
         &mut self,
         view: &mut View<'_>,
         cx: &mut Cx<'_>,
@@ -203,11 +206,6 @@ impl Sms {
         let profile = view.subs.user(author.user);
         let from = address::of_user(profile, author.imei, author.impu);
         let destination = address::uri_of(&submit.destination, &profile.domain);
-        if view.config.sms.hook_only && self.is_listened_to {
-            // its sender is told that it is taken because somebody is told of it: what is held back would be kept nowhere
-            self.tell_part(cx, &Heading::new(&from, &destination, None), submit.user_data);
-            return self.accept(view, cx, sender);
-        }
         let (to, impu, from) = match address::lookup(view.subs, &submit.destination, &profile.domain) {
             Target::User { user, impu } => (user, impu, from),
             Target::Echo(number) => {
@@ -250,8 +248,9 @@ impl Sms {
             ..new_text(view, cx, (to, impu), &from, deliver.to_vec(), lives)
         };
         if self.take_in(view, cx, sender, [text]) {
-            let phone = profile.multi_sim.then(|| author.phone.clone());
-            self.tell_clients(cx, Heading::new(&from, &destination, phone), submit.user_data);
+            let Author { user, impu, imei, phone } = author;
+            let heading = hook::heading(view.subs, (user, impu, imei), Some(phone), submit);
+            self.tell_clients(view, cx, heading, submit.user_data);
         }
     }
 

@@ -4,12 +4,14 @@
 use super::Sms;
 use super::limits::TELL_PATIENCE;
 use super::recent::Phone;
+use crate::ims::core::View;
 use crate::ims::event::{Content, Event};
 use crate::ims::view::short_identity;
 use crate::proto::cx::Cx;
-use crate::proto::sms::{Arrival, Reassembler};
+use crate::proto::sms::{Arrival, GivenUp, Reassembler};
 use crate::wire::gsm::text::join;
 use crate::wire::gsm::{UserData, UserDataBuf};
+use std::fmt;
 
 /// Between whom a text goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,24 +41,35 @@ impl Default for Untold {
     }
 }
 
+impl fmt::Display for Heading {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "from {} to {}", self.sender, self.destination)
+    }
+}
+
 impl Sms {
-    /// Tells the remote API's clients of a text, or keeps a part of one until the others have come.
-    pub(super) fn tell_clients(&mut self, cx: &Cx<'_>, heading: Heading, data: UserData<'_>) {
+    /// Tells the remote API's clients of a text, or keeps a part of one until the others have come; what it was.
+    pub(super) fn tell_clients(
+        &mut self,
+        view: &mut View<'_>,
+        cx: &mut Cx<'_>,
+        heading: Heading,
+        data: UserData<'_>,
+    ) -> Arrival {
         if !self.is_listened_to {
-            return;
+            return Arrival::Single;
         }
         let arrival = self.untold.0.take(cx.now, heading.clone(), data);
-        self.tell_given_up(cx);
-        match arrival {
-            Arrival::Single => self.tell_part(cx, &heading, data),
-            Arrival::Whole(parts) => self.tell(cx.wall.as_secs(), &heading, &views(&parts), 0),
+        self.tell_given_up(view, cx);
+        match &arrival {
+            Arrival::Single => self.tell(cx.wall.as_secs(), &heading, &[data], 0),
+            Arrival::Whole(parts) => {
+                self.tell(cx.wall.as_secs(), &heading, &views(parts), 0);
+                self.forget_held(cx, &heading, parts);
+            }
             Arrival::Missing(_) | Arrival::Repeated => {}
         }
-    }
-
-    /// Tells them of a text, or a part of one, as it came.
-    pub(super) fn tell_part(&mut self, cx: &Cx<'_>, heading: &Heading, data: UserData<'_>) {
-        self.tell(cx.wall.as_secs(), heading, &[data], 0);
+        arrival
     }
 
     /// Tells them of all parts of a text.
@@ -67,10 +80,15 @@ impl Sms {
     }
 
     /// Tells them of long texts whose other parts are not waited for any more.
-    pub(super) fn tell_given_up(&mut self, cx: &Cx<'_>) {
-        while let Some(given_up) = self.untold.0.pop_given_up() {
-            let date = cx.wall.as_secs().saturating_sub_unsigned(cx.now.since(given_up.last_at).as_secs());
-            self.tell(date, &given_up.key, &views(&given_up.parts), given_up.missing);
+    pub(super) fn tell_given_up(&mut self, view: &mut View<'_>, cx: &mut Cx<'_>) {
+        while let Some(GivenUp { key, parts, missing, last_at }) = self.untold.0.pop_given_up() {
+            if self.is_listened_to {
+                let date = cx.wall.as_secs().saturating_sub_unsigned(cx.now.since(last_at).as_secs());
+                self.tell(date, &key, &views(&parts), missing);
+                self.forget_held(cx, &key, &parts);
+            } else {
+                self.let_go(view, cx, &key, &parts);
+            }
         }
     }
 

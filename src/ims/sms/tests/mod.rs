@@ -5,6 +5,7 @@ mod commits;
 mod deliver;
 mod disk;
 mod expiry;
+mod hook;
 mod interwork;
 mod order;
 mod plain;
