@@ -110,14 +110,16 @@ fn default_for(user: &User, imei: Option<&str>) -> Option<usize> {
     default_among(user, |impu| is_shown(impu) && is_for(user, impu, imei))
 }
 
-/// The IMEI of the one phone that an identity is for, where phones share a SIM.
-pub fn tied_to<'a>(user: &User, impu: &'a Impu) -> Option<&'a str> {
-    impu.imei.as_deref().filter(|_| user.multi_sim)
+/// The IMEIs of the phones that an identity is for, where phones share a SIM; none: it is for all. It may be there several times, tied to
+/// one phone each; without `multi_sim` that means nothing (manual 5.2.1 `imei`).
+pub fn phones_of(user: &User, impu: usize) -> Option<SmallVec<[&str; 2]>> {
+    let uri = &user.impus.get(impu).filter(|_| user.multi_sim)?.uri;
+    user.impus.iter().filter(|same| same.uri == *uri).map(|same| same.imei.as_deref()).collect()
 }
 
 /// Whether an identity is one of the phone's with this IMEI: what is tied to no IMEI is every phone's.
 fn is_for(user: &User, impu: &Impu, imei: Option<&str>) -> bool {
-    let tied = tied_to(user, impu);
+    let tied = impu.imei.as_deref().filter(|_| user.multi_sim);
     tied.is_none_or(|tied| imei.is_some_and(|imei| same_imei(tied, imei)))
 }
 

@@ -337,16 +337,11 @@ pub(super) fn contacts_for(
 ) -> Result<Waiting, Refusal> {
     let all = view.registrar.targets(user, cx.now);
     let profile = view.subs.user(user);
-    // an identity may be there several times, tied to the IMEIs of several phones; without multi_sim that means nothing (manual
-    // 5.2.1 `imei`)
-    let same = || profile.impus.iter().filter(|other| other.uri == profile.impus[impu].uri);
+    let phones = identity::phones_of(profile, impu);
     let rated = |id: Id<Binding>| {
         let binding = view.registrar.binding(id)?;
-        let reaches =
-            |imei: Option<&str>| imei.is_none_or(|wanted| !profile.multi_sim || binding.has_imei(wanted));
-        same()
-            .any(|identity| reaches(identity.imei.as_deref()))
-            .then(|| (id, binding.contact.q, preferences.rate(binding.contact.params())))
+        let is_for = phones.as_ref().is_none_or(|imeis| imeis.iter().any(|imei| binding.has_imei(imei)));
+        is_for.then(|| (id, binding.contact.q, preferences.rate(binding.contact.params())))
     };
     let others = all.iter().filter(|id| Some(**id) != caller);
     let mut found: SmallVec<[_; MAX_FORKS]> = others.filter_map(|id| rated(*id)).collect();

@@ -108,12 +108,18 @@ pub fn end_request(mut w: Writer<'_>, msg: &Message<'_>, with: &Additions<'_>) {
     if let Some(charging) = &with.charging {
         charging.write(&mut w);
     }
-    match with.called_party {
-        Some(called) if called.contains(&b'<') => drop(w.header("P-Called-Party-ID", called)),
-        Some(called) => drop(w.header_parts("P-Called-Party-ID", &[b"<", called, b">"])),
-        None => {}
+    if let Some(called) = with.called_party {
+        called_party(&mut w, called);
     }
     finish(w, msg, with);
+}
+
+/// Writes P-Called-Party-ID: a URI, or a whole value where the configuration has one.
+pub(in crate::ims) fn called_party(w: &mut Writer<'_>, called: &[u8]) {
+    match called.contains(&b'<') {
+        true => w.header("P-Called-Party-ID", called),
+        false => w.header_parts("P-Called-Party-ID", &[b"<", called, b">"]),
+    };
 }
 
 /// Copies a response's headers to the other dialog and ends it with its body. The status line, Via, From, To, Call-ID, CSeq,

@@ -73,10 +73,10 @@ impl Service {
         }
     }
 
-    /// Whether the phone that is attached with this IMSI is known to be another one than that with this IMEI.
-    fn is_another(&self, imsi: &str, imei: &str) -> bool {
+    /// Whether the phone that is attached with this IMSI is known to be another one than those with these IMEIs.
+    fn is_another(&self, imsi: &str, imeis: &[String]) -> bool {
         let attached = self.sgs.ue_view(imsi).and_then(|ue| ue.imeisv);
-        attached.is_some_and(|imeisv| !same_imei(imei, &imeisv))
+        attached.is_some_and(|imeisv| !imeis.iter().any(|imei| same_imei(imei, &imeisv)))
     }
 
     /// Sends what the SMS centre has for a user's phone. What becomes of an RP-DATA the centre is told, now or later.
@@ -87,8 +87,10 @@ impl Service {
         let is_its_own = self.subscribers.by_imsi(imsi) == Some(*user);
         let found = Imsi::parse(imsi.as_bytes()).filter(|_| is_its_own);
         let (imsi, rpdu) = match what {
-            Down::Text { imei: Some(imei), rpdu } => (found.filter(|_| !self.is_another(imsi, imei)), rpdu),
-            Down::Text { imei: None, rpdu } | Down::Answer(rpdu) => (found, rpdu),
+            Down::Text { imeis: Some(imeis), rpdu } => {
+                (found.filter(|_| !self.is_another(imsi, imeis)), rpdu)
+            }
+            Down::Text { imeis: None, rpdu } | Down::Answer(rpdu) => (found, rpdu),
             Down::Confirm { is_stored } => {
                 return found.into_iter().for_each(|imsi| self.sgs.confirm(cx, &imsi, *is_stored));
             }

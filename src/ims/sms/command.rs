@@ -60,6 +60,7 @@ impl Sms {
         if command.status_report || command.command == CommandType::ENQUIRY {
             let asked = Submitted {
                 by: author.user,
+                impu: author.impu,
                 reference: command.reference,
                 destination: command.destination,
                 wants_report: true,

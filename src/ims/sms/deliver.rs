@@ -76,13 +76,13 @@ impl Sms {
         let Some((inbox, text)) = found else { return Err(nobody) };
         let profile = view.subs.user(user);
         let impu = profile.impus.get(text.impu);
+        let phones = identity::phones_of(profile, text.impu);
         let targets = match text.sos {
             true => view.registrar.emergency_targets(user, cx.now),
             false => view.registrar.targets(user, cx.now),
         };
         let reaches = |binding: &Binding| {
-            let tied = impu.and_then(|impu| identity::tied_to(profile, impu));
-            tied.is_none_or(|imei| binding.has_imei(imei))
+            phones.as_ref().is_none_or(|imeis| imeis.iter().any(|imei| binding.has_imei(imei)))
         };
         let open = |takes: fn(&Contact) -> bool| {
             targets.iter().copied().filter(move |id| {
@@ -214,10 +214,12 @@ impl Sms {
         let gateway = address::gateway(&view.config.sms.centre, &profile.domain);
         let impu = self.inboxes.get(&user).and_then(|i| i.text(number)).map(|text| text.impu);
         let to = called(profile, impu).unwrap_or_else(|| gateway.clone());
+        // with `p_called_party_id` or without: phones answer from the identity that it names
+        let party = forced_party(profile, impu).unwrap_or(&to);
         let owner = Owner::Sms(Part { user, serial: attempt.serial, leg: 0 });
         let tokens = (call_id, view.txs.new_token());
         let sent = send(view, cx, contact, owner, (&gateway, &to), tokens, |w, head| {
-            write::relay(w, head, None, Some(&to), &rpdu);
+            write::relay(w, head, None, Some(party), &rpdu);
         });
         match sent {
             Ok(client) => {
@@ -241,9 +243,9 @@ impl Sms {
         }
         let profile = view.subs.user(user);
         let text = self.inboxes.get(&user).and_then(|inbox| inbox.text(number));
-        let impu = text.and_then(|text| profile.impus.get(text.impu));
-        let imei = impu.and_then(|impu| identity::tied_to(profile, impu)).map(str::to_owned);
-        self.downlinks.push_back(Downlink { user, what: Down::Text { imei, rpdu } });
+        let phones = text.and_then(|text| identity::phones_of(profile, text.impu));
+        let imeis = phones.map(|phones| phones.into_iter().map(str::to_owned).collect());
+        self.downlinks.push_back(Downlink { user, what: Down::Text { imeis, rpdu } });
         false
     }
 
@@ -396,6 +398,11 @@ impl Sms {
 pub(super) fn called(profile: &crate::config::model::User, impu: Option<usize>) -> Option<String> {
     let named = impu.and_then(|at| profile.impus.get(at)).filter(|impu| identity::is_shown(impu));
     named.or_else(|| identity::default_impu(profile).map(|at| &profile.impus[at])).map(identity::uri_of)
+}
+
+/// P-Called-Party-ID of what is for an identity, where the configuration forces one.
+pub(super) fn forced_party(profile: &crate::config::model::User, impu: Option<usize>) -> Option<&str> {
+    profile.impus.get(impu?)?.p_called_party_id.as_deref()
 }
 
 /// Sends a MESSAGE to a contact, from one URI to another, with this Call-ID and From tag.

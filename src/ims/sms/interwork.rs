@@ -6,6 +6,7 @@
 use super::Sms;
 use super::address;
 use super::answer::Refusal;
+use super::plain::is_soft;
 use super::promise::Sender;
 use super::submit::new_text;
 use super::text::Text;
@@ -27,14 +28,15 @@ use crate::wire::sip::{HeaderId, Message, Params, Uri};
 /// The content that is interworked.
 const PLAIN: &str = "text/plain";
 
-/// Whether a contact takes plain texts, too: a soft client, or a phone with instant messages (OMA SIMPLE IM, CPM).
-fn takes_plain(contact: &Contact) -> bool {
+/// Whether a contact takes plain texts, too: a soft client, or a phone with instant messages (OMA SIMPLE IM, CPM). A phone of a network
+/// operator without them may take one and not show it: it gets them so where there is no other way to it.
+fn takes_plain(config: &Config, profile: &User, contact: &Contact) -> bool {
     let is_im = contact.params().iter().any(|p| {
         let value = p.value.unwrap_or_default().to_ascii_lowercase();
         p.name.eq_ignore_ascii_case(b"+g.oma.sip-im")
             || memchr::memmem::find(&value, b"oma.cpm.msg").is_some()
     });
-    !contact.smsip || is_im
+    is_im || is_soft(contact) || (!contact.smsip && !has_sgs(config, profile))
 }
 
 /// Whether a MESSAGE is a text that a short message can hold, and that may be kept.
@@ -49,9 +51,14 @@ fn is_text(msg: &Message<'_>) -> bool {
     msg.has_content_type(PLAIN) && is_known && !encoded && msg.expires() != Some(0)
 }
 
-/// Whether a short message for the user may arrive some day. Over SGs it cannot without a SIM, or while imsbox listens to no MME.
+/// Whether a user's phone may be reached over SGs some day: it cannot without a SIM, or while imsbox listens to no MME.
+fn has_sgs(config: &Config, profile: &User) -> bool {
+    !profile.imsi.is_empty() && config.sgs.is_some()
+}
+
+/// Whether a short message for the user may arrive some day.
 fn is_reachable(config: &Config, profile: &User) -> bool {
-    !profile.force_sms_over_sg || (!profile.imsi.is_empty() && config.sgs.is_some())
+    !profile.force_sms_over_sg || has_sgs(config, profile)
 }
 
 /// Whom a plain text is for, when it has to become a short message: nobody is there for it, or nobody who takes it as it is.
@@ -62,7 +69,10 @@ pub fn recipient(view: &View<'_>, cx: &Cx<'_>, msg: &Message<'_>, caller: Caller
     let Target::User { user, impu } = view.subs.lookup(&Uri::parse(msg.request_uri())?) else { return None };
     let profile = view.subs.user(user);
     let targets = view.registrar.targets(user, cx.now);
-    let takes = |id: &_| view.registrar.binding(*id).is_some_and(|binding| takes_plain(&binding.contact));
+    let takes = |id: &_| {
+        let binding = view.registrar.binding(*id);
+        binding.is_some_and(|binding| takes_plain(view.config, profile, &binding.contact))
+    };
     let is_kept = match targets.is_empty() {
         true => is_reachable(view.config, profile),
         // who has no SIM has no phone that takes short messages alone

@@ -52,7 +52,7 @@ use hook::HeldPart;
 use inbox::{Inbox, Why};
 use limits::{AFTER_RESTART, DISK_PATIENCE, Limits};
 use order::Orders;
-use promise::{Promise, Promises};
+use promise::{Promise, Promises, Sender};
 use recent::Recent;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use text::Text;
@@ -81,8 +81,8 @@ pub struct Downlink {
 pub enum Down {
     /// RP-DATA with a text.
     Text {
-        /// The IMEI of the one phone that it is for, where phones share a SIM.
-        imei: Option<String>,
+        /// The IMEIs of the phones that it is for, where phones share a SIM; none: all.
+        imeis: Option<Vec<String>>,
         /// The RP-DATA.
         rpdu: Vec<u8>,
     },
@@ -354,10 +354,24 @@ impl Sms {
         }
     }
 
+    /// A status report goes on without the disk: nobody was promised it on the strength of its record, which is on the way all the same.
+    /// Until that is there, so is the record of its text, which comes again after a crash, and another report with it.
+    fn release(&mut self, cx: &Cx<'_>, user: UserId, number: u64) {
+        let Some(inbox) = self.inboxes.get_mut(&user) else { return };
+        let Some(text) = inbox.text_mut(number) else { return };
+        text.is_durable = true;
+        // in its turn, as whoever sends it may be about to send another
+        inbox.pause.get_or_insert(cx.now);
+        self.set_alarm(cx.now, user);
+    }
+
     /// The disk does not take a record: its text is as if it had never come, and its sender is told to try later.
     fn break_promise(&mut self, view: &mut View<'_>, cx: &mut Cx<'_>, promise: Promise) {
         let (sender, again, texts) = match promise {
             Promise::Reported(reporter) => return self.confirm(view, cx, reporter, false),
+            Promise::Taken { sender: Sender::Inside, texts, .. } => {
+                return texts.into_iter().for_each(|(user, number)| self.release(cx, user, number));
+            }
             Promise::Taken { sender, again, texts } => (sender, again, texts),
         };
         for (user, number) in texts {

@@ -4,7 +4,7 @@
 //! as it does one that another client sends; the next ones when all of these have failed. One that takes it is enough: then it is delivered
 //! and never sent again, though the others may still answer the MESSAGE that they have.
 
-use super::deliver::{called, send};
+use super::deliver::{called, forced_party, send};
 use super::inbox::{Leg, Way, Why};
 use super::limits::PARTS_PATIENCE;
 use super::text::Text;
@@ -60,14 +60,16 @@ impl Sms {
             }
         };
         let Some((from, impu, body)) = self.whole(user, &numbers) else { return false };
-        let to = called(view.subs.user(user), Some(impu)).unwrap_or_else(|| from.to_string());
+        let profile = view.subs.user(user);
+        let to = called(profile, Some(impu)).unwrap_or_else(|| from.to_string());
+        let party = forced_party(profile, Some(impu)).or(view.config.call.p_called_party_id.then_some(&*to));
         let mut attempt = self.new_attempt(cx, numbers, Way::Plain);
         // all contacts are sent the same Call-ID and From tag, so that one that is reached twice can tell (RFC 3261 8.2.2.2)
         let tokens = (view.txs.new_token(), view.txs.new_token());
         for contact in contacts {
             let leg = u8::try_from(attempt.legs.len()).expect("contacts are capped far below 256");
             let owner = Owner::Sms(Part { user, serial: attempt.serial, leg });
-            let write = |w: Writer<'_>, head: &Head<'_>| write::plain(w, head, &body);
+            let write = |w: Writer<'_>, head: &Head<'_>| write::plain(w, head, party, &body);
             match send(view, cx, *contact, owner, (&from, &to), tokens, write) {
                 Ok(client) => attempt.legs.push(Leg::new(*contact, client)),
                 Err(_) => drop(self.exclude(user, *contact, Why::NoRoom)),

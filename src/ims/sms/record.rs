@@ -4,7 +4,7 @@ use super::text::{Submitted, Text};
 use crate::base::time::{Duration, Instant, UnixTime};
 use crate::crypto::hex;
 use crate::ims::persist::Misfit;
-use crate::ims::subscriber::{Subscribers, UserId};
+use crate::ims::subscriber::Subscribers;
 use crate::proto::cx::Cx;
 use crate::wire::gsm::Address;
 use crate::wire::gsm::reader::Reader;
@@ -45,8 +45,11 @@ pub(super) fn write(cx: &Cx<'_>, subs: &Subscribers, text: &Text) -> String {
     if let Some(submitted) = &text.submitted {
         let mut destination = Vec::new();
         submitted.destination.write_tp(&mut destination);
+        let by = subs.user(submitted.by);
+        let impu = submitted.impu.and_then(|at| by.impus.get(at));
         record["submitted"] = json!({
-            "by": subs.user(submitted.by).impi,
+            "by": by.impi,
+            "as": impu.map(|impu| &impu.uri),
             "reference": submitted.reference,
             "destination": octets(&destination),
             "report": submitted.wants_report,
@@ -82,7 +85,7 @@ pub(super) fn read(cx: &Cx<'_>, subs: &Subscribers, number: u64, value: &str) ->
     };
     let submitted = match &record["submitted"] {
         Value::Null => None,
-        value => read_submitted(value, user),
+        value => read_submitted(subs, value),
     };
     Ok(Text {
         number,
@@ -104,10 +107,13 @@ pub(super) fn read(cx: &Cx<'_>, subs: &Subscribers, number: u64, value: &str) ->
 }
 
 /// Who has submitted a text: nobody, when it is no user any more, for then there is nobody to report to.
-fn read_submitted(value: &Value, user: impl Fn(&str) -> Option<UserId>) -> Option<Box<Submitted>> {
+fn read_submitted(subs: &Subscribers, value: &Value) -> Option<Box<Submitted>> {
     let destination = bytes(value["destination"].as_str()?)?;
+    let by = subs.by_impi(value["by"].as_str()?.as_bytes())?;
+    let uri = value["as"].as_str();
     Some(Box::new(Submitted {
-        by: user(value["by"].as_str()?)?,
+        by,
+        impu: uri.and_then(|uri| subs.user(by).impus.iter().position(|impu| impu.uri == uri)),
         reference: u8::try_from(value["reference"].as_u64()?).ok()?,
         destination: Address::parse_tp(&mut Reader::new(&destination), "TP-DA").ok()?,
         wants_report: value["report"] == true,

@@ -17,6 +17,7 @@ use crate::proto::cx::Cx;
 use crate::wire::gsm::failure::FailureCause;
 use crate::wire::gsm::tpdu::{DeliverReport, Status, StatusReport};
 use crate::wire::gsm::{RpCause, Timestamp};
+use smallvec::SmallVec;
 
 /// What a phone says of a text.
 #[derive(Clone, Copy, Debug)]
@@ -316,13 +317,18 @@ impl Sms {
         let by = submitted.by;
         let profile = view.subs.user(by);
         let from = address::uri_of(&submitted.destination, &profile.domain);
-        let to = (by, identity::default_impu(profile).unwrap_or(0));
+        let impu = submitted.impu.or_else(|| identity::default_impu(profile));
+        let to = (by, impu.unwrap_or(0));
         let text = Text {
             // nobody waits for it in the phone
             due_at: cx.now,
             ..new_text(view, cx, to, &from, report.to_vec(), view.config.sms.expires)
         };
-        if !self.take_in(view, cx, Sender::Inside, [text]) {
+        if self.admit(view, by, 1).is_ok() {
+            self.store(view, cx, Sender::Inside, SmallVec::from_buf([text]));
+        } else if let Some((number, _)) = self.insert(view, cx, text) {
+            self.release(cx, by, number);
+        } else {
             let words =
                 format_args!("SMS status report to {} is left out: there is no room for it", profile.impi);
             cx.ims(Level::Warn, Subject::None, words);

@@ -237,6 +237,7 @@ impl Sms {
         };
         let submitted = Submitted {
             by: author.user,
+            impu: author.impu,
             reference: submit.reference,
             destination: submit.destination,
             wants_report: submit.status_report,

@@ -46,6 +46,8 @@ pub(super) type Class = (usize, bool, bool);
 pub(super) struct Submitted {
     /// Its sender.
     pub(super) by: UserId,
+    /// The identity by which it was sent, whose phone knows of it.
+    pub(super) impu: Option<usize>,
     /// TP-MR.
     pub(super) reference: u8,
     /// TP-DA.

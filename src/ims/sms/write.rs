@@ -52,16 +52,19 @@ pub(super) fn relay(
         w.header("In-Reply-To", call_id);
     }
     if let Some(called) = called {
-        w.header_parts("P-Called-Party-ID", &[b"<", called.as_bytes(), b">"]);
+        forward::called_party(&mut w, called.as_bytes());
     }
     forward::own_request(&mut w, head.settings);
     w.header("Content-Transfer-Encoding", "binary");
     w.body(SHORT_MESSAGE.as_bytes(), rpdu);
 }
 
-/// Writes what follows Via of a MESSAGE with a text for a soft client.
-pub(super) fn plain(mut w: Writer<'_>, head: &Head<'_>, text: &str) {
+/// Writes what follows Via of a MESSAGE with a text for a soft client; `called` is the identity that it is for, where that is to be said.
+pub(super) fn plain(mut w: Writer<'_>, head: &Head<'_>, called: Option<&str>, text: &str) {
     head.write(&mut w);
+    if let Some(called) = called {
+        forward::called_party(&mut w, called.as_bytes());
+    }
     forward::own_request(&mut w, head.settings);
     w.body(b"text/plain;charset=UTF-8", text.as_bytes());
 }

@@ -159,7 +159,7 @@ fn write(
     }
     let forced = call.callee.impu(subs).and_then(|i| i.p_called_party_id.as_deref());
     if let Some(called) = forced.or(config.call.p_called_party_id.then_some(call.callee.uri.as_str())) {
-        w.header_parts("P-Called-Party-ID", &[b"<", called.as_bytes(), b">"]);
+        forward::called_party(&mut w, called.as_bytes());
     }
     forward::own_request(&mut w, settings);
     w.body(b"application/sdp", invite.sdp);

@@ -7,7 +7,7 @@ use crate::ims::tests::DiskPace;
 use std::collections::BTreeMap;
 
 /// Another core with the same configuration and the records of the first.
-fn restarted(w: &World, change: impl FnOnce(&mut Config)) -> World {
+pub(super) fn restarted(w: &World, change: impl FnOnce(&mut Config)) -> World {
     take_over(w, World::with(change), w.lab.records.clone())
 }
 
@@ -247,4 +247,54 @@ fn texts_and_sequence_numbers_of_users_that_are_missing_stay_in_the_file_and_are
     // a start with the right users has them all
     let right = restarted(&next, |c| c.users[1].impi = "nobody@ims.test".to_owned());
     assert_eq!(right.waiting(), 1);
+}
+
+/// The status report to Alice, who has it.
+fn is_told(w: &mut World, reference: u8) {
+    let report = w.expect_where(ALICE, "MESSAGE", |s| s.body[0] == 1);
+    assert_eq!(super::report::status_report(&report).reference, reference);
+    w.answer(ALICE, &report, 200);
+    let headers = format!("In-Reply-To: {}\r\n", report.one("Call-ID"));
+    let ack = up(rpdu(&report).reference, Rp::Ack { user_data: None });
+    w.send_rp(ALICE, "sip:sms-centre@ims.test", &headers, &ack);
+    w.sent.retain(|s| !s.text.starts_with("SIP/2.0"));
+}
+
+#[test]
+fn a_status_report_needs_no_disk() {
+    let refuses = || Condition::Refuses("no space left".to_owned());
+    for refuses_before in [true, false] {
+        let mut w = World::registered(|_| {});
+        let tpdu = submit_with(4, BOBS_NUMBER, "x", |s| s.status_report = true);
+        let call_id = w.send_rp(ALICE, "tel:1", "", &rp_data(4, &tpdu));
+        w.expect_taken(ALICE, &call_id, 4);
+        let text = w.arrives(BOB, "x");
+        w.lab.disk = DiskPace::Late;
+        let ack = |w: &mut World| {
+            let headers = format!("In-Reply-To: {}\r\n", text.one("Call-ID"));
+            let ack = up(rpdu(&text).reference, Rp::Ack { user_data: None });
+            w.send_rp(BOB, "sip:sms-centre@ims.test", &headers, &ack);
+        };
+        if !refuses_before {
+            ack(&mut w);
+            w.expect_nothing();
+        }
+        let sent = w.lab.on_storage(refuses());
+        w.sent.extend(sent);
+        if refuses_before {
+            ack(&mut w);
+        }
+        w.expect(BOB, "SIP/2.0 503");
+        w.pass(Duration::from_nanos(1));
+        is_told(&mut w, 4);
+        w.expect_nothing();
+        assert_eq!(w.waiting(), 0);
+        let sent = w.lab.on_storage(Condition::Well);
+        w.sent.extend(sent);
+        w.lab.disk = DiskPace::AtOnce;
+        let sent = w.lab.sync();
+        w.sent.extend(sent);
+        w.expect_nothing();
+        w.quiet();
+    }
 }

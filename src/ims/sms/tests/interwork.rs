@@ -202,6 +202,40 @@ fn phones_that_take_plain_texts_get_them_as_they_are() {
 }
 
 #[test]
+fn a_phone_without_sms_over_ims_gets_a_text_over_sgs_where_there_is_sgs() {
+    let mmtel = ";+g.3gpp.icsi-ref=\"urn%3Aurn-7%3A3gpp-service.ims.icsi.mmtel\"";
+    let world = |has_sgs: bool, features: &str| {
+        let mut w = World::with(|c| {
+            c.users[1].sim = Some(sim(OperatorCode::Op(OP)));
+            c.users[1].imsi = "001010123456780".to_owned();
+            c.sgs = has_sgs.then(|| "127.0.0.1:29118".parse().expect("an address"));
+        });
+        w.register(ALICE, "");
+        w.register(BOB, features);
+        text(&mut w, "", "x");
+        w
+    };
+    let mut w = world(true, mmtel);
+    w.expect(ALICE, "SIP/2.0 202");
+    w.expect_nothing();
+    assert_eq!(w.waiting(), 1, "until it is attached, or takes short messages");
+    w.register(BOB, VOLTE);
+    w.is_delivered(BOB, "x");
+    w.quiet();
+    // where no other way can be, and to who says that it takes instant messages, it goes as it is
+    for (has_sgs, features) in
+        [(false, mmtel.to_owned()), (true, format!("{mmtel};+g.oma.sip-im")), (true, String::new())]
+    {
+        let mut w = world(has_sgs, &features);
+        let got = w.expect(BOB, "MESSAGE");
+        assert_eq!(got.body, b"x", "{has_sgs} {features}");
+        w.answer(BOB, &got, 200);
+        w.expect(ALICE, "SIP/2.0 200");
+        w.quiet();
+    }
+}
+
+#[test]
 fn who_hides_is_hidden_and_who_writes_too_much_is_told() {
     let mut w = world();
     w.register(BOB, VOLTE);

@@ -6,6 +6,7 @@ mod deliver;
 mod disk;
 mod expiry;
 mod hook;
+mod identities;
 mod interwork;
 mod order;
 mod plain;
