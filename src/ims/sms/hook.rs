@@ -135,11 +135,7 @@ impl Sms {
                 let part = HeldPart { number, by: user, impu, imei, tpdu, at, heading };
                 let ticket = cx.out.persist(part.key(), Some(part.write(view.subs)));
                 self.held_parts.push(part);
-                self.promise(
-                    cx,
-                    ticket,
-                    Promise::Taken { sender, texts: SmallVec::new(), again: Vec::new() },
-                );
+                self.promise(cx, ticket, Promise::taken(sender, SmallVec::new()));
             }
         }
     }

@@ -133,7 +133,7 @@ impl Sms {
             })
             .collect();
         if self.take_in(view, cx, sender, texts) {
-            self.tell_whole(cx, &heading, &parts);
+            self.tell_when_stored(heading, parts);
         }
     }
 }

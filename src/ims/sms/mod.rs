@@ -331,12 +331,15 @@ impl Sms {
 
     /// A record is on the disk: who waits for that is told, and the texts go on.
     fn keep(&mut self, view: &mut View<'_>, cx: &mut Cx<'_>, promise: Promise) {
-        let (sender, again, texts) = match promise {
+        let (sender, again, texts, news) = match promise {
             Promise::Reported(reporter) => return self.confirm(view, cx, reporter, true),
-            Promise::Taken { sender, again, texts } => (sender, again, texts),
+            Promise::Taken { sender, again, texts, news } => (sender, again, texts, news),
         };
         for sender in std::iter::once(sender).chain(again) {
             self.accept(view, cx, sender);
+        }
+        if let Some(news) = news {
+            self.tell_news(view, cx, *news);
         }
         for (user, number) in &texts {
             if let Some(text) = self.inboxes.get_mut(user).and_then(|inbox| inbox.text_mut(*number)) {
@@ -372,7 +375,7 @@ impl Sms {
             Promise::Taken { sender: Sender::Inside, texts, .. } => {
                 return texts.into_iter().for_each(|(user, number)| self.release(cx, user, number));
             }
-            Promise::Taken { sender, again, texts } => (sender, again, texts),
+            Promise::Taken { sender, again, texts, .. } => (sender, again, texts),
         };
         for (user, number) in texts {
             let Some((text, _)) = self.take(cx, user, number) else { continue };

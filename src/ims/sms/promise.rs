@@ -5,6 +5,7 @@
 
 use super::order::OrderId;
 use super::recent::Noted;
+use super::told::News;
 use crate::base::arena::Id;
 use crate::base::time::{Instant, UnixTime};
 use crate::ims::call::ServerId;
@@ -64,9 +65,18 @@ pub(super) enum Promise {
         texts: SmallVec<[(UserId, u64); 1]>,
         /// Who is told the same, having repeated it meanwhile.
         again: Vec<Sender>,
+        /// What clients of the remote API are told then.
+        news: Option<Box<News>>,
     },
     /// The report on a text is taken.
     Reported(Reporter),
+}
+
+impl Promise {
+    /// These texts, and with them all that has gone to the disk so far, are taken.
+    pub(super) fn taken(sender: Sender, texts: SmallVec<[(UserId, u64); 1]>) -> Promise {
+        Promise::Taken { sender, texts, again: Vec::new(), news: None }
+    }
 }
 
 /// Who has reported on a text.
@@ -92,6 +102,13 @@ impl Promises {
     pub(super) fn push(&mut self, ticket: u64, give_up_at: Instant, promise: Promise) {
         debug_assert!(self.0.back().is_none_or(|(last, ..)| *last <= ticket), "tickets grow");
         self.0.push_back((ticket, give_up_at, promise));
+    }
+
+    /// Adds what clients are told when the promise that was made last is kept.
+    pub(super) fn add_news(&mut self, what: News) {
+        if let Some((.., Promise::Taken { news, .. })) = self.0.back_mut() {
+            *news = Some(Box::new(what));
+        }
     }
 
     /// Who has repeated a text of which the first promise is not kept yet; none when it is.

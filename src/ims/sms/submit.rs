@@ -251,7 +251,7 @@ impl Sms {
         if self.take_in(view, cx, sender, [text]) {
             let Author { user, impu, imei, phone } = author;
             let heading = hook::heading(view.subs, (user, impu, imei), Some(phone), submit);
-            self.tell_clients(view, cx, heading, submit.user_data);
+            self.tell_when_stored(heading, vec![submit.user_data.to_buf()]);
         }
     }
 
@@ -321,7 +321,7 @@ impl Sms {
             taken.push((to, number));
             last = ticket;
         }
-        self.promise(cx, last, Promise::Taken { sender, texts: taken, again: Vec::new() });
+        self.promise(cx, last, Promise::taken(sender, taken));
     }
 
     /// Tells a sender that all is taken once everything that went to the disk so far is there.
@@ -334,7 +334,7 @@ impl Sms {
         } else if !self.has_promise() {
             self.refuse(view, cx, sender, Refusal::NO_ROOM);
         } else {
-            self.promise(cx, ticket, Promise::Taken { sender, texts: SmallVec::new(), again: Vec::new() });
+            self.promise(cx, ticket, Promise::taken(sender, SmallVec::new()));
         }
     }
 

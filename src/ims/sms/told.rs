@@ -47,7 +47,29 @@ impl fmt::Display for Heading {
     }
 }
 
+/// A text, or a part of one, that clients are told of when it is on the disk: before, it may still be refused, and come again.
+#[derive(Debug)]
+pub(super) struct News {
+    heading: Heading,
+    parts: Vec<UserDataBuf>,
+}
+
 impl Sms {
+    /// Tells the remote API's clients of a text that was just taken in: of a part, or of all parts of one.
+    pub(super) fn tell_when_stored(&mut self, heading: Heading, parts: Vec<UserDataBuf>) {
+        if self.is_listened_to {
+            self.promises.add_news(News { heading, parts });
+        }
+    }
+
+    /// A text is on the disk.
+    pub(super) fn tell_news(&mut self, view: &mut View<'_>, cx: &mut Cx<'_>, news: News) {
+        match &news.parts[..] {
+            [part] => drop(self.tell_clients(view, cx, news.heading, part.view())),
+            parts => self.tell_whole(cx, &news.heading, parts),
+        }
+    }
+
     /// Tells the remote API's clients of a text, or keeps a part of one until the others have come; what it was.
     pub(super) fn tell_clients(
         &mut self,

@@ -91,6 +91,31 @@ fn clients_are_told_of_a_long_text_once_and_whole() {
 }
 
 #[test]
+fn clients_are_told_of_a_text_when_it_is_stored_and_not_of_one_that_is_refused() {
+    use crate::ims::disk::Condition;
+    use crate::ims::tests::DiskPace;
+    let mut w = listening(|c| c.users[1].sim = Some(sim(OperatorCode::Op(OP))));
+    let text = "0123456789".repeat(20);
+    let parts = long(1, &text);
+    w.sends(ALICE, &parts[0]);
+    w.lab.disk = DiskPace::Late;
+    w.send_rp(ALICE, "tel:1", "", &rp_data(2, &parts[1]));
+    w.message(ALICE, "tel:+33600000002", "Content-Type: text/plain\r\n", b"soft");
+    assert_eq!(w.told(), []);
+    let sent = w.lab.on_storage(Condition::Refuses("no space left".to_owned()));
+    w.sent.extend(sent);
+    w.expect_refused(ALICE, RpCause::TEMPORARY_FAILURE);
+    w.expect(ALICE, "SIP/2.0 503");
+    assert_eq!(w.told(), []);
+    let sent = w.lab.on_storage(Condition::Well);
+    w.sent.extend(sent);
+    w.sends(ALICE, &parts[1]);
+    assert_eq!(w.told(), [(text, 0, 0)]);
+    w.quiet();
+    assert_eq!(w.told(), []);
+}
+
+#[test]
 fn clients_are_told_what_came_of_a_text_whose_parts_do_not_all_come() {
     let mut w = listening(|_| {});
     let text = "0123456789".repeat(40);
