@@ -5,7 +5,7 @@ use redb::backends::{FileBackend, InMemoryBackend};
 use redb::{Database, DatabaseError, ReadableDatabase, ReadableTable, StorageBackend as _, TableDefinition};
 use std::fmt;
 use std::fs::{self, File, Metadata, OpenOptions, Permissions};
-use std::io::{self, Read as _};
+use std::io::{self, ErrorKind, Read as _};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -158,7 +158,7 @@ impl StateFile {
         let made = may_be_made.then(|| options.clone().create_new(true).open(&self.path));
         let (file, is_made) = match made {
             Some(Ok(file)) => (file, true),
-            Some(Err(e)) if e.kind() != io::ErrorKind::AlreadyExists => return Err(e),
+            Some(Err(e)) if e.kind() != ErrorKind::AlreadyExists => return Err(e),
             _ => (options.open(&self.path).map_err(missing)?, false),
         };
         let metadata = file.metadata()?;
@@ -236,7 +236,7 @@ impl StateFile {
     fn check_place(&self) -> Result<(), &'static str> {
         match fs::metadata(&self.path) {
             Ok(found) if self.expected != Expected::This(Identity::of(&found)) => Err(REPLACED),
-            Err(e) if e.kind() == io::ErrorKind::NotFound => Err(REMOVED),
+            Err(e) if e.kind() == ErrorKind::NotFound => Err(REMOVED),
             // who may not look may write all the same
             Ok(_) | Err(_) => Ok(()),
         }
@@ -245,7 +245,7 @@ impl StateFile {
 
 fn missing(error: io::Error) -> io::Error {
     match error.kind() {
-        io::ErrorKind::NotFound => io::Error::new(io::ErrorKind::NotFound, REMOVED),
+        ErrorKind::NotFound => io::Error::new(ErrorKind::NotFound, REMOVED),
         _ => error,
     }
 }
@@ -253,11 +253,12 @@ fn missing(error: io::Error) -> io::Error {
 /// Has the name of a file on the disk: without that a power loss takes what is in it.
 pub(super) fn sync_folder(path: &Path) -> io::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    match File::open(folder)?.sync_all() {
-        // there are file systems that do it by themselves and know no such call
-        Err(e) if matches!(e.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => Ok(()),
-        outcome => outcome,
-    }
+    let synced = File::open(folder).and_then(|folder| folder.sync_all());
+    synced.or_else(|e| match e.kind() {
+        // who may not read the folder may have a file there all the same, and some file systems sync names by themselves
+        ErrorKind::PermissionDenied | ErrorKind::InvalidInput | ErrorKind::Unsupported => Ok(()),
+        _ => Err(e),
+    })
 }
 
 /// Moves a damaged file out of the way, under a name that nothing has yet. The name.
@@ -267,8 +268,7 @@ pub(super) fn set_aside(path: &Path) -> io::Result<PathBuf> {
         name.push(format!(".damaged-{n}"));
         PathBuf::from(name)
     };
-    let is_free =
-        |path: &PathBuf| fs::symlink_metadata(path).is_err_and(|e| e.kind() == io::ErrorKind::NotFound);
+    let is_free = |path: &PathBuf| fs::symlink_metadata(path).is_err_and(|e| e.kind() == ErrorKind::NotFound);
     let free = (1..=MAX_SET_ASIDE).map(name).find(is_free);
     let free = free.ok_or_else(|| io::Error::other("too many damaged files lie there already"))?;
     fs::rename(path, &free)?;
@@ -357,7 +357,7 @@ fn explain(path: &Path, error: DatabaseError) -> StorageError {
 
 fn explain_store(path: &Path, error: redb::Error) -> StorageError {
     match error {
-        redb::Error::Io(e) if e.kind() != io::ErrorKind::InvalidData => io_error(path, &e),
+        redb::Error::Io(e) if e.kind() != ErrorKind::InvalidData => io_error(path, &e),
         // the store's own format may be a newer one, too
         redb::Error::Corrupted(why) if why.starts_with(NEWER_STORE) => {
             StorageError::Version(path.to_owned(), format!("of a newer store ({why})"))
@@ -368,7 +368,7 @@ fn explain_store(path: &Path, error: redb::Error) -> StorageError {
 
 /// What may pass (a disk that is full, or mounted read-only, or a folder that is another's) and what will not.
 fn io_error(path: &Path, error: &io::Error) -> StorageError {
-    use io::ErrorKind::{FileTooLarge, PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+    use ErrorKind::{FileTooLarge, PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
     match error.kind() {
         FileTooLarge | PermissionDenied | QuotaExceeded | ReadOnlyFilesystem | StorageFull => {
             StorageError::Refused(path.to_owned(), error.to_string())
