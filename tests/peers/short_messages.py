@@ -69,9 +69,11 @@ def faults_of(octets, messages):
         again = read.to_bytes()
     except Exception as error:  # whatever it raises, it could not read it
         return [f"it cannot be read: {error!r}"]
-    if again == octets:
-        return []
-    return [f"it is written as {again.hex()}"]
+    if again != octets:
+        return [f"it is written as {again.hex()}"]
+    # What pycrate cannot read as a TPDU it keeps as octets, with a warning, and writes as they were.
+    kept = [part for part in read if part._name == "RPUserData" and part["L"]() > 0 and part[-1]._name == "V"]
+    return [f"the TPDU in it cannot be read: {part[-1].get_val().hex()}" for part in kept]
 
 
 def main():

@@ -357,8 +357,9 @@ impl Sms {
         }
     }
 
-    /// A status report goes on without the disk: nobody was promised it on the strength of its record, which is on the way all the same.
-    /// Until that is there, so is the record of its text, which comes again after a crash, and another report with it.
+    /// What the centre itself sends on account of something that is on the disk goes on without it: a status report, or a part that was
+    /// acknowledged before. Nobody was promised it on the strength of its own record, which is on the way all the same; until that is
+    /// there, so is what it comes of, which does so again after a crash.
     fn release(&mut self, cx: &Cx<'_>, user: UserId, number: u64) {
         let Some(inbox) = self.inboxes.get_mut(&user) else { return };
         let Some(text) = inbox.text_mut(number) else { return };
