@@ -1,8 +1,10 @@
 //! An IMS that is killed and started again: what it left in the kernel goes, what others have there stays, and phones come back.
 
 use crate::network::until;
-use crate::people::{MILENAGE, TUAK, USERS};
+use crate::people::{MILENAGE, TUAK, USERS, XOR};
+use crate::program::Program;
 use crate::scene::Scene;
+use crate::seen::{Kind, count};
 use crate::wire::{CK, IK, protection};
 use imsbox::proto::sip::sec_agree::{Encryption, Integrity, Suite};
 use platform::xfrm::{Direction, Lifetime, Traffic};
@@ -51,7 +53,7 @@ fn a_killed_ims_cleans_up_what_it_left_and_nothing_else_and_its_phones_come_back
     // and what is for them reaches them
     for number in ["603", "604"] {
         let script = format!("register; sms {number} hello; deregister");
-        let options = [crate::people::XOR, &options[..]].concat();
+        let options = [XOR, &options[..]].concat();
         scene.phone(0, false, &options, &script).succeeds();
     }
     first.succeeds();
@@ -90,17 +92,22 @@ const STAYING: [Stays; 2] = [
     },
 ];
 
-/// Lets phones register, ends the IMS by `end`, starts it again, and has another phone text the first ones: through the associations
-/// that they have, without another REGISTER of theirs. Their refreshes are taken without a challenge.
-fn phones_stay(name: &str, end: impl FnOnce(&mut Scene)) {
-    // 20 s: the refresh comes within the test
-    let properties = format!("{USERS} binding_expires: 20, ue_db_filename: \"state.db\",");
+/// How phones register here.
+const OPTIONS: [&str; 4] = ["--ipsec", "required", "--timer-t1", "100"];
+
+/// Lets phones register for so many seconds, ends the IMS by `end`, and starts it again: the associations are the same. Gives what runs, and
+/// where in the log the second run begins.
+fn restarted(
+    name: &str,
+    expires: u32,
+    script: &str,
+    end: impl FnOnce(&mut Scene),
+) -> (Scene, Vec<Program>, usize) {
+    let properties = format!("{USERS} binding_expires: {expires}, ue_db_filename: \"state.db\",");
     let mut scene = Scene::new(name, 3, &properties);
-    let script = "register; wait sms 300; wait sms 300; deregister";
-    let options = ["--ipsec", "required", "--timer-t1", "100"];
     let mut phones: Vec<_> = STAYING
         .iter()
-        .map(|s| scene.phone(s.phone, s.v6, &[s.who, &options, s.more].concat(), script))
+        .map(|s| scene.phone(s.phone, s.v6, &[s.who, &OPTIONS, s.more].concat(), script))
         .collect();
     for phone in &mut phones {
         phone.until("registered as");
@@ -119,14 +126,21 @@ fn phones_stay(name: &str, end: impl FnOnce(&mut Scene)) {
     end(&mut scene);
     let from = scene.ims.log().len();
     scene.ims.run(&scene.network.core);
-    let same = |scene: &mut Scene| {
-        let now = scene.network.core.xfrm.states().unwrap();
-        before.iter().all(|id| now.iter().any(|s| s.id == *id))
-    };
-    assert!(same(&mut scene), "the same associations: {}", scene.ims.banner());
+    let now = scene.network.core.xfrm.states().unwrap();
+    let is_there = before.iter().all(|id| now.iter().any(|s| s.id == *id));
+    assert!(is_there, "the same associations: {}", scene.ims.banner());
+    (scene, phones, from)
+}
+
+/// After the restart another phone texts the ones that were registered: through the associations that they have, without another REGISTER
+/// of theirs. Their refreshes are taken without a challenge.
+fn phones_stay(name: &str, end: impl FnOnce(&mut Scene)) {
+    // 20 s: the refresh comes within the test
+    let script = "register; wait sms 300; wait sms 300; deregister";
+    let (mut scene, phones, from) = restarted(name, 20, script, end);
     let text = |scene: &Scene, number: &str| {
         let script = format!("register; sms {number} hello; deregister");
-        scene.phone(2, false, &[crate::people::XOR, &options[..]].concat(), &script).succeeds();
+        scene.phone(2, false, &[XOR, &OPTIONS[..]].concat(), &script).succeeds();
     };
     STAYING.iter().for_each(|s| text(&scene, s.number));
     // half of the registration is over, and the phones refresh it
@@ -162,6 +176,47 @@ fn phones_behind_ipsec_are_reached_after_a_clean_stop_which_leaves_nothing_in_th
 #[test]
 fn phones_behind_ipsec_are_reached_after_a_crash_that_the_kernel_did_not_survive() {
     phones_stay("stay-lost", |scene| {
+        scene.ims.kill();
+        scene.network.core.xfrm.flush().unwrap();
+    });
+}
+
+/// After the restart another phone calls the ones that were registered: the INVITE goes through the associations that they have, they
+/// answer there, and both hear each other. None of them sends a REGISTER, and nothing goes in clear.
+fn phones_are_called(name: &str, end: impl FnOnce(&mut Scene)) {
+    // 600 s: no refresh comes within the test
+    let script = "register; auto-answer on; wait ended 300; expect rtp-loss = 0; expect rtp-received > 0";
+    let (mut scene, phones, from) = restarted(name, 600, script, end);
+    (0..STAYING.len()).for_each(|phone| drop(scene.seen(phone)));
+    for s in &STAYING {
+        let script = format!(
+            "register; call {} 2; expect rtp-loss = 0; expect rtp-received > 0; deregister",
+            s.number
+        );
+        scene.phone(2, s.v6, &[XOR, &OPTIONS[..]].concat(), &script).succeeds();
+    }
+    // they end without leaving
+    for phone in phones {
+        phone.succeeds();
+    }
+    for s in &STAYING {
+        let seen = scene.seen(s.phone);
+        let [sip, esp, media] = [Kind::Sip, Kind::Esp, Kind::Media].map(|kind| count(&seen, kind));
+        assert!(sip == 0 && esp > 0 && media > 1, "{}: {seen:#?}", s.impi);
+        let log = &scene.ims.log()[from..];
+        assert!(!log.contains(&format!("Register {}", s.impi)), "{} has registered anew:\n{log}", s.impi);
+    }
+    scene.stops_clean();
+}
+
+#[test]
+fn phones_behind_ipsec_are_called_after_a_crash_and_answer_through_the_associations_that_they_have() {
+    phones_are_called("call-crash", |scene| scene.ims.kill());
+}
+
+#[test]
+fn phones_behind_ipsec_are_called_after_a_crash_that_the_kernel_did_not_survive() {
+    phones_are_called("call-lost", |scene| {
         scene.ims.kill();
         scene.network.core.xfrm.flush().unwrap();
     });
