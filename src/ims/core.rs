@@ -362,7 +362,8 @@ impl Core {
     }
 
     /// Takes one record of the state file, before any other input. A record that does not fit is traced and deleted; a text and a
-    /// sequence number whose user is not known stay in the file, as a start with the wrong users must not cost them.
+    /// sequence number whose user is not known stay in the file, as a start with the wrong users must not cost them, and one that is
+    /// damaged stays there under another key.
     pub fn restore(&mut self, cx: &mut Cx<'_>, key: &str, value: &str) {
         self.tell_complaints(cx);
         match self.service.restore(cx, key, value) {
@@ -370,6 +371,13 @@ impl Core {
             Err(Misfit::NoUser) => self.unclaimed += 1,
             Err(Misfit::Useless(why)) => {
                 cx.ims(Level::Warn, Subject::None, format_args!("state record {key} is left out: {why}"));
+                cx.out.persist(key.to_owned(), None);
+            }
+            Err(Misfit::Damaged(why)) => {
+                let aside = format!("{}{key}", persist::DAMAGED);
+                let words = format_args!("state record {key} is damaged: {why}; it is set aside as {aside}");
+                cx.ims(Level::Error, Subject::None, words);
+                cx.out.persist(aside, Some(value.to_owned()));
                 cx.out.persist(key.to_owned(), None);
             }
         }

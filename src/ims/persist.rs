@@ -29,19 +29,31 @@ use std::net::SocketAddr;
 
 /// Prefix of the keys of bindings.
 pub const BINDING: &str = "binding/";
+/// Before the keys of records that cannot be read, and are of what cannot be had again: short messages, sequence numbers. Such a record
+/// stays as it is, for people.
+pub const DAMAGED: &str = "damaged/";
 /// Prefix of the keys of sequence numbers.
 pub const SQN: &str = "sqn/";
 
 /// Between IMPI and IMEI in the key of a phone's own sequence number; no IMPI holds it (RFC 7542 2.2).
 const IMEI: &str = ";imei=";
 
-/// Why a record of the state file is left out.
+/// Why a record of the state file is not taken.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Misfit {
     /// The configuration does not name its user now: it stays in the file for a start with one that does.
     NoUser,
     /// It is of no use to any configuration, why in words: it is deleted.
     Useless(String),
+    /// Nobody can read it, why in words, and nobody makes another: it is set aside under [`DAMAGED`].
+    Damaged(String),
+}
+
+impl Misfit {
+    /// What cannot be read is damaged; the rest as it is.
+    pub fn damaged(why: impl ToString) -> Misfit {
+        Misfit::Damaged(why.to_string())
+    }
 }
 
 impl From<String> for Misfit {

@@ -224,7 +224,7 @@ impl Auth {
         value: &str,
     ) -> Result<(), Misfit> {
         let (impi, phone) = persist::read_sqn_key(name);
-        let numbers = persist::read_sqn(value).ok_or("no sequence number in it")?;
+        let numbers = persist::read_sqn(value).ok_or_else(|| Misfit::damaged("no sequence number in it"))?;
         let user = subscribers.by_impi(impi.as_bytes()).ok_or(Misfit::NoUser)?;
         let profile = subscribers.user(user);
         if phone.is_some() && !profile.multi_sim {

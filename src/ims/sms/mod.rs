@@ -197,7 +197,7 @@ impl Sms {
     /// Takes a text of the state file in, before any other input; the error says why it cannot. A new text never gets the key of
     /// one that stays there.
     pub fn restore(&mut self, cx: &Cx<'_>, subs: &Subscribers, key: &str, value: &str) -> Result<(), Misfit> {
-        let number = record::number(key).ok_or("the key is no short message's")?;
+        let number = record::number(key).ok_or_else(|| Misfit::damaged("the key is no short message's"))?;
         let text = record::read(cx, subs, number, value);
         if matches!(text, Ok(_) | Err(Misfit::NoUser)) {
             self.next_number = self.next_number.max(number + 1);
@@ -206,7 +206,7 @@ impl Sms {
         let user = text.to;
         let inbox = self.inboxes.entry(user).or_default();
         match inbox.texts.binary_search_by_key(&number, |other| other.number) {
-            Ok(_) => return Err("there is another with its number".into()),
+            Ok(_) => return Err(Misfit::damaged("there is another with its number")),
             Err(at) => inbox.texts.insert(at, text),
         }
         // the phones' security associations come to the kernel first

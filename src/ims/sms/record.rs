@@ -66,9 +66,10 @@ pub(super) fn number(key: &str) -> Option<u64> {
 
 /// The text of a record; the error says what does not fit. One for somebody who is no user now is kept for as long as it lives.
 pub(super) fn read(cx: &Cx<'_>, subs: &Subscribers, number: u64, value: &str) -> Result<Text, Misfit> {
-    let record: Value = serde_json::from_str(value).map_err(|e| e.to_string())?;
-    let text = |name: &str| record[name].as_str().ok_or_else(|| format!("{name} is missing"));
-    let time = |name: &str| record[name].as_i64().ok_or_else(|| format!("{name} is missing"));
+    let record: Value = serde_json::from_str(value).map_err(Misfit::damaged)?;
+    let missing = |name: &str| Misfit::damaged(format_args!("{name} is missing"));
+    let text = |name: &str| record[name].as_str().ok_or_else(|| missing(name));
+    let time = |name: &str| record[name].as_i64().ok_or_else(|| missing(name));
     let user = |impi: &str| subs.by_impi(impi.as_bytes());
     let left = |until: i64| {
         let micros = until.saturating_sub(cx.wall.as_micros());
@@ -77,7 +78,9 @@ pub(super) fn read(cx: &Cx<'_>, subs: &Subscribers, number: u64, value: &str) ->
     let (to, at, expires) = (text("to")?, time("at")?, time("expires")?);
     let uri = text("impu")?;
     let tpdu = text("tpdu")?;
-    let tpdu = bytes(tpdu).filter(|tpdu| !tpdu.is_empty()).ok_or("the tpdu is malformed")?;
+    let tpdu = bytes(tpdu)
+        .filter(|tpdu| !tpdu.is_empty())
+        .ok_or_else(|| Misfit::damaged("the tpdu is malformed"))?;
     let to = match user(to) {
         Some(to) => to,
         None if expires > cx.wall.as_micros() => return Err(Misfit::NoUser),

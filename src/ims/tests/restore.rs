@@ -62,6 +62,9 @@ fn what_does_not_fit_any_more_is_left_out_and_deleted() {
     for value in ["", "{}", "[1]", "{\"impi\":\"alice@ims.test\"}", "nonsense"] {
         lab.with(|core, cx| core.restore(cx, "binding/00000001", value));
         lab.with(|core, cx| core.restore(cx, "sqn/alice@ims.test", value));
+        assert!(lab.logged(&["sqn/alice@ims.test is damaged", "set aside as damaged/sqn/alice@ims.test"]));
+        assert_eq!(lab.records["damaged/sqn/alice@ims.test"], value);
+        assert_eq!(lab.records.len(), 1, "{:?}", lab.records);
     }
     assert_eq!(lab.core.load().bindings, 0);
 }

@@ -199,14 +199,19 @@ fn wishes_for_reports_outlive_a_restart() {
 }
 
 #[test]
-fn records_that_do_not_fit_are_left_out_and_deleted() {
+fn a_record_that_has_expired_for_nobody_is_deleted_and_a_damaged_one_is_set_aside_as_it_is() {
     let mut w = World::with(|_| {});
     w.register(ALICE, VOLTE);
     w.submitted(ALICE, 1, BOBS_NUMBER, "x");
     let key = "sms/0000000000000001";
     let good = w.lab.records[key].clone();
+    let expired = of_nobody(&good).replace("\"expires\":", "\"expires\":-");
+    let mut next = World::with(|_| {});
+    next.lab.records.insert(key.to_owned(), expired.clone());
+    next.lab.with(|core, cx| core.restore(cx, key, &expired));
+    assert_eq!((next.waiting(), next.lab.records.len()), (0, 0));
+    assert!(next.lab.logged(&[key, "left out"]), "{:?}", next.lab.log.0);
     for (key, bad) in [
-        (key, of_nobody(&good).replace("\"expires\":", "\"expires\":-")),
         ("sms/ffffffffffffffff", good.clone()),
         (key, good.replace("\"tpdu\":\"", "\"tpdu\":\"0")),
         (key, good.replace("\"expires\"", "\"expire\"")),
@@ -216,8 +221,15 @@ fn records_that_do_not_fit_are_left_out_and_deleted() {
         let mut next = World::with(|_| {});
         next.lab.records.insert(key.to_owned(), bad.clone());
         next.lab.with(|core, cx| core.restore(cx, key, &bad));
-        assert_eq!((next.waiting(), next.lab.records.len()), (0, 0), "{bad}");
-        assert!(next.lab.logged(&[key, "left out"]), "{:?}", next.lab.log.0);
+        let aside = format!("damaged/{key}");
+        let kept = [(aside.clone(), bad.clone())];
+        assert_eq!((next.waiting(), next.lab.records.clone()), (0, kept.clone().into()), "{bad}");
+        assert!(next.lab.logged(&[key, "is damaged", &aside]), "{:?}", next.lab.log.0);
+        // nor does the next start touch it
+        let mut again = World::with(|_| {});
+        again.lab.records = next.lab.records.clone();
+        again.lab.with(|core, cx| core.restore(cx, &aside, &bad));
+        assert_eq!((again.lab.records, again.lab.log.0), (kept.into(), Vec::new()));
     }
 }
 
