@@ -18,7 +18,7 @@ mod set;
 mod stale;
 
 pub use expiry::{Expired, Expiries};
-pub use info::{Counters, PolicyInfo, StateInfo};
+pub use info::{Counters, PolicyInfo, Replay, StateInfo};
 pub use lack::Lack;
 pub use set::{Ours, Protection, Removed, Traffic, guard};
 pub use stale::Left;
@@ -196,8 +196,8 @@ pub struct State<'a> {
     pub lifetime: Lifetime,
     /// Packets that may come late, 32 at most; 0: nothing is done against replay.
     pub replay_window: u8,
-    /// The sequence number that counts as the last one sent; 0 for a new association.
-    pub sent: u32,
+    /// Where its sequence numbers begin; nothing for a new association.
+    pub replay: Replay,
     /// What else it is bound to.
     pub bound: Bound,
 }
@@ -356,7 +356,7 @@ impl Xfrm {
             algorithms,
             lifetime: Lifetime::hard(Duration::from_secs(10)),
             replay_window: 0,
-            sent: 0,
+            replay: Replay::default(),
             bound: Bound::default(),
         };
         match self.add_state(&state) {

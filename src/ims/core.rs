@@ -44,7 +44,7 @@ use crate::proto::flow::{ConnId, Flow};
 use crate::proto::locals::Locals;
 use crate::proto::media::table::MediaTable;
 use crate::proto::outbox::Output;
-use crate::proto::sip::sec_agree::{Restored, SaFailure, SetCounters};
+use crate::proto::sip::sec_agree::{Restored, SaFailure, SetCounters, SetNumbers};
 use crate::proto::sip::transaction::{Limits, Timers, Transactions, TxEvent};
 use crate::wire::sip::{Index, Message, ParseError};
 use std::collections::BTreeMap;
@@ -472,6 +472,11 @@ impl Core {
         self.settle(cx);
     }
 
+    /// The kernel has said where the sequence numbers of a set are, at a refresh or, `is_end`, before the program ends.
+    pub fn on_sas_numbers(&mut self, cx: &mut Cx<'_>, set: u64, numbers: &SetNumbers, is_end: bool) {
+        self.service.on_set_numbers(cx, Id::from_bits(set), numbers, is_end);
+    }
+
     /// A set is not in the kernel any more, though nobody here took it out.
     pub fn on_sas_lost(&mut self, cx: &mut Cx<'_>, set: u64) {
         self.service.on_set_lost(cx, Id::from_bits(set));
@@ -761,7 +766,7 @@ impl Service {
             return auth.restore_sqn(&mut to, subscribers, name, value);
         }
         if key.starts_with(association::ASSOCIATION) {
-            let kept = association::read(cx, &self.subscribers, key, value)?;
+            let kept = association::read(&self.subscribers, key, value)?;
             return Ok(self.security.restore(kept)?);
         }
         if key.starts_with(sms::record::SMS) {

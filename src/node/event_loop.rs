@@ -184,9 +184,21 @@ impl Node {
         self.service.stopping();
         // in this order: as long as the associations are there, the end of a connection leaves through them
         self.streams.abort_protected(&mut self.core, &mut self.world);
+        self.note_numbers();
         self.ipsec.clear();
         self.world.log.flush();
         result
+    }
+
+    /// Stores where the sequence numbers of all sets are: the next run puts the sets into the kernel again.
+    fn note_numbers(&mut self) {
+        for (set, numbers) in self.ipsec.numbers() {
+            self.core.on_sas_numbers(&mut self.world.cx(), set, &numbers, true);
+        }
+        self.flush();
+        if let Some(storage) = &mut self.storage {
+            storage.end_turn();
+        }
     }
 
     /// One turn; false when the program is to end.

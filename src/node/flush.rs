@@ -101,8 +101,8 @@ impl Node {
                 None => self.core.on_durable(&mut self.world.cx(), *ticket),
             },
             Output::InstallSas(set) => self.install_sas(set),
-            Output::RestoreSas { set, age } => {
-                let outcome = self.ipsec.restore(set, *age);
+            Output::RestoreSas { set, numbers } => {
+                let outcome = self.ipsec.restore(set, numbers);
                 self.core.on_sas_restored(&mut self.world.cx(), set.id, outcome);
             }
             Output::ExtendSas { id, lifetime } => self.extend_sas(*id, *lifetime),
@@ -169,7 +169,11 @@ impl Node {
     fn extend_sas(&mut self, id: u64, lifetime: Duration) {
         self.install_if_waiting(id);
         match self.ipsec.extend(id, lifetime) {
-            Extended::Done => {}
+            Extended::Done(numbers) => {
+                if let Some(numbers) = numbers {
+                    self.core.on_sas_numbers(&mut self.world.cx(), id, &numbers, false);
+                }
+            }
             Extended::Lost => self.lose_sas(id),
             Extended::Refused(e) => {
                 let text =

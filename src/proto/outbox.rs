@@ -5,7 +5,7 @@
 use crate::base::time::Duration;
 use crate::proto::flow::{ConnId, Flow, LocalId};
 use crate::proto::sgsap::AssociationId;
-use crate::proto::sip::sec_agree::SaSet;
+use crate::proto::sip::sec_agree::{SaSet, SetNumbers};
 use std::net::SocketAddr;
 use std::ops::Range;
 
@@ -68,10 +68,11 @@ pub enum Output {
     RestoreSas {
         /// The set.
         set: Box<SaSet>,
-        /// How long ago it was made.
-        age: Duration,
+        /// Where its sequence numbers go on.
+        numbers: SetNumbers,
     },
-    /// Let a set that the kernel has end so long from now. That it is not there any more comes back as `Core::on_sas_lost`.
+    /// Let a set that the kernel has end so long from now. Where its sequence numbers are comes back as `Core::on_sas_numbers`; that
+    /// it is not there any more as `Core::on_sas_lost`.
     ExtendSas {
         /// The set.
         id: u64,

@@ -21,7 +21,8 @@ use imsbox::proto::flow::{Flow, LocalId};
 use imsbox::proto::locals::Locals;
 use imsbox::proto::outbox::Output;
 use imsbox::proto::sip::sec_agree::{
-    Association, Direction, Encryption, Integrity, Parameters, REQIDS, SaSet, Suite, associations,
+    Association, Direction, Encryption, Integrity, Parameters, REQIDS, Restored, SaNumbers, SaSet, Suite,
+    associations,
 };
 use mio::{Registry, Waker};
 use platform::xfrm::{self, Action, Lifetime, Traffic, Xfrm, guard};
@@ -363,7 +364,7 @@ fn the_agent_tells_what_is_taken_what_is_gone_and_what_is_unknown() {
     let failure = agent.install(&same_spi).unwrap_err();
     assert!(failure.is_taken && failure.words.contains("SPI 1013"), "{failure:?}");
     assert_eq!(agent.counters(2), None);
-    assert!(matches!(agent.extend(1, 10 * MINUTE), Extended::Done));
+    assert!(matches!(agent.extend(1, 10 * MINUTE), Extended::Done(_)));
     let lives =
         |core: &mut Machine| core.xfrm.states().unwrap().iter().all(|s| s.lifetime.hard > Some(9 * MINUTE));
     assert!(lives(&mut core));
@@ -396,6 +397,51 @@ fn the_agent_tells_what_is_taken_what_is_gone_and_what_is_unknown() {
     assert_eq!(guards(&mut core), core.xfrm.policies().unwrap().len());
     drop(agent);
     core.assert_empty();
+}
+
+#[test]
+fn a_set_that_is_put_there_again_goes_on_where_it_was_and_takes_no_packet_of_before() {
+    let Network { mut core, mut phones } = Network::new("goes-on", 1);
+    let phone = &mut phones[0].phone;
+    let set = set(1, phone.v4, core.v4, SERVER_PORT, CLIENT_PORT);
+    let ways = traffic(&set, true);
+    let [to_server, to_phone] = [ways[0], ways[2]];
+    install(phone, &ways);
+    let mut first = agent(&core);
+    first.install(&set).unwrap();
+    let (uc, ps) = (phone.udp(to_server.from), core.udp(to_server.to));
+    let (pc, us) = (core.udp(to_phone.from), phone.udp(to_phone.to));
+    let mut buffer = [0; 100];
+    for n in 1..=3 {
+        uc.send_to(&[n], to_server.to).unwrap();
+        pc.send_to(&[n], to_phone.to).unwrap();
+        assert_eq!((ps.recv(&mut buffer).unwrap(), us.recv(&mut buffer).unwrap()), (1, 1));
+    }
+    let known = first.numbers();
+    let [(1, numbers)] = known[..] else { panic!("{known:?}") };
+    assert_eq!((numbers[0].received, numbers[0].window, numbers[2].sent), (3, 0b111, 3));
+    drop(first);
+    core.assert_empty();
+
+    // a clean end, or a kernel that began anew; what it says of the set is behind what it was
+    let mut second = agent(&core);
+    let ahead = numbers.map(|n| SaNumbers { sent: n.sent + 1000, ..n });
+    assert_eq!(second.restore(&set, &ahead), Ok(Restored::Installed));
+    // whoever has recorded the phone's packets sends them again: so does a phone that counts from 1 once more
+    phone.xfrm.remove(&ways[..1]).unwrap();
+    install(phone, &ways[..1]);
+    let dropped = |agent: &mut Agent| agent.counters(1).unwrap()[0].replayed;
+    for n in 1..=3 {
+        uc.send_to(&[n], to_server.to).unwrap();
+        until("it is dropped", || dropped(&mut second) == u32::from(n));
+    }
+    uc.send_to(b"new", to_server.to).unwrap();
+    assert_eq!((ps.recv(&mut buffer).unwrap(), &buffer[..3]), (3, &b"new"[..]));
+    // and the phone takes what goes out
+    pc.send_to(b"hello", to_phone.to).unwrap();
+    assert_eq!(us.recv(&mut buffer).unwrap(), 5);
+    assert_eq!(phone.xfrm.read(&ways).unwrap()[2].as_ref().unwrap().replay.unwrap().received, 1004);
+    drop(second);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use crate::scene::Scene;
 use crate::seen::{Kind, count};
 use imsbox::proto::sip::sec_agree::{Encryption, Integrity, Suite};
 use platform::xfrm::{
-    Action, Bound, Direction, Lifetime, Policy, Protection, State, StateId, Template, Traffic,
+    Action, Bound, Direction, Lifetime, Policy, Protection, Replay, State, StateId, Template, Traffic,
 };
 use std::net::SocketAddr;
 
@@ -232,7 +232,8 @@ fn what_is_in_the_way_in_the_kernel_makes_no_challenge_without_associations() {
     let Protection { algorithms, lifetime } = crate::wire::protection(suite(), &keys, Lifetime::ENDLESS);
     let id = StateId { source: here, destination: there, spi: phone.own.spi_s };
     let bound = Bound::default();
-    let state = State { id, reqid: 77, algorithms, lifetime, replay_window: 0, sent: 0, bound };
+    let state =
+        State { id, reqid: 77, algorithms, lifetime, replay_window: 0, replay: Replay::default(), bound };
     scene.network.core.xfrm.add_state(&state).unwrap();
     let before = scene.states();
     let authorization = phone.nobody();

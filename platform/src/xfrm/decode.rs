@@ -2,8 +2,8 @@
 
 use super::encode::{self, BLOCK, ESP};
 use super::{
-    Action, Algorithms, Bound, Counters, Direction, Lifetime, Mark, Net, PolicyInfo, Selector, StateId,
-    StateInfo, Template,
+    Action, Algorithms, Bound, Counters, Direction, Lifetime, Mark, Net, PolicyInfo, Replay, Selector,
+    StateId, StateInfo, Template,
 };
 use crate::netlink::{attributes, u16_at, u32_at, u64_at};
 use std::net::IpAddr;
@@ -41,15 +41,22 @@ pub(super) fn state(content: &[u8]) -> Option<StateInfo> {
             replayed: u32_at(content, 196)?.saturating_add(u32_at(content, 192)?),
             integrity_failed: u32_at(content, 200)?,
         },
+        replay: None,
     };
     for (kind, value) in attributes(rest) {
         match kind {
             encode::ALG_AUTH | encode::ALG_AUTH_TRUNC | encode::ALG_AEAD => info.integrity = name(value),
             encode::ALG_CRYPT => info.encryption = name(value),
+            encode::REPLAY_VALUE => info.replay = replay(value),
             _ => {}
         }
     }
     Some(info)
+}
+
+/// struct xfrm_replay_state.
+fn replay(value: &[u8]) -> Option<Replay> {
+    Some(Replay { sent: u32_at(value, 0)?, received: u32_at(value, 4)?, window: u32_at(value, 8)? })
 }
 
 /// struct xfrm_userpolicy_info and attributes.

@@ -1,7 +1,7 @@
 //! The requests of [`super`] as octets: the structures of linux/xfrm.h, field by field. Ports, addresses and SPIs are in network
 //! byte order, everything else in the host's.
 
-use super::{Action, Algorithms, Bound, Direction, Lifetime, Net, Policy, Selector, State, StateId};
+use super::{Action, Algorithms, Bound, Direction, Lifetime, Net, Policy, Replay, Selector, State, StateId};
 use crate::netlink::{Batch, Content};
 use std::net::IpAddr;
 use std::time::Duration;
@@ -20,7 +20,7 @@ const FLUSHPOLICY: u16 = 29;
 pub(super) const ALG_AUTH: u16 = 1;
 pub(super) const ALG_CRYPT: u16 = 2;
 pub(super) const TEMPLATES: u16 = 5;
-const REPLAY_VALUE: u16 = 10;
+pub(super) const REPLAY_VALUE: u16 = 10;
 const SOURCE_ADDRESS: u16 = 13;
 pub(super) const ALG_AEAD: u16 = 18;
 pub(super) const ALG_AUTH_TRUNC: u16 = 20;
@@ -117,9 +117,9 @@ fn user_sa_info(c: &mut Content<'_>, state: &State<'_>) {
     c.u8(0); // flags
     c.zeros(7);
     algorithms(c, &state.algorithms);
-    if state.sent != 0 {
-        // struct xfrm_replay_state: sent, received, and which of the last have come
-        c.attribute(REPLAY_VALUE, |c| [state.sent, 0, 0].into_iter().for_each(|n| c.u32(n)));
+    if state.replay != Replay::default() {
+        let Replay { sent, received, window } = state.replay;
+        c.attribute(REPLAY_VALUE, |c| [sent, received, window].into_iter().for_each(|n| c.u32(n)));
     }
     bound(c, state.bound);
 }

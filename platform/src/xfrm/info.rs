@@ -16,6 +16,17 @@ pub struct Counters {
     pub integrity_failed: u32,
 }
 
+/// Where the sequence numbers of a state are (RFC 4303 3.3.3 and 3.4.3; struct xfrm_replay_state).
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Replay {
+    /// The last one that was sent.
+    pub sent: u32,
+    /// The highest one that has come.
+    pub received: u32,
+    /// Which of the last 32 have come, the highest in the lowest bit.
+    pub window: u32,
+}
+
 /// A state as the kernel has it. Its keys are not read.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct StateInfo {
@@ -37,6 +48,8 @@ pub struct StateInfo {
     pub used: Option<Duration>,
     /// What happened since.
     pub counters: Counters,
+    /// Where its sequence numbers are; `None` where they have more than 32 bits.
+    pub replay: Option<Replay>,
 }
 
 /// A policy as the kernel has it.

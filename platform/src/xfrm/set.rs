@@ -1,8 +1,8 @@
 //! States and policies that belong together, put into the kernel and taken out as one; and finding again what is ours.
 
 use super::{
-    Action, Algorithms, Bound, Direction, Family, Lifetime, Net, Policy, Selector, State, StateId, StateInfo,
-    Template, Xfrm, decode, encode,
+    Action, Algorithms, Bound, Direction, Family, Lifetime, Net, Policy, Replay, Selector, State, StateId,
+    StateInfo, Template, Xfrm, decode, encode,
 };
 use crate::netlink::{Batch, Refusal, errno};
 use std::io;
@@ -50,7 +50,7 @@ impl Traffic {
             algorithms: protection.algorithms,
             lifetime: protection.lifetime,
             replay_window: REPLAY_WINDOW,
-            sent: 0,
+            replay: Replay::default(),
             bound: Bound::default(),
         }
     }
@@ -137,21 +137,22 @@ impl Xfrm {
     /// Puts the set into the kernel, states first; all of it or nothing. Something in its place already is an error
     /// (`AlreadyExists`): two sets need different SPIs, and of two ports one that differs.
     pub fn install(&mut self, set: &[Traffic], protection: &Protection<'_>) -> io::Result<()> {
-        self.install_again(set, protection, 0)
+        self.install_again(set, protection, &[])
     }
 
-    /// As [`Xfrm::install`], for a set that was in use before: the sequence numbers of what goes out begin after `sent`. The other
-    /// side drops what has a number that it has seen, and some algorithms are broken by a number that is used twice.
+    /// As [`Xfrm::install`], for a set that was in use before: the sequence numbers of its states go on from here, in the order of the
+    /// set. The other side drops what has a number that it has seen, some algorithms are broken by a number that is used twice, and
+    /// packets of before are not taken again.
     pub fn install_again(
         &mut self,
         set: &[Traffic],
         protection: &Protection<'_>,
-        sent: u32,
+        replay: &[Replay],
     ) -> io::Result<()> {
         let mut batch = Batch::new();
-        for t in set {
-            let sent = if t.direction == Direction::Out { sent } else { 0 };
-            encode::add_state(&mut batch, &State { sent, ..t.state(protection) });
+        for (at, t) in set.iter().enumerate() {
+            let replay = replay.get(at).copied().unwrap_or_default();
+            encode::add_state(&mut batch, &State { replay, ..t.state(protection) });
         }
         set.iter().for_each(|t| encode::add_policy(&mut batch, &t.policy(protection.lifetime)));
         let outcomes = self.netlink.transact(&batch, |_, _, _| {})?;
@@ -202,13 +203,13 @@ impl Xfrm {
         Ok(same.iter().all(|same| *same))
     }
 
-    /// Lets the set live for the lifetime from now on. States keep their keys, counters and windows. The error `NotFound` says that
-    /// a state is not there any more.
-    pub fn extend(&mut self, set: &[Traffic], protection: &Protection<'_>) -> io::Result<()> {
+    /// Lets the set live for the lifetime from now on. States keep their keys, counters and windows. Gives the states as they were. The
+    /// error `NotFound` says that a state is not there any more.
+    pub fn extend(&mut self, set: &[Traffic], protection: &Protection<'_>) -> io::Result<Vec<StateInfo>> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let found = self.read(set)?;
         let mut batch = Batch::new();
-        for (traffic, info) in set.iter().zip(found) {
+        for (traffic, info) in set.iter().zip(&found) {
             let Some(info) = info else {
                 let gone = Refusal { errno: libc::ESRCH, words: String::new() };
                 return Err(named(&gone.into(), "security association", traffic));
@@ -226,7 +227,7 @@ impl Xfrm {
             let kind = if i % 2 == 0 { "security association" } else { "policy" };
             outcome.map_err(|e| named(&e, kind, &set[i / 2]))?;
         }
-        Ok(())
+        Ok(found.into_iter().flatten().collect())
     }
 
     /// Takes the set out of the kernel, as far as it is there: states first, so that nothing leaves in clear meanwhile.

@@ -135,7 +135,15 @@ fn requests_are_those_of_iproute2_octet_by_octet() {
                 let (lifetime, bound) = (Lifetime::ENDLESS, Bound::default());
                 encode::add_state(
                     &mut batch,
-                    &State { id, reqid, algorithms, lifetime, replay_window, sent: 0, bound },
+                    &State {
+                        id,
+                        reqid,
+                        algorithms,
+                        lifetime,
+                        replay_window,
+                        replay: Replay::default(),
+                        bound,
+                    },
                 );
             }),
             "state delete" => encode::delete_state(&mut batch, &command.id(), Bound::default()),
@@ -169,7 +177,7 @@ fn state() -> State<'static> {
             hard: Some(Duration::from_millis(630_500)),
         },
         replay_window: 32,
-        sent: 0,
+        replay: Replay { sent: 70_000, received: 300, window: 0xffff_fffd },
         bound: Bound { mark: Some(Mark { value: 5, mask: 255 }), if_id: 9 },
     }
 }
@@ -233,10 +241,11 @@ fn a_state_has_its_own_algorithms_and_keys_and_no_others() {
 }
 
 #[test]
-fn a_state_that_goes_on_tells_the_last_number_that_was_sent() {
-    for (sent, expected) in [(0, None), (70_000, Some([70_000, 0, 0]))] {
+fn a_state_that_goes_on_tells_where_its_numbers_are() {
+    for (replay, expected) in [(Replay::default(), None), (state().replay, Some([70_000, 300, 0xffff_fffd]))]
+    {
         let mut batch = Batch::new();
-        encode::add_state(&mut batch, &State { sent, ..state() });
+        encode::add_state(&mut batch, &State { replay, ..state() });
         // struct xfrm_replay_state
         let found = crate::netlink::attributes(&batch.as_bytes()[16 + 224..]).find(|(kind, _)| *kind == 10);
         let numbers = found.map(|(_, value)| [0, 4, 8].map(|at| crate::netlink::u32_at(value, at).unwrap()));

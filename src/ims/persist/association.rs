@@ -2,14 +2,13 @@
 //! bindings, which name them by their number.
 
 use super::Record;
-use crate::base::time::UnixTime;
 use crate::crypto::hex;
 use crate::crypto::ipsec_keys::{Key, MAX_LEN};
 use crate::ims::security::{Kept, Set};
 use crate::ims::subscriber::Subscribers;
 use crate::proto::cx::Cx;
 use crate::proto::sip::sec_agree::{
-    Agreement, Choice, Encryption, Integrity, Keys, Named as _, Parameters, Suite,
+    Agreement, Choice, Encryption, Integrity, Keys, Named as _, Parameters, SaNumbers, SetNumbers, Suite,
 };
 use crate::wire::sip::text::lossy;
 use serde_json::Value;
@@ -23,7 +22,7 @@ pub const SECRETS: [&str; 3] = ["integrity_key", "encryption_key", "aead_key"];
 
 /// Stores a set as it is now.
 pub fn store(cx: &mut Cx<'_>, subscribers: &Subscribers, set: &Set) {
-    let value = write(cx.wall, subscribers, set);
+    let value = write(subscribers, set);
     cx.out.persist(key(set.number), Some(value));
 }
 
@@ -36,7 +35,7 @@ fn key(number: u32) -> String {
     format!("{ASSOCIATION}{number:08x}")
 }
 
-fn write(at: UnixTime, subscribers: &Subscribers, set: &Set) -> String {
+fn write(subscribers: &Subscribers, set: &Set) -> String {
     let Choice { suite, ue, prot, mode } = *set.agreement.choice();
     let mut record = Record::new();
     record.text("impi", &subscribers.user(set.user).impi);
@@ -52,8 +51,8 @@ fn write(at: UnixTime, subscribers: &Subscribers, set: &Set) -> String {
     record.plain("mod", format_args!("{mode}"));
     record.text("offers", &lossy(set.agreement.offers()));
     record.plain("reqid", format_args!("{}", set.reqid));
-    record.plain("made", format_args!("{}", set.made.as_micros()));
-    record.plain("at", format_args!("{}", at.as_micros()));
+    let [a, b, c, d] = set.numbers.map(|n| [n.sent, n.received, n.window]);
+    record.plain("numbers", format_args!("[{a:?},{b:?},{c:?},{d:?}]"));
     let Keys { integrity, encryption, aead } = &set.keys;
     for (name, key) in SECRETS.into_iter().zip([integrity, encryption, aead]) {
         record.text(name, &digits(key));
@@ -66,7 +65,7 @@ fn digits(key: &Key) -> arrayvec::ArrayString<{ 2 * MAX_LEN }> {
 }
 
 /// A set read from its record. The error says what does not fit.
-pub fn read(cx: &Cx<'_>, subscribers: &Subscribers, key: &str, value: &str) -> Result<Kept, String> {
+pub fn read(subscribers: &Subscribers, key: &str, value: &str) -> Result<Kept, String> {
     let number = key.strip_prefix(ASSOCIATION).and_then(|n| u32::from_str_radix(n, 16).ok());
     let number = number.ok_or("the key is no set's")?;
     let record: Value = serde_json::from_str(value).map_err(|e| e.to_string())?;
@@ -74,12 +73,6 @@ pub fn read(cx: &Cx<'_>, subscribers: &Subscribers, key: &str, value: &str) -> R
     let text = |name: &str| record[name].as_str().ok_or_else(|| lacks(name));
     let impi = text("impi")?;
     let user = subscribers.by_impi(impi.as_bytes()).ok_or_else(|| format!("{impi} is no user any more"))?;
-    let time = |name: &str| record[name].as_i64().map(UnixTime::from_micros).ok_or_else(|| lacks(name));
-    let (made, at) = (time("made")?, time("at")?);
-    if cx.wall < at || at < made {
-        // its sequence numbers follow from its age (see `node::ipsec`), and must not repeat
-        return Err("the clock has been set back since".to_owned());
-    }
     let ip = |name: &str| text(name)?.parse::<IpAddr>().map_err(|_| lacks(name));
     let (own, ue) = (parameters(&record["own"]), parameters(&record["ue"]));
     let (own, ue) = (own.ok_or_else(|| lacks("own"))?, ue.ok_or_else(|| lacks("ue"))?);
@@ -97,8 +90,14 @@ pub fn read(cx: &Cx<'_>, subscribers: &Subscribers, key: &str, value: &str) -> R
         own_ip: ip("own_ip")?,
         ue_ip: ip("ue_ip")?,
         reqid: record["reqid"].as_u64().and_then(|n| u32::try_from(n).ok()).ok_or_else(|| lacks("reqid"))?,
-        made,
+        numbers: numbers(&record["numbers"]).ok_or_else(|| lacks("numbers"))?,
     })
+}
+
+fn numbers(value: &Value) -> Option<SetNumbers> {
+    let number = |at: usize, n: usize| u32::try_from(value.get(at)?.get(n)?.as_u64()?).ok();
+    let of = |at| Some(SaNumbers { sent: number(at, 0)?, received: number(at, 1)?, window: number(at, 2)? });
+    Some([of(0)?, of(1)?, of(2)?, of(3)?])
 }
 
 fn parameters(value: &Value) -> Option<Parameters> {

@@ -4,6 +4,7 @@ use super::Security;
 use super::limits::{
     KERNEL_MARGIN, KERNEL_PATIENCE, MAX_INSTALLS, MAX_OFFERED, MAX_OFFERED_PER_USER, OFFERED_LIFE,
 };
+use super::numbers;
 use super::set::{Set, SetId, Waiting};
 use super::view::Stage;
 use crate::base::timer::Alarm;
@@ -114,7 +115,7 @@ impl Security {
             predecessor: p.predecessor,
             expires_at: cx.now + KERNEL_PATIENCE,
             has_carried: false,
-            made: cx.wall,
+            numbers: numbers::FRESH,
             reqid: self.draw_reqid(),
             is_stored: false,
             waiting: Some(waiting),

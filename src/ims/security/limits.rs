@@ -31,5 +31,13 @@ pub const OLD_LIFE: Duration = Duration::from_secs(128);
 /// and the NOTIFY about it comes after. TS 24.229 5.2.5 would have 64*T1; a phone that comes back at once may use the same ports.
 pub const LEAVING_LIFE: Duration = Duration::from_secs(10);
 
+/// Sequence numbers of each association that goes out that are written off in the state file before they are used: after a crash it goes on
+/// behind them. They last until the registration is refreshed, when the kernel is asked how far it is: 16 million packets to one phone
+/// within half of seven days are 55 a second, and some 250 crashes that the kernel does not survive are within one registration.
+pub const NUMBERS_AHEAD: u32 = 1 << 24;
+
+/// The same at a clean end, when the kernel has just said how far it is: what its TCP may still send.
+pub const NUMBERS_AT_END: u32 = 1 << 10;
+
 /// How much longer the kernel keeps a set than the service, should the service not be there to remove it.
 pub const KERNEL_MARGIN: Duration = Duration::from_secs(60);

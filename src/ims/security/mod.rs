@@ -8,6 +8,7 @@ mod ability;
 mod attach;
 mod begin;
 pub mod limits;
+mod numbers;
 pub(super) mod register;
 mod restore;
 mod set;

@@ -8,17 +8,18 @@ use super::attach::tell;
 use super::limits::{KERNEL_MARGIN, MARGIN};
 use super::set::{Set, SetId};
 use super::view::Stage;
-use crate::base::time::{Duration, Instant, UnixTime};
+use crate::base::time::Instant;
 use crate::base::timer::Alarm;
 use crate::base::trace::{Dir, Layer, Level, Subject};
 use crate::ims::auth::challenge::NonceText;
 use crate::ims::core::Service;
+use crate::ims::persist::association;
 use crate::ims::subscriber::UserId;
 use crate::proto::cx::Cx;
 use crate::proto::flow::Ways;
 use crate::proto::locals::Role;
 use crate::proto::outbox::Output;
-use crate::proto::sip::sec_agree::{Agreement, Keys, REQIDS, Restored, SaFailure};
+use crate::proto::sip::sec_agree::{Agreement, Keys, REQIDS, Restored, SaFailure, SetNumbers};
 use smallvec::SmallVec;
 use std::net::{IpAddr, SocketAddr};
 
@@ -39,8 +40,8 @@ pub struct Kept {
     pub ue_ip: IpAddr,
     /// The number of its first pair of associations for the kernel.
     pub reqid: u32,
-    /// When it was made.
-    pub made: UnixTime,
+    /// Where its sequence numbers go on.
+    pub numbers: SetNumbers,
 }
 
 impl Security {
@@ -62,7 +63,7 @@ impl Security {
         if is_taken {
             return Err("another set has its ports or SPIs".to_owned());
         }
-        let Kept { number, user, agreement, keys, own_ip, reqid, made, .. } = kept;
+        let Kept { number, user, agreement, keys, own_ip, reqid, numbers, .. } = kept;
         if self.sets.is_full() {
             return Err("there are as many sets as may be".to_owned());
         }
@@ -78,7 +79,7 @@ impl Security {
             predecessor: None,
             expires_at: Instant::ZERO,
             has_carried: true,
-            made,
+            numbers,
             reqid: self.take_reqid(reqid),
             is_stored: true,
             waiting: None,
@@ -116,14 +117,15 @@ impl Security {
         if is_of_pairs && self.reqids.insert(wanted) { wanted } else { self.draw_reqid() }
     }
 
-    /// Asks the kernel for a set that was restored and carries a registration until then.
-    fn ask_again(&mut self, cx: &mut Cx<'_>, id: SetId, until: Instant) {
+    /// Asks the kernel for a set that was restored and carries a registration until then. The set, whose record is to be written before
+    /// its numbers are used; none when it has not enough of them.
+    fn ask_again(&mut self, cx: &mut Cx<'_>, id: SetId, until: Instant) -> Option<&Set> {
         self.live_until(id, until + MARGIN);
-        let Some(set) = self.sets.get(id) else { return };
+        let set = self.sets.get_mut(id)?;
+        let numbers = set.take_numbers()?;
         let lifetime = until.since(cx.now) + MARGIN + KERNEL_MARGIN;
-        let age = cx.wall.as_micros().saturating_sub(set.made.as_micros());
-        let age = Duration::from_micros(u64::try_from(age).unwrap_or(0));
-        cx.out.push(Output::RestoreSas { set: Box::new(set.for_kernel(id, lifetime)), age });
+        cx.out.push(Output::RestoreSas { set: Box::new(set.for_kernel(id, lifetime)), numbers });
+        Some(set)
     }
 }
 
@@ -133,7 +135,13 @@ impl Service {
         for (_, id) in std::mem::take(&mut self.security.restored) {
             let Some(user) = self.security.set(id).map(|set| set.user) else { continue };
             match self.carried_until(user, id) {
-                Some(until) => self.security.ask_again(cx, id, until),
+                Some(until) => match self.security.ask_again(cx, id, until) {
+                    Some(set) => association::store(cx, &self.subscribers, set),
+                    None => {
+                        let words = "its sequence numbers may be used up".to_owned();
+                        self.on_set_restored(cx, id, Err(SaFailure { is_taken: false, words }));
+                    }
+                },
                 None => drop(self.security.forget(id)),
             }
         }

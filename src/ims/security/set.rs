@@ -2,14 +2,14 @@
 
 use super::view::{SetView, Stage};
 use crate::base::arena::Id;
-use crate::base::time::{Duration, Instant, UnixTime};
+use crate::base::time::{Duration, Instant};
 use crate::base::timer::Alarm;
 use crate::ims::auth::Family;
 use crate::ims::auth::challenge::NonceText;
 use crate::ims::dispatch::ServerId;
 use crate::ims::subscriber::{Subscribers, UserId};
 use crate::proto::flow::{LocalId, Ways};
-use crate::proto::sip::sec_agree::{Agreement, Association, Keys, SaSet, associations};
+use crate::proto::sip::sec_agree::{Agreement, Association, Keys, SaSet, SetNumbers, associations};
 use smallvec::SmallVec;
 use std::net::IpAddr;
 
@@ -41,8 +41,8 @@ pub struct Set {
     pub expires_at: Instant,
     /// Whether it has carried a registration.
     pub has_carried: bool,
-    /// When it was made.
-    pub made: UnixTime,
+    /// Where its sequence numbers go on should the kernel lose it.
+    pub numbers: SetNumbers,
     /// The number of its first pair of associations for the kernel.
     pub reqid: u32,
     /// Whether the state file has it.

@@ -7,18 +7,19 @@ use super::{Lab, config};
 use crate::base::time::Duration;
 use crate::base::trace::Level;
 use crate::ims::security::Stage;
+use crate::ims::security::limits::{NUMBERS_AHEAD, NUMBERS_AT_END};
 use crate::proto::flow::{Flow, LocalId};
 use crate::proto::outbox::Output;
-use crate::proto::sip::sec_agree::{Restored, SaFailure, SaSet};
+use crate::proto::sip::sec_agree::{Restored, SaFailure, SaNumbers, SaSet, SetNumbers};
 
 type Records = std::collections::BTreeMap<String, String>;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// The sets that the kernel is to have again, with their ages.
-fn wanted(lab: &mut Lab) -> Vec<(Box<SaSet>, Duration)> {
+/// The sets that the kernel is to have again, with their numbers.
+fn wanted(lab: &mut Lab) -> Vec<(Box<SaSet>, SetNumbers)> {
     let restores = taken(lab).into_iter().filter_map(|output| match output {
-        Output::RestoreSas { set, age } => Some((set, age)),
+        Output::RestoreSas { set, numbers } => Some((set, numbers)),
         _ => None,
     });
     restores.collect()
@@ -44,20 +45,19 @@ fn a_restarted_core_asks_the_kernel_for_the_same_set_and_reaches_the_phone_throu
     let (old, mut bob, before) = registered();
     let mut lab = restored_into(lab(), &old, SECOND * 100);
     let wanted = wanted(&mut lab);
-    let [(set, age)] = &wanted[..] else { panic!("{wanted:?}") };
-    assert_eq!(*age, SECOND * 100);
+    let [(set, _)] = &wanted[..] else { panic!("{wanted:?}") };
     let parts = |set: &SaSet| (set.reqid, set.suite, set.keys.clone(), set.associations);
     assert_eq!(parts(set), parts(&before));
     // for what is left of the registration, 30 s, and 60 s in the kernel
     assert_eq!(set.lifetime.as_secs(), 3600 - 100 + 30 + 60);
     lab.with(|core, cx| core.on_sas_restored(cx, set.id, Ok(Restored::TakenOver)));
     assert_eq!(stages(&lab), [Stage::Active]);
-    let but_sqn = |lab: &Lab| {
+    let bindings = |lab: &Lab| {
         let mut records = lab.records.clone();
-        records.retain(|key, _| !key.starts_with("sqn/"));
+        records.retain(|key, _| key.starts_with("binding/"));
         records
     };
-    assert_eq!(but_sqn(&lab), but_sqn(&old));
+    assert_eq!(bindings(&lab), bindings(&old));
 
     // a call to the phone leaves through the set
     let mut alice = Phone::alice();
@@ -175,15 +175,6 @@ fn what_can_not_be_used_any_more_is_left_out_with_its_binding() {
     let mut others = config();
     others.users.remove(1);
     none(&restored_into(lab_of(others), &old, SECOND), "is no user any more");
-    let mut late = lab();
-    late.wall = old.wall;
-
-    let back = crate::base::time::UnixTime::from_micros(old.wall.as_micros() - 1_000_000);
-    for (key, value) in old.records.clone() {
-        late.wall = back;
-        late.with(|core, cx| core.restore(cx, &key, &value));
-    }
-    none(&late, "the clock has been set back");
     let key = old.records.keys().find(|key| key.starts_with("association/")).unwrap();
     for (from, to, words) in [
         ("\"alg\":\"hmac-sha-1-96\"", "\"alg\":\"hmac-md5-96\"", "the keys are no keys"),
@@ -191,6 +182,7 @@ fn what_can_not_be_used_any_more_is_left_out_with_its_binding() {
         ("10.0.0.254", "10.0.0.253", "protected ports are not ours"),
         (",5100,", ",5990,", "protected ports are not ours"),
         ("\"own\":[", "\"own\":[[", "expected"),
+        ("\"numbers\":[", "\"numbers\":[0,", "numbers is missing or malformed"),
     ] {
         let mut bad = lab();
         bad.records = old.records.clone();
@@ -204,4 +196,69 @@ fn what_can_not_be_used_any_more_is_left_out_with_its_binding() {
 fn bad_with_wall(mut lab: Lab, old: &Lab) -> Lab {
     lab.wall = old.wall;
     lab
+}
+
+/// The numbers that a set goes on with after so many seconds, which may be less than none: the clock was set back.
+fn after_crash(old: &Lab, secs: i64) -> (Lab, SetNumbers) {
+    let mut from = lab();
+    from.records = old.records.clone();
+    from.wall = crate::base::time::UnixTime::from_micros(old.wall.as_micros() + secs * 1_000_000);
+    let mut lab = restored_into(lab(), &from, Duration::ZERO);
+    let wanted = wanted(&mut lab);
+    let [(_, numbers)] = &wanted[..] else { panic!("{wanted:?}") };
+    let numbers = *numbers;
+    (lab, numbers)
+}
+
+/// The last numbers of what goes out; these are the second and the third association.
+fn sent(numbers: &SetNumbers) -> [u32; 2] {
+    [numbers[1].sent, numbers[2].sent]
+}
+
+#[test]
+fn a_set_goes_on_with_numbers_that_no_run_has_used_whatever_the_clock_says() {
+    let (mut old, ..) = registered();
+    let mut before = [0; 2];
+    for secs in [100, -3600, 0, 5] {
+        let (next, numbers) = after_crash(&old, secs);
+        let now = sent(&numbers);
+        // what a run has written off is behind: the next one begins after all that it may have sent
+        assert!(
+            now.iter().zip(before).all(|(now, before)| *now >= before + NUMBERS_AHEAD),
+            "{now:?} {before:?}"
+        );
+        (before, old) = (now, next);
+    }
+}
+
+#[test]
+fn what_the_kernel_has_counted_is_where_a_set_goes_on_and_what_has_come_is_not_taken_again() {
+    let (mut old, mut bob, set) = registered();
+    let counted = SaNumbers { sent: 70, received: 90, window: 0xffff_fffd };
+    let at = |lab: &mut Lab, is_end: bool| {
+        lab.with(|core, cx| core.on_sas_numbers(cx, set.id, &[counted; 4], is_end));
+    };
+    old.pass(SECOND * 1800);
+    assert_eq!(bob.refresh(&mut old, "")[0].status(), 200);
+    at(&mut old, false);
+    let (_, numbers) = after_crash(&old, 1);
+    assert_eq!(sent(&numbers), [70 + NUMBERS_AHEAD; 2]);
+    for at in [0, 3] {
+        assert_eq!(numbers[at], SaNumbers { sent: 0, ..counted }, "what comes in");
+    }
+    assert_eq!((numbers[1].received, numbers[2].window), (0, 0), "what goes out");
+    // a clean end has the last word
+    at(&mut old, true);
+    let (_, numbers) = after_crash(&old, 1);
+    assert_eq!(sent(&numbers), [70 + NUMBERS_AT_END; 2]);
+}
+
+#[test]
+fn a_set_whose_numbers_may_be_used_up_is_not_restored() {
+    let (mut old, _, set) = registered();
+    let last = SaNumbers { sent: u32::MAX - 5, ..SaNumbers::default() };
+    old.with(|core, cx| core.on_sas_numbers(cx, set.id, &[last; 4], false));
+    let mut lab = restored_into(lab(), &old, SECOND);
+    assert!(wanted(&mut lab).is_empty());
+    assert_eq!((lab.core.load().sets, lab.core.load().bindings), (0, 0));
 }

@@ -5,7 +5,7 @@ use crate::api::cx::SetReader;
 use crate::node::token::{Kind, Source};
 use crate::proto::flow::LocalId;
 use crate::proto::locals::Locals;
-use crate::proto::sip::sec_agree::{SaFailure, SaSet, SetCounters};
+use crate::proto::sip::sec_agree::{SaFailure, SaNumbers, SaSet, SetCounters, SetNumbers};
 use mio::unix::SourceFd;
 use mio::{Interest, Registry};
 use platform::netlink::{Refusal, errno};
@@ -49,8 +49,8 @@ pub(super) struct Kernel {
 /// What became of a set whose life was to be longer.
 #[derive(Debug)]
 pub enum Extended {
-    /// It lives longer.
-    Done,
+    /// It lives longer. Where its sequence numbers are, if the kernel has said so.
+    Done(Option<SetNumbers>),
     /// The kernel does not have it any more.
     Lost,
     /// The kernel would not: it ends when it was to end.
@@ -109,7 +109,10 @@ impl Agent {
             return Extended::Lost;
         };
         match kernel.xfrm.extend(&held.traffic, &convert::protection(&held.set, lifetime)) {
-            Ok(()) => Extended::Done,
+            Ok(states) => {
+                let numbers: Option<Vec<_>> = states.iter().map(convert::numbers).collect();
+                Extended::Done(numbers.and_then(|numbers| numbers.try_into().ok()))
+            }
             Err(e) if e.kind() == io::ErrorKind::NotFound => Extended::Lost,
             Err(e) => Extended::Refused(e),
         }
@@ -159,6 +162,19 @@ impl Agent {
             ended.extend(self.missing());
         }
         ended.into_iter().collect()
+    }
+
+    /// Where the sequence numbers of the sets are of which the kernel has every part.
+    pub fn numbers(&mut self) -> Vec<(u64, SetNumbers)> {
+        let Some(Ok(states)) = self.kernel.as_mut().map(|k| k.xfrm.states()) else { return Vec::new() };
+        let all: HashMap<StateId, SaNumbers> =
+            states.iter().filter_map(|s| Some((s.id, convert::numbers(s)?))).collect();
+        let of = |held: &Held| {
+            let numbers: Option<Vec<_>> =
+                held.traffic.iter().map(|t| all.get(&t.state_id()).copied()).collect();
+            numbers?.try_into().ok()
+        };
+        self.sets.iter().filter_map(|(id, held)| Some((*id, of(held)?))).collect()
     }
 
     /// The sets of which the kernel does not have every part.

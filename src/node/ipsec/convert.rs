@@ -1,7 +1,7 @@
 //! What the core says of a set, in the terms of the kernel, and back.
 
-use crate::proto::sip::sec_agree::{Direction, Keys, SaCounters, SaSet, Suite, Transform};
-use platform::xfrm::{self, Algorithms, Lifetime, Protection, StateInfo, Traffic};
+use crate::proto::sip::sec_agree::{Direction, Keys, SaCounters, SaNumbers, SaSet, Suite, Transform};
+use platform::xfrm::{self, Algorithms, Lifetime, Protection, Replay, StateInfo, Traffic};
 use std::time::Duration;
 
 /// The traffic of each association; both of a pair have its number.
@@ -47,6 +47,17 @@ pub fn counters(info: &StateInfo) -> SaCounters {
         replayed: c.replayed,
         integrity_failed: c.integrity_failed,
     }
+}
+
+/// Where the numbers of a state are.
+pub fn numbers(info: &StateInfo) -> Option<SaNumbers> {
+    info.replay.map(|Replay { sent, received, window }| SaNumbers { sent, received, window })
+}
+
+/// Where the numbers of a state go on.
+pub fn replay(numbers: &SaNumbers) -> Replay {
+    let SaNumbers { sent, received, window } = *numbers;
+    Replay { sent, received, window }
 }
 
 #[cfg(test)]

@@ -18,4 +18,4 @@ pub use algorithm::{Encryption, Integrity, Keys, Named, Suite, Transform, Unknow
 pub use association::{Association, Direction, associations};
 pub use choose::{Choice, Fault, Parameters, Preferences, Verdict, choose};
 pub use decide::{Conclusion, Policy, Refusal, Tags, decide};
-pub use set::{MAX_SETS, REQIDS, Restored, SaCounters, SaFailure, SaSet, SetCounters};
+pub use set::{MAX_SETS, REQIDS, Restored, SaCounters, SaFailure, SaNumbers, SaSet, SetCounters, SetNumbers};

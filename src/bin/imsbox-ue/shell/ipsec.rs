@@ -206,7 +206,10 @@ impl Kernel {
     pub fn extend(&mut self, number: u32, lifetime: Duration) -> Result<(), String> {
         let Some(set) = self.sets.iter().find(|s| s.number == number) else { return Ok(()) };
         let Some((suite, keys)) = &set.suite else { return Ok(()) };
-        self.xfrm.extend(&set.traffic, &protection(*suite, keys, lifetime)).map_err(|e| e.to_string())
+        self.xfrm
+            .extend(&set.traffic, &protection(*suite, keys, lifetime))
+            .map(drop)
+            .map_err(|e| e.to_string())
     }
 
     /// Removes a set, as far as it is there; its client port is closed later. Whatever the kernel says of one thing, the rest goes

@@ -59,5 +59,19 @@ pub type SetCounters = [SaCounters; 4];
 /// The numbers that the pairs of associations have in the kernel, two for each set: by them our own are known from others.
 pub const REQIDS: RangeInclusive<u32> = 0x494d_0000..=0x494e_ffff;
 
+/// Where the sequence numbers of one association are (RFC 4303 3.3.3 and 3.4.3).
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct SaNumbers {
+    /// None above this one has been sent.
+    pub sent: u32,
+    /// The highest one that has come.
+    pub received: u32,
+    /// Which of the last 32 have come, the highest in the lowest bit.
+    pub window: u32,
+}
+
+/// The numbers of a set, in the order of [`SaSet::associations`].
+pub type SetNumbers = [SaNumbers; 4];
+
 /// As many sets as have numbers.
 pub const MAX_SETS: usize = 65_536;
