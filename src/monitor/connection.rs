@@ -7,7 +7,7 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
-/// How long an answer may take: the server's loop answers within a turn.
+/// How long an answer may take: the server's loop answers within a turn, or within 15 s where a command waits for the disk.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long the end of the program may take: calls are ended and the state is stored.
 const END_TIMEOUT: Duration = Duration::from_secs(60);

@@ -135,7 +135,12 @@ impl Sms {
             Line::Ims { tx, .. } if has_texts => {
                 respond(view, cx, tx, 481, Some("no short message with this reference is under way"), None);
             }
-            Line::Ims { tx, .. } => answer::accepted(view, cx, tx),
+            // or of one whose end is still on its way to the disk
+            Line::Ims { .. } => {
+                let ticket = cx.out.last_ticket();
+                let is_stored = view.disk.is_durable(ticket);
+                self.promise_reported(view, cx, (user, line), (!is_stored).then_some(ticket));
+            }
             Line::Sgs => {}
         }
     }

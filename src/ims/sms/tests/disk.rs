@@ -105,6 +105,25 @@ fn so_many_repetitions_wait_and_no_more() {
 }
 
 #[test]
+fn a_report_that_comes_again_is_not_answered_before_the_disk_knows_of_it_either() {
+    let mut w = World::registered(|_| {});
+    w.submitted(ALICE, 1, BOBS_NUMBER, "x");
+    let text = w.arrives(BOB, "x");
+    w.lab.disk = DiskPace::Late;
+    let report = up(rpdu(&text).reference, Rp::Ack { user_data: None });
+    let headers = format!("In-Reply-To: {}\r\n", text.one("Call-ID"));
+    let ids = [0, 1].map(|_| w.send_rp(BOB, "sip:sms-centre@ims.test", &headers, &report));
+    w.expect_nothing();
+    let sent = w.lab.sync();
+    w.sent.extend(sent);
+    for id in ids {
+        w.expect_where(BOB, "SIP/2.0 202", |s| s.one("Call-ID") == id);
+    }
+    w.lab.disk = DiskPace::AtOnce;
+    w.quiet();
+}
+
+#[test]
 fn a_disk_that_refuses_is_a_temporary_failure_at_once() {
     let mut w = World::registered(|_| {});
     let sent = w.lab.on_storage(Condition::Refuses("no space left".to_owned()));
