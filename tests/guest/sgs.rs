@@ -90,6 +90,12 @@ impl Peer {
                 }
                 other => panic!("{other:?}"),
             };
+            // on a slow machine our acknowledgement is still on its way when the program repeats a CPDU
+            let is_again =
+                buffer[0] == mme::kind::DOWNLINK && self.mme.heard.iter().any(|m| m == &buffer[..len]);
+            if is_again && mme::element(&buffer[..len], 0x16).is_some_and(|cpdu| cpdu[1] == 1) {
+                continue;
+            }
             for answer in self.mme.on_message(&buffer[..len]) {
                 self.send(&answer);
             }

@@ -50,6 +50,8 @@ pub struct Phone {
     pub paged: Paged,
     /// Whether the VLR has a connection with it.
     pub is_connected: bool,
+    /// It has answered a page, and nothing has come since: the VLR may not know it yet.
+    has_answered: bool,
     /// RPDUs that it was sent: texts, and answers to what it sent.
     pub rpdus: Vec<Vec<u8>>,
     /// Whether it has to attach anew.
@@ -163,6 +165,7 @@ impl Mme {
             cause: None,
             paged: Paged::Answers,
             is_connected: false,
+            has_answered: false,
             rpdus: Vec::new(),
             is_told_to_attach: false,
             cp_errors: Vec::new(),
@@ -261,6 +264,9 @@ impl Mme {
                 Vec::new()
             }
             kind::PAGING_REQUEST => {
+                if phone.is_connected && phone.has_answered {
+                    return Vec::new();
+                }
                 assert!(phone.is_attached && !phone.is_connected, "a page for {phone:?}");
                 assert_eq!(element(octets, 0x20), Some(&[2][..]), "for SMS");
                 element(octets, 2).expect("a VLR name");
@@ -269,7 +275,7 @@ impl Mme {
                 }
                 match phone.paged {
                     Paged::Answers => {
-                        phone.is_connected = true;
+                        (phone.is_connected, phone.has_answered) = (true, true);
                         vec![message(kind::SERVICE_REQUEST, Some(&imsi), &[(0x20, &[2])])]
                     }
                     Paged::Rejected(cause) => {
@@ -281,6 +287,7 @@ impl Mme {
             kind::ALERT_REQUEST => vec![message(kind::ALERT_ACK, Some(&imsi), &[])],
             kind::DOWNLINK => {
                 assert!(phone.is_connected, "it was released, or never paged: {phone:?}");
+                phone.has_answered = false;
                 let cpdu = element(octets, 0x16).expect("a NAS container");
                 let answers = phone.on_cpdu(cpdu);
                 answers.iter().map(|cpdu| message(kind::UPLINK, Some(&imsi), &[(0x16, cpdu)])).collect()
