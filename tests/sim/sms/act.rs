@@ -1,7 +1,7 @@
 //! What people, networks and operators do.
 
 use super::full::Shelf;
-use super::law::Fate;
+use super::law::{Fate, RETRY};
 use super::mme::Paged;
 use super::{Disk, EXPIRES, Sim, config};
 use imsbox::base::rng::Rng;
@@ -72,7 +72,11 @@ impl Sim {
         if self.phones[fate.from].is_soft {
             return self.say_plainly(n);
         }
-        let (from, rpdu) = (fate.from, rp_data(n, fate));
+        // TS 23.040 9.2.3.6: a transfer of its own, and TP-RD
+        let is_anew = fate.is_repeated && self.most_texts < RETRY && self.rng.below(2) == 0;
+        let (from, rpdu) = (fate.from, rp_data(n, fate, is_anew));
+        self.law.texts[n].is_repeated = true;
+        self.seen.anew += usize::from(is_anew);
         self.again.push((self.now + ASK_AGAIN, n));
         let call_id = self.say(from, &rpdu);
         match call_id {
@@ -295,6 +299,9 @@ impl Sim {
         total.twice += of(|t| t.times > 1);
         total.over_sgs += self.seen.over_sgs;
         total.put_off += self.seen.put_off;
+        total.aside += of(|t| t.is_aside);
+        total.anew += self.seen.anew;
+        total.statuses += self.seen.statuses;
         total.crashes += self.seen.crashes;
         total.losses += self.seen.losses;
         total.resets += self.seen.resets;
@@ -307,15 +314,16 @@ impl Sim {
 }
 
 /// The RP-DATA of a text, whose words are its number.
-fn rp_data(n: usize, fate: &Fate) -> Vec<u8> {
+fn rp_data(n: usize, fate: &Fate, is_anew: bool) -> Vec<u8> {
     let data = text::split(&n.to_string(), Reference::Eight(1)).expect("short").remove(0);
     let to = Address::of_digits(0x91, &format!("3360000000{}", fate.to)).expect("a number");
     let mut submit = Submit::new(fate.reference, to, data.view());
-    submit.status_report = n.is_multiple_of(5);
+    (submit.status_report, submit.reject_duplicates) = (n.is_multiple_of(5), is_anew);
     // TS 23.040 9.2.3.12.1: five minutes
     submit.validity = (fate.validity < EXPIRES).then_some(Validity::Relative(0));
     let tpdu = submit.to_vec();
     let destination = Address::of_digits(0x91, "33609001390");
     let message = Rp::Data { originator: None, destination, user_data: &tpdu };
-    Rpdu { direction: Direction::Up, reference: fate.reference, message }.to_vec()
+    let reference = fate.reference + if is_anew { RETRY } else { 0 };
+    Rpdu { direction: Direction::Up, reference, message }.to_vec()
 }

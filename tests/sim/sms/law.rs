@@ -1,10 +1,14 @@
 //! What must be true of every text.
 
 use imsbox::base::time::{Duration, Instant};
+use imsbox::wire::gsm::tpdu::Status;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How much later than it was submitted a text may be taken in and so end: the sender's repetitions.
 const SLACK: Duration = Duration::from_secs(1);
+
+/// What a repetition's RP-MR is more than the first one's: more than a phone sends where it may have another.
+pub const RETRY: u8 = 100;
 
 /// Who sends what no phone has sent.
 pub const OPERATOR: usize = usize::MAX;
@@ -14,7 +18,7 @@ pub const OPERATOR: usize = usize::MAX;
 pub struct Fate {
     pub from: usize,
     pub to: usize,
-    /// RP-MR and TP-MR.
+    /// TP-MR, and RP-MR of the first transfer; a repetition may have [`RETRY`] more.
     pub reference: u8,
     pub submitted: Instant,
     pub validity: Duration,
@@ -28,6 +32,10 @@ pub struct Fate {
     /// Its place among all that their recipient took.
     pub taken: Option<u64>,
     pub times: u64,
+    /// Its sender has sent it, and may send it again.
+    pub is_repeated: bool,
+    /// Its recipient's SIM could not take it, so that others may overtake it.
+    pub is_aside: bool,
     /// Its recipient has refused it for good.
     pub is_refused: bool,
     /// The log says that it was too old.
@@ -51,6 +59,8 @@ impl Fate {
             is_acknowledged: false,
             taken: None,
             times: 0,
+            is_repeated: false,
+            is_aside: false,
             is_refused: false,
             is_expired: false,
             settled: None,
@@ -103,6 +113,27 @@ impl Law {
         assert!(!is_over || text.epochs.len() > 1, "text {n} comes again: {text:?}");
     }
 
+    /// The text that a transfer of a phone's is of.
+    pub fn submitted(&self, from: usize, rp_reference: u8) -> Option<usize> {
+        let is_its = |t: &Fate| {
+            t.from == from
+                && (t.reference == rp_reference || rp_reference.checked_sub(RETRY) == Some(t.reference))
+        };
+        self.texts.iter().position(is_its)
+    }
+
+    /// A status report is under way to the sender of a text: it says what has become of it.
+    pub fn on_status(&self, from: usize, reference: u8, status: Status) {
+        let text = self.texts.iter().find(|t| (t.from, t.reference) == (from, reference)).expect("a text");
+        let is_so = match status {
+            Status::RECEIVED | Status::FORWARDED => text.taken.is_some(),
+            Status::NOT_OBTAINABLE => text.is_refused,
+            Status::EXPIRED => text.is_expired,
+            _ => false,
+        };
+        assert!(is_so, "its sender is told that it has {status:?}: {text:?}");
+    }
+
     /// The recipient takes a text.
     pub fn on_taken(&mut self, n: usize) {
         self.taken += 1;
@@ -135,7 +166,9 @@ impl Law {
         in_order.sort_by_key(|(_, text)| text.stored);
         for (n, text) in in_order {
             // one that was refused for good came again since the core died before that was on the disk
-            if let Some(taken) = text.taken.filter(|_| text.epochs.len() == 1 && !text.is_refused) {
+            if let Some(taken) =
+                text.taken.filter(|_| text.epochs.len() == 1 && !text.is_refused && !text.is_aside)
+            {
                 let before = last.insert((text.from, text.to), taken);
                 assert!(before < Some(taken), "text {n} has overtaken one before it: {text:?}");
             }

@@ -50,6 +50,10 @@ struct Seen {
     expired: usize,
     refused: usize,
     put_off: usize,
+    aside: usize,
+    /// Repetitions as transfers of their own, and status reports.
+    anew: usize,
+    statuses: usize,
     twice: usize,
     crashes: usize,
     losses: usize,
@@ -465,6 +469,9 @@ fn short_messages_arrive_whatever_happens_to_phones_networks_disk_and_core() {
             expired,
             refused,
             put_off,
+            aside,
+            anew,
+            statuses,
             twice,
             crashes,
             losses,
@@ -473,6 +480,7 @@ fn short_messages_arrive_whatever_happens_to_phones_networks_disk_and_core() {
         } = total;
         assert!(acknowledged > 1000 && taken > 1000 && over_sgs > 200, "{total:?}");
         assert!(expired > 100 && refused > 20 && put_off > 50 && twice > 5, "{total:?}");
+        assert!(aside > 10 && anew > 15 && statuses > 100, "{total:?}");
         assert!(crashes > 100 && losses > 100 && resets > 20, "{total:?}");
     }
 }

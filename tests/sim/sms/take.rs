@@ -4,6 +4,7 @@ use super::mme::{self, kind};
 use super::{Sim, split};
 use crate::text::Text;
 use imsbox::base::time::Duration;
+use imsbox::wire::gsm::tpdu::StatusReport;
 use imsbox::wire::gsm::{Deliver, Direction, Rp, RpCause, Rpdu};
 
 /// An attempt over SGs may be under way for so long when another way has succeeded.
@@ -17,12 +18,24 @@ enum Mood {
     TakesInSilence,
     /// It never sees it.
     Misses,
-    Refuses(u8),
+    /// RP-Cause, and TP-FCS where it says.
+    Refuses(u8, Option<u8>),
 }
 
 /// The number of a text; none of a status report.
 fn number(tpdu: &[u8]) -> Option<usize> {
     Deliver::parse(tpdu).ok()?.user_data.text()?.parse().ok()
+}
+
+/// Whether a sender is told that its text is taken: also by the refusal of another one (TP-FCS C5).
+fn is_taken(rpdu: &Rpdu<'_>) -> bool {
+    match rpdu.message {
+        Rp::Ack { .. } => true,
+        Rp::Error { cause, user_data, .. } => {
+            cause == RpCause::REJECTED && user_data.is_some_and(|report| report.get(1) == Some(&0xc5))
+        }
+        _ => false,
+    }
 }
 
 /// The number of a plain text.
@@ -75,13 +88,18 @@ impl Sim {
             return Mood::Takes;
         }
         if self.phones[p].is_full {
-            return Mood::Refuses(22);
+            return Mood::Refuses(22, None);
         }
         match self.rng.below(12) {
             0 => Mood::Misses,
             1 => Mood::TakesInSilence,
-            2 => Mood::Refuses([22, 27, 41, 42][self.rng.below(4) as usize]),
-            3 if self.rng.below(3) == 0 => Mood::Refuses(RpCause::UNASSIGNED.0),
+            2 => Mood::Refuses([22, 27, 41, 42][self.rng.below(4) as usize], None),
+            // TS 23.040 9.2.3.22: SIM full, toolkit busy, memory full
+            4 => {
+                let (cause, failure) = [(22, 0xd0), (111, 0xd4), (111, 0xd3)][self.rng.below(3) as usize];
+                Mood::Refuses(cause, Some(failure))
+            }
+            3 if self.rng.below(2) == 0 => Mood::Refuses(RpCause::UNASSIGNED.0, None),
             _ => Mood::Takes,
         }
     }
@@ -91,12 +109,21 @@ impl Sim {
         match mood {
             Mood::Takes | Mood::TakesInSilence => self.law.on_taken(n),
             Mood::Misses => {}
-            Mood::Refuses(cause) => {
-                self.phones[p].is_full |= *cause == 22;
+            Mood::Refuses(cause, failure) => {
+                self.phones[p].is_full |= matches!((cause, failure), (22, None) | (_, Some(0xd3)));
+                self.law.texts[n].is_aside |= matches!(failure, Some(0xd0 | 0xd4));
                 let is_for_good = *cause == RpCause::UNASSIGNED.0;
                 self.law.texts[n].is_refused |= is_for_good;
                 self.seen.put_off += usize::from(!is_for_good);
             }
+        }
+    }
+
+    /// A TPDU at a phone, which may be a status report.
+    fn look_at_status(&mut self, p: usize, tpdu: &[u8]) {
+        if let Some(report) = StatusReport::parse(tpdu).ok().filter(|_| tpdu[0] & 3 == 2) {
+            self.law.on_status(p, report.reference, report.status);
+            self.seen.statuses += 1;
         }
     }
 
@@ -125,14 +152,17 @@ impl Sim {
         let status = match rpdu.message {
             _ if !self.phones[p].is_registered => None,
             Rp::Data { user_data, .. } => {
+                self.look_at_status(p, user_data);
                 let text = number(user_data);
                 let mood = self.mood(p);
                 text.into_iter().for_each(|n| self.note(p, n, &mood));
                 report = match mood {
                     Mood::Takes => Some((up(rpdu.reference, Rp::Ack { user_data: None }), text)),
-                    Mood::Refuses(cause) => {
+                    Mood::Refuses(cause, failure) => {
                         let cause = RpCause(cause);
-                        let error = Rp::Error { cause, diagnostic: None, user_data: None };
+                        let report = failure.map(|failure| [0, failure, 0]);
+                        let user_data = report.as_ref().map(|report| &report[..]);
+                        let error = Rp::Error { cause, diagnostic: None, user_data };
                         Some((up(rpdu.reference, error), None))
                     }
                     Mood::Misses | Mood::TakesInSilence => None,
@@ -142,12 +172,12 @@ impl Sim {
                     _ => Some(200),
                 }
             }
-            message => {
+            _ => {
                 let asked = self.asked.get(head.get("In-Reply-To")).copied();
-                asked
-                    .filter(|_| matches!(message, Rp::Ack { .. }))
-                    .into_iter()
-                    .for_each(|n| self.is_acknowledged(n));
+                // a phone may have given up waiting, or lose the answer on its way to its upper layer
+                let is_missed = !self.is_kind && self.rng.below(8) == 0;
+                let is_known = is_taken(&rpdu) && !is_missed;
+                asked.filter(|_| is_known).into_iter().for_each(|n| self.is_acknowledged(n));
                 Some(200)
             }
         };
@@ -169,7 +199,7 @@ impl Sim {
                 n.into_iter().for_each(|n| self.note(p, n, &mood));
                 matches!(mood, Mood::Takes).then_some(200)
             }
-            Mood::Misses | Mood::Refuses(_) => Some(480),
+            Mood::Misses | Mood::Refuses(..) => Some(480),
         };
         let answer = self.phones[p].answer(head, status);
         answer.into_iter().for_each(|octets| self.leaves(p, octets));
@@ -199,17 +229,20 @@ impl Sim {
         let octets = self.mme.phone(&self.phones[p].imsi).rpdus.pop()?;
         let rpdu = Rpdu::parse(&octets).expect("an RPDU");
         let Rp::Data { user_data, .. } = rpdu.message else {
-            let is_its = |t: &super::law::Fate| (t.from, t.reference) == (p, rpdu.reference);
-            let asked = self.law.texts.iter().position(is_its);
-            if let Some(n) = asked.filter(|_| matches!(rpdu.message, Rp::Ack { .. })) {
+            let asked = self.law.submitted(p, rpdu.reference);
+            if let Some(n) = asked.filter(|_| is_taken(&rpdu)) {
                 self.law.on_acknowledging(n);
                 self.is_acknowledged(n);
             }
             return None;
         };
+        self.look_at_status(p, user_data);
         let n = number(user_data)?;
         self.law.on_offered(self.now, n, SGS_PATIENCE);
-        let mood = self.mood(p);
+        let mood = match self.mood(p) {
+            Mood::Refuses(_, Some(_)) => Mood::Refuses(22, None),
+            mood => mood,
+        };
         self.note(p, n, &mood);
         match mood {
             Mood::Takes => {
@@ -219,7 +252,7 @@ impl Sim {
             Mood::TakesInSilence => _ = answers.pop(),
             Mood::Misses => answers.clear(),
             // RP-ERROR (TS 24.011 7.3.4) instead of RP-ACK, both last in the message
-            Mood::Refuses(cause) => {
+            Mood::Refuses(cause, _) => {
                 let report = answers.last_mut().expect("CP-ACK and CP-DATA");
                 let length = report.len() - 5;
                 report[length - 1] += 2;
