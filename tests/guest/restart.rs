@@ -6,8 +6,10 @@ use crate::program::Program;
 use crate::scene::Scene;
 use crate::seen::{Kind, count};
 use crate::wire::{CK, IK, protection};
+use imsbox::ims::security::limits::NUMBERS_AHEAD;
 use imsbox::proto::sip::sec_agree::{Encryption, Integrity, Suite};
 use platform::xfrm::{Direction, Lifetime, Traffic};
+use serde_json::Value;
 use std::net::SocketAddr;
 
 #[test]
@@ -170,6 +172,16 @@ fn phones_behind_ipsec_are_reached_after_a_clean_stop_which_leaves_nothing_in_th
     phones_stay("stay-stop", |scene| {
         scene.ims.stop();
         scene.network.core.assert_empty();
+        // the file has what the kernel had counted, not what is written off for a crash
+        let records: Value = serde_json::from_str(&scene.ims.records()).unwrap();
+        let sets = records.as_object().unwrap().iter().filter(|(key, _)| key.starts_with("association/"));
+        let numbers: Vec<&Value> = sets.map(|(_, set)| &set["numbers"]).collect();
+        assert_eq!(numbers.len(), STAYING.len());
+        for of_set in numbers {
+            // what came in at the server port has begun with the REGISTER that answers the challenge
+            let (sent, received) = (of_set[2][0].as_u64().unwrap(), of_set[0][1].as_u64().unwrap());
+            assert!(sent < NUMBERS_AHEAD.into() && received > 0, "{of_set}");
+        }
     });
 }
 
