@@ -173,6 +173,15 @@ fn submit(reference: u8, to: &str, what: &str) -> Vec<u8> {
     Rpdu { direction: Direction::Up, reference, message }.to_vec()
 }
 
+/// The same with TP-SRR (TS 23.040 9.2.3.5).
+fn wants_report(rpdu: Vec<u8>) -> Vec<u8> {
+    let Rpdu { direction, reference, message } = Rpdu::parse(&rpdu).unwrap();
+    let Rp::Data { originator, destination, user_data } = message else { panic!("{message:?}") };
+    let mut tpdu = user_data.to_vec();
+    tpdu[0] |= 0x20;
+    Rpdu { direction, reference, message: Rp::Data { originator, destination, user_data: &tpdu } }.to_vec()
+}
+
 #[test]
 fn a_text_goes_from_phone_to_phone_through_sgs_alone() {
     let mut w = World::new();
@@ -252,6 +261,40 @@ fn a_report_over_sgs_has_its_acknowledgement_when_the_disk_knows_that_the_text_h
     let cpdus = w.cpdus(ALICE);
     assert_eq!((cpdus.len(), &cpdus[0][..]), (2, &[0x09, 4][..]));
     assert!(matches!(Cpdu::parse(&cpdus[1]).unwrap().message, Cp::Data(_)));
+}
+
+#[test]
+fn what_comes_for_a_phone_whose_report_waits_for_the_disk_waits_behind_it() {
+    let mut w = World::new();
+    w.sms("+33600000001", "one");
+    let asked = wants_report(submit(9, "+33600000002", "hello Bob"));
+    w.uplink(ALICE, 0, false, Cp::Data(&asked));
+    w.answer_page(ALICE);
+    w.answer_page(BOB);
+    let sent = std::mem::take(&mut w.lab.to_mmes);
+    let of = |imsi: &str| {
+        let is_its =
+            |(_, o): &&(AssociationId, Vec<u8>)| Message::parse(o).unwrap().imsi().unwrap().as_str() == imsi;
+        vec![sent.iter().rfind(is_its).unwrap().clone()]
+    };
+    let (for_alice, for_bob) = (of(ALICE), of(BOB));
+    w.uplink(ALICE, 0, false, Cp::Ack);
+    w.told();
+    w.lab.disk = DiskPace::Late;
+    // the status report for Alice is given a record, and a while later her own report waits, too
+    w.lab.to_mmes = for_bob;
+    assert_eq!(w.take(BOB, 0), "hello Bob");
+    w.lab.pass(Duration::from_secs(5));
+    w.lab.to_mmes = for_alice;
+    assert_eq!(w.take(ALICE, 0), "one");
+    w.lab.pass(Duration::from_secs(11));
+    assert_eq!(w.waiting("alice@ims.test"), 1);
+    w.lab.disk = DiskPace::AtOnce;
+    w.lab.sync();
+    assert!(
+        w.told().contains(&format!("DOWNLINK-UNITDATA imsi={ALICE}")),
+        "the acknowledgement, and the status report"
+    );
 }
 
 #[test]

@@ -238,8 +238,9 @@ impl Inbox {
         self.texts.iter().find(is_ready).map(|text| text.number)
     }
 
-    /// The next moment at which there is something to do.
-    pub(super) fn next_deadline(&self, now: Instant) -> Option<Instant> {
+    /// The next moment at which there is something to do. `is_held`: nothing is sent before the phone's last report has its
+    /// acknowledgement, which then sets the alarm anew.
+    pub(super) fn next_deadline(&self, now: Instant, is_held: bool) -> Option<Instant> {
         // what the disk has not got yet has a deadline of its own, the promise's
         let waiting = || self.texts.iter().filter(|text| text.is_durable && !self.is_under_way(text.number));
         let expiry = waiting().map(|text| text.expires_at).min();
@@ -247,6 +248,7 @@ impl Inbox {
         let attempt = self.attempt.as_ref().map(|attempt| attempt.give_up_at);
         let next = match (&self.attempt, self.pause) {
             (Some(_), _) => None,
+            _ if is_held => None,
             (None, Some(pause)) => (!self.texts.is_empty()).then_some(pause),
             (None, None) => due,
         };

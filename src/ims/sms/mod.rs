@@ -409,7 +409,7 @@ impl Sms {
 
     fn set_alarm(&mut self, now: Instant, user: UserId) {
         let Some(inbox) = self.inboxes.get_mut(&user) else { return };
-        let at = inbox.next_deadline(now);
+        let at = inbox.next_deadline(now, self.unconfirmed.contains(&user));
         self.alarms.set(&mut inbox.alarm, user, at);
     }
 

@@ -97,8 +97,10 @@ impl CpEntity {
         self.transactions.is_empty()
     }
 
-    /// Forgets all transactions.
+    /// Forgets all transactions; a report that has come counts, and the phone that repeats it has its acknowledgement.
     pub(super) fn clear(&mut self) {
+        let reported = self.transactions.iter().find(|t| matches!(t.stage, Stage::Unconfirmed { .. }));
+        self.ended = reported.map(|t| t.ti).or(self.ended);
         self.transactions.clear();
     }
 

@@ -91,6 +91,7 @@ impl Vlr {
         {
             self.on_cp_event(cx, id, Some(event));
         }
+        self.quiet.push(id);
     }
 
     fn on_cp_event(&mut self, cx: &mut Cx<'_>, id: Id<Ue>, event: Option<CpEvent>) {
