@@ -2,7 +2,7 @@
 //! program is killed the next moment, and one that is told it is not does not come back.
 //!
 //! What follows from a registration follows from its 200: nothing is sent to a new contact before, and calls to one that was taken away
-//! go on for so long.
+//! go on for so long. A contact that is refreshed is reached at its new place at once, as it has left the old one.
 //!
 //! A registration is not refused where the disk fails or is slow: it would keep phones from their calls for the sake of a restart that may never
 //! come, and the next REGISTER mends what that costs. It is said in the log instead.
@@ -13,8 +13,9 @@ use super::registrar::{Binding, Removed};
 use super::subscriber::UserId;
 use crate::base::arena::Id;
 use crate::base::time::Instant;
-use crate::base::trace::{Level, Subject};
+use crate::base::trace::Level;
 use crate::ims::call::ServerId;
+use crate::ims::dispatch::{Refusal, refuse};
 use crate::proto::cx::Cx;
 use smallvec::SmallVec;
 use std::collections::VecDeque;
@@ -46,6 +47,11 @@ impl Acknowledgements {
         self.unsettled.push_back(owed);
     }
 
+    /// Whether nobody waits.
+    pub(super) fn is_empty(&self) -> bool {
+        self.unsettled.is_empty() && self.waiting.is_empty()
+    }
+
     /// When the first has waited too long.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         self.waiting.front().map(|(_, at, _)| *at)
@@ -65,7 +71,7 @@ impl Service {
         let mut any = false;
         while let Some(owed) = self.acknowledgements.unsettled.pop_front() {
             let is_full = self.acknowledgements.waiting.len() >= MAX_ACKNOWLEDGEMENTS;
-            if is_full || self.is_stopping || self.disk.is_durable(ticket) || self.disk.refusal().is_some() {
+            if is_full || self.disk.is_durable(ticket) || self.disk.refusal().is_some() {
                 self.acknowledge(cx, &owed);
                 any = true;
             } else {
@@ -78,15 +84,21 @@ impl Service {
     /// The disk has more records than before, or refuses them: what need not or cannot be waited for leaves. Whether anything did.
     pub(super) fn keep_acknowledgements(&mut self, cx: &mut Cx<'_>) -> bool {
         let mut any = false;
-        let Service { disk, is_stopping, .. } = self;
-        let gives_all = *is_stopping || disk.refusal().is_some();
+        let is_refused = self.disk.refusal().is_some();
         while let Some(owed) =
-            self.acknowledgements.pop_kept(|ticket, _| gives_all || self.disk.is_durable(ticket))
+            self.acknowledgements.pop_kept(|ticket, _| is_refused || self.disk.is_durable(ticket))
         {
             self.acknowledge(cx, &owed);
             any = true;
         }
         any
+    }
+
+    /// The program ends now: all leave.
+    pub(super) fn give_acknowledgements(&mut self, cx: &mut Cx<'_>) {
+        while let Some(owed) = self.acknowledgements.pop_kept(|_, _| true) {
+            self.acknowledge(cx, &owed);
+        }
     }
 
     /// Those that have waited too long leave, too.
@@ -98,13 +110,20 @@ impl Service {
             let text = format_args!(
                 "Register {impi}: answered before the disk has it, for which {secs} s were not enough: a crash now would lose it"
             );
-            cx.ims(Level::Warn, Subject::None, text);
+            self.troubles.mention(cx, Level::Warn, text);
             self.acknowledge(cx, &owed);
         }
     }
 
     fn acknowledge(&mut self, cx: &mut Cx<'_>, owed: &Owed) {
-        self.txs.send_held(cx, owed.tx);
+        let is_alive = |binding: &Id<Binding>| self.registrar.binding(*binding).is_some();
+        if owed.bound.is_empty() || owed.bound.iter().any(is_alive) {
+            self.txs.send_held(cx, owed.tx);
+        } else {
+            self.txs.drop_held(owed.tx);
+            let refusal = Refusal::new(500, "what was registered has been taken away meanwhile");
+            refuse(self, cx, owed.tx, &refusal);
+        }
         for binding in &owed.bound {
             self.registrar.acknowledge(*binding);
         }

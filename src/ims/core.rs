@@ -584,8 +584,6 @@ impl Core {
         }
         self.end = End::Stopping(cx.now + SHUTDOWN_PATIENCE);
         self.service.is_stopping = true;
-        // what is on its way to the disk is stored before the end
-        self.service.keep_acknowledgements(cx);
         let (calls, mut view) = self.service.calls();
         calls.shutdown(&mut view, cx);
         self.settle(cx);
@@ -742,12 +740,14 @@ impl Core {
         self.service.calls.on_sent(cx);
         self.service.sgs.release_quiet(cx);
         // a BYE is answered before the sockets close, or its sender finds them closed
-        let Service { calls, txs, sms, .. } = &self.service;
-        let idle = || calls.is_idle() && !txs.is_waiting() && !sms.owes_answers();
+        let Service { calls, txs, sms, acknowledgements, .. } = &self.service;
+        let idle =
+            || calls.is_idle() && !txs.is_waiting() && !sms.owes_answers() && acknowledgements.is_empty();
         if let End::Stopping(at) = self.end
             && (cx.now >= at || idle())
         {
             self.end = End::Done;
+            self.service.give_acknowledgements(cx);
             cx.out.push(Output::Exit);
         }
     }

@@ -11,12 +11,12 @@ use crate::ims::call::forward;
 use crate::ims::core::Service;
 use crate::ims::dispatch::{Extra, Refusal, ServerId, challenge, claim, refuse};
 use crate::ims::persist;
-use crate::ims::registrar::Gone;
 use crate::ims::registrar::expires::shortest;
 use crate::ims::registrar::register;
 use crate::ims::registrar::register::{Circumstances, Done, Plan};
 use crate::ims::registrar::response::{Described, Granted};
 use crate::ims::registrar::route::Came;
+use crate::ims::registrar::{Gone, Removed};
 use crate::ims::security::register::{Shield, Unfit};
 use crate::ims::security::{self, NoSet, Proposal, SetId, Stage, Waiting};
 use crate::ims::subscriber::{Subscribers, UserId};
@@ -306,13 +306,13 @@ fn on_proven(service: &mut Service, cx: &mut Cx<'_>, id: ServerId, msg: &Message
             return refuse(service, cx, id, &refusal);
         }
     };
-    let done = plan.carry_out(registrar, user);
+    let (done, gone) = plan.carry_out(registrar, user);
     troubles.clear(user);
     service.note_done(cx, user, &done);
     for step in &done {
         tell(cx, service, service.subscribers.user(user), step);
     }
-    answer(service, cx, id, msg, proven, &done);
+    answer(service, cx, id, msg, proven, (&done, gone));
 }
 
 /// Traces a change, and stores it.
@@ -343,7 +343,7 @@ fn answer(
     id: ServerId,
     msg: &Message<'_>,
     proven: Proven<'_>,
-    done: &[Done],
+    (done, gone): (&[Done], SmallVec<[Removed; 1]>),
 ) {
     let tag = service.tokens.tag(cx.rng);
     let Service { registrar, subscribers, config, txs, acknowledgements, .. } = service;
@@ -366,7 +366,6 @@ fn answer(
         Done::Added(binding, _) | Done::Refreshed(binding, _) => Some(*binding),
         Done::Removed(_) | Done::Displaced(_) => None,
     });
-    let gone: SmallVec<[_; 1]> = std::iter::from_fn(|| registrar.pop_removed()).collect();
     for removed in &gone {
         persist::forget_binding(cx, removed.number);
     }

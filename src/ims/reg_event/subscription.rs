@@ -206,16 +206,18 @@ impl Subscription {
 
     /// A document with what [`Subscription::listed`] says has gone out.
     pub(super) fn on_told(&mut self, registrar: &Registrar) {
-        self.told = self
-            .visible(registrar)
-            .map(|(id, b)| Told { id, contact: b.contact.clone(), expires_at: b.expires_at })
-            .collect();
+        let told = |(id, b): (_, &Binding)| Told { id, contact: b.contact.clone(), expires_at: b.expires_at };
+        let now: Vec<Told> = self.visible(registrar).map(told).collect();
+        // what has left the registrar and is not said to be gone yet will be
+        let gone = &self.gone;
+        self.told.retain(|t| registrar.binding(t.id).is_none() && gone.iter().all(|(id, _)| *id != t.id));
+        self.told.extend(now);
         self.gone.clear();
         self.news = News::None;
     }
 }
 
-/// The user's ordinary bindings.
+/// The user's ordinary bindings, of which their phones know.
 pub(super) fn visible(registrar: &Registrar, user: UserId) -> impl Iterator<Item = (Id<Binding>, &Binding)> {
-    registrar.of_user(user).filter(|(_, binding)| !binding.contact.sos)
+    registrar.of_user(user).filter(|(_, binding)| !binding.contact.sos && binding.is_acknowledged)
 }

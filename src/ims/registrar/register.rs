@@ -4,7 +4,7 @@
 use super::binding::{Binding, Contact, Origin};
 use super::expires::{Expires, granted};
 use super::route::Came;
-use super::{Draft, Gone, Registrar, route};
+use super::{Draft, Gone, Registrar, Removed, route};
 use crate::base::arena::Id;
 use crate::base::time::Duration;
 use crate::config::model::Config;
@@ -217,8 +217,14 @@ impl Plan {
         Ok(existing.is_none())
     }
 
-    /// Carries the plan out, in the order of the contacts.
-    pub fn carry_out(self, registrar: &mut Registrar, user: UserId) -> SmallVec<[Done; 2]> {
+    /// Carries the plan out, in the order of the contacts. Gives what was done, and what has gone with it, of which
+    /// [`Registrar::pop_removed`] does not tell.
+    pub fn carry_out(
+        self,
+        registrar: &mut Registrar,
+        user: UserId,
+    ) -> (SmallVec<[Done; 2]>, SmallVec<[Removed; 1]>) {
+        let before = registrar.removed.len();
         let mut done = SmallVec::new();
         for step in self.steps {
             match step {
@@ -238,7 +244,7 @@ impl Plan {
                 }
             }
         }
-        done
+        (done, registrar.removed.drain(before..).collect())
     }
 }
 

@@ -1,13 +1,15 @@
 //! A 200 to a REGISTER waits for the disk, and what follows from it follows it.
 
-use super::phone::Phone;
-use super::watcher::{Watcher, open_config, registered};
+use super::phone::{Phone, Secret};
+use super::tree::Node;
+use super::watcher::{Watcher, contacts, one, open_config, registered};
 use super::{DiskPace, Lab, Sent};
 use crate::base::time::Duration;
 use crate::base::trace::Level;
 use crate::ims::call::{Callee, Order};
 use crate::ims::disk::Condition;
-use crate::ims::limits::{MAX_ACKNOWLEDGEMENTS, REGISTER_PATIENCE};
+use crate::ims::limits::{MAX_ACKNOWLEDGEMENTS, REGISTER_PATIENCE, SHUTDOWN_PATIENCE};
+use crate::ims::registrar::Gone;
 
 /// A phone that has sent its REGISTER to a core whose disk has not stored the binding.
 fn waiting() -> (Lab, Phone, String) {
@@ -101,10 +103,63 @@ fn a_slow_disk_is_waited_for_a_while() {
 
 #[test]
 fn the_end_of_the_program_stores_what_it_acknowledges() {
+    for is_slow in [false, true] {
+        let (mut lab, _, _) = waiting();
+        let (_, sent) = lab.with(|core, cx| core.shutdown(cx));
+        assert_eq!((sent, lab.exited), (vec![], false));
+        let sent = if is_slow { lab.pass(SHUTDOWN_PATIENCE) } else { lab.sync() };
+        assert_eq!((statuses(&sent), lab.exited), (vec![200], true));
+    }
+}
+
+#[test]
+fn what_was_taken_away_before_its_phone_knew_of_it_is_not_acknowledged() {
     let (mut lab, _, _) = waiting();
-    let (_, sent) = lab.with(|core, cx| core.shutdown(cx));
-    assert_eq!(statuses(&sent), [200]);
-    assert!(lab.exited);
+    let gone = Gone::Deactivated;
+    let (count, sent) = lab.with(|core, cx| core.unregister(cx, "sip:alice@ims.test", gone));
+    assert_eq!((count, sent), (Ok(1), vec![]));
+    assert_eq!(statuses(&lab.sync()), [500]);
+}
+
+#[test]
+fn who_listens_is_told_of_others_when_they_know_themselves() {
+    let mut phone = Phone::alice();
+    let mut lab = registered(&mut phone);
+    let mut tablet =
+        Phone::new("alice@ims.test", "sip:alice@ims.test", "10.0.0.9:5060", Secret::Password("secret"));
+    let uris = |document: &Node| contacts(document, "sip:alice@ims.test").len();
+    let mut watcher = Watcher::subscribed(&mut lab, &phone, 600_000);
+    lab.disk = DiskPace::Late;
+    // one that comes
+    let text = tablet.register_text("Expires: 600\r\n");
+    assert_eq!(lab.on_sip(tablet.flow(), text), []);
+    let (_, notify) = watcher.subscribe(&mut lab, "Event: reg\r\nExpires: 600000\r\n");
+    assert_eq!(uris(&watcher.read(&notify)), 1);
+    watcher.answer(&mut lab, &notify, 200);
+    lab.sync();
+    let notify = one(lab.pass(Duration::from_secs(5)));
+    assert_eq!(uris(&watcher.read(&notify)), 2);
+    watcher.answer(&mut lab, &notify, 200);
+    // and goes
+    lab.pass(Duration::from_secs(10));
+    let text = tablet.register_text("Expires: 0\r\n");
+    assert_eq!(lab.on_sip(tablet.flow(), text), []);
+    let (_, notify) = watcher.subscribe(&mut lab, "Event: reg\r\nExpires: 600000\r\n");
+    assert_eq!(uris(&watcher.read(&notify)), 1);
+    watcher.answer(&mut lab, &notify, 200);
+    let mut sent = lab.sync();
+    sent.extend(lab.pass(Duration::from_secs(5)));
+    let (answers, notifies): (Vec<_>, Vec<_>) = sent.into_iter().partition(|s| s.text.starts_with("SIP/2.0"));
+    assert_eq!(statuses(&answers), [200]);
+    let document = watcher.read(&one(notifies));
+    let end = ("sip:tablet@10.0.0.9:5060", "terminated", "unregistered");
+    let told = contacts(&document, "sip:alice@ims.test");
+    assert!(
+        told.iter()
+            .any(|(uri, state, event)| (uri.contains("10.0.0.9"), &state[..], &event[..])
+                == (true, end.1, end.2)),
+        "{told:?}"
+    );
 }
 
 #[test]

@@ -95,6 +95,13 @@ impl<O: Copy + Debug> Transactions<O> {
         true
     }
 
+    /// Forgets the response that is held: another may be given.
+    pub fn drop_held(&mut self, id: Id<ServerTx<O>>) {
+        if let Some(tx) = self.servers.get_mut(id).filter(|tx| tx.machine.holds()) {
+            tx.final_status = None;
+        }
+    }
+
     /// Sends the response that was held.
     pub fn send_held(&mut self, cx: &mut Cx<'_>, id: Id<ServerTx<O>>) {
         let status = self.servers.get(id).and_then(ServerTx::final_status);
