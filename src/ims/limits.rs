@@ -78,6 +78,10 @@ pub const SQN_RESERVE_LEAST: u64 = SQN_RESERVED / 2;
 /// each second since the record was written, whether they were used or not.
 pub const SQN_PER_SECOND: u64 = 8;
 
+/// Numbers that a SIM may use at once after a restart on a disk that refuses: those of the first second. The SIM asks for re-synchronisation
+/// if the next restart comes sooner than that.
+pub const SQN_AT_START: u64 = SQN_PER_SECOND;
+
 /// The most that is used and skipped by the clock: a SIM refuses numbers that are 2^28 ahead of the last one (TS 33.102 C.2.1, C.3.2).
 /// That is half a year without a record.
 pub const MAX_SQN_BY_CLOCK: u64 = 1 << 27;

@@ -3,8 +3,10 @@
 //! A number must not serve twice: the SIM would refuse it. So a record of the state file reserves the numbers of the next vectors,
 //! and a restart goes on behind them. While the disk does not take the next record, which may be long, phones are to register all the
 //! same: numbers go on behind the reserved ones as fast as the clock allows, and what a restart skips beyond the reserve is what the clock has
-//! allowed since the record was written. Faster there are none (503). Only a clock that is set back between two such runs makes a number
-//! come twice, and the first numbers of a SIM of which the disk has no record at all; the SIM then asks for re-synchronisation.
+//! allowed since the record was written. Faster there are none (503): who has no credentials and asks for more challenges of one IMPI than that
+//! keeps its phone at 503, for as long as the disk refuses. Numbers come twice, and the SIM asks for re-synchronisation, where a clock was set
+//! back between two such runs or the record does not say when it was written (the clock then counts from the start), where they are less than a
+//! second apart, and where the disk has no record of the SIM at all.
 //!
 //! Phones that share a SIM (`multi_sim`) have copies that count for themselves. One that has proven itself has a number of its
 //! own; before that it draws from the user's common one, so that nobody makes us remember phones that there are not.
@@ -18,7 +20,7 @@ use crate::config::model::{Sim, User};
 use crate::crypto::sqn;
 use crate::ims::disk::Disk;
 use crate::ims::limits::{
-    MAX_PHONES_PER_SIM, MAX_SQN_BY_CLOCK, SQN_PER_SECOND, SQN_RESERVE_LEAST, SQN_RESERVED,
+    MAX_PHONES_PER_SIM, MAX_SQN_BY_CLOCK, SQN_AT_START, SQN_PER_SECOND, SQN_RESERVE_LEAST, SQN_RESERVED,
 };
 use crate::ims::persist::{self, Numbers};
 use crate::ims::subscriber::UserId;
@@ -42,18 +44,46 @@ impl From<NoKeys> for NoVector {
     }
 }
 
-/// Where a restart goes on that finds the record at `wall`: the greatest number that may be used at that time.
-fn limit(record: &Numbers, wall: UnixTime) -> u64 {
-    let micros = record.at.map_or(0, |at| wall.as_micros().saturating_sub(at.as_micros()));
-    let by_clock = u64::try_from(micros).unwrap_or(0).saturating_mul(SQN_PER_SECOND) / 1_000_000;
-    sqn::after(record.reserved, by_clock.min(MAX_SQN_BY_CLOCK)).unwrap_or(sqn::MAX)
+/// What a record lets use: so many numbers, and more by the clock.
+#[derive(Clone, Copy, Debug)]
+struct Kept {
+    record: Numbers,
+    /// The greatest number at `since`.
+    from: u64,
+    since: UnixTime,
+}
+
+impl Kept {
+    /// A record as a run finds it at `wall`. The clock counts from then where the record's own time says nothing.
+    fn found(record: Numbers, wall: UnixTime) -> Kept {
+        Kept { record, from: record.reserved, since: record.at.filter(|at| *at <= wall).unwrap_or(wall) }
+    }
+
+    /// The greatest number that may be used at `wall`: a restart that finds the record then goes on behind it.
+    fn limit(&self, wall: UnixTime) -> u64 {
+        let micros = wall.as_micros().saturating_sub(self.since.as_micros());
+        let by_clock = u64::try_from(micros).unwrap_or(0).saturating_mul(SQN_PER_SECOND) / 1_000_000;
+        sqn::after(self.from, by_clock.min(MAX_SQN_BY_CLOCK)).unwrap_or(sqn::MAX)
+    }
+
+    /// With what a run may use at once that begins on a disk that refuses.
+    fn at_start(self) -> Kept {
+        Kept { from: sqn::after(self.from, SQN_AT_START).unwrap_or(sqn::MAX), ..self }
+    }
+
+    /// Takes note of a clock that was set back: it counts from there.
+    fn follow(&mut self, wall: UnixTime, last: u64) {
+        if wall < self.since {
+            (self.from, self.since) = (self.from.max(last), wall);
+        }
+    }
 }
 
 /// A record that is on its way to the disk.
 #[derive(Clone, Copy, Debug)]
 struct Asked {
     ticket: u64,
-    record: Numbers,
+    kept: Kept,
 }
 
 /// The count of one card.
@@ -64,14 +94,16 @@ struct Counter {
     /// Whether the SIM has shown since the start that it takes our numbers, or has told its own.
     is_known_to_fit: bool,
     /// The record that the disk has; none before the first.
-    durable: Option<Numbers>,
+    durable: Option<Kept>,
+    /// Until then, of a phone's: the common one that was on its way to the disk when it began.
+    common: Option<Kept>,
     /// The next one: one at a time, or a disk that is always late would never be heard of.
     asked: Option<Asked>,
 }
 
 impl Counter {
     fn new(last: u64) -> Counter {
-        Counter { last, is_known_to_fit: false, durable: None, asked: None }
+        Counter { last, is_known_to_fit: false, durable: None, common: None, asked: None }
     }
 
     /// Reserves the numbers behind `last`. `whose`: the IMPI, and the phone that the counter is kept for.
@@ -82,32 +114,39 @@ impl Counter {
 
     fn ask(&mut self, to: &mut AuthCx<'_, '_>, (impi, phone): (&str, Option<Equipment>), record: Numbers) {
         let ticket = persist::store_sqn(to.cx, impi, phone, record);
-        self.asked = Some(Asked { ticket, record });
+        self.asked = Some(Asked { ticket, kept: Kept::found(record, to.cx.wall) });
     }
 
     /// Takes note of what the disk has taken meanwhile, and sees to it that `next` is followed by numbers that are reserved.
     fn prepare(&mut self, to: &mut AuthCx<'_, '_>, whose: (&str, Option<Equipment>), next: u64) {
         if let Some(asked) = self.asked.take_if(|asked| to.disk.is_durable(asked.ticket)) {
             match to.disk.has_for_certain(asked.ticket) {
-                true => self.durable = Some(asked.record),
-                false => self.ask(to, whose, asked.record),
+                true => (self.durable, self.common) = (Some(asked.kept), None),
+                false => self.ask(to, whose, asked.kept.record),
             }
         }
-        let left = |record: Numbers| sqn::seq(record.reserved).saturating_sub(sqn::seq(next));
-        if self.asked.is_none() && self.durable.is_none_or(|record| left(record) < SQN_RESERVE_LEAST) {
+        let left = |kept: Kept| sqn::seq(kept.record.reserved).saturating_sub(sqn::seq(next));
+        if self.asked.is_none() && self.durable.is_none_or(|kept| left(kept) < SQN_RESERVE_LEAST) {
             self.reserve(to, whose, next);
         }
     }
 
-    /// Whether `next` may be used: whichever of the two records a restart finds, it goes on behind it.
-    fn allows(&self, next: u64, wall: UnixTime) -> bool {
-        let records = self.durable.iter().chain(self.asked.iter().map(|asked| &asked.record));
-        records.into_iter().all(|record| next <= limit(record, wall))
+    /// The records that a restart may find.
+    fn records(&mut self) -> impl Iterator<Item = &mut Kept> {
+        let asked = self.asked.as_mut().map(|asked| &mut asked.kept);
+        self.durable.iter_mut().chain(&mut self.common).chain(asked)
+    }
+
+    /// Whether `next` may be used: whichever record a restart finds, it goes on behind it.
+    fn allows(&mut self, next: u64, wall: UnixTime) -> bool {
+        let last = self.last;
+        self.records().for_each(|kept| kept.follow(wall, last));
+        self.records().all(|kept| next <= kept.limit(wall))
     }
 
     /// Whether `number` is beyond what the disk has reserved.
     fn is_by_clock(&self, number: u64) -> bool {
-        self.durable.is_some_and(|record| number > record.reserved)
+        self.durable.is_some_and(|kept| number > kept.record.reserved)
     }
 
     /// What there is to say of numbers that the disk has not reserved: since when, and the words.
@@ -118,7 +157,7 @@ impl Counter {
             None if disk.refusal().is_some() => "if imsbox dies before, the SIM asks for re-synchronisation",
             _ => return None,
         };
-        Some((asked.record.at.unwrap_or_default(), format!("{}: {follows}", waits_for(disk))))
+        Some((asked.kept.record.at.unwrap_or_default(), format!("{}: {follows}", waits_for(disk))))
     }
 }
 
@@ -200,11 +239,12 @@ impl Sequences {
     /// configured number.
     pub fn restore(&mut self, to: &mut AuthCx<'_, '_>, card: Card, profile: &User, stored: Numbers) {
         let configured = profile.sim.as_ref().map_or(0, |sim| sim.sqn);
-        let last = limit(&stored, to.cx.wall).max(configured);
+        let found = Kept::found(stored, to.cx.wall);
+        let last = found.limit(to.cx.wall).max(configured);
         self.keep(to, card, profile);
         let counter = self.counter(card, configured).1;
         // a configured number that is higher has no record yet
-        let durable = (last > configured).then_some(stored);
+        let durable = (last > configured).then(|| found.at_start());
         *counter = Counter { durable, ..Counter::new(last) };
         counter.reserve(to, (&profile.impi, card.phone), last);
     }
@@ -233,7 +273,9 @@ impl Sequences {
             persist::forget_sqn(to.cx, &profile.impi, oldest);
         }
         // until it has a record, a restart has it draw from the common number again
-        let mut counter = Counter { durable: common.durable, ..Counter::new(common.last) };
+        let on_its_way = common.asked.map(|asked| asked.kept);
+        let drawn_from = Counter::new(common.last);
+        let mut counter = Counter { durable: common.durable, common: on_its_way, ..drawn_from };
         counter.reserve(to, (&profile.impi, Some(phone)), common.last);
         phones.push((phone, counter));
     }

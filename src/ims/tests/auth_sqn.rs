@@ -232,3 +232,82 @@ fn a_clock_that_was_set_back_skips_what_is_reserved_and_an_age_without_a_record_
     // TS 33.102 C.2.1: the SIM takes what is less than 2^28 ahead
     assert!(sqn::seq(late) - sqn::seq(used) < 1 << 28);
 }
+
+/// Bob's record with another time, or none.
+fn with_time(lab: &Lab, at: Option<i64>) -> String {
+    let mut record: serde_json::Value = serde_json::from_str(&on_disk(lab)[KEY]).expect("a record");
+    match at {
+        Some(at) => record["at"] = at.into(),
+        None => drop(record.as_object_mut().expect("an object").remove("at")),
+    }
+    record.to_string()
+}
+
+#[test]
+fn a_start_on_a_disk_that_refuses_challenges_at_once_whenever_the_record_says_that_it_was_written() {
+    let mut lab = fresh(config());
+    let used = drawn(&mut lab, &mut bob()).expect("a challenge");
+    let now = lab.wall.as_micros();
+    // just now, long ago, by a clock that was ahead, and by a program that did not say
+    for at in [Some(now), Some(now - 3_600_000_000), Some(now + 3_600_000_000), Some(i64::MAX), None] {
+        let record = with_time(&lab, at);
+        lab.commits.as_mut().expect("it is wanted").push([(KEY.to_owned(), record.clone())].into());
+        let mut after = after_crash(&lab, config(), Duration::ZERO, true);
+        let first = bob().ask(&mut after, "");
+        assert_eq!(first.status(), 401, "{record}");
+        assert!(number_of(&first) > used, "{record}");
+        let more = std::iter::from_fn(|| drawn(&mut after, &mut bob())).take(1000).count();
+        assert!(more < 64, "{record}: {more} at once");
+        let refused = bob().ask(&mut after, "");
+        assert_eq!((refused.status(), refused.one("Retry-After")), (503, "5"));
+        after.pass(SECOND);
+        let more = u64::try_from(std::iter::from_fn(|| drawn(&mut after, &mut bob())).count());
+        assert_eq!(more, Ok(SQN_PER_SECOND), "{record}");
+    }
+}
+
+#[test]
+fn a_clock_that_is_set_back_while_the_disk_refuses_goes_on_from_there() {
+    let mut lab = fresh(config());
+    drawn(&mut lab, &mut bob());
+    lab.on_storage(no_space());
+    lab.pass(SECOND * 60);
+    let mut used = std::iter::from_fn(|| drawn(&mut lab, &mut bob())).last().expect("a challenge");
+    for years in 1..=3 {
+        lab.wall =
+            crate::base::time::UnixTime::from_micros(lab.wall.as_micros() - years * 31_536_000_000_000);
+        assert_eq!(drawn(&mut lab, &mut bob()), None, "{years}: what it allowed is used");
+        lab.pass(SECOND);
+        let next = drawn(&mut lab, &mut bob()).expect("a challenge");
+        assert!(next > used, "{years}: {next:012x} after {used:012x}");
+        used = std::iter::from_fn(|| drawn(&mut lab, &mut bob())).last().unwrap_or(next);
+    }
+}
+
+#[test]
+fn a_copy_of_a_sim_that_is_known_now_uses_nothing_that_a_restart_gives_to_others() {
+    let mut config = config();
+    config.users[1].multi_sim = true;
+    let mut phone = bob();
+    phone.contact =
+        "<sip:phone@10.0.0.2:5060>;+sip.instance=\"<urn:gsma:imei:86130905-000038-0>\"".to_owned();
+    let mut lab = fresh(config.clone());
+    drawn(&mut lab, &mut bob());
+    // the next common record is written much later, and is on its way when the phone proves itself
+    lab.disk = super::DiskPace::Late;
+    lab.pass(SECOND * 3600);
+    let mut known = Records::new();
+    for _ in 0..40 {
+        drawn(&mut lab, &mut bob());
+        known = lab.records.clone();
+    }
+    assert_ne!(known, on_disk(&lab));
+    lab.on_storage(no_space());
+    assert_eq!(phone.register(&mut lab, "").status(), 200);
+    let used = std::iter::from_fn(|| drawn(&mut lab, &mut phone)).last().expect("what is reserved");
+    // of all that waits, the disk has taken that record when the program dies
+    lab.commits = Some(vec![known]);
+    let mut after = after_crash(&lab, config, Duration::ZERO, false);
+    let next = drawn(&mut after, &mut phone).expect("a challenge");
+    assert!(next > used, "{next:012x} after {used:012x}");
+}
