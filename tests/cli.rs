@@ -13,7 +13,12 @@ use std::time::Duration;
 const DEADLINE: Duration = Duration::from_secs(60);
 
 fn imsbox() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_imsbox"));
+    of_nobody(env!("CARGO_BIN_EXE_imsbox"))
+}
+
+/// A program without a terminal and without a person's settings.
+fn of_nobody(program: &str) -> Command {
+    let mut command = Command::new(program);
     command.stdin(Stdio::null()).env("NO_COLOR", "1").env("HOME", "/nonexistent");
     command
 }
@@ -88,7 +93,17 @@ struct Running {
 
 impl Running {
     fn start(config: &str) -> Running {
-        let mut child = imsbox().arg(config).stdout(Stdio::piped()).spawn().unwrap();
+        Running::of(imsbox().arg(config))
+    }
+
+    /// With files that may have so many octets, as on a disk that is nearly full.
+    fn start_on_a_full_disk(config: &str, octets: usize) -> Running {
+        let limited = format!("trap '' XFSZ; ulimit -f {}; exec \"$0\" \"$1\"", octets / 512);
+        Running::of(of_nobody("sh").args(["-c", &limited, env!("CARGO_BIN_EXE_imsbox"), config]))
+    }
+
+    fn of(program: &mut Command) -> Running {
+        let mut child = program.stdout(Stdio::piped()).spawn().unwrap();
         let out = BufReader::new(child.stdout.take().unwrap());
         let (send, receive) = mpsc::channel();
         thread::spawn(move || {
@@ -348,6 +363,29 @@ fn a_damaged_state_file_is_set_aside_and_the_program_starts_and_says_so() {
     let log = fs::read_to_string(folder.file("ims.log")).unwrap();
     assert_eq!(log.matches("was damaged").count(), 1, "{log}");
     // the next start finds a good file
+    let running = Running::start(&config);
+    assert!(!running.banner.iter().any(said), "{:?}", running.banner);
+    assert_eq!(folder.monitor(&["quit"]).status.code(), Some(0));
+    assert_eq!(running.exit_code(), Some(0));
+}
+
+#[test]
+fn a_damaged_state_file_on_a_full_disk_is_set_aside_and_said_all_the_same() {
+    let folder = Folder::new("damaged-full");
+    let config = folder.runnable("ue_db_filename: \"state.db\", log_sync: true,");
+    let damaged = [b"redb\x1a\n\xa9\r\n", &[7; 5000][..]].concat();
+    fs::write(folder.file("state.db"), &damaged).unwrap();
+    let running = Running::start_on_a_full_disk(&config, 16 << 10);
+    let aside = folder.file("state.db.damaged-1");
+    let said = |line: &String| line.contains("was damaged") && line.contains(aside.to_str().unwrap());
+    assert!(running.banner.iter().any(said), "{:?}", running.banner);
+    assert_eq!(fs::read(&aside).unwrap(), damaged);
+    assert_eq!(folder.monitor(&["quit"]).status.code(), Some(0));
+    running.exit_code();
+    let log = fs::read_to_string(folder.file("ims.log")).unwrap();
+    assert_eq!(log.matches("was damaged").count(), 1, "{log}");
+    assert!(log.contains("until the disk takes records again texts are refused"), "{log}");
+    // with room again it begins an empty one
     let running = Running::start(&config);
     assert!(!running.banner.iter().any(said), "{:?}", running.banner);
     assert_eq!(folder.monitor(&["quit"]).status.code(), Some(0));

@@ -170,8 +170,8 @@ impl State {
 struct Shared {
     state: Mutex<State>,
     work: Condvar,
-    /// A commit has succeeded.
-    stored: Condvar,
+    /// A commit has succeeded, or failed.
+    tried: Condvar,
 }
 
 impl fmt::Debug for Shared {
@@ -195,8 +195,7 @@ impl Storage {
     /// error and stays as it is. On a disk that takes nothing now what can be read is given, and the file is opened when it can be.
     pub fn open(path: PathBuf) -> Result<Opened, StorageError> {
         let mut remarks = Vec::new();
-        let (file, records, refusal) = match StateFile::open(&path) {
-            Ok((file, records)) => (file, records, None),
+        let (file, records, refusal) = match open_or_read(&path) {
             Err(StorageError::Damaged(_, why)) if file::may_be_ours(&path) => {
                 let aside = file::set_aside(&path).map_err(|e| {
                     StorageError::Damaged(path.clone(), format!("{why}; it cannot be moved: {e}"))
@@ -207,15 +206,9 @@ impl Storage {
                     path.display(),
                     aside.display()
                 ));
-                let (file, records) = StateFile::open(&path)?;
-                (file, records, None)
+                open_or_read(&path)?
             }
-            Err(StorageError::Refused(_, why)) => {
-                let file = StateFile::closed(&path);
-                let records = if path.exists() { file::peek(&path)? } else { Records::new() };
-                (file, records, Some(why))
-            }
-            Err(error) => return Err(error),
+            opened => opened?,
         };
         let storage = Storage::start(path, file, refusal)?;
         Ok(Opened { storage, records, remarks })
@@ -322,9 +315,11 @@ impl hooks::Storage for Storage {
 
     fn wait(&mut self, patience: Duration) -> bool {
         self.end_turn();
-        let waits = |state: &mut State| state.durable < state.last;
-        let waited = self.shared.stored.wait_timeout_while(self.shared.lock(), patience, waits);
-        !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
+        // a disk that refuses may do so for long
+        let waits = |state: &mut State| state.durable < state.last && state.trouble.is_none();
+        let waited = self.shared.tried.wait_timeout_while(self.shared.lock(), patience, waits);
+        let state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        state.durable >= state.last
     }
 
     fn on_wake(&mut self, cx: &mut ApiCx<'_>) {
@@ -352,6 +347,19 @@ impl Drop for Storage {
     }
 }
 
+/// Opens or makes the file. One that a disk refuses to open is read, and opened with the next commit: with why it refuses.
+fn open_or_read(path: &std::path::Path) -> Result<(StateFile, Records, Option<String>), StorageError> {
+    match StateFile::open(path) {
+        Ok((file, records)) => Ok((file, records, None)),
+        Err(StorageError::Refused(_, why)) => {
+            let file = StateFile::closed(path);
+            let records = if path.exists() { file::peek(path)? } else { Records::new() };
+            Ok((file, records, Some(why)))
+        }
+        Err(error) => Err(error),
+    }
+}
+
 /// The thread: waits for changes, commits them together, and keeps those that the disk refuses.
 fn run(shared: &Shared, mut file: StateFile) {
     let mut state = shared.lock();
@@ -374,7 +382,6 @@ fn run(shared: &Shared, mut file: StateFile) {
                 drop(changes);
                 state = shared.lock();
                 state.on_committed(last);
-                shared.stored.notify_all();
             }
             Err(problem) => {
                 state = shared.lock();
@@ -382,6 +389,7 @@ fn run(shared: &Shared, mut file: StateFile) {
                 state.keep(changes, bytes);
             }
         }
+        shared.tried.notify_all();
         state.notify();
         if state.trouble.is_some() {
             if closing {
