@@ -6,6 +6,7 @@ use super::inbox::{Attempt, Leg, Tried, Way, Why};
 use super::limits::{REPORT_PATIENCE, SGS_PATIENCE};
 use super::plain::{self, is_soft};
 use super::text::Text;
+use super::ways::{self, Ways};
 use super::write::{self, Head};
 use super::{Down, Downlink, Part, Sms, tell};
 use crate::base::arena::Id;
@@ -74,45 +75,34 @@ impl Sms {
         let nobody = "the phone is neither registered nor reachable over SGs";
         let found = self.inboxes.get(&user).and_then(|inbox| Some((inbox, inbox.text(number)?)));
         let Some((inbox, text)) = found else { return Err(nobody) };
-        let profile = view.subs.user(user);
-        let impu = profile.impus.get(text.impu);
-        let phones = identity::phones_of(profile, text.impu);
-        let targets = match text.sos {
-            true => view.registrar.emergency_targets(user, cx.now),
-            false => view.registrar.targets(user, cx.now),
-        };
-        let reaches = |binding: &Binding| {
-            phones.as_ref().is_none_or(|imeis| imeis.iter().any(|imei| binding.has_imei(imei)))
-        };
-        let open = |takes: fn(&Contact) -> bool| {
-            targets.iter().copied().filter(move |id| {
-                let binding = view.registrar.binding(*id);
-                !inbox.tried.contacts.contains(id) && binding.is_some_and(|b| takes(&b.contact) && reaches(b))
-            })
-        };
-        let over_ims = !profile.force_sms_over_sg && impu.is_none_or(|impu| impu.sms);
-        if let Some(contact) = open(|contact| contact.smsip).next().filter(|_| over_ims) {
-            return Ok(Route::Ims(contact));
+        let to = (user, text.impu);
+        let (ways, there) = (Ways::to(view, to), ways::contacts(view, cx.now, to, text.sos));
+        let open = || there.iter().filter(|(id, _)| !inbox.tried.contacts.contains(id));
+        if let Some((id, _)) = open().find(|(_, contact)| contact.smsip && ways.over_ims) {
+            return Ok(Route::Ims(*id));
         }
-        if !inbox.tried.sgs && !profile.imsi.is_empty() {
+        if !inbox.tried.sgs && !view.subs.user(user).imsi.is_empty() {
             return Ok(Route::Sgs);
         }
-        let is_text = text.is_plain();
-        let mut soft = plain::first_group(view.registrar, open(is_soft));
-        if soft.is_empty() {
-            soft.extend(inbox.tried.plain.first().copied());
+        let is_for_plain =
+            |contact: &Contact| is_soft(contact) || (text.is_plain && ways.is_for_plain(contact));
+        let plain = open().filter(|(_, contact)| is_for_plain(contact)).map(|(id, _)| *id);
+        let mut plain = plain::first_group(view.registrar, plain);
+        if plain.is_empty() {
+            plain.extend(inbox.tried.plain.first().copied());
         }
-        if !soft.is_empty() && is_text && !profile.force_sms_over_sg {
-            return Ok(Route::Plain(soft));
+        let is_text = text.is_text();
+        if !plain.is_empty() && is_text && ways.plain {
+            return Ok(Route::Plain(plain));
         }
         Err(match () {
-            () if profile.force_sms_over_sg => {
+            () if !ways.plain => {
                 "the phone is not reachable over SGs, and force_sms_over_sg is set"
             }
-            () if !impu.is_none_or(|impu| impu.sms) => {
+            () if !ways.over_ims => {
                 "the phone is not reachable over SGs, and the identity takes no SMS over IMS (sms: false)"
             }
-            () if targets.is_empty() => nobody,
+            () if there.is_empty() => nobody,
             () if !is_text => "no contact takes SMS (+g.3gpp.smsip), and it is no text for a soft client",
             () => "no contact takes SMS (+g.3gpp.smsip), and the phone is not reachable over SGs",
         })

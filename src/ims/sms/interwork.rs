@@ -6,19 +6,17 @@
 use super::Sms;
 use super::address;
 use super::answer::Refusal;
-use super::plain::is_soft;
 use super::promise::Sender;
 use super::submit::new_text;
 use super::text::Text;
 use super::told::Heading;
+use super::ways::{self, Ways};
 use crate::base::time::Duration;
-use crate::config::model::{Config, User};
 use crate::ims::call::ServerId;
 use crate::ims::call::forward::Privacy;
 use crate::ims::core::View;
 use crate::ims::dispatch::Caller;
 use crate::ims::identity::{self, Speaker};
-use crate::ims::registrar::binding::Contact;
 use crate::ims::subscriber::{Target, UserId};
 use crate::proto::cx::Cx;
 use crate::wire::gsm::{Deliver, Pid, Timestamp};
@@ -27,17 +25,6 @@ use crate::wire::sip::{HeaderId, Message, Params, Uri};
 
 /// The content that is interworked.
 const PLAIN: &str = "text/plain";
-
-/// Whether a contact takes plain texts, too: a soft client, or a phone with instant messages (OMA SIMPLE IM, CPM). A phone of a network
-/// operator without them may take one and not show it: it gets them so where there is no other way to it.
-fn takes_plain(config: &Config, profile: &User, contact: &Contact) -> bool {
-    let is_im = contact.params().iter().any(|p| {
-        let value = p.value.unwrap_or_default().to_ascii_lowercase();
-        p.name.eq_ignore_ascii_case(b"+g.oma.sip-im")
-            || memchr::memmem::find(&value, b"oma.cpm.msg").is_some()
-    });
-    is_im || is_soft(contact) || (!contact.smsip && !has_sgs(config, profile))
-}
 
 /// Whether a MESSAGE is a text that a short message can hold, and that may be kept.
 fn is_text(msg: &Message<'_>) -> bool {
@@ -51,32 +38,21 @@ fn is_text(msg: &Message<'_>) -> bool {
     msg.has_content_type(PLAIN) && is_known && !encoded && msg.expires() != Some(0)
 }
 
-/// Whether a user's phone may be reached over SGs some day: it cannot without a SIM, or while imsbox listens to no MME.
-fn has_sgs(config: &Config, profile: &User) -> bool {
-    !profile.imsi.is_empty() && config.sgs.is_some()
-}
-
-/// Whether a short message for the user may arrive some day.
-fn is_reachable(config: &Config, profile: &User) -> bool {
-    !profile.force_sms_over_sg || has_sgs(config, profile)
-}
-
 /// Whom a plain text is for, when it has to become a short message: nobody is there for it, or nobody who takes it as it is.
 pub fn recipient(view: &View<'_>, cx: &Cx<'_>, msg: &Message<'_>, caller: Caller) -> Option<(UserId, usize)> {
     if caller.user.is_none() || caller.is_trunk || !is_text(msg) {
         return None;
     }
     let Target::User { user, impu } = view.subs.lookup(&Uri::parse(msg.request_uri())?) else { return None };
-    let profile = view.subs.user(user);
-    let targets = view.registrar.targets(user, cx.now);
-    let takes = |id: &_| {
-        let binding = view.registrar.binding(*id);
-        binding.is_some_and(|binding| takes_plain(view.config, profile, &binding.contact))
-    };
-    let is_kept = match targets.is_empty() {
-        true => is_reachable(view.config, profile),
+    let ways = Ways::to(view, (user, impu));
+    let contacts = ways::contacts(view, cx.now, (user, impu), false);
+    let is_kept = match contacts.is_empty() {
+        true => ways.has_any(),
         // who has no SIM has no phone that takes short messages alone
-        false => profile.sim.is_some() && !targets.iter().any(takes),
+        false => {
+            let has_sim = view.subs.user(user).sim.is_some();
+            has_sim && !contacts.iter().any(|(_, contact)| ways.is_for_plain(contact))
+        }
     };
     is_kept.then_some((user, impu))
 }
@@ -129,7 +105,7 @@ impl Sms {
                     timestamp: Timestamp::of_unix(cx.wall, 0),
                     user_data: part.view(),
                 };
-                new_text(view, cx, to, &from, deliver.to_vec(), lives)
+                Text { is_plain: true, ..new_text(view, cx, to, &from, deliver.to_vec(), lives) }
             })
             .collect();
         if self.take_in(view, cx, sender, texts) {

@@ -27,6 +27,7 @@ mod submit;
 mod text;
 mod told;
 mod view;
+mod ways;
 mod write;
 
 #[cfg(test)]

@@ -101,7 +101,7 @@ impl Sms {
         let is_of_it = |text: &&Text| {
             let other = text.concat();
             text.is_durable
-                && text.is_plain()
+                && text.is_text()
                 && text.from == first.from
                 && text.impu == first.impu
                 && other

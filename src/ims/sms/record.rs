@@ -37,7 +37,7 @@ pub(super) fn write(cx: &Cx<'_>, subs: &Subscribers, text: &Text) -> String {
     if text.due_at > cx.now {
         record["due"] = json!(wall(cx, text.due_at));
     }
-    for (name, is) in [("sos", text.sos), ("once", text.once)] {
+    for (name, is) in [("sos", text.sos), ("once", text.once), ("plain", text.is_plain)] {
         if is {
             record[name] = json!(true);
         }
@@ -103,6 +103,7 @@ pub(super) fn read(cx: &Cx<'_>, subs: &Subscribers, number: u64, value: &str) ->
         aside_until: Instant::ZERO,
         parts_at: Instant::ZERO,
         sos: record["sos"] == true,
+        is_plain: record["plain"] == true,
         once: record["once"] == true,
         is_durable: true,
         submitted,

@@ -370,6 +370,7 @@ pub(super) fn new_text(
         aside_until: Instant::ZERO,
         parts_at: Instant::ZERO,
         sos: false,
+        is_plain: false,
         // what is not kept at all is tried once
         once: lives.is_zero(),
         is_durable: false,

@@ -29,6 +29,8 @@ pub(super) struct Text {
     pub(super) parts_at: Instant,
     /// It is for the phone's emergency registration.
     pub(super) sos: bool,
+    /// It was written as a plain text, and may be shown as one by any phone that takes no short messages.
+    pub(super) is_plain: bool,
     /// It is tried once only (TS 23.040 9.2.3.12.3).
     pub(super) once: bool,
     /// Whether its record is on the disk: what is not yet promised to its sender is not delivered.
@@ -38,8 +40,8 @@ pub(super) struct Text {
 }
 
 /// What decides, beside the recipient, on the ways that are open to a text: its identity, whether it is for the emergency
-/// registration, whether a soft client can show it.
-pub(super) type Class = (usize, bool, bool);
+/// registration, whether a soft client can show it, whether it was written as a plain text.
+pub(super) type Class = (usize, bool, bool, bool);
 
 /// The SUBMIT of a text.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,13 +83,13 @@ impl Text {
     }
 
     /// Whether a soft client can show it.
-    pub(super) fn is_plain(&self) -> bool {
+    pub(super) fn is_text(&self) -> bool {
         self.deliver().is_some_and(|deliver| deliver.user_data.text().is_some())
     }
 
     /// What decides on its ways.
     pub(super) fn class(&self) -> Class {
-        (self.impu, self.sos, self.is_plain())
+        (self.impu, self.sos, self.is_text(), self.is_plain)
     }
 
     /// When it may be delivered.

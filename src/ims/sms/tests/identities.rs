@@ -3,15 +3,15 @@
 use super::report::status_report;
 use super::*;
 
-const PHONES: [&str; 2] = ["35693803-564380-0", "86130905-000038-0"];
+pub(super) const PHONES: [&str; 2] = ["35693803-564380-0", "86130905-000038-0"];
 const ALICE_2: Phone = Phone { addr: "192.0.2.9:5060", user: "alice" };
 
 /// What a phone with this IMEI registers.
-fn with_imei(imei: &str) -> String {
+pub(super) fn with_imei(imei: &str) -> String {
     format!("{VOLTE};+sip.instance=\"<urn:gsma:imei:{imei}>\"")
 }
 
-fn tied(uri: &str, imei: &str) -> Impu {
+pub(super) fn tied(uri: &str, imei: &str) -> Impu {
     Impu { imei: Some(imei.to_owned()), ..Impu::new(uri) }
 }
 

@@ -203,7 +203,6 @@ fn phones_that_take_plain_texts_get_them_as_they_are() {
 
 #[test]
 fn a_phone_without_sms_over_ims_gets_a_text_over_sgs_where_there_is_sgs() {
-    let mmtel = ";+g.3gpp.icsi-ref=\"urn%3Aurn-7%3A3gpp-service.ims.icsi.mmtel\"";
     let world = |has_sgs: bool, features: &str| {
         let mut w = World::with(|c| {
             c.users[1].sim = Some(sim(OperatorCode::Op(OP)));
@@ -215,7 +214,7 @@ fn a_phone_without_sms_over_ims_gets_a_text_over_sgs_where_there_is_sgs() {
         text(&mut w, "", "x");
         w
     };
-    let mut w = world(true, mmtel);
+    let mut w = world(true, MMTEL);
     w.expect(ALICE, "SIP/2.0 202");
     w.expect_nothing();
     assert_eq!(w.waiting(), 1, "until it is attached, or takes short messages");
@@ -224,7 +223,7 @@ fn a_phone_without_sms_over_ims_gets_a_text_over_sgs_where_there_is_sgs() {
     w.quiet();
     // where no other way can be, and to who says that it takes instant messages, it goes as it is
     for (has_sgs, features) in
-        [(false, mmtel.to_owned()), (true, format!("{mmtel};+g.oma.sip-im")), (true, String::new())]
+        [(false, MMTEL.to_owned()), (true, format!("{MMTEL};+g.oma.sip-im")), (true, String::new())]
     {
         let mut w = world(has_sgs, &features);
         let got = w.expect(BOB, "MESSAGE");
@@ -233,6 +232,143 @@ fn a_phone_without_sms_over_ims_gets_a_text_over_sgs_where_there_is_sgs() {
         w.expect(ALICE, "SIP/2.0 200");
         w.quiet();
     }
+}
+
+/// What becomes of a plain text for Bob.
+#[derive(Debug, PartialEq, Eq)]
+enum Fate {
+    /// It goes to his client as it is.
+    Relayed,
+    /// It is kept, and arrives when his phone is there as a short message or as it is.
+    Kept,
+    /// It is kept for SGs.
+    KeptForSgs,
+    /// It is refused.
+    Refused,
+}
+
+/// Sends Bob, who registers with these features before or after, a text; what becomes of it, which is never that it waits in vain.
+fn fate(is_there: bool, features: &str, has_sgs: bool, change: fn(&mut Config)) -> Fate {
+    let mut w = World::with(|c| {
+        c.users[1].imsi = "001010123456780".to_owned();
+        c.users[1].sim = Some(sim(OperatorCode::Op(OP)));
+        c.sgs = has_sgs.then(|| "127.0.0.1:29118".parse().expect("an address"));
+        change(c);
+    });
+    w.register(ALICE, "");
+    if is_there {
+        w.register(BOB, features);
+    }
+    text(&mut w, "", "x");
+    if w.sent.iter().any(|s| s.text.starts_with("SIP/2.0 480")) {
+        return Fate::Refused;
+    }
+    let is_kept = w.waiting() == 1;
+    if is_kept {
+        w.expect(ALICE, "SIP/2.0 202");
+    }
+    if !is_there {
+        assert!(is_kept, "{:?}", w.sent);
+        w.register(BOB, features);
+    }
+    if w.sent.is_empty() {
+        assert!(is_kept && has_sgs, "{:?}", w.lines());
+        return Fate::KeptForSgs;
+    }
+    let got = w.expect(BOB, "MESSAGE");
+    w.answer(BOB, &got, 200);
+    if got.body != b"x" {
+        w.report(BOB, &got, |reference| up(reference, Rp::Ack { user_data: None }));
+    }
+    assert_eq!(w.waiting(), 0);
+    if is_kept { Fate::Kept } else { Fate::Relayed }
+}
+
+const MMTEL: &str = ";+g.3gpp.icsi-ref=\"urn%3Aurn-7%3A3gpp-service.ims.icsi.mmtel\"";
+
+#[test]
+fn a_text_that_is_accepted_has_a_way_whatever_the_phone_turns_out_to_be() {
+    let any: fn(&mut Config) = |_| {};
+    let forced: fn(&mut Config) = |c| c.users[1].force_sms_over_sg = true;
+    let without: fn(&mut Config) = |c| c.users[1].impus[1].sms = false;
+    let no_sim: fn(&mut Config) = |c| (c.users[1].sim, c.users[1].imsi) = (None, String::new());
+    use Fate::{Kept, KeptForSgs, Refused, Relayed};
+    for (change, features, has_sgs, away, there) in [
+        (any, VOLTE, false, Kept, Kept),
+        (any, VOLTE, true, Kept, Kept),
+        (any, MMTEL, false, Kept, Relayed),
+        (any, MMTEL, true, KeptForSgs, KeptForSgs),
+        (any, "", false, Kept, Relayed),
+        (any, "", true, Kept, Relayed),
+        (forced, VOLTE, false, Refused, Relayed),
+        (forced, VOLTE, true, KeptForSgs, KeptForSgs),
+        (forced, MMTEL, false, Refused, Relayed),
+        (forced, MMTEL, true, KeptForSgs, KeptForSgs),
+        (without, VOLTE, false, Kept, Relayed),
+        (without, VOLTE, true, KeptForSgs, KeptForSgs),
+        (without, MMTEL, false, Kept, Relayed),
+        (no_sim, MMTEL, false, Kept, Relayed),
+        (no_sim, MMTEL, true, Kept, Relayed),
+        (no_sim, VOLTE, true, Kept, Relayed),
+    ] {
+        for (is_there, expected) in [(false, away), (true, there)] {
+            let got = fate(is_there, features, has_sgs, change);
+            assert_eq!(got, expected, "there: {is_there}, {features}, SGs: {has_sgs}");
+        }
+    }
+}
+
+#[test]
+fn a_short_message_is_no_plain_text_for_a_phone_that_may_not_show_it() {
+    let mut w = World::with(|c| c.users[1].sim = Some(sim(OperatorCode::Op(OP))));
+    w.register(ALICE, "");
+    w.register(CAROL, VOLTE);
+    // both are texts, and wait; what was written as a plain one may be shown as one
+    text(&mut w, "", "plain");
+    w.expect(ALICE, "SIP/2.0 202");
+    w.submitted(CAROL, 1, BOBS_NUMBER, "short");
+    let mut w = disk::restarted(&w, |c| c.users[1].sim = Some(sim(OperatorCode::Op(OP))));
+    w.register(BOB, MMTEL);
+    let got = w.expect(BOB, "MESSAGE");
+    assert_eq!(got.body, b"plain");
+    w.answer(BOB, &got, 200);
+    w.expect_nothing();
+    assert_eq!(w.waiting(), 1);
+    w.register(BOB, VOLTE);
+    w.is_delivered(BOB, "short");
+    w.quiet();
+}
+
+const CAROL: Phone = Phone { addr: "192.0.2.6:5060", user: "carol" };
+const SECOND_BOB: Phone = Phone { addr: "192.0.2.7:5060", user: "bob" };
+
+#[test]
+fn whether_a_text_is_kept_depends_on_the_phones_that_the_identity_is_tied_to() {
+    let phones = identities::PHONES;
+    let world = || {
+        let mut w = World::with(|c| {
+            c.users[1].sim = Some(sim(OperatorCode::Op(OP)));
+            c.users[1].multi_sim = true;
+            c.users[1].impus.truncate(1);
+            c.users[1].impus.push(identities::tied("tel:+33600000002", phones[1]));
+        });
+        w.register(ALICE, "");
+        // the other phone takes plain texts
+        w.register(BOB, &format!(";+sip.instance=\"<urn:gsma:imei:{}>\"", phones[0]));
+        w
+    };
+    // it is not there
+    let mut w = world();
+    text(&mut w, "", "x");
+    w.expect(ALICE, "SIP/2.0 202");
+    w.expect_nothing();
+    w.register(SECOND_BOB, &identities::with_imei(phones[1]));
+    w.is_delivered(SECOND_BOB, "x");
+    // it is, and takes no plain text
+    text(&mut w, "", "y");
+    w.expect(ALICE, "SIP/2.0 202");
+    w.is_delivered(SECOND_BOB, "y");
+    w.quiet();
 }
 
 #[test]
