@@ -116,7 +116,8 @@ impl Sms {
             return self.refuse(view, cx, sender, Refusal::NO_ROOM);
         }
         match self.tell_clients(view, cx, heading.clone(), submit.user_data) {
-            Arrival::Single => self.accept(view, cx, sender),
+            // told is done: what the disk does with the parts that were kept is no matter of the sender's
+            Arrival::Single | Arrival::Whole(_) => self.accept(view, cx, sender),
             Arrival::Repeated => {
                 // its sender may not have been told because the disk did not take it
                 let is_it =
@@ -126,8 +127,6 @@ impl Sms {
                 }
                 self.accept_when_stored(view, cx, sender);
             }
-            // what is not kept any more is not to come back
-            Arrival::Whole(_) => self.accept_when_stored(view, cx, sender),
             Arrival::Missing(_) => {
                 let imei = imei.and_then(|imei| ArrayString::from(imei).ok());
                 let (number, at, tpdu) = (self.next_number, cx.wall, submit.to_vec().into());

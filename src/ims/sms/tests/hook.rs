@@ -91,11 +91,31 @@ fn a_long_text_is_told_whole_and_each_part_acknowledged_when_it_is_safe() {
     w.lab.disk = DiskPace::Late;
     let call_id = send(&mut w, &tpdus[1]);
     assert_eq!((told(&mut w), kept(&w)), (vec![(long(), 0)], 0));
-    w.expect_nothing();
-    synced(&mut w);
+    // that it is told is all that there was to do
     w.expect_taken(ALICE, &call_id, 1);
     assert_eq!(w.waiting(), 0);
     w.lab.disk = DiskPace::AtOnce;
+    w.quiet();
+}
+
+#[test]
+fn a_long_text_that_was_told_is_taken_whatever_the_disk_does_then() {
+    let mut w = world();
+    let tpdus = parts(OUTSIDE, &long());
+    sent(&mut w, &tpdus[0]);
+    sent(&mut w, &tpdus[1]);
+    w.lab.disk = DiskPace::Late;
+    sent(&mut w, &tpdus[2]);
+    let told_so = w.lab.on_storage(Condition::Refuses("no space left".to_owned()));
+    w.sent.extend(told_so);
+    w.expect_nothing();
+    assert_eq!(told(&mut w), [(long(), 0)]);
+    // its RP-ACK is lost
+    sent(&mut w, &tpdus[2]);
+    w.lab.on_storage(Condition::Well);
+    w.lab.disk = DiskPace::AtOnce;
+    w.pass(PATIENCE * 2);
+    assert_eq!(told(&mut w), []);
     w.quiet();
 }
 
