@@ -32,7 +32,7 @@ pub fn speaking(subscribers: &Subscribers, speaker: Speaker<'_>, message: &Messa
         .find_map(|uri| shown_identity(subscribers, speaker.user, &uri))
         // a phone that does not say which it is may be the one that it names
         .filter(|&at| imei.is_none() || is_for(profile, &profile.impus[at], imei));
-    let default = || default_for(profile, imei).or_else(|| default_impu(profile));
+    let default = || default_of(profile, imei);
     let is_marked = |at: usize| profile.impus[at].asserted;
     let called = speaker.called.filter(|&at| {
         is_shown(&profile.impus[at])
@@ -103,6 +103,12 @@ pub fn forms_of(subscribers: &Subscribers, user: UserId, impu: usize) -> SmallVe
 /// else `preferred`, else the first that is not barred. An index into [`User::impus`].
 pub fn default_impu(user: &User) -> Option<usize> {
     default_among(user, is_shown)
+}
+
+/// The identity that stands for a phone with this IMEI (or IMEISV) which names none: its own default one, else the user's. An index into
+/// [`User::impus`]; none when all are barred.
+pub fn default_of(user: &User, imei: Option<&str>) -> Option<usize> {
+    default_for(user, imei).or_else(|| default_impu(user))
 }
 
 /// The default identity of a phone with this IMEI.

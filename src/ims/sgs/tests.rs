@@ -4,7 +4,7 @@ use crate::config::model::{AuthentType, Impu, SipSocket, User};
 use crate::ims::disk::Condition;
 use crate::ims::tests::{DiskPace, Lab, Sent, udp};
 use crate::wire::gsm::cp::{Cp, Cpdu, Transaction};
-use crate::wire::gsm::{Address, Deliver, Direction, Reference, Rp, RpCause, Rpdu, Submit, text};
+use crate::wire::gsm::{Address, Deliver, Direction, Reference, Rp, RpCause, Rpdu, Submit, UserDataBuf, text};
 use crate::wire::sgsap::{Kind, Message, Tag, Writer};
 
 const ALICE: &str = "001010123456789";
@@ -165,9 +165,15 @@ impl World {
 
 /// The RP-DATA of a phone with a text for Bob.
 fn submit(reference: u8, to: &str, what: &str) -> Vec<u8> {
-    let data = text::split(what, Reference::Eight(1)).unwrap().remove(0);
+    submit_part(reference, to, &text::split(what, Reference::Eight(1)).unwrap()[0])
+}
+
+/// The RP-DATA of a phone with a part of a text, which wants a status report.
+fn submit_part(reference: u8, to: &str, data: &UserDataBuf) -> Vec<u8> {
     let number = Address::of_digits(0x91, to.trim_start_matches('+')).unwrap();
-    let tpdu = Submit::new(reference, number, data.view()).to_vec();
+    let mut submit = Submit::new(reference, number, data.view());
+    submit.status_report = true;
+    let tpdu = submit.to_vec();
     let destination = Address::of_digits(0x91, "33609001390");
     let message = Rp::Data { originator: None, destination, user_data: &tpdu };
     Rpdu { direction: Direction::Up, reference, message }.to_vec()
@@ -213,15 +219,7 @@ fn a_text_that_comes_again_over_sgs_is_the_same_where_it_is_the_same_phone() {
         w.told();
         register(&mut w.lab, "alice", "192.0.2.1:5060");
         let rpdu = submit(9, "+33600000002", "hello Bob");
-        let mut message = format!(
-            "MESSAGE tel:+33609001390 SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bKm\r\nMax-Forwards: 70\r\n\
-             From: <sip:alice@ims.test>;tag=m\r\nTo: <tel:+33609001390>\r\nCall-ID: m\r\nCSeq: 1 MESSAGE\r\n\
-             Content-Type: application/vnd.3gpp.sms\r\nContent-Length: {}\r\n\r\n",
-            rpdu.len()
-        )
-        .into_bytes();
-        message.extend_from_slice(&rpdu);
-        let sent = w.lab.on_sip(udp("192.0.2.1:5060"), message);
+        let sent = by_ims(&mut w.lab, &rpdu);
         assert_eq!((sent[0].status(), w.waiting("bob@ims.test")), (202, 1));
         // its RP-ACK is lost
         w.uplink(ALICE, 0, false, Cp::Data(&rpdu));
@@ -466,12 +464,30 @@ fn the_configuration_is_applied_and_the_attachment_shown() {
     }
 }
 
+/// Alice's phone, registered at this address, sends an RPDU.
+fn by_ims(lab: &mut Lab, rpdu: &[u8]) -> Vec<Sent> {
+    let mut message = format!(
+        "MESSAGE tel:+33609001390 SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bKm\r\nMax-Forwards: 70\r\n\
+         From: <sip:alice@ims.test>;tag=m\r\nTo: <tel:+33609001390>\r\nCall-ID: m\r\nCSeq: 1 MESSAGE\r\n\
+         Content-Type: application/vnd.3gpp.sms\r\nContent-Length: {}\r\n\r\n",
+        rpdu.len()
+    )
+    .into_bytes();
+    message.extend_from_slice(rpdu);
+    lab.on_sip(udp("192.0.2.1:5060"), message)
+}
+
 /// Registers a VoLTE phone with SMS over IP, without authentication.
 fn register(lab: &mut Lab, user: &str, addr: &str) -> Vec<Sent> {
+    register_as(lab, user, addr, "")
+}
+
+/// The same, with more parameters of the contact.
+fn register_as(lab: &mut Lab, user: &str, addr: &str, more: &str) -> Vec<Sent> {
     let text = format!(
         "REGISTER sip:ims.test SIP/2.0\r\nVia: SIP/2.0/UDP {addr};branch=z9hG4bK{user}\r\nMax-Forwards: 70\r\n\
          From: <sip:{user}@ims.test>;tag=1\r\nTo: <sip:{user}@ims.test>\r\nCall-ID: reg-{user}\r\nCSeq: 1 REGISTER\r\n\
-         Contact: <sip:{user}@{addr}>;+g.3gpp.smsip\r\nExpires: 3600\r\nContent-Length: 0\r\n\r\n"
+         Contact: <sip:{user}@{addr}>;+g.3gpp.smsip{more}\r\nExpires: 3600\r\nContent-Length: 0\r\n\r\n"
     );
     lab.on_sip(udp(addr), text)
 }
@@ -533,5 +549,73 @@ fn a_text_for_one_phone_of_several_with_copies_of_one_sim_waits_for_that_one() {
         w.sms("+33600000009", "again");
         w.attach(ALICE);
         assert_eq!(w.told().last(), Some(&page));
+    }
+}
+
+/// Alice's SIM is in two phones, each with a number of its own.
+fn with_two_phones(config: &mut Config) {
+    let phones = [("tel:+33600000008", "21212121-212121-0"), ("tel:+33600000009", "53535353-535353-0")];
+    let tied = |(uri, imei): (&str, &str)| Impu { imei: Some(imei.to_owned()), ..Impu::new(uri) };
+    let alice = &mut config.users[0];
+    alice.multi_sim = true;
+    alice.impus = phones.into_iter().map(tied).chain([Impu::new("sip:alice@ims.test")]).collect();
+}
+
+#[test]
+fn a_phone_of_several_with_copies_of_one_sim_submits_as_itself_and_has_its_status_report() {
+    let mut w = World::with(with_two_phones);
+    w.attach_with(ALICE, [0x35; 8]);
+    w.attach(BOB);
+    w.uplink(ALICE, 0, false, Cp::Data(&submit(9, "+33600000002", "hello")));
+    let from = w.lab.records.values().find_map(|text| text.split("\"from\":\"").nth(1)?.split('"').next());
+    assert_eq!(from, Some("tel:+33600000009"));
+    w.uplink(ALICE, 0, false, Cp::Ack);
+    w.told();
+    w.answer_page(BOB);
+    assert_eq!(w.take(BOB, 0), "hello");
+    assert!(w.told().contains(&format!("PAGING-REQUEST imsi={ALICE}")), "the status report");
+}
+
+#[test]
+fn parts_of_a_text_are_joined_whatever_way_the_phone_sends_them_and_over_a_restart() {
+    use crate::ims::event::{Content, Event, Listeners};
+    let world = || {
+        let mut w = World::with(|config| {
+            with_two_phones(config);
+            config.sms.hook_only = true;
+        });
+        w.lab.core.set_listeners(Listeners { sms: true, users_update: false });
+        w
+    };
+    let there = |w: &mut World| {
+        w.attach_with(ALICE, [0x35; 8]);
+        let instance = ";+sip.instance=\"<urn:gsma:imei:53535353-535353-0>\"";
+        register_as(&mut w.lab, "alice", "192.0.2.1:5060", instance);
+    };
+    let long = "0123456789".repeat(20);
+    let parts = text::split(&long, Reference::Eight(7)).unwrap();
+    for (sgs_first, restarts) in [(false, false), (true, false), (false, true), (true, true)] {
+        let mut w = world();
+        there(&mut w);
+        for (n, part) in (0..).zip(&parts) {
+            let rpdu = submit_part(n, "+33600000002", part);
+            if (n == 0) == sgs_first {
+                w.uplink(ALICE, n, false, Cp::Data(&rpdu));
+            } else {
+                by_ims(&mut w.lab, &rpdu);
+            }
+            if restarts && n == 0 {
+                let before = std::mem::replace(&mut w, world()).lab;
+                (w.lab.now, w.lab.wall) = (before.now, before.wall);
+                for (key, value) in before.records {
+                    w.lab.with(|core, cx| core.restore(cx, &key, &value));
+                }
+                there(&mut w);
+            }
+        }
+        let told = w.lab.core.pop_event();
+        let is_it = matches!(&told, Some(Event::Sms { content: Content::Text(text), sender, .. })
+            if *text == long && sender == "+33600000009");
+        assert!(is_it, "SGs first: {sgs_first}, restart: {restarts}: {told:?}");
     }
 }

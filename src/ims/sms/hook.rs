@@ -34,6 +34,7 @@ pub(super) struct HeldPart {
     by: UserId,
     impu: Option<usize>,
     imei: Option<ArrayString<16>>,
+    phone: Phone,
     /// The SMS-SUBMIT.
     tpdu: Box<[u8]>,
     at: UnixTime,
@@ -57,6 +58,7 @@ impl HeldPart {
             "by": by.impi,
             "impu": self.impu.and_then(|at| by.impus.get(at)).map(|impu| &impu.uri),
             "imei": self.imei.as_deref(),
+            "phone": self.phone.write(),
             "tpdu": octets(&self.tpdu),
             "at": self.at.as_micros(),
         });
@@ -75,10 +77,10 @@ impl HeldPart {
         let uri = record["impu"].as_str();
         let impu = uri.and_then(|uri| subs.user(by).impus.iter().position(|impu| impu.uri == uri));
         let imei = record["imei"].as_str().and_then(|imei| ArrayString::from(imei).ok());
-        let phone = imei.as_deref().and_then(Phone::with_imei);
-        let heading = heading(subs, (by, impu, imei.as_deref()), phone.as_ref(), &submit);
+        let phone = record["phone"].as_str().and_then(Phone::read).ok_or("phone is missing")?;
+        let heading = heading(subs, (by, impu, imei.as_deref()), &phone, &submit);
         let at = UnixTime::from_micros(record["at"].as_i64().ok_or("at is missing")?);
-        Ok(HeldPart { number, by, impu, imei, at, heading, tpdu: tpdu.into() })
+        Ok(HeldPart { number, by, impu, imei, phone, at, heading, tpdu: tpdu.into() })
     }
 }
 
@@ -86,13 +88,13 @@ impl HeldPart {
 pub(super) fn heading(
     subs: &Subscribers,
     (user, impu, imei): (UserId, Option<usize>, Option<&str>),
-    phone: Option<&Phone>,
+    phone: &Phone,
     submit: &Submit<'_>,
 ) -> Heading {
     let profile = subs.user(user);
     let destination = address::uri_of(&submit.destination, &profile.domain);
-    let phone = phone.filter(|_| profile.multi_sim).cloned();
-    Heading::new(&address::of_user(profile, imei, impu), &destination, phone)
+    let name = profile.multi_sim.then(|| phone.name.clone());
+    Heading::new(&address::of_user(profile, imei, impu), &destination, name)
 }
 
 impl Sms {
@@ -107,7 +109,7 @@ impl Sms {
         submit: &Submit<'_>,
     ) {
         let Author { user, impu, imei, phone } = author;
-        let heading = heading(view.subs, (user, impu, imei), Some(phone), submit);
+        let heading = heading(view.subs, (user, impu, imei), phone, submit);
         let is_part = submit.user_data.concat().is_some_and(|concat| concat.total > 1);
         if is_part && view.disk.refusal().is_some() {
             return self.refuse(view, cx, sender, Refusal::DISK);
@@ -131,7 +133,7 @@ impl Sms {
                 let imei = imei.and_then(|imei| ArrayString::from(imei).ok());
                 let (number, at, tpdu) = (self.next_number, cx.wall, submit.to_vec().into());
                 self.next_number += 1;
-                let part = HeldPart { number, by: user, impu, imei, tpdu, at, heading };
+                let part = HeldPart { number, by: user, impu, imei, phone: phone.clone(), tpdu, at, heading };
                 let ticket = cx.out.persist(part.key(), Some(part.write(view.subs)));
                 self.held_parts.push(part);
                 self.promise(cx, ticket, Promise::taken(sender, SmallVec::new()));
@@ -200,9 +202,8 @@ impl Sms {
             }
             let before = self.held;
             if let Ok(submit) = Submit::parse(&part.tpdu) {
-                let phone = Phone::attached(part.imei.as_deref());
                 let imei = part.imei.as_deref();
-                let author = Author { user: part.by, impu: part.impu, imei, phone: &phone };
+                let author = Author { user: part.by, impu: part.impu, imei, phone: &part.phone };
                 self.on_submit(view, cx, author, Sender::Inside, &submit);
             }
             if self.held == before {

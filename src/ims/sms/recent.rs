@@ -19,14 +19,15 @@ use std::collections::{BTreeMap, VecDeque};
 /// A phone of a user's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Phone {
-    name: Name,
+    pub(super) name: Name,
     /// Whether it has spoken over SGs, and not over IMS.
     over_sgs: bool,
 }
 
 /// What a phone is known by.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Name {
+pub(super) enum Name {
+    /// Its IMEI.
     Imei(Equipment),
     /// `+sip.instance` without an IMEI, else the contact's URI.
     Contact(Box<[u8]>),
@@ -42,19 +43,41 @@ impl Phone {
         Phone { name: imei.unwrap_or_else(other), over_sgs: false }
     }
 
-    /// The registered phone with this IMEI; none when that is no IMEI.
-    pub(super) fn with_imei(imei: &str) -> Option<Phone> {
-        Some(Phone { name: Name::Imei(Equipment::of_imei(imei)?), over_sgs: false })
-    }
-
     /// The phone that is attached through SGs, with its IMEISV where the MME has told it.
     pub(super) fn attached(imeisv: Option<&str>) -> Phone {
         let imei = imeisv.and_then(Equipment::of_imei).map(Name::Imei);
         Phone { name: imei.unwrap_or(Name::Attached), over_sgs: true }
     }
 
+    /// In a record: the way, and what it is known by.
+    pub(super) fn write(&self) -> String {
+        let way = if self.over_sgs { "sgs" } else { "ims" };
+        match &self.name {
+            Name::Imei(imei) => format!("{way} imei {}", imei.digits()),
+            Name::Contact(contact) => format!("{way} contact {}", String::from_utf8_lossy(contact)),
+            Name::Attached => way.to_owned(),
+        }
+    }
+
+    /// The phone of a record; none when it is malformed.
+    pub(super) fn read(text: &str) -> Option<Phone> {
+        let (way, name) = text.split_once(' ').unwrap_or((text, ""));
+        let over_sgs = match way {
+            "sgs" => true,
+            "ims" => false,
+            _ => return None,
+        };
+        let name = match name.split_once(' ') {
+            Some(("imei", imei)) => Name::Imei(Equipment::of_imei(imei)?),
+            Some(("contact", contact)) => Name::Contact(contact.as_bytes().into()),
+            None if name.is_empty() => Name::Attached,
+            _ => return None,
+        };
+        Some(Phone { name, over_sgs })
+    }
+
     /// Whether it is certainly the same one. `alone`: the user's SIM is in one phone only.
-    fn is(&self, other: &Phone, alone: bool) -> bool {
+    pub(super) fn is(&self, other: &Phone, alone: bool) -> bool {
         self.name == other.name || (alone && self.over_sgs != other.over_sgs)
     }
 }
@@ -271,6 +294,22 @@ mod tests {
                     "{first:?} {again:?} {alone}"
                 );
             }
+        }
+    }
+
+    #[test]
+    fn phones_are_the_same_in_a_record() {
+        for one in [
+            with_imei(IMEI),
+            phone("\"<urn:uuid:00000000-0000-1000-8000-000A95A0E128>\" x"),
+            phone(""),
+            Phone::attached(None),
+            Phone::attached(Some(IMEISV)),
+        ] {
+            assert_eq!(Phone::read(&one.write()).as_ref(), Some(&one), "{}", one.write());
+        }
+        for other in ["", "x", "ims imei 1", "sgs else", "gsm imei 35693803564380"] {
+            assert_eq!(Phone::read(other), None, "{other}");
         }
     }
 

@@ -88,9 +88,9 @@ impl Sms {
         (user, imeisv): (UserId, Option<&str>),
         rpdu: &[u8],
     ) {
-        let impu = identity::default_impu(view.subs.user(user));
+        let impu = identity::default_of(view.subs.user(user), imeisv);
         let phone = Phone::attached(imeisv);
-        self.on_rpdu(view, cx, Author { user, impu, imei: None, phone: &phone }, Line::Sgs, None, rpdu);
+        self.on_rpdu(view, cx, Author { user, impu, imei: imeisv, phone: &phone }, Line::Sgs, None, rpdu);
         // of a report from which nothing follows, and of one that was answered already, this says nothing new
         if !self.unconfirmed.contains(&user) {
             self.downlinks.push_back(Downlink { user, what: Down::Confirm { is_stored: true } });
@@ -250,7 +250,7 @@ impl Sms {
         };
         if self.take_in(view, cx, sender, [text]) {
             let Author { user, impu, imei, phone } = author;
-            let heading = hook::heading(view.subs, (user, impu, imei), Some(phone), submit);
+            let heading = hook::heading(view.subs, (user, impu, imei), phone, submit);
             self.tell_when_stored(heading, vec![submit.user_data.to_buf()]);
         }
     }

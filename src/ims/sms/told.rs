@@ -3,7 +3,7 @@
 
 use super::Sms;
 use super::limits::TELL_PATIENCE;
-use super::recent::Phone;
+use super::recent::Name;
 use crate::ims::core::View;
 use crate::ims::event::{Content, Event};
 use crate::ims::view::short_identity;
@@ -18,13 +18,13 @@ use std::fmt;
 pub(super) struct Heading {
     sender: String,
     destination: String,
-    /// The sender's phone where phones share a SIM: each counts its long texts for itself.
-    phone: Option<Phone>,
+    /// The sender's phone where phones share a SIM: each counts its long texts for itself, on whatever way it sends them.
+    phone: Option<Name>,
 }
 
 impl Heading {
     /// From one URI to another.
-    pub(super) fn new(sender: &str, destination: &str, phone: Option<Phone>) -> Heading {
+    pub(super) fn new(sender: &str, destination: &str, phone: Option<Name>) -> Heading {
         let short = |uri| short_identity(uri).to_owned();
         Heading { sender: short(sender), destination: short(destination), phone }
     }
