@@ -49,11 +49,15 @@ enum Remedy {
     Never(Status),
 }
 
-/// TS 24.011 8.2.5.4: causes that pass, and causes that stay.
-fn remedy(cause: RpCause, failure: Option<FailureCause>) -> Remedy {
+/// TS 24.011 8.2.5.4: causes that pass, and causes that stay. `is_for_sim`: the text is for the SIM (class 2, TS 23.038 4).
+fn remedy(cause: RpCause, failure: Option<FailureCause>, is_for_sim: bool) -> Remedy {
     // TS 23.040 9.2.3.22: TP-FCS says more than the cause, which phones choose as they like. D0 to D2 and D4, D5: the SIM cannot
     // take it, which says nothing of other texts
     match failure {
+        // but of those that a full SIM is the memory of, where the cause says so, too: they would all be sent for nothing, one by one
+        Some(FailureCause::SIM_FULL) if cause == RpCause::MEMORY_EXCEEDED && !is_for_sim => {
+            return Remedy::Memory;
+        }
         Some(FailureCause(0xd0 | 0xd1 | 0xd2 | 0xd4 | 0xd5)) => return Remedy::Aside,
         Some(FailureCause::MEMORY_EXCEEDED) => return Remedy::Memory,
         _ => {}
@@ -243,8 +247,9 @@ impl Sms {
         let retry_delay = view.config.sms.retry_delay;
         let inbox = self.inboxes.get_mut(&user)?;
         // TS 23.040 9.2.3.12.3: one attempt, whatever comes of it
-        let once = inbox.text(number)?.once;
-        let remedy = match remedy(cause, failure) {
+        let text = inbox.text(number)?;
+        let (once, is_for_sim) = (text.once, text.is_for_sim());
+        let remedy = match remedy(cause, failure, is_for_sim) {
             Remedy::Never(status) => Remedy::Never(status),
             _ if once => Remedy::Never(Status::RECIPIENT_ERROR),
             other => other,

@@ -87,6 +87,11 @@ impl Text {
         self.deliver().is_some_and(|deliver| deliver.user_data.text().is_some())
     }
 
+    /// Whether it is for the SIM, and no text of the phone's (class 2, TS 23.038 4).
+    pub(super) fn is_for_sim(&self) -> bool {
+        self.deliver().is_some_and(|deliver| deliver.user_data.dcs().class() == Some(2))
+    }
+
     /// What decides on its ways.
     pub(super) fn class(&self) -> Class {
         (self.impu, self.sos, self.is_text(), self.is_plain)

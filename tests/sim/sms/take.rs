@@ -110,8 +110,10 @@ impl Sim {
             Mood::Takes | Mood::TakesInSilence => self.law.on_taken(n),
             Mood::Misses => {}
             Mood::Refuses(cause, failure) => {
-                self.phones[p].is_full |= matches!((cause, failure), (22, None) | (_, Some(0xd3)));
-                self.law.texts[n].is_aside |= matches!(failure, Some(0xd0 | 0xd4));
+                // none of these texts is for the SIM: a full one is the phone's memory
+                self.phones[p].is_full |=
+                    matches!((cause, failure), (22, None | Some(0xd0)) | (_, Some(0xd3)));
+                self.law.texts[n].is_aside |= matches!(failure, Some(0xd4));
                 let is_for_good = *cause == RpCause::UNASSIGNED.0;
                 self.law.texts[n].is_refused |= is_for_good;
                 self.seen.put_off += usize::from(!is_for_good);

@@ -2,9 +2,9 @@
 
 use super::report::status_report;
 use super::*;
-use crate::wire::gsm::Validity;
 use crate::wire::gsm::tpdu::Status;
 use crate::wire::gsm::validity::Enhanced;
+use crate::wire::gsm::{Dcs, Validity};
 
 const RETRY: Duration = Duration::from_secs(60);
 
@@ -33,9 +33,7 @@ impl World {
 
 #[test]
 fn a_sim_that_cannot_take_a_text_delays_it_alone_whatever_the_rp_cause() {
-    for (cause, fcs) in
-        [(22, 0xd0), (22, 0xd4), (111, 0xd4), (111, 0xd0), (127, 0xd1), (41, 0xd2), (95, 0xd5)]
-    {
+    for (cause, fcs) in [(22, 0xd4), (111, 0xd4), (111, 0xd0), (127, 0xd1), (41, 0xd2), (95, 0xd5)] {
         let mut w = World::registered(|_| {});
         w.submitted(ALICE, 1, BOBS_NUMBER, "x");
         w.submitted(ALICE, 2, BOBS_NUMBER, "y");
@@ -61,6 +59,37 @@ fn a_memory_that_is_full_is_full_whatever_the_rp_cause() {
     w.is_delivered(BOB, "x");
     w.is_delivered(BOB, "y");
     w.quiet();
+}
+
+/// A SUBMIT of this class.
+fn of_class(reference: u8, class: u8, what: &str) -> Vec<u8> {
+    let data = UserDataBuf::of_text(Dcs(0xf0 | class), &[], what).expect("short");
+    submit_data(reference, BOBS_NUMBER, &data, |_| {})
+}
+
+#[test]
+fn a_full_sim_is_the_memory_of_all_texts_but_those_that_are_for_the_sim_itself() {
+    for class in [1, 2] {
+        let mut w = World::registered(|_| {});
+        for (n, what) in [(1, "x"), (2, "y")] {
+            let call_id = w.send_rp(ALICE, "tel:1", "", &rp_data(n, &of_class(n, class, what)));
+            w.expect_taken(ALICE, &call_id, n);
+        }
+        let text = w.arrives(BOB, "x");
+        w.report(BOB, &text, |reference| failure(reference, RpCause::MEMORY_EXCEEDED, 0xd0));
+        if class == 1 {
+            w.expect_nothing();
+            w.has_room(BOB);
+            w.is_delivered(BOB, "x");
+            w.is_delivered(BOB, "y");
+        } else {
+            w.is_delivered(BOB, "y");
+            w.expect_nothing();
+            w.pass(RETRY);
+            w.is_delivered(BOB, "x");
+        }
+        w.quiet();
+    }
 }
 
 #[test]
