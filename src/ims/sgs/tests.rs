@@ -4,7 +4,9 @@ use crate::config::model::{AuthentType, Impu, SipSocket, User};
 use crate::ims::disk::Condition;
 use crate::ims::tests::{DiskPace, Lab, Sent, udp};
 use crate::wire::gsm::cp::{Cp, Cpdu, Transaction};
-use crate::wire::gsm::{Address, Deliver, Direction, Reference, Rp, RpCause, Rpdu, Submit, UserDataBuf, text};
+use crate::wire::gsm::{
+    Address, Deliver, Direction, Reference, Rp, RpCause, Rpdu, Submit, UserDataBuf, text,
+};
 use crate::wire::sgsap::{Kind, Message, Tag, Writer};
 
 const ALICE: &str = "001010123456789";
@@ -165,14 +167,14 @@ impl World {
 
 /// The RP-DATA of a phone with a text for Bob.
 fn submit(reference: u8, to: &str, what: &str) -> Vec<u8> {
-    submit_part(reference, to, &text::split(what, Reference::Eight(1)).unwrap()[0])
+    submit_part(reference, to, &text::split(what, Reference::Eight(1)).unwrap()[0], false)
 }
 
-/// The RP-DATA of a phone with a part of a text, which wants a status report.
-fn submit_part(reference: u8, to: &str, data: &UserDataBuf) -> Vec<u8> {
+/// The RP-DATA of a phone with a part of a text.
+fn submit_part(reference: u8, to: &str, data: &UserDataBuf, wants_report: bool) -> Vec<u8> {
     let number = Address::of_digits(0x91, to.trim_start_matches('+')).unwrap();
     let mut submit = Submit::new(reference, number, data.view());
-    submit.status_report = true;
+    submit.status_report = wants_report;
     let tpdu = submit.to_vec();
     let destination = Address::of_digits(0x91, "33609001390");
     let message = Rp::Data { originator: None, destination, user_data: &tpdu };
@@ -566,7 +568,8 @@ fn a_phone_of_several_with_copies_of_one_sim_submits_as_itself_and_has_its_statu
     let mut w = World::with(with_two_phones);
     w.attach_with(ALICE, [0x35; 8]);
     w.attach(BOB);
-    w.uplink(ALICE, 0, false, Cp::Data(&submit(9, "+33600000002", "hello")));
+    let hello = text::split("hello", Reference::Eight(1)).unwrap().remove(0);
+    w.uplink(ALICE, 0, false, Cp::Data(&submit_part(9, "+33600000002", &hello, true)));
     let from = w.lab.records.values().find_map(|text| text.split("\"from\":\"").nth(1)?.split('"').next());
     assert_eq!(from, Some("tel:+33600000009"));
     w.uplink(ALICE, 0, false, Cp::Ack);
@@ -598,7 +601,7 @@ fn parts_of_a_text_are_joined_whatever_way_the_phone_sends_them_and_over_a_resta
         let mut w = world();
         there(&mut w);
         for (n, part) in (0..).zip(&parts) {
-            let rpdu = submit_part(n, "+33600000002", part);
+            let rpdu = submit_part(n, "+33600000002", part, false);
             if (n == 0) == sgs_first {
                 w.uplink(ALICE, n, false, Cp::Data(&rpdu));
             } else {

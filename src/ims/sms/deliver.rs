@@ -96,9 +96,7 @@ impl Sms {
             return Ok(Route::Plain(plain));
         }
         Err(match () {
-            () if !ways.plain => {
-                "the phone is not reachable over SGs, and force_sms_over_sg is set"
-            }
+            () if !ways.plain => "the phone is not reachable over SGs, and force_sms_over_sg is set",
             () if !ways.over_ims => {
                 "the phone is not reachable over SGs, and the identity takes no SMS over IMS (sms: false)"
             }
