@@ -67,6 +67,11 @@ impl UnixTime {
     pub const fn as_secs(self) -> i64 {
         self.0.div_euclid(1_000_000)
     }
+
+    /// The time from `self` to `later`, or zero when `later` is earlier.
+    pub fn until(self, later: UnixTime) -> Duration {
+        Duration::from_micros(u64::try_from(later.0.saturating_sub(self.0)).unwrap_or(0))
+    }
 }
 
 impl Add<Duration> for UnixTime {

@@ -2,11 +2,11 @@
 
 use super::answer::Refusal;
 use super::promise::Sender;
-use super::submit::Author;
+use super::submit::{Author, queue_of};
 use super::text::{Submitted, Text};
-use super::{Sms, address, record};
+use super::{Sms, record};
 use crate::ims::core::View;
-use crate::ims::subscriber::{Target, UserId};
+use crate::ims::subscriber::UserId;
 use crate::proto::cx::Cx;
 use crate::wire::gsm::Timestamp;
 use crate::wire::gsm::tpdu::command::CommandType;
@@ -29,7 +29,7 @@ impl Sms {
         if !self.has_promise() {
             return self.refuse(view, cx, sender, Refusal::NO_ROOM);
         }
-        let found = self.find_submitted(view, author.user, command);
+        let found = self.find_submitted(view, author, command);
         let at = found.as_ref().map_or(cx.wall, |(text, _)| text.at);
         let status = match (command.command, found) {
             (CommandType::ENQUIRY, Some(_)) => Status::TRYING_NO_RESPONSE,
@@ -61,6 +61,7 @@ impl Sms {
             let asked = Submitted {
                 by: author.user,
                 impu: author.impu,
+                phone: Some(author.phone.clone()),
                 reference: command.reference,
                 destination: command.destination,
                 wants_report: true,
@@ -71,19 +72,17 @@ impl Sms {
     }
 
     /// The text that a command is about, and whether it is on its way.
-    fn find_submitted(&self, view: &View<'_>, by: UserId, command: &Command<'_>) -> Option<(Text, bool)> {
-        let domain = &view.subs.user(by).domain;
-        let to = match address::lookup(view.subs, &command.destination, domain) {
-            Target::User { user, .. } => user,
-            // what an echo number gets waits for its sender
-            Target::Echo(_) => by,
-            Target::Unknown => return None,
-        };
+    fn find_submitted(
+        &self,
+        view: &View<'_>,
+        author: Author<'_>,
+        command: &Command<'_>,
+    ) -> Option<(Text, bool)> {
+        let to = queue_of(view.subs, author.user, &command.destination)?;
         let inbox = self.inboxes.get(&to)?;
+        let from = author.origin(view.subs);
         let is_meant = |text: &&Text| {
-            let same = |s: &Submitted| {
-                (s.by, s.reference, s.destination) == (by, command.message_number, command.destination)
-            };
+            let same = |s: &Submitted| s.is(from, command.message_number, command.destination);
             text.submitted.as_deref().is_some_and(same)
         };
         let text = inbox.texts.iter().rev().find(is_meant)?;

@@ -9,7 +9,7 @@ use super::answer::Refusal;
 use super::promise::{Promise, Sender};
 use super::recent::Phone;
 use super::record::{bytes, octets};
-use super::submit::Author;
+use super::submit::{Author, queue_of};
 use super::told::Heading;
 use super::{Sms, address};
 use crate::base::time::UnixTime;
@@ -19,6 +19,7 @@ use crate::ims::persist::Misfit;
 use crate::ims::subscriber::{Subscribers, UserId};
 use crate::proto::cx::Cx;
 use crate::proto::sms::Arrival;
+use crate::wire::gsm::tpdu::Status;
 use crate::wire::gsm::{Concat, Submit, UserDataBuf};
 use arrayvec::ArrayString;
 use serde_json::{Value, json};
@@ -42,6 +43,12 @@ pub(super) struct HeldPart {
 }
 
 impl HeldPart {
+    /// Who has sent it, and when.
+    fn author(&self) -> Author<'_> {
+        let HeldPart { by, impu, imei, phone, at, .. } = self;
+        Author { user: *by, impu: *impu, imei: imei.as_deref(), phone, came: *at }
+    }
+
     /// Which part of which long text it is.
     fn concat(&self) -> Option<Concat> {
         Submit::parse(&self.tpdu).ok()?.user_data.concat()
@@ -108,7 +115,7 @@ impl Sms {
         sender: Sender,
         submit: &Submit<'_>,
     ) {
-        let Author { user, impu, imei, phone } = author;
+        let Author { user, impu, imei, phone, .. } = author;
         let heading = heading(view.subs, (user, impu, imei), phone, submit);
         let is_part = submit.user_data.concat().is_some_and(|concat| concat.total > 1);
         if is_part && view.disk.refusal().is_some() {
@@ -185,7 +192,7 @@ impl Sms {
         }
     }
 
-    /// Nobody is there who could be told of what has come of a long text: its parts go the way of any text.
+    /// Nobody is there who could be told of what has come of a long text: its parts go the way of any text, from when they came.
     pub(super) fn let_go(
         &mut self,
         view: &mut View<'_>,
@@ -194,23 +201,25 @@ impl Sms {
         parts: &[UserDataBuf],
     ) {
         for part in self.take_held(heading, parts) {
-            let is_now = view.disk.refusal().is_none() && self.has_promise();
+            let Ok(submit) = Submit::parse(&part.tpdu) else { continue };
+            let author = part.author();
+            let to = queue_of(view.subs, part.by, &submit.destination);
+            let has_room = self.has_promise() && to.is_none_or(|to| self.has_room(to, 1));
+            let is_now = view.disk.refusal().is_none() && has_room;
             let is_young = part.at + view.config.sms.expires > cx.wall;
             if !is_now && is_young && self.wait_for_others(cx, &part) {
                 self.held_parts.push(part);
                 continue;
             }
             let before = self.held;
-            if let Ok(submit) = Submit::parse(&part.tpdu) {
-                let imei = part.imei.as_deref();
-                let author = Author { user: part.by, impu: part.impu, imei, phone: &part.phone };
-                self.on_submit(view, cx, author, Sender::Inside, &submit);
-            }
+            self.on_submit(view, cx, author, Sender::Inside, &submit);
             if self.held == before {
                 let words = format_args!(
                     "SMS {heading} is given up: no client has asked for it, and it cannot be delivered"
                 );
                 cx.ims(Level::Warn, Subject::None, words);
+                let status = if to.is_some() { Status::EXPIRED } else { Status::NOT_OBTAINABLE };
+                self.report(view, cx, &author.submitted(&submit), part.at, status);
             }
             cx.out.persist(part.key(), None);
         }

@@ -1,5 +1,6 @@
 //! Short messages in the state file: one JSON object each, under `sms/NUMBER` (sixteen hexadecimal digits).
 
+use super::recent::Phone;
 use super::text::{Submitted, Text};
 use crate::base::time::{Duration, Instant, UnixTime};
 use crate::crypto::hex;
@@ -50,6 +51,7 @@ pub(super) fn write(cx: &Cx<'_>, subs: &Subscribers, text: &Text) -> String {
         record["submitted"] = json!({
             "by": by.impi,
             "as": impu.map(|impu| &impu.uri),
+            "phone": submitted.phone.as_ref().map(Phone::write),
             "reference": submitted.reference,
             "destination": octets(&destination),
             "report": submitted.wants_report,
@@ -118,6 +120,7 @@ fn read_submitted(subs: &Subscribers, value: &Value) -> Option<Box<Submitted>> {
     Some(Box::new(Submitted {
         by,
         impu: uri.and_then(|uri| subs.user(by).impus.iter().position(|impu| impu.uri == uri)),
+        phone: value["phone"].as_str().and_then(Phone::read),
         reference: u8::try_from(value["reference"].as_u64()?).ok()?,
         destination: Address::parse_tp(&mut Reader::new(&destination), "TP-DA").ok()?,
         wants_report: value["report"] == true,

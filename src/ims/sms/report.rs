@@ -7,7 +7,7 @@ use super::promise::{Line, Promise, Reporter, Sender};
 use super::submit::new_text;
 use super::text::{Submitted, Text};
 use super::{Down, Downlink, Sms, address, tell};
-use crate::base::time::Instant;
+use crate::base::time::{Instant, UnixTime};
 use crate::base::trace::{Level, Subject};
 use crate::ims::core::View;
 use crate::ims::identity;
@@ -231,7 +231,7 @@ impl Sms {
         }
         let (text, ticket) = self.take(cx, user, number)?;
         tell(view, cx, &text, Level::Info, format_args!("delivered"));
-        self.report(view, cx, &text, status);
+        self.report_on(view, cx, &text, status);
         Some(ticket)
     }
 
@@ -260,7 +260,7 @@ impl Sms {
                 let (text, ticket) = self.take(cx, user, number)?;
                 let why = Why::Cause(cause, failure);
                 tell(view, cx, &text, Level::Warn, format_args!("given up: {why}"));
-                self.report(view, cx, &text, status);
+                self.report_on(view, cx, &text, status);
                 return Some(ticket);
             }
             Remedy::Aside => {
@@ -290,17 +290,30 @@ impl Sms {
     ) -> Option<u64> {
         let (text, ticket) = self.take(cx, user, number)?;
         tell(view, cx, &text, Level::Info, format_args!("{words}"));
-        self.report(view, cx, &text, status);
+        self.report_on(view, cx, &text, status);
         Some(ticket)
     }
 
-    /// Sends the sender of a text the status report that it asked for (TS 23.040 9.2.2.3).
-    fn report(&mut self, view: &mut View<'_>, cx: &mut Cx<'_>, text: &Text, status: Status) {
-        let Some(submitted) = text.submitted.as_ref().filter(|submitted| submitted.wants_report) else {
-            return;
-        };
-        let at = Timestamp::of_unix(text.at, 0);
-        self.send_report(view, cx, submitted, (submitted.reference, false), at, status);
+    /// Sends the sender of a text the status report that it asked for.
+    fn report_on(&mut self, view: &mut View<'_>, cx: &mut Cx<'_>, text: &Text, status: Status) {
+        if let Some(submitted) = &text.submitted {
+            self.report(view, cx, submitted, text.at, status);
+        }
+    }
+
+    /// Sends the sender of a SUBMIT that came then the status report that it asked for (TS 23.040 9.2.2.3).
+    pub(super) fn report(
+        &mut self,
+        view: &mut View<'_>,
+        cx: &mut Cx<'_>,
+        submitted: &Submitted,
+        came: UnixTime,
+        status: Status,
+    ) {
+        if submitted.wants_report {
+            let at = Timestamp::of_unix(came, 0);
+            self.send_report(view, cx, submitted, (submitted.reference, false), at, status);
+        }
     }
 
     /// Sends the sender of a SUBMIT a status report with this TP-MR, on the SUBMIT or on a COMMAND.

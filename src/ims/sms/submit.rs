@@ -10,7 +10,7 @@ use super::recent::{Noted, Origin, Phone};
 use super::report::Verdict;
 use super::text::{Submitted, Text};
 use super::{Down, Downlink, Sms};
-use crate::base::time::{Duration, Instant};
+use crate::base::time::{Duration, Instant, UnixTime};
 use crate::base::trace::{Level, Subject};
 use crate::config::model::FilterAction;
 use crate::ims::call::ServerId;
@@ -18,10 +18,10 @@ use crate::ims::core::View;
 use crate::ims::dispatch::Caller;
 use crate::ims::identity::{self, Speaker};
 use crate::ims::message::respond;
-use crate::ims::subscriber::{Target, UserId};
+use crate::ims::subscriber::{Subscribers, Target, UserId};
 use crate::proto::cx::Cx;
 use crate::wire::gsm::tpdu::Command;
-use crate::wire::gsm::{Deliver, Rp, Rpdu, Submit, Timestamp, Validity, rp};
+use crate::wire::gsm::{Address, Deliver, Rp, Rpdu, Submit, Timestamp, Validity, rp};
 use crate::wire::sip::{HeaderId, Message};
 use smallvec::SmallVec;
 
@@ -32,6 +32,27 @@ pub(super) struct Author<'a> {
     pub(super) impu: Option<usize>,
     pub(super) imei: Option<&'a str>,
     pub(super) phone: &'a Phone,
+    /// When it came.
+    pub(super) came: UnixTime,
+}
+
+impl<'a> Author<'a> {
+    /// Whose references count.
+    pub(super) fn origin(self, subs: &Subscribers) -> Origin<'a> {
+        Origin { user: self.user, phone: self.phone, alone: !subs.user(self.user).multi_sim }
+    }
+
+    /// What is remembered of a SUBMIT.
+    pub(super) fn submitted(self, submit: &Submit<'_>) -> Submitted {
+        Submitted {
+            by: self.user,
+            impu: self.impu,
+            phone: Some(self.phone.clone()),
+            reference: submit.reference,
+            destination: submit.destination,
+            wants_report: submit.status_report,
+        }
+    }
 }
 
 /// What a TPDU of a phone asks of the centre.
@@ -76,7 +97,7 @@ impl Sms {
         }
         let Some(call_id) = msg.call_id() else { return };
         let line = Line::Ims { tx, contact, call_id: call_id.into() };
-        let author = Author { user, impu, imei: imei.as_deref(), phone: &phone };
+        let author = Author { user, impu, imei: imei.as_deref(), phone: &phone, came: cx.wall };
         self.on_rpdu(view, cx, author, line, msg.header(HeaderId::InReplyTo), msg.body());
     }
 
@@ -90,7 +111,8 @@ impl Sms {
     ) {
         let impu = identity::default_of(view.subs.user(user), imeisv);
         let phone = Phone::attached(imeisv);
-        self.on_rpdu(view, cx, Author { user, impu, imei: imeisv, phone: &phone }, Line::Sgs, None, rpdu);
+        let author = Author { user, impu, imei: imeisv, phone: &phone, came: cx.wall };
+        self.on_rpdu(view, cx, author, Line::Sgs, None, rpdu);
         // of a report from which nothing follows, and of one that was answered already, this says nothing new
         if !self.unconfirmed.contains(&user) {
             self.downlinks.push_back(Downlink { user, what: Down::Confirm { is_stored: true } });
@@ -172,7 +194,7 @@ impl Sms {
             Ok(asked) => asked,
             Err(refusal) => return self.refuse(view, cx, sender(cx.wall, None), refusal),
         };
-        let origin = Origin { user, phone: author.phone, alone: !view.subs.user(user).multi_sim };
+        let origin = author.origin(view.subs);
         if let Some((first, came)) = self.recent.find(cx.now, origin, reference, tpdu) {
             // its sender has missed the RP-ACK, and gets another
             let impi = &view.subs.user(user).impi;
@@ -222,7 +244,7 @@ impl Sms {
                 return self.refuse(view, cx, sender, refusal);
             }
         };
-        if submit.reject_duplicates && self.holds(to, author.user, submit) {
+        if submit.reject_duplicates && self.holds(to, author.origin(view.subs), submit) {
             return self.refuse(view, cx, sender, Refusal::DUPLICATE);
         }
         let deliver = Deliver {
@@ -232,47 +254,30 @@ impl Sms {
             reply_path: submit.reply_path,
             originator: address::of_uri(&from),
             pid: submit.pid,
-            timestamp: Timestamp::of_unix(cx.wall, 0),
+            timestamp: Timestamp::of_unix(author.came, 0),
             user_data: submit.user_data,
         };
-        let submitted = Submitted {
-            by: author.user,
-            impu: author.impu,
-            reference: submit.reference,
-            destination: submit.destination,
-            wants_report: submit.status_report,
-        };
-        let (lives, once) = self.lifetime(view, cx, submit.validity);
+        let (lives, once) = lifetime(view, author.came, submit.validity);
+        let age = author.came.until(cx.wall);
         let text = Text {
+            at: author.came,
             once,
-            submitted: Some(Box::new(submitted)),
+            // what is not kept at all has its one attempt
+            expires_at: cx.now + if lives.is_zero() { ONCE_PATIENCE } else { lives.saturating_sub(age) },
+            submitted: Some(Box::new(author.submitted(submit))),
             ..new_text(view, cx, (to, impu), &from, deliver.to_vec(), lives)
         };
         if self.take_in(view, cx, sender, [text]) {
-            let Author { user, impu, imei, phone } = author;
+            let Author { user, impu, imei, phone, .. } = author;
             let heading = hook::heading(view.subs, (user, impu, imei), phone, submit);
             self.tell_when_stored(heading, vec![submit.user_data.to_buf()]);
         }
     }
 
-    /// How long a text is kept, and whether it is to be tried once: TP-VP comes before `sms_expires`.
-    fn lifetime(&self, view: &View<'_>, cx: &Cx<'_>, validity: Option<Validity>) -> (Duration, bool) {
-        let expires = view.config.sms.expires;
-        let end = validity.and_then(|validity| validity.end(cx.wall));
-        let left = end.map(|end| {
-            let micros = end.as_micros().saturating_sub(cx.wall.as_micros());
-            Duration::from_micros(u64::try_from(micros).unwrap_or(0))
-        });
-        let lives = left.unwrap_or(expires).min(MAX_VALIDITY);
-        (lives, lives.is_zero() || validity.is_some_and(Validity::is_single_shot))
-    }
-
-    /// Whether a text with the same TP-MR of the same sender to the same destination waits (TS 23.040 9.2.3.25).
-    fn holds(&self, to: UserId, by: UserId, submit: &Submit<'_>) -> bool {
+    /// Whether a text with the same TP-MR of the same phone to the same destination waits (TS 23.040 9.2.3.25).
+    fn holds(&self, to: UserId, from: Origin<'_>, submit: &Submit<'_>) -> bool {
         let is_same = |text: &Text| {
-            let same = |s: &Submitted| {
-                (s.by, s.reference, s.destination) == (by, submit.reference, submit.destination)
-            };
+            let same = |s: &Submitted| s.is(from, submit.reference, submit.destination);
             text.submitted.as_deref().is_some_and(same)
         };
         self.inboxes.get(&to).is_some_and(|inbox| inbox.texts.iter().any(is_same))
@@ -346,6 +351,23 @@ impl Sms {
             None => self.accept(view, cx, sender),
         }
     }
+}
+
+/// In whose queue a text waits that a user submits to this address: nobody's, where nobody has it.
+pub(super) fn queue_of(subs: &Subscribers, by: UserId, destination: &Address) -> Option<UserId> {
+    match address::lookup(subs, destination, &subs.user(by).domain) {
+        Target::User { user, .. } => Some(user),
+        // what an echo number gets waits for its sender
+        Target::Echo(_) => Some(by),
+        Target::Unknown => None,
+    }
+}
+
+/// How long a text is kept from when it came, and whether it is to be tried once: TP-VP comes before `sms_expires`.
+fn lifetime(view: &View<'_>, came: UnixTime, validity: Option<Validity>) -> (Duration, bool) {
+    let end = validity.and_then(|validity| validity.end(came));
+    let lives = end.map_or(view.config.sms.expires, |end| came.until(end)).min(MAX_VALIDITY);
+    (lives, lives.is_zero() || validity.is_some_and(Validity::is_single_shot))
 }
 
 /// A text that is not in its inbox yet.

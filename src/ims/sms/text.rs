@@ -1,5 +1,6 @@
 //! A short message that waits for its recipient.
 
+use super::recent::{Origin, Phone};
 use crate::base::time::{Duration, Instant, UnixTime};
 use crate::ims::subscriber::UserId;
 use crate::wire::gsm::{Address, Concat, Deliver};
@@ -50,12 +51,22 @@ pub(super) struct Submitted {
     pub(super) by: UserId,
     /// The identity by which it was sent, whose phone knows of it.
     pub(super) impu: Option<usize>,
+    /// The phone that has sent it, which counts its references for itself; none: that is not known.
+    pub(super) phone: Option<Phone>,
     /// TP-MR.
     pub(super) reference: u8,
     /// TP-DA.
     pub(super) destination: Address,
     /// Whether the sender wants a status report.
     pub(super) wants_report: bool,
+}
+
+impl Submitted {
+    /// Whether it is what the phone calls by this TP-MR and TP-DA, as far as is known.
+    pub(super) fn is(&self, from: Origin<'_>, reference: u8, destination: Address) -> bool {
+        let is_its = self.phone.as_ref().is_none_or(|phone| phone.is(from.phone, from.alone));
+        is_its && (self.by, self.reference, self.destination) == (from.user, reference, destination)
+    }
 }
 
 /// TP-MMS of a DELIVER or STATUS-REPORT: no more messages wait (TS 23.040 9.2.3.2).
@@ -104,7 +115,6 @@ impl Text {
 
     /// How long it has waited.
     pub(super) fn age(&self, wall: UnixTime) -> Duration {
-        let micros = wall.as_micros().saturating_sub(self.at.as_micros());
-        Duration::from_micros(u64::try_from(micros).unwrap_or(0))
+        self.at.until(wall)
     }
 }

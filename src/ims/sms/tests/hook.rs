@@ -1,9 +1,13 @@
 //! `sms_hook_only`: what is submitted is for clients of the remote API alone, while there are some.
 
 use super::*;
+use crate::base::time::UnixTime;
 use crate::ims::disk::Condition;
 use crate::ims::event::{Content, Event, Listeners};
+use crate::ims::sms::limits::Limits;
 use crate::ims::tests::DiskPace;
+use crate::wire::gsm::Validity;
+use crate::wire::gsm::tpdu::Status;
 
 const PATIENCE: Duration = crate::ims::sms::limits::TELL_PATIENCE;
 /// Nobody's: that is the clients' business.
@@ -156,6 +160,58 @@ fn parts_of_a_text_that_no_client_waits_for_any_more_are_delivered() {
     );
     assert_eq!(kept(&w), 0);
     w.quiet();
+}
+
+#[test]
+fn a_part_that_is_delivered_in_the_end_is_as_old_as_it_is() {
+    let mut w = world();
+    // one that lives for five minutes, and one for which there is no room at first
+    let mut parts = text::split(&long(), Reference::Eight(7)).expect("not too long");
+    parts.truncate(2);
+    for (n, part) in (0..).zip(&parts) {
+        let validity = (n == 0).then_some(Validity::Relative(0));
+        let tpdu = submit_data(n, BOBS_NUMBER, part, |s| (s.validity, s.status_report) = (validity, n == 0));
+        sent(&mut w, &tpdu);
+    }
+    listen(&mut w, false);
+    w.deregister(BOB);
+    w.lab.core.set_sms_limits(Limits { texts_per_user: 1, ..Limits::default() });
+    w.submitted(ALICE, 9, BOBS_NUMBER, "before");
+    w.pass(PATIENCE * 2);
+    assert_eq!((kept(&w), w.waiting()), (2, 1), "both wait for room");
+    w.register(BOB, VOLTE);
+    w.is_delivered(BOB, "before");
+    w.deregister(BOB);
+    w.lab.core.set_sms_limits(Limits::default());
+    w.pass(PATIENCE);
+    assert_eq!((kept(&w), w.waiting()), (0, 2));
+    // five minutes after it came, and not after it was let go
+    w.pass(Duration::from_secs(300) - PATIENCE * 3);
+    w.expect_status(0, false, Status::EXPIRED);
+    w.register(BOB, VOLTE);
+    let second = w.arrives(BOB, &long()[153..306]);
+    assert_eq!(deliver(&second).timestamp.unix().map(UnixTime::as_secs), Some(1_700_000_000));
+    w.report(BOB, &second, |reference| up(reference, Rp::Ack { user_data: None }));
+    w.quiet();
+}
+
+#[test]
+fn a_part_that_never_has_room_is_given_up_when_it_is_too_old_and_its_sender_is_told() {
+    let lives = Duration::from_secs(600);
+    let mut w = World::registered(|c| (c.sms.hook_only, c.sms.expires) = (true, lives));
+    listen(&mut w, true);
+    let part = text::split(&long(), Reference::Eight(7)).expect("not too long").remove(0);
+    sent(&mut w, &submit_data(5, BOBS_NUMBER, &part, |s| s.status_report = true));
+    listen(&mut w, false);
+    w.deregister(BOB);
+    w.lab.core.set_sms_limits(Limits { texts_per_user: 1, ..Limits::default() });
+    // twelve hours
+    let before = submit_with(9, BOBS_NUMBER, "before", |s| s.validity = Some(Validity::Relative(143)));
+    sent(&mut w, &before);
+    w.pass(lives + PATIENCE);
+    w.expect_status(5, false, Status::EXPIRED);
+    assert!(w.lab.logged(&["SMS from +33600000001 to +33600000002 is given up"]), "{:#?}", w.lab.log.0);
+    assert_eq!((kept(&w), w.waiting()), (0, 1));
 }
 
 #[test]

@@ -34,7 +34,22 @@ impl World {
         self.report(ALICE, &message, |reference| up(reference, Rp::Ack { user_data: None }));
     }
 
+    /// A phone deletes what it has submitted with this reference.
+    pub(super) fn delete(&mut self, from: Phone, reference: u8, about: u8) -> String {
+        self.command_of(from, (reference, CommandType::DELETE), about, false)
+    }
+
     fn command(&mut self, reference: u8, kind: CommandType, about: u8, wants_report: bool) -> String {
+        self.command_of(ALICE, (reference, kind), about, wants_report)
+    }
+
+    fn command_of(
+        &mut self,
+        from: Phone,
+        (reference, kind): (u8, CommandType),
+        about: u8,
+        wants_report: bool,
+    ) -> String {
         let command = Command {
             status_report: wants_report,
             has_header: false,
@@ -47,7 +62,7 @@ impl World {
         };
         let mut tpdu = Vec::new();
         command.write(&mut tpdu);
-        self.send_rp(ALICE, "tel:1", "", &rp_data(reference, &tpdu))
+        self.send_rp(from, "tel:1", "", &rp_data(reference, &tpdu))
     }
 }
 

@@ -223,6 +223,36 @@ fn a_sender_may_have_duplicates_of_what_waits_rejected() {
 }
 
 #[test]
+fn phones_of_a_user_count_their_references_each_for_itself() {
+    const TABLET: Phone = Phone { addr: "192.0.2.9:5060", user: "alice" };
+    for restarts in [false, true] {
+        let mut w = World::with(|_| {});
+        for phone in [ALICE, TABLET] {
+            w.register(phone, VOLTE);
+        }
+        w.submitted(ALICE, 5, BOBS_NUMBER, "hi");
+        if restarts {
+            w = disk::restarted(&w, |_| {});
+            for phone in [ALICE, TABLET] {
+                w.register(phone, VOLTE);
+            }
+        }
+        // neither is what one phone waits for in the way of another's, nor has that one power over it
+        let hello = submit_with(5, BOBS_NUMBER, "hello", |s| s.reject_duplicates = true);
+        let call_id = w.send_rp(TABLET, "tel:1", "", &rp_data(5, &hello));
+        w.expect_taken(TABLET, &call_id, 5);
+        let call_id = w.delete(ALICE, 6, 5);
+        w.expect_taken(ALICE, &call_id, 6);
+        w.delete(ALICE, 7, 5);
+        w.expect_refused(ALICE, RpCause::REJECTED);
+        assert_eq!(w.waiting(), 1);
+        w.register(BOB, VOLTE);
+        w.is_delivered(BOB, "hello");
+        w.quiet();
+    }
+}
+
+#[test]
 fn an_echo_number_answers_in_kind() {
     let mut w = World::registered(|_| {});
     w.submitted(ALICE, 1, "666", "is anybody there?");
