@@ -144,7 +144,10 @@ fn torture_core(authent_type: AuthentType) -> Core {
 fn sent(core: &mut Core, flow: Flow, octets: &[u8]) -> Vec<(Flow, Vec<u8>)> {
     let (mut rng, mut out, mut sink) = (Rng::from_seed(2), Outbox::new(), Silent);
     let (now, wall) = (Instant::from_nanos(1), UnixTime::from_micros(1));
-    core.on_sip(&mut Cx { now, wall, rng: &mut rng, out: &mut out, sink: &mut sink }, flow, octets);
+    let mut cx = Cx { now, wall, rng: &mut rng, out: &mut out, sink: &mut sink };
+    core.on_sip(&mut cx, flow, octets);
+    // nothing waits for a disk
+    core.on_durable(&mut cx, u64::MAX);
     let messages = out.items().iter().filter_map(|item| match item {
         Output::Send { flow, range, .. } => Some((*flow, out.bytes(range).to_vec())),
         _ => None,
