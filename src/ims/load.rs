@@ -17,6 +17,8 @@ pub struct Load {
     pub messages: usize,
     /// Short messages that wait.
     pub sms: usize,
+    /// Who waits for the disk to have a short message, or a report on one.
+    pub sms_promises: usize,
     /// Subscriptions, those whose last NOTIFY is under way among them.
     pub subscriptions: usize,
     /// Server transactions.
@@ -36,6 +38,7 @@ impl Core {
             calls: calls.len(),
             messages: messages.len(),
             sms: sms.len(),
+            sms_promises: sms.promises(),
             subscriptions: reg_events.len(),
             server_transactions: txs.server_count(),
             client_transactions: txs.client_count(),

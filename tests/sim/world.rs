@@ -698,6 +698,7 @@ impl World {
             calls: 0,
             messages: 0,
             sms: 0,
+            sms_promises: 0,
             subscriptions: 0,
             server_transactions: 0,
             client_transactions: 0,

@@ -166,6 +166,11 @@ impl Sms {
         self.held == 0 && self.inboxes.is_empty() && self.promises.len() == 0
     }
 
+    /// How many wait for the disk.
+    pub fn promises(&self) -> usize {
+        self.promises.len()
+    }
+
     /// Whether somebody waits for the disk.
     pub fn owes_answers(&self) -> bool {
         self.promises.len() > 0

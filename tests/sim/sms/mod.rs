@@ -296,7 +296,9 @@ impl Sim {
         if self.core.next_deadline().is_some_and(|at| at <= self.now) {
             self.with_core(|core, cx| core.tick(cx));
         }
-        assert_eq!(self.core.load().sms, self.shelf.len(), "each text has its record: {:?}", self.shelf);
+        let load = self.core.load();
+        assert_eq!(load.sms, self.shelf.len(), "each text has its record: {:?}", self.shelf);
+        assert!(load.sms_promises == 0 || self.shelf.is_late(), "the disk has what is waited for: {load:?}");
     }
 
     /// Gives the core one input, and the MME what comes of it.
@@ -309,7 +311,7 @@ impl Sim {
 
     fn one_input(&mut self, input: impl FnOnce(&mut Core, &mut Cx<'_>)) {
         let wall = UnixTime::from_micros(1_800_000_000_000_000 + (self.now.as_nanos() / 1000) as i64);
-        self.shelf.begin();
+        self.shelf.begin(self.core.load().sms_promises);
         let (rng, out, sink) = (&mut self.core_rng, &mut self.out, &mut self.log);
         input(&mut self.core, &mut Cx { now: self.now, wall, rng, out, sink });
         let out = std::mem::take(&mut self.out);
