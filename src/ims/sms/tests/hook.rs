@@ -208,7 +208,9 @@ fn a_part_that_never_has_room_is_given_up_when_it_is_too_old_and_its_sender_is_t
     // twelve hours
     let before = submit_with(9, BOBS_NUMBER, "before", |s| s.validity = Some(Validity::Relative(143)));
     sent(&mut w, &before);
-    w.pass(lives + PATIENCE);
+    w.pass(lives - PATIENCE);
+    assert_eq!((kept(&w), w.waiting()), (1, 1), "it waits for room");
+    w.pass(PATIENCE);
     w.expect_status(5, false, Status::EXPIRED);
     assert!(w.lab.logged(&["SMS from +33600000001 to +33600000002 is given up"]), "{:#?}", w.lab.log.0);
     assert_eq!((kept(&w), w.waiting()), (0, 1));
