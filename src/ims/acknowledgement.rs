@@ -1,10 +1,11 @@
-//! The 200s to REGISTERs that wait until the disk has what they acknowledge: a phone that is told it is registered stays so when this
-//! program is killed the next moment, and one that is told it is not does not come back.
+//! What waits until the disk has what it stands for. The 200s to REGISTERs: a phone that is told it is registered stays so when this
+//! program is killed the next moment, and one that is told it is not does not come back. And the first challenge of a SIM, or the next ones while
+//! the disk is not that far: its sequence number serves no second time.
 //!
 //! What follows from a registration follows from its 200: nothing is sent to a new contact before, and calls to one that was taken away
 //! go on for so long. A contact that is refreshed is reached at its new place at once, as it has left the old one.
 //!
-//! A registration is not refused where the disk fails or is slow: it would keep phones from their calls for the sake of a restart that may never
+//! Nobody is refused where the disk fails or is slow: it would keep phones from their calls for the sake of a restart that may never
 //! come, and the next REGISTER mends what that costs. It is said in the log instead.
 
 use super::core::Service;
@@ -15,14 +16,40 @@ use crate::base::arena::Id;
 use crate::base::time::Instant;
 use crate::base::trace::Level;
 use crate::ims::call::ServerId;
-use crate::ims::dispatch::{Refusal, refuse};
+use crate::ims::dispatch::{Due, Refusal, refuse, send_challenge};
 use crate::proto::cx::Cx;
 use smallvec::SmallVec;
 use std::collections::VecDeque;
 
+/// What was not sent yet.
+#[derive(Debug)]
+pub(super) enum Owed {
+    /// A 200 to a REGISTER.
+    Ok(Acknowledgement),
+    /// A challenge to any request.
+    Challenge(Due),
+}
+
+impl Owed {
+    fn user(&self) -> UserId {
+        match self {
+            Owed::Ok(ok) => ok.user,
+            Owed::Challenge(due) => due.user,
+        }
+    }
+
+    /// What a crash costs when it leaves too early.
+    const fn risk(&self) -> &'static str {
+        match self {
+            Owed::Ok(_) => "would lose it",
+            Owed::Challenge(_) => "would use its sequence number twice",
+        }
+    }
+}
+
 /// A 200 that was made and not sent.
 #[derive(Debug)]
-pub(super) struct Owed {
+pub(super) struct Acknowledgement {
     /// The transaction that holds it.
     pub(super) tx: ServerId,
     /// Whose registration it is.
@@ -65,14 +92,14 @@ impl Acknowledgements {
 }
 
 impl Service {
-    /// All records of an input are on their way: the 200s wait for the last of them, or leave at once. Whether any left.
+    /// All records of an input are on their way: what they are for waits for the last of them, or leaves at once. Whether any left.
     pub(super) fn settle_acknowledgements(&mut self, cx: &mut Cx<'_>) -> bool {
         let ticket = cx.out.last_ticket();
         let mut any = false;
         while let Some(owed) = self.acknowledgements.unsettled.pop_front() {
             let is_full = self.acknowledgements.waiting.len() >= MAX_ACKNOWLEDGEMENTS;
             if is_full || self.disk.is_durable(ticket) || self.disk.refusal().is_some() {
-                self.acknowledge(cx, &owed);
+                self.give(cx, &owed);
                 any = true;
             } else {
                 self.acknowledgements.waiting.push_back((ticket, cx.now + REGISTER_PATIENCE, owed));
@@ -88,7 +115,7 @@ impl Service {
         while let Some(owed) =
             self.acknowledgements.pop_kept(|ticket, _| is_refused || self.disk.is_durable(ticket))
         {
-            self.acknowledge(cx, &owed);
+            self.give(cx, &owed);
             any = true;
         }
         any
@@ -97,7 +124,7 @@ impl Service {
     /// The program ends now: all leave.
     pub(super) fn give_acknowledgements(&mut self, cx: &mut Cx<'_>) {
         while let Some(owed) = self.acknowledgements.pop_kept(|_, _| true) {
-            self.acknowledge(cx, &owed);
+            self.give(cx, &owed);
         }
     }
 
@@ -105,17 +132,24 @@ impl Service {
     pub(super) fn expire_acknowledgements(&mut self, cx: &mut Cx<'_>) {
         let now = cx.now;
         while let Some(owed) = self.acknowledgements.pop_kept(|_, give_up_at| give_up_at <= now) {
-            let impi = &self.subscribers.user(owed.user).impi;
-            let secs = REGISTER_PATIENCE.as_secs();
+            let impi = &self.subscribers.user(owed.user()).impi;
+            let (secs, risk) = (REGISTER_PATIENCE.as_secs(), owed.risk());
             let text = format_args!(
-                "Register {impi}: answered before the disk has it, for which {secs} s were not enough: a crash now would lose it"
+                "{impi}: answered before the disk has it, for which {secs} s were not enough: a crash now {risk}"
             );
             self.troubles.mention(cx, Level::Warn, text);
-            self.acknowledge(cx, &owed);
+            self.give(cx, &owed);
         }
     }
 
-    fn acknowledge(&mut self, cx: &mut Cx<'_>, owed: &Owed) {
+    fn give(&mut self, cx: &mut Cx<'_>, owed: &Owed) {
+        match owed {
+            Owed::Ok(ok) => self.acknowledge(cx, ok),
+            Owed::Challenge(due) => send_challenge(self, cx, due),
+        }
+    }
+
+    fn acknowledge(&mut self, cx: &mut Cx<'_>, owed: &Acknowledgement) {
         let is_alive = |binding: &Id<Binding>| self.registrar.binding(*binding).is_some();
         if owed.bound.is_empty() || owed.bound.iter().any(is_alive) {
             self.txs.send_held(cx, owed.tx);

@@ -7,8 +7,9 @@
 use crate::base::arena::Id;
 use crate::base::trace::{Dir, Layer, Level, Subject};
 use crate::config::model::AuthentType;
+use crate::ims::acknowledgement::Owed;
 use crate::ims::auth::card::Claim;
-use crate::ims::auth::{Family, Outcome};
+use crate::ims::auth::{Challenged, Family, Outcome};
 use crate::ims::call::forward;
 use crate::ims::core::Service;
 use crate::ims::emergency;
@@ -250,7 +251,7 @@ fn admit(
     let refusal = match auth.check(&mut to, subscribers, &claim, msg) {
         Outcome::Passed { .. } => return Some(caller),
         Outcome::Challenge(made) => {
-            challenge(service, cx, id, Family::Proxy, &made.value, None);
+            challenge(service, cx, Due::new(id, user, Family::Proxy, made));
             return None;
         }
         Outcome::Refused { status, reason } => Refusal::new(status, reason),
@@ -484,18 +485,45 @@ fn reply_stateless(
     });
 }
 
-/// Answers with a challenge, and with Security-Server when what follows is to come protected (TS 24.229 5.2.2).
-pub(super) fn challenge(
-    service: &mut Service,
-    cx: &mut Cx<'_>,
-    id: ServerId,
-    family: Family,
-    value: &[u8],
-    security_server: Option<&str>,
-) {
-    reply(service, cx, id, family.status(), None, |w| {
-        w.header(family.challenge_header(), value);
-        if let Some(server) = security_server {
+/// A challenge to a request.
+#[derive(Clone, Debug)]
+pub struct Due {
+    /// The request.
+    pub tx: ServerId,
+    /// Whose it is.
+    pub user: UserId,
+    /// Which headers it has.
+    pub family: Family,
+    /// The value of its header.
+    pub value: Vec<u8>,
+    /// The value of Security-Server, when what follows is to come protected (TS 24.229 5.2.2).
+    pub security_server: Option<String>,
+    /// The record that has its sequence number, when it waits for the disk to have that.
+    pub ticket: Option<u64>,
+}
+
+impl Due {
+    /// One that offers no security associations.
+    pub(super) fn new(tx: ServerId, user: UserId, family: Family, made: Challenged) -> Due {
+        let Challenged { value, ticket, .. } = made;
+        Due { tx, user, family, value, security_server: None, ticket }
+    }
+}
+
+/// Answers with a challenge, or will when the disk has what it waits for: a request other than REGISTER, too, goes without an answer for so long.
+pub(super) fn challenge(service: &mut Service, cx: &mut Cx<'_>, due: Due) {
+    if due.ticket.is_some_and(|ticket| !service.disk.is_durable(ticket)) {
+        service.acknowledgements.push(Owed::Challenge(due));
+    } else {
+        send_challenge(service, cx, &due);
+    }
+}
+
+/// Answers with a challenge.
+pub(super) fn send_challenge(service: &mut Service, cx: &mut Cx<'_>, due: &Due) {
+    reply(service, cx, due.tx, due.family.status(), None, |w| {
+        w.header(due.family.challenge_header(), &due.value);
+        if let Some(server) = &due.security_server {
             w.header("Security-Server", server);
         }
     });

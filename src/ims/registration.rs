@@ -3,13 +3,13 @@
 
 use crate::base::trace::{Level, Subject};
 use crate::config::model::User;
-use crate::ims::acknowledgement::Owed;
+use crate::ims::acknowledgement::{Acknowledgement, Owed};
 use crate::ims::attempt::Step;
 use crate::ims::auth::card::Claim;
 use crate::ims::auth::{Challenged, Family, Outcome, credentials};
 use crate::ims::call::forward;
 use crate::ims::core::Service;
-use crate::ims::dispatch::{Extra, Refusal, ServerId, challenge, claim, refuse};
+use crate::ims::dispatch::{Due, Extra, Refusal, ServerId, challenge, claim, refuse};
 use crate::ims::persist;
 use crate::ims::registrar::expires::shortest;
 use crate::ims::registrar::register;
@@ -18,7 +18,7 @@ use crate::ims::registrar::response::{Described, Granted};
 use crate::ims::registrar::route::Came;
 use crate::ims::registrar::{Gone, Removed};
 use crate::ims::security::register::{Shield, Unfit};
-use crate::ims::security::{self, NoSet, Proposal, SetId, Stage, Waiting};
+use crate::ims::security::{self, NoSet, Proposal, SetId, Stage};
 use crate::ims::subscriber::{Subscribers, UserId};
 use crate::proto::cx::Cx;
 use crate::proto::flow::Flow;
@@ -228,20 +228,19 @@ fn offer(
     let family = Family::of(service.subscribers.user(user));
     let (Some(choice), Some((ck, ik))) = (shield.offer, made.keys) else {
         service.note_challenge(cx, user, msg, &made.value, None);
-        return challenge(service, cx, id, family, &made.value, None);
+        return challenge(service, cx, Due::new(id, user, family, made));
     };
     let (nonce, predecessor) = (made.nonce, shield.through);
     let proposal = Proposal { user, choice, flow, predecessor, ck: &ck, ik: &ik, nonce };
-    let value = made.value;
-    let waiting = Waiting { tx: id, family, value: value.clone() };
-    let begun = service.security.begin(cx, proposal, msg.values(HeaderId::SecurityClient), waiting);
+    let due = Due::new(id, user, family, made);
+    let begun = service.security.begin(cx, proposal, msg.values(HeaderId::SecurityClient), due.clone());
     service.tidy_sets(cx, user);
     match begun {
-        Ok(set) => service.note_challenge(cx, user, msg, &value, Some(set)),
+        Ok(set) => service.note_challenge(cx, user, msg, &due.value, Some(set)),
         // it has not drawn new SPIs to renew its set: the answer comes through the one that it has
         Err(NoSet::OwnSpi(_)) if shield.is_trusted => {
-            service.note_challenge(cx, user, msg, &value, None);
-            challenge(service, cx, id, family, &value, None);
+            service.note_challenge(cx, user, msg, &due.value, None);
+            challenge(service, cx, due);
         }
         Err(why) => {
             service.attempts.failed(user, cx.wall, Step::Associations, &why.to_string());
@@ -369,7 +368,12 @@ fn answer(
     for removed in &gone {
         persist::forget_binding(cx, removed.number);
     }
-    acknowledgements.push(Owed { tx: id, user: proven.user, bound: bound.collect(), gone });
+    acknowledgements.push(Owed::Ok(Acknowledgement {
+        tx: id,
+        user: proven.user,
+        bound: bound.collect(),
+        gone,
+    }));
 }
 
 /// The user whom a REGISTER is of, by the IMPI in its credentials and the IMPU in To, which must belong together; without

@@ -31,7 +31,7 @@ use crate::wire::sip::{HeaderId, Message};
 use card::{Card, Claim};
 use challenge::{Challenges, NonceText, Pending};
 use policy::NoKeys;
-use sequence::{NoVector, Sequences};
+use sequence::{Drawn, NoVector, Sequences};
 use std::net::IpAddr;
 use throttle::Throttle;
 
@@ -102,6 +102,8 @@ pub struct Challenged {
     pub nonce: NonceText,
     /// CK and IK, when it is one of AKA: they protect what follows (TS 33.203 6.1).
     pub keys: Option<([u8; 16], [u8; 16])>,
+    /// The record that the challenge waits for, see [`sequence::Drawn`].
+    pub ticket: Option<u64>,
 }
 
 /// Everything that the checks write on, lent by the core.
@@ -141,6 +143,14 @@ struct Round {
     resyncs: u8,
     stale: bool,
     proposed: Option<Algorithm>,
+}
+
+/// A nonce that was made.
+struct Minted {
+    rand: [u8; 16],
+    nonce: NonceText,
+    vector: Option<Vector>,
+    ticket: Option<u64>,
 }
 
 /// The digest credentials of a request, in whichever header they stand: the ones with a nonce before those without.
@@ -468,7 +478,7 @@ impl Auth {
         let made = policy::algorithm(profile, proposed)
             .map_err(NoVector::from)
             .and_then(|algorithm| Ok((algorithm, self.nonce(to, who, algorithm)?)));
-        let (algorithm, (rand, nonce, vector)) = match made {
+        let (algorithm, Minted { rand, nonce, vector, ticket }) = match made {
             Ok(made) => made,
             Err(why) => return on_no_vector(to, card.user, why),
         };
@@ -496,7 +506,7 @@ impl Auth {
             accepted_count: 0,
             is_protected: who.is_offered && keys.is_some(),
         });
-        Outcome::Challenge(Challenged { value, nonce, keys })
+        Outcome::Challenge(Challenged { value, nonce, keys, ticket })
     }
 
     fn nonce(
@@ -504,24 +514,30 @@ impl Auth {
         to: &mut AuthCx<'_, '_>,
         who: Who<'_>,
         algorithm: Algorithm,
-    ) -> Result<([u8; 16], NonceText, Option<Vector>), NoVector> {
+    ) -> Result<Minted, NoVector> {
         let is_aka = algorithm.aka().is_some();
         let rand = to.tokens.sealed(to.cx.rng, &seal::label(who.card, is_aka && who.is_offered, to.cx.now));
         if !is_aka {
-            return Ok((rand, hex::encode(&rand), None));
+            return Ok(Minted { rand, nonce: hex::encode(&rand), vector: None, ticket: None });
         }
-        let vector = self.vector(to, who, &rand)?;
-        Ok((rand, aka_digest::nonce(&rand, &vector.autn), Some(vector)))
+        let (vector, ticket) = self.vector(to, who, &rand)?;
+        let nonce = aka_digest::nonce(&rand, &vector.autn);
+        Ok(Minted { rand, nonce, vector: Some(vector), ticket })
     }
 
-    /// The next vector of the user's SIM.
-    fn vector(&mut self, to: &mut AuthCx<'_, '_>, who: Who<'_>, rand: &[u8; 16]) -> Result<Vector, NoVector> {
+    /// The next vector of the user's SIM, and the record that it waits for.
+    fn vector(
+        &mut self,
+        to: &mut AuthCx<'_, '_>,
+        who: Who<'_>,
+        rand: &[u8; 16],
+    ) -> Result<(Vector, Option<u64>), NoVector> {
         let Who { card, profile, .. } = who;
         let named = |NoKeys(words)| NoKeys(format!("IMPI {}: {words}", profile.impi));
         let configured = profile.sim.as_ref().ok_or_else(|| named(NoKeys("it has no SIM keys".into())))?;
         let sim = policy::sim(configured).map_err(named)?;
-        let sqn = self.sequences.next(to, card, profile, configured)?;
-        Ok(aka::generate(&sim, rand, sqn))
+        let Drawn { sqn, ticket } = self.sequences.next(to, card, profile, configured)?;
+        Ok((aka::generate(&sim, rand, sqn), ticket))
     }
 }
 

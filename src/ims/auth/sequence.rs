@@ -6,7 +6,8 @@
 //! allowed since the record was written. Faster there are none (503): who has no credentials and asks for more challenges of one IMPI than that
 //! keeps its phone at 503, for as long as the disk refuses. Numbers come twice, and the SIM asks for re-synchronisation, where a clock was set
 //! back between two such runs or the record does not say when it was written (the clock then counts from the start), where they are less than a
-//! second apart, and where the disk has no record of the SIM at all.
+//! second apart, and where the disk refuses or is slow and has no record of the SIM at all. A disk that is well has one before the first
+//! challenge leaves.
 //!
 //! Phones that share a SIM (`multi_sim`) have copies that count for themselves. One that has proven itself has a number of its
 //! own; before that it draws from the user's common one, so that nobody makes us remember phones that there are not.
@@ -36,6 +37,15 @@ pub enum NoVector {
     Keys(NoKeys),
     /// The disk has to take what is reserved first, why in words.
     Later(String),
+}
+
+/// The number of a vector.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Drawn {
+    /// The number.
+    pub sqn: u64,
+    /// The record that it is in, where the disk has none of the SIM yet: before that is there a crash would have it used twice.
+    pub ticket: Option<u64>,
 }
 
 impl From<NoKeys> for NoVector {
@@ -144,6 +154,11 @@ impl Counter {
         self.records().all(|kept| next <= kept.limit(wall))
     }
 
+    /// The record that a restart has to find before a number is told to anybody.
+    fn awaited(&self) -> Option<u64> {
+        self.asked.filter(|_| self.durable.is_none()).map(|asked| asked.ticket)
+    }
+
     /// Whether `number` is beyond what the disk has reserved.
     fn is_by_clock(&self, number: u64) -> bool {
         self.durable.is_some_and(|kept| number > kept.record.reserved)
@@ -193,10 +208,10 @@ impl Sequences {
         card: Card,
         profile: &User,
         sim: &Sim,
-    ) -> Result<u64, NoVector> {
+    ) -> Result<Drawn, NoVector> {
         let (kept_for, counter) = self.counter(card, sim.sqn);
         if sim.force_sqn_resync && !counter.is_known_to_fit {
-            return Ok(REFUSED);
+            return Ok(Drawn { sqn: REFUSED, ticket: None });
         }
         let (last, impi, wall) = (counter.last, &profile.impi, to.cx.wall);
         let next = sqn::next(last)
@@ -211,7 +226,7 @@ impl Sequences {
             let words = format!("{impi}: {}: {BY_CLOCK}", waits_for(to.disk));
             to.troubles.mention(to.cx, Level::Warn, format_args!("{words}"));
         }
-        Ok(next)
+        Ok(Drawn { sqn: next, ticket: counter.awaited() })
     }
 
     /// What there is to say of a user whose numbers the disk has not taken: since when, and the words.

@@ -16,7 +16,7 @@ use crate::ims::auth::{Family, Outcome};
 use crate::ims::call::forward;
 use crate::ims::core::{Service, View};
 use crate::ims::dispatch::{
-    Caller, Extra, Refusal, ServerId, challenge, claim, identify, is_challenged, refuse,
+    Caller, Due, Extra, Refusal, ServerId, challenge, claim, identify, is_challenged, refuse,
 };
 use crate::ims::gate;
 use crate::ims::registrar::binding::Binding;
@@ -57,7 +57,9 @@ pub(in crate::ims) fn on_subscribe(
         match auth.check(&mut to, subscribers, &claim, msg) {
             Outcome::Passed { .. } => {}
             // RFC 6665 4.2.1.3: a notifier is no proxy
-            Outcome::Challenge(made) => return challenge(service, cx, id, Family::Www, &made.value, None),
+            Outcome::Challenge(made) => {
+                return challenge(service, cx, Due::new(id, user, Family::Www, made));
+            }
             Outcome::Refused { status, reason } => {
                 return refuse(service, cx, id, &Refusal::new(status, reason));
             }

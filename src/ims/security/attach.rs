@@ -1,14 +1,14 @@
 //! Sets and bindings: a set lives as long as the registrations that came through it, and a little longer.
 
 use super::begin::Installed;
-use super::set::{Set, SetId, Waiting};
+use super::set::{Set, SetId};
 use super::text::SetText;
 use super::view::{SetView, Stage};
 use crate::base::time::Instant;
 use crate::base::trace::{Dir, Layer, Level, Subject};
 use crate::ims::attempt::Step;
 use crate::ims::core::Service;
-use crate::ims::dispatch::{Refusal, challenge, refuse};
+use crate::ims::dispatch::{Due, Refusal, challenge, refuse};
 use crate::ims::persist::association;
 use crate::ims::registrar::Gone;
 use crate::ims::subscriber::{Subscribers, UserId};
@@ -65,7 +65,7 @@ impl Service {
         }
     }
 
-    fn refuse_waiting(&mut self, cx: &mut Cx<'_>, user: UserId, waiting: &Waiting, status: u16, words: &str) {
+    fn refuse_waiting(&mut self, cx: &mut Cx<'_>, user: UserId, waiting: &Due, status: u16, words: &str) {
         let impi = &self.subscribers.user(user).impi;
         self.troubles.tell(cx, Some(user), || format!("Register {impi}: refused with {status}: {words}"));
         let refusal = Refusal::new(status, "the security associations cannot be set up");
@@ -98,9 +98,9 @@ impl Service {
             Installed::Ready(id, waiting) => {
                 let Some(set) = self.security.set(id) else { return };
                 tell(cx, &self.subscribers, id, set, "offered");
-                let server = set.agreement.server().to_owned();
+                let security_server = Some(set.agreement.server().to_owned());
                 self.note_installed(cx, id);
-                challenge(self, cx, waiting.tx, waiting.family, &waiting.value, Some(&server));
+                challenge(self, cx, Due { security_server, ..waiting });
             }
             Installed::Failed(user, waiting, words) => {
                 self.attempts.failed(user, cx.wall, Step::Associations, &words);

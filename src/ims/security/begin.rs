@@ -5,10 +5,11 @@ use super::limits::{
     KERNEL_MARGIN, KERNEL_PATIENCE, MAX_INSTALLS, MAX_OFFERED, MAX_OFFERED_PER_USER, OFFERED_LIFE,
 };
 use super::numbers;
-use super::set::{Set, SetId, Waiting};
+use super::set::{Set, SetId};
 use super::view::Stage;
 use crate::base::timer::Alarm;
 use crate::ims::auth::challenge::NonceText;
+use crate::ims::dispatch::Due;
 use crate::ims::subscriber::UserId;
 use crate::proto::cx::Cx;
 use crate::proto::flow::{Flow, LocalId, Ways};
@@ -78,9 +79,9 @@ impl fmt::Display for NoSet {
 #[derive(Debug)]
 pub enum Installed {
     /// The challenge may leave.
-    Ready(SetId, Waiting),
+    Ready(SetId, Due),
     /// There is no set; the REGISTER is to be refused, for this reason.
-    Failed(UserId, Waiting, String),
+    Failed(UserId, Due, String),
     /// Nothing is to be done.
     Nothing,
 }
@@ -92,7 +93,7 @@ impl Security {
         cx: &mut Cx<'_>,
         p: Proposal<'_>,
         offers: impl Iterator<Item = &'o [u8]>,
-        waiting: Waiting,
+        waiting: Due,
     ) -> Result<SetId, NoSet> {
         let own_ip = self.locals().get(p.flow.local).ok_or(NoSet::Ports)?.own.ip();
         let ue_ip = p.flow.remote.ip();
@@ -313,7 +314,14 @@ mod tests {
             let flow = Flow::udp(LocalId(0), SocketAddr::new(ip, 5060));
             let (user, nonce) = (UserId(n), NonceText::new());
             let proposal = Proposal { user, choice, flow, predecessor: None, ck: &keys, ik: &keys, nonce };
-            let waiting = Waiting { tx: Id::from_bits(0), family: Family::Www, value: Vec::new() };
+            let waiting = Due {
+                tx: Id::from_bits(0),
+                user,
+                family: Family::Www,
+                value: Vec::new(),
+                security_server: None,
+                ticket: None,
+            };
             ids.push(security.begin(cx, proposal, [offer].into_iter(), waiting).expect("there is room"));
         }
         ids

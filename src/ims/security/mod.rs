@@ -19,6 +19,7 @@ use crate::base::arena::Arena;
 use crate::base::time::{Duration, Instant};
 use crate::base::timer::AlarmQueue;
 use crate::config::model::IpsecSettings;
+use crate::ims::dispatch::Due;
 use crate::ims::registrar::route::Came;
 use crate::ims::subscriber::{Subscribers, UserId};
 use crate::proto::cx::Cx;
@@ -30,7 +31,7 @@ pub use ability::Ability;
 pub use begin::{NoSet, Proposal};
 use limits::{KERNEL_MARGIN, KERNEL_PATIENCE, LEAVING_LIFE, OLD_LIFE};
 pub use restore::Kept;
-pub use set::{Set, SetId, Waiting};
+pub use set::{Set, SetId};
 use smallvec::SmallVec;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
@@ -54,7 +55,7 @@ pub struct Security {
     unanswered: BTreeMap<u32, SetId>,
     alarms: AlarmQueue<SetId>,
     /// Challenges whose set ended before the kernel had taken it: their REGISTERs still want an answer.
-    orphans: Vec<(UserId, Waiting)>,
+    orphans: Vec<(UserId, Due)>,
     next_number: u32,
     /// The numbers for the kernel that are in use, the first of each pair, and the pair to be tried next.
     reqids: BTreeSet<u32>,
@@ -282,7 +283,7 @@ impl Security {
     }
 
     /// A REGISTER whose challenge will not come.
-    pub(super) fn pop_orphan(&mut self) -> Option<(UserId, Waiting)> {
+    pub(super) fn pop_orphan(&mut self) -> Option<(UserId, Due)> {
         self.orphans.pop()
     }
 

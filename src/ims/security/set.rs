@@ -4,9 +4,8 @@ use super::view::{SetView, Stage};
 use crate::base::arena::Id;
 use crate::base::time::{Duration, Instant};
 use crate::base::timer::Alarm;
-use crate::ims::auth::Family;
 use crate::ims::auth::challenge::NonceText;
-use crate::ims::dispatch::ServerId;
+use crate::ims::dispatch::Due;
 use crate::ims::subscriber::{Subscribers, UserId};
 use crate::proto::flow::{LocalId, Ways};
 use crate::proto::sip::sec_agree::{Agreement, Association, Keys, SaSet, SetNumbers, associations};
@@ -48,21 +47,10 @@ pub struct Set {
     /// Whether the state file has it.
     pub(super) is_stored: bool,
     /// The challenge, until the kernel holds the set.
-    pub(super) waiting: Option<Waiting>,
+    pub(super) waiting: Option<Due>,
     /// Our client ports that the kernel would not take.
     pub(super) refused: SmallVec<[LocalId; 4]>,
     pub(super) alarm: Alarm,
-}
-
-/// A challenge that leaves when the kernel holds its set.
-#[derive(Debug)]
-pub struct Waiting {
-    /// The REGISTER.
-    pub tx: ServerId,
-    /// Which headers it has.
-    pub family: Family,
-    /// The value of its header.
-    pub value: Vec<u8>,
 }
 
 impl Set {

@@ -7,6 +7,7 @@ mod auth_limit;
 mod auth_qop;
 mod auth_sim;
 mod auth_sqn;
+mod disk_challenge;
 mod dispatch;
 mod echo_numbers;
 mod emergency;
