@@ -126,7 +126,7 @@ fn a_refresh_keeps_the_set_and_a_challenged_one_makes_a_new_set() {
     let users =
         USERS.replace("[\"001010000000004\", ", "[{ impu: \"001010000000004\", reauthenticate: true }, ");
     assert_ne!(users, USERS);
-    let mut scene = Scene::new("fresh", 2, &format!("{users} binding_expires: 10,"));
+    let mut scene = Scene::new("fresh", 2, &format!("{users} binding_expires: 16,"));
     for (v6, how) in [(false, WAYS[0]), (true, WAYS[1])] {
         let case = format!("v6 {v6} {how:?}");
         (0..2).for_each(|i| drop(scene.seen(i)));

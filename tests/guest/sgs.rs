@@ -284,7 +284,6 @@ fn after_our_restart_phones_that_send_attach_anew() {
     let mut peer = Peer::connect(MME_1, machine);
     peer.attach(A);
     s.ims.kill();
-    peer.until("the association ends", |_| true);
     until("the association ends", || {
         peer.turn();
         peer.socket.is_none()
