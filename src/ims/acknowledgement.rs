@@ -97,7 +97,12 @@ impl Service {
         let ticket = cx.out.last_ticket();
         let mut any = false;
         while let Some(owed) = self.acknowledgements.unsettled.pop_front() {
-            let is_full = self.acknowledgements.waiting.len() >= MAX_ACKNOWLEDGEMENTS;
+            // anybody can ask for challenges, which leave room for the 200s
+            let most = match owed {
+                Owed::Ok(_) => MAX_ACKNOWLEDGEMENTS,
+                Owed::Challenge(_) => MAX_ACKNOWLEDGEMENTS / 2,
+            };
+            let is_full = self.acknowledgements.waiting.len() >= most;
             if is_full || self.disk.is_durable(ticket) || self.disk.refusal().is_some() {
                 self.give(cx, &owed);
                 any = true;

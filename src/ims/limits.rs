@@ -9,7 +9,7 @@ pub const MAX_BINDINGS: usize = 131_072;
 /// many phones share needs the most.
 pub const MAX_BINDINGS_PER_USER: usize = 64;
 
-/// 200s to REGISTERs that wait for the disk; beyond it the next one leaves at once. At about 3 KB each with their transactions: 12 MB.
+/// 200s to REGISTERs that wait for the disk, and challenges, which take half of it at most; beyond it the next one leaves at once. At about 3 KB each with their transactions: 12 MB.
 pub const MAX_ACKNOWLEDGEMENTS: usize = 4096;
 
 /// How long a 200 to a REGISTER waits for the disk before it leaves all the same: a phone sends it again for 32 s (RFC 3261 17.1.2.2,

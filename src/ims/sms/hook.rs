@@ -84,7 +84,10 @@ impl HeldPart {
         let uri = record["impu"].as_str();
         let impu = uri.and_then(|uri| subs.user(by).impus.iter().position(|impu| impu.uri == uri));
         let imei = record["imei"].as_str().and_then(|imei| ArrayString::from(imei).ok());
-        let phone = record["phone"].as_str().and_then(Phone::read).ok_or("phone is missing")?;
+        let phone = match record["phone"].as_str() {
+            Some(text) => Phone::read(text).ok_or("the phone is malformed")?,
+            None => Phone::attached(imei.as_deref()),
+        };
         let heading = heading(subs, (by, impu, imei.as_deref()), &phone, &submit);
         let at = UnixTime::from_micros(record["at"].as_i64().ok_or("at is missing")?);
         Ok(HeldPart { number, by, impu, imei, phone, at, heading, tpdu: tpdu.into() })
@@ -156,13 +159,17 @@ impl Sms {
         key: &str,
         value: &str,
     ) -> Result<(), Misfit> {
-        let part = HeldPart::read(subs, key, value);
+        // its sender has been told that it is safe: what cannot be read is set aside
+        let part = HeldPart::read(subs, key, value).map_err(|misfit| match misfit {
+            Misfit::Useless(why) => Misfit::damaged(why),
+            other => other,
+        });
         if let Some(number) = key.strip_prefix(PART).and_then(|n| u64::from_str_radix(n, 16).ok()) {
             self.next_number = self.next_number.max(number.saturating_add(1));
         }
         let part = part?;
         if !self.wait_for_others(cx, &part) {
-            return Err("it is no part of a text, or one that is there already".into());
+            return Err(Misfit::damaged("it is no part of a text, or one that is there already"));
         }
         self.held_parts.push(part);
         Ok(())

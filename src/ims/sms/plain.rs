@@ -100,14 +100,17 @@ impl Sms {
         // octets are none of its parts, whatever their reference: a soft client cannot show them
         let is_of_it = |text: &&Text| {
             let other = text.concat();
-            text.is_durable
-                && text.is_text()
+            text.is_text()
                 && text.from == first.from
                 && text.impu == first.impu
                 && other
                     .is_some_and(|other| (other.reference, other.total) == (concat.reference, concat.total))
         };
         let mut parts: Vec<(u8, u64)> = Vec::new();
+        // those that the disk is about to have come with the last of them
+        if inbox.texts.iter().filter(is_of_it).any(|text| !text.is_durable) {
+            return Err(PARTS_PATIENCE);
+        }
         for text in inbox.texts.iter().filter(is_of_it) {
             let place = text.concat().map_or(0, |concat| concat.number);
             if !parts.iter().any(|(other, _)| *other == place) {

@@ -76,9 +76,11 @@ impl Phone {
         Some(Phone { name, over_sgs })
     }
 
-    /// Whether it is certainly the same one. `alone`: the user's SIM is in one phone only.
+    /// Whether it is certainly the same one. `alone`: the user has a SIM, which is in one phone only. That phone registers from other
+    /// ports, and the MME may tell its IMEI late.
     pub(super) fn is(&self, other: &Phone, alone: bool) -> bool {
-        self.name == other.name || (alone && self.over_sgs != other.over_sgs)
+        let are_two = matches!((&self.name, &other.name), (Name::Imei(_), Name::Imei(_)));
+        self.name == other.name || (alone && (self.over_sgs != other.over_sgs || !are_two))
     }
 }
 
@@ -87,7 +89,7 @@ impl Phone {
 pub(super) struct Origin<'a> {
     pub(super) user: UserId,
     pub(super) phone: &'a Phone,
-    /// Whether the user's SIM is in one phone only (no `multi_sim`).
+    /// Whether the user has a SIM, which is in one phone only (no `multi_sim`).
     pub(super) alone: bool,
 }
 
@@ -226,7 +228,7 @@ mod tests {
     }
 
     fn from(user: u32, phone: &Phone) -> Origin<'_> {
-        Origin { user: UserId(user), phone, alone: true }
+        Origin { user: UserId(user), phone, alone: false }
     }
 
     fn has_it(recent: &Recent, now: Instant, from: Origin<'_>, rp: u8, tpdu: &[u8]) -> bool {
@@ -273,8 +275,10 @@ mod tests {
         for (first, again, alone, shared) in [
             (&a, &a, true, true),
             (&a, &b, false, false),
-            (&soft, &desk, false, false),
-            (&a, &soft, false, false),
+            // nor where it has come with another contact
+            (&soft, &desk, true, false),
+            (&a, &soft, true, false),
+            (&sgs, &named, true, false),
             // the IMEI tells, whatever the way
             (&a, &named, true, true),
             (&named, &a, true, true),

@@ -39,7 +39,9 @@ pub(super) struct Author<'a> {
 impl<'a> Author<'a> {
     /// Whose references count.
     pub(super) fn origin(self, subs: &Subscribers) -> Origin<'a> {
-        Origin { user: self.user, phone: self.phone, alone: !subs.user(self.user).multi_sim }
+        let profile = subs.user(self.user);
+        let alone = !profile.imsi.is_empty() && !profile.multi_sim;
+        Origin { user: self.user, phone: self.phone, alone }
     }
 
     /// What is remembered of a SUBMIT.

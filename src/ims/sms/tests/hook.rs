@@ -289,8 +289,14 @@ fn records_of_parts_that_do_not_fit_are_left_out() {
         let mut next = World::with(|_| {});
         next.lab.records.insert(key.to_owned(), bad.clone());
         next.lab.with(|core, cx| core.restore(cx, key, &bad));
-        assert!(next.lab.records.is_empty() && next.lab.logged(&[key, "left out"]), "{bad}");
+        assert_eq!(next.lab.records, [(format!("damaged/{key}"), bad.clone())].into(), "set aside");
+        assert!(next.lab.logged(&[key]), "{bad}");
     }
+    // one without its phone is of the one that is attached
+    let old = good.replace("\"phone\"", "\"fone\"");
+    let mut next = World::with(|_| {});
+    next.lab.with(|core, cx| core.restore(cx, &key, &old));
+    assert!(!next.lab.logged(&[&key]));
     // whose sender is missing stays for a start with the right users
     let other = good.replace("alice@ims.test", "nobody@ims.test");
     let mut next = World::with(|_| {});

@@ -1,7 +1,7 @@
 //! Texts for soft clients, which get long ones whole.
 
 use super::*;
-use crate::ims::sms::limits::PARTS_PATIENCE;
+use crate::ims::sms::limits::{PARTS_PATIENCE, TELL_PATIENCE};
 use crate::wire::gsm::{Concat, Dcs};
 
 /// Bob with a soft client.
@@ -54,6 +54,28 @@ fn octets_with_the_reference_of_a_text_are_no_part_of_it() {
         w.report(BOB, &got, |reference| up(reference, Rp::Ack { user_data: None }));
         w.quiet();
     }
+}
+
+#[test]
+fn parts_that_no_client_has_waited_for_come_together_to_a_soft_client() {
+    let mut w = World::with_soft_bob(|c| c.sms.hook_only = true);
+    let listen = |w: &mut World, sms| {
+        w.lab.core.set_listeners(crate::ims::event::Listeners { sms, users_update: false });
+    };
+    listen(&mut w, true);
+    let text = "0123456789".repeat(40);
+    let parts = text::split(&text, Reference::Eight(7)).expect("not too long");
+    for (n, data) in parts[..2].iter().enumerate() {
+        w.submit_part(n as u8, data);
+    }
+    listen(&mut w, false);
+    w.expect_nothing();
+    w.pass(TELL_PATIENCE);
+    let got = w.expect(SOFT_BOB, "MESSAGE");
+    assert_eq!(got.body, text.as_bytes()[..306]);
+    w.answer(SOFT_BOB, &got, 200);
+    w.expect_nothing();
+    w.quiet();
 }
 
 #[test]
