@@ -86,8 +86,9 @@ impl Transaction {
 #[derive(Debug, Default)]
 pub(super) struct CpEntity {
     transactions: Vec<Transaction>,
-    /// The transaction of ours that ended last: the phone may have missed our acknowledgement.
-    ended: Option<u8>,
+    /// The transaction of ours that ended last with a report, and whether what follows from that is stored: the phone may have missed our
+    /// acknowledgement.
+    reported: Option<(u8, bool)>,
     next_ti: u8,
 }
 
@@ -97,10 +98,11 @@ impl CpEntity {
         self.transactions.is_empty()
     }
 
-    /// Forgets all transactions; a report that has come counts, and the phone that repeats it has its acknowledgement.
+    /// Forgets all transactions; a report that has come counts, and the phone that repeats it has its acknowledgement when what follows
+    /// from it is stored.
     pub(super) fn clear(&mut self) {
-        let reported = self.transactions.iter().find(|t| matches!(t.stage, Stage::Unconfirmed { .. }));
-        self.ended = reported.map(|t| t.ti).or(self.ended);
+        let unconfirmed = self.transactions.iter().find(|t| matches!(t.stage, Stage::Unconfirmed { .. }));
+        self.reported = unconfirmed.map(|t| (t.ti, false)).or(self.reported);
         self.transactions.clear();
     }
 
@@ -111,7 +113,7 @@ impl CpEntity {
 
     /// Starts a transaction for an RP-DATA.
     pub(super) fn start(&mut self, now: Instant, rpdu: &[u8], send: Send<'_>) {
-        self.ended = None;
+        self.reported = None;
         let ti = self.next_ti;
         self.next_ti = (ti + 1) % 7;
         let data = write(Ti { value: ti, to_originator: false }, Cp::Data(rpdu));
@@ -225,9 +227,10 @@ impl CpEntity {
         let [kind, reference] = rp_of(rpdu);
         let Some(transaction) = self.find(ti) else {
             // the phone repeats what it has no acknowledgement for; else 9.2.2
-            let answer = match self.ended == Some(ti.value) {
-                true => Cp::Ack,
-                false => Cp::Error(policy.cause(CpCause::INVALID_TRANSACTION)),
+            let answer = match self.reported.filter(|(reported, _)| *reported == ti.value) {
+                Some((_, true)) => Cp::Ack,
+                Some((_, false)) => return None,
+                None => Cp::Error(policy.cause(CpCause::INVALID_TRANSACTION)),
             };
             send(&write(ti.reversed(), answer));
             return None;
@@ -251,14 +254,19 @@ impl CpEntity {
     /// broken off. Nothing happens where no answer waits.
     pub(super) fn confirm(&mut self, is_stored: bool, policy: &CpPolicy, send: Send<'_>) {
         let waits = |t: &Transaction| matches!(t.stage, Stage::Unconfirmed { .. });
-        let Some(at) = self.transactions.iter().position(waits) else { return };
+        let Some(at) = self.transactions.iter().position(waits) else {
+            // its transaction has gone with the association
+            let waited = self.reported.take_if(|(_, was_stored)| !*was_stored);
+            self.reported = waited.filter(|_| is_stored).map(|(ti, _)| (ti, true)).or(self.reported);
+            return;
+        };
         let transaction = self.transactions.remove(at);
         let message = match is_stored {
             true => Cp::Ack,
             false => Cp::Error(policy.cause(CpCause::NETWORK_FAILURE)),
         };
         send(&write(transaction.ti(), message));
-        self.ended = is_stored.then_some(transaction.ti);
+        self.reported = is_stored.then_some((transaction.ti, true));
     }
 
     /// CP-DATA in a transaction that the phone starts, or repeats the start of.

@@ -388,15 +388,19 @@ fn a_message_that_only_a_network_sends_is_no_answer() {
 }
 
 #[test]
-fn a_report_whose_association_was_lost_before_its_acknowledgement_is_acknowledged_when_it_comes_again() {
-    let mut f = Fixture::delivering();
-    f.stores_slowly = true;
-    f.uplink(&data(0x89, MT_ACK));
-    f.down(A);
-    f.confirm(true);
-    f.events();
-    f.up(A, 1);
-    f.outputs();
-    f.uplink(&data(0x89, MT_ACK));
-    assert_eq!((f.cpdus(), f.events()), (vec!["0904".to_owned()], vec![]));
+fn a_report_whose_association_was_lost_is_acknowledged_when_it_comes_again_and_is_stored() {
+    for (stored, answers) in
+        [(None, vec![]), (Some(true), vec!["0904".to_owned()]), (Some(false), vec!["091051".to_owned()])]
+    {
+        let mut f = Fixture::delivering();
+        f.stores_slowly = true;
+        f.uplink(&data(0x89, MT_ACK));
+        f.down(A);
+        stored.into_iter().for_each(|is_stored| f.confirm(is_stored));
+        f.events();
+        f.up(A, 1);
+        f.outputs();
+        f.uplink(&data(0x89, MT_ACK));
+        assert_eq!((f.cpdus(), f.events()), (answers, vec![]), "{stored:?}");
+    }
 }
